@@ -1,0 +1,46 @@
+"""The patch grid: 96-frame windows that start every 48 frames."""
+
+import numpy as np
+import numpy.typing as npt
+
+from crydistill.audio.mel import FRAME_HOP, FRAME_LENGTH, SAMPLE_RATE, LogMel, Samples
+
+WINDOW_FRAMES = 96
+WINDOW_HOP_FRAMES = 48
+WINDOW_HOP_SECONDS = WINDOW_HOP_FRAMES * FRAME_HOP / SAMPLE_RATE
+
+WINDOW_SAMPLES = FRAME_LENGTH + (WINDOW_FRAMES - 1) * FRAME_HOP
+"""15,600 samples, 0.975 s: the shortest recording that holds one window."""
+
+
+def window_count(frames: int) -> int:
+    """Number of whole windows in `frames` frames."""
+    return max(0, 1 + (frames - WINDOW_FRAMES) // WINDOW_HOP_FRAMES)
+
+
+def windows(frames: LogMel) -> LogMel:
+    """View a recording's frames as overlapping windows.
+
+    Parameters
+    ----------
+    frames : np.ndarray [shape=(n, 64)]
+
+    Returns
+    -------
+    np.ndarray [shape=(window_count(n), 96, 64)], a read-only view; window i starts at frame 48 i.
+    """
+    if window_count(len(frames)) == 0:
+        return np.empty((0, WINDOW_FRAMES, frames.shape[1]), dtype=frames.dtype)
+    view = np.lib.stride_tricks.sliding_window_view(frames, WINDOW_FRAMES, axis=0)
+    return view[::WINDOW_HOP_FRAMES].transpose(0, 2, 1)
+
+
+def window_start_seconds(count: int) -> npt.NDArray[np.float64]:
+    """Start time of each of `count` windows, in seconds from the recording's start."""
+    return np.arange(count) * WINDOW_HOP_SECONDS
+
+
+def pad_to_window(samples: Samples) -> Samples:
+    """Append silence to a recording shorter than one window; return longer ones unchanged."""
+    missing = WINDOW_SAMPLES - len(samples)
+    return samples if missing <= 0 else np.pad(samples, (0, missing))

@@ -1,0 +1,56 @@
+"""AudioSet's classes as YAMNet numbers them: the one place where cry is defined.
+
+The class map (index, machine id, display name) travels with the package as `data/classes.csv`;
+indices are always looked up by machine id (MID).
+"""
+
+import csv
+from functools import cache
+from importlib.resources import files
+
+CLASSES = 521
+
+CRYING_SOBBING = "/m/0463cq4"
+BABY_CRY = "/t/dd00002"
+CRY_MIDS = (CRYING_SOBBING, BABY_CRY)
+"""A window's cry score is the sum of these classes' scores."""
+
+
+@cache
+def class_names() -> tuple[str, ...]:
+    """Display names of the 521 classes, in YAMNet's order."""
+    return tuple(row["display_name"] for row in _rows())
+
+
+@cache
+def class_mids() -> tuple[str, ...]:
+    """Machine ids of the 521 classes, in YAMNet's order."""
+    return tuple(row["mid"] for row in _rows())
+
+
+def index_of(mid: str) -> int:
+    """YAMNet's index of a class.
+
+    Raises
+    ------
+    KeyError
+        if YAMNet does not know the MID.
+    """
+    return _index()[mid]
+
+
+@cache
+def cry_indices() -> tuple[int, ...]:
+    """Indices of the classes whose scores make up the cry score: (19, 20)."""
+    return tuple(index_of(mid) for mid in CRY_MIDS)
+
+
+@cache
+def _index() -> dict[str, int]:
+    return {mid: index for index, mid in enumerate(class_mids())}
+
+
+@cache
+def _rows() -> tuple[dict[str, str], ...]:
+    text = files("crydistill").joinpath("data/classes.csv").read_text(encoding="utf-8")
+    return tuple(csv.DictReader(text.splitlines()))

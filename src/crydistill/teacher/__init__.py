@@ -1,0 +1,1 @@
+"""YAMNet, other `.tflite` teachers, and the store of what they said."""
