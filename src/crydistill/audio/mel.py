@@ -135,4 +135,4 @@ def _log_mel_of_frames(framed: Samples) -> LogMel:
     np.multiply(framed, _window(), out=padded[:count, :FRAME_LENGTH])
     magnitude = np.abs(scipy.fft.rfft(padded, axis=1))
     bands = (_sparse_mel_matrix() @ magnitude[:count].T).T
-    return np.log(bands + LOG_OFFSET).astype(np.float32)
+    return np.asarray(np.log(bands + LOG_OFFSET), dtype=np.float32)

@@ -37,7 +37,7 @@ def windows(frames: LogMel) -> LogMel:
 
 def window_start_seconds(count: int) -> npt.NDArray[np.float64]:
     """Start time of each of `count` windows, in seconds from the recording's start."""
-    return np.arange(count) * WINDOW_HOP_SECONDS
+    return np.arange(count, dtype=np.float64) * WINDOW_HOP_SECONDS
 
 
 def pad_to_window(samples: Samples) -> Samples:

@@ -1,0 +1,158 @@
+"""Corpora that lie on disk: a manifest in CSV, or a folder of audio with labelled sub-folders."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from crydistill.audio.files import AUDIO_SUFFIXES
+from crydistill.corpora.clip import Clip, Label, duplicate_ids
+from crydistill.errors import CorpusError
+
+REQUIRED_COLUMNS = ("path", "label")
+
+Where = Mapping[str, str | Sequence[str]]
+"""Keeps the rows whose column has the value, or one of the values."""
+
+
+def read_corpus(
+    path: str | Path, *, where: Where | None = None, private: bool = False
+) -> list[Clip]:
+    """List the clips of a manifest file, or of a folder (its `clips.csv` if it has one).
+
+    Raises
+    ------
+    CorpusError
+        if there is nothing there, the manifest is malformed, or no clip is left.
+    """
+    path = Path(path)
+    if path.is_dir():
+        manifest = path / "clips.csv"
+        if not manifest.is_file():
+            return read_folder(path, private=private)
+        path = manifest
+    return read_manifest(path, where=where, private=private)
+
+
+def read_manifest(
+    path: str | Path, *, where: Where | None = None, private: bool = False
+) -> list[Clip]:
+    """List the clips of a manifest: a CSV file with one row a recording.
+
+    Columns: `path` (relative to the manifest's folder) and `label` (cry, noncry, unlabelled) are
+    required; `group`, `category`, `source`, `licence`, `native_rate_hz` and `mids` (separated by
+    spaces) are used where present; `where` can select by any column. Without a group a recording
+    is a group of its own.
+
+    Raises
+    ------
+    CorpusError
+        naming the file and the row or column at fault.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CorpusError(f"{path}: no manifest there; set the path to a clips.csv or a folder")
+    rows = _read_rows(path)
+    clips = [
+        _clip(row, path, line, private)
+        for line, row in rows
+        if all(_matches(row, column, wanted, path) for column, wanted in (where or {}).items())
+    ]
+    _require(clips, path, f"no row matches {dict(where)}" if where else "the manifest has no rows")
+    return clips
+
+
+def read_folder(folder: str | Path, *, private: bool = False) -> list[Clip]:
+    """List the audio files below a folder.
+
+    Those below a sub-folder named `cry` or `noncry` carry that label, the others are unlabelled.
+    The folder a recording lies in is its group, but for the labelled folders themselves, where
+    every recording is a group of its own.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CorpusError(f"{folder}: no such folder; name a folder of recordings or a clips.csv")
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix.lower() in AUDIO_SUFFIXES
+    )
+    clips = [_clip_in_folder(path, folder, private) for path in files]
+    _require(clips, folder, "no audio files below it")
+    return clips
+
+
+def _clip_in_folder(path: Path, folder: Path, private: bool) -> Clip:
+    relative = path.relative_to(folder)
+    labels = [part for part in relative.parts[:-1] if part in (Label.CRY, Label.NONCRY)]
+    parent = relative.parent
+    own_group = parent == Path() or parent.name in (Label.CRY, Label.NONCRY)
+    return Clip(
+        id=relative.as_posix(),
+        path=path,
+        label=Label(labels[-1]) if labels else Label.UNLABELLED,
+        group=relative.as_posix() if own_group else parent.as_posix(),
+        source=folder.name,
+        private=private,
+    )
+
+
+def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = reader.fieldnames or []
+            for column in REQUIRED_COLUMNS:
+                if column not in columns:
+                    raise CorpusError(
+                        f"{path}: no column '{column}'; the columns are {', '.join(columns)}"
+                    )
+            return [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise CorpusError(f"{path}: not a readable CSV file ({error})") from error
+
+
+def _matches(row: dict[str, str], column: str, wanted: str | Sequence[str], path: Path) -> bool:
+    if column not in row:
+        raise CorpusError(f"{path}: no column '{column}' to select by; see `where` in the config")
+    return row[column] in ([wanted] if isinstance(wanted, str) else wanted)
+
+
+def _clip(row: dict[str, str], path: Path, line: int, private: bool) -> Clip:
+    if None in row or None in row.values():
+        raise CorpusError(f"{path}:{line}: the row has more or fewer cells than the header")
+    if not row["path"]:
+        raise CorpusError(f"{path}:{line}: the path is empty")
+    try:
+        label = Label(row["label"])
+    except ValueError as error:
+        raise CorpusError(
+            f"{path}:{line}: label '{row['label']}' is not one of {', '.join(Label)}"
+        ) from error
+    return Clip(
+        id=row["path"],
+        path=path.parent / row["path"],
+        label=label,
+        group=row.get("group") or row["path"],
+        mids=tuple(row.get("mids", "").split()),
+        category=row.get("category", ""),
+        source=row.get("source", ""),
+        licence=row.get("licence", ""),
+        native_rate=_rate(row.get("native_rate_hz", ""), path, line),
+        private=private,
+    )
+
+
+def _rate(text: str, path: Path, line: int) -> int | None:
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise CorpusError(f"{path}:{line}: native_rate_hz '{text}' is not a whole number of hertz")
+    return int(text)
+
+
+def _require(clips: list[Clip], path: Path, otherwise: str) -> None:
+    if not clips:
+        raise CorpusError(f"{path}: {otherwise}")
+    twice = duplicate_ids(clips)
+    if twice:
+        raise CorpusError(f"{path}: two rows name {twice[0]}; remove one")

@@ -1,0 +1,1 @@
+"""Teaching the student: losses and the training loop, in Keras 3."""

@@ -1,0 +1,1 @@
+"""Which windows the student learns from."""

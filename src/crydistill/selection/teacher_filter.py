@@ -1,0 +1,40 @@
+"""The teacher as filter: only windows it is sure of are learnt from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crydistill.selection.pool import Indices
+
+POSITIVE_ABOVE = 0.30
+NEGATIVE_BELOW = 0.05
+
+
+@dataclass(frozen=True)
+class ConfidentWindows:
+    """Indices of the windows the teacher is sure of; `dropped` counts those in between."""
+
+    positive: Indices
+    negative: Indices
+    dropped: int
+
+
+def confident_windows(
+    cry_scores: npt.NDArray[np.float32],
+    *,
+    positive_above: float = POSITIVE_ABOVE,
+    negative_below: float = NEGATIVE_BELOW,
+) -> ConfidentWindows:
+    """Sort windows by the teacher's cry score.
+
+    Parameters
+    ----------
+    cry_scores : np.ndarray [shape=(n,)], sum of the cry classes' scores, 0 to 2
+    positive_above : a window with a higher score is a confident positive
+    negative_below : a window with a lower score is a confident negative
+    """
+    positive = np.flatnonzero(cry_scores > positive_above)
+    negative = np.flatnonzero(cry_scores < negative_below)
+    dropped = len(cry_scores) - len(positive) - len(negative)
+    return ConfidentWindows(positive, negative, dropped)

@@ -1,0 +1,332 @@
+"""The score store: a corpus's log-mel frames and its teacher's scores, on disk.
+
+Layout of a store directory:
+
+    store.json      what made it: teacher, front end, format
+    frames.f16      log-mel frames, float16 [*, 64], one row a frame
+    scores.f16      teacher logits, float16 [*, 521], one row a window
+    index.jsonl     one line a clip: where its rows are
+
+A clip's rows are appended to the two binary files first and its index line last, so a kill leaves
+at most rows that no line speaks of; the next writer cuts them off. A clip scored again (its file
+changed) gets new rows and a new line; the last line counts.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crydistill import atomic
+from crydistill.audio.mel import FRONT_END_VERSION, MEL_BANDS, LogMel
+from crydistill.audio.windows import WINDOW_FRAMES, WINDOW_HOP_FRAMES, window_count
+from crydistill.errors import StoreError
+from crydistill.taxonomy import CLASSES, cry_indices
+
+FORMAT = 1
+_FRAME_BYTES = 2 * MEL_BANDS
+_SCORE_BYTES = 2 * CLASSES
+
+Float16 = npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class TeacherIdentity:
+    """Which network's scores a store holds: its name and the sha256 of its weights."""
+
+    name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a clip's rows are, and what audio they came from.
+
+    sha256 : of the audio file's bytes
+    duration : seconds of audio, before padding to a window
+    notes : what was remarkable about the audio
+    """
+
+    id: str
+    sha256: str
+    duration: float
+    frame_start: int
+    frames: int
+    window_start: int
+    windows: int
+    notes: tuple[str, ...] = ()
+
+
+class ScoreStore:
+    """Read access to a store; memory-mapped, so opening is cheap and reading is lazy."""
+
+    def __init__(self, directory: str | Path) -> None:
+        """Open an existing store.
+
+        Raises
+        ------
+        StoreError
+            if there is none, or its files do not fit together.
+        """
+        self.directory = Path(directory)
+        self.identity = _read_identity(self.directory)
+        self.entries: Mapping[str, Entry] = _read_index(self.directory / "index.jsonl")
+        self._frames = _rows(self.directory / "frames.f16", MEL_BANDS)
+        self._scores = _rows(self.directory / "scores.f16", CLASSES)
+        for entry in self.entries.values():
+            if (
+                entry.frame_start + entry.frames > len(self._frames)
+                or entry.window_start + entry.windows > len(self._scores)
+                or entry.windows != window_count(entry.frames)
+            ):
+                raise StoreError(
+                    f"{self.directory}: {entry.id} points outside the data; delete the store "
+                    "and score again"
+                )
+
+    def __contains__(self, clip_id: str) -> bool:
+        return clip_id in self.entries
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def frames(self, clip_id: str) -> Float16:
+        """Log-mel frames of a clip, `[frames, 64]` float16."""
+        entry = self.entries[clip_id]
+        return self._frames[entry.frame_start : entry.frame_start + entry.frames]
+
+    def logits(self, clip_id: str) -> Float16:
+        """Teacher logits of a clip's windows, `[windows, 521]` float16."""
+        entry = self.entries[clip_id]
+        return self._scores[entry.window_start : entry.window_start + entry.windows]
+
+    def cry_scores(self, clip_id: str) -> npt.NDArray[np.float32]:
+        """Teacher cry score of a clip's windows, `[windows]`, from 0 to 2."""
+        return cry_score(self.logits(clip_id)[:, list(cry_indices())])
+
+    def window_frame_starts(self, clip_id: str) -> npt.NDArray[np.int64]:
+        """Row in `all_frames` at which each window of a clip starts, `[windows]`."""
+        entry = self.entries[clip_id]
+        return entry.frame_start + WINDOW_HOP_FRAMES * np.arange(entry.windows)
+
+    def window_rows(self, clip_id: str) -> npt.NDArray[np.int64]:
+        """Row in `all_logits` of each window of a clip, `[windows]`."""
+        entry = self.entries[clip_id]
+        return entry.window_start + np.arange(entry.windows)
+
+    @property
+    def all_frames(self) -> Float16:
+        """Every frame in the store, `[*, 64]`, memory-mapped."""
+        return self._frames
+
+    @property
+    def all_logits(self) -> Float16:
+        """Every window's logits in the store, `[*, 521]`, memory-mapped."""
+        return self._scores
+
+
+class StoreWriter:
+    """Append access to a store; one writer at a time."""
+
+    def __init__(
+        self, directory: Path, frames: IO[bytes], scores: IO[bytes], index: IO[str]
+    ) -> None:
+        self.directory = directory
+        self.entries = dict(_read_index(directory / "index.jsonl"))
+        self._frames, self._scores, self._index = frames, scores, index
+
+    def append(
+        self,
+        clip_id: str,
+        *,
+        sha256: str,
+        duration: float,
+        notes: tuple[str, ...],
+        frames: LogMel,
+        logits: npt.NDArray[np.float32],
+    ) -> None:
+        """Add a clip: `frames` `[f, 64]`, `logits` `[window_count(f), 521]`."""
+        if len(logits) != window_count(len(frames)):
+            raise ValueError(f"{clip_id}: {len(logits)} score rows for {len(frames)} frames")
+        entry = Entry(
+            id=clip_id,
+            sha256=sha256,
+            duration=round(duration, 3),
+            frame_start=self._frames.tell() // _FRAME_BYTES,
+            frames=len(frames),
+            window_start=self._scores.tell() // _SCORE_BYTES,
+            windows=len(logits),
+            notes=notes,
+        )
+        self._frames.write(np.ascontiguousarray(frames, dtype=np.float16).tobytes())
+        self._scores.write(np.ascontiguousarray(logits, dtype=np.float16).tobytes())
+        self._frames.flush()
+        self._scores.flush()
+        self._index.write(json.dumps(asdict(entry)) + "\n")
+        self._index.flush()
+        self.entries[clip_id] = entry
+
+
+@contextmanager
+def open_for_writing(directory: str | Path, identity: TeacherIdentity) -> Iterator[StoreWriter]:
+    """Create a store or go on with it, after cutting off what a kill may have left half-written.
+
+    Raises
+    ------
+    StoreError
+        if another process is writing to it, or it was made by another teacher or front end.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    with _locked(directory / "lock"):
+        if (directory / "store.json").exists():
+            _require_same(_read_identity(directory), identity, directory)
+        else:
+            _write_identity(directory, identity)
+        _cut_half_written(directory)
+        with (
+            (directory / "frames.f16").open("ab") as frames,
+            (directory / "scores.f16").open("ab") as scores,
+            (directory / "index.jsonl").open("a", encoding="utf-8") as index,
+        ):
+            yield StoreWriter(directory, frames, scores, index)
+            for file in (frames, scores, index):
+                file.flush()
+                os.fsync(file.fileno())
+
+
+def cry_score(cry_logits: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Sum of the sigmoids over the last axis: `[..., cry classes]` to `[...]`."""
+    x = np.asarray(cry_logits, dtype=np.float32)
+    return np.asarray((1.0 / (1.0 + np.exp(-x))).sum(axis=-1), dtype=np.float32)
+
+
+def file_sha256(path: str | Path) -> str:
+    """Return the sha256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def gather_windows(all_frames: Float16, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Cut windows out of a store's frames: `[n]` start rows to `[n, 96, 64]` float32."""
+    rows = starts[:, None] + np.arange(WINDOW_FRAMES)
+    return np.asarray(all_frames[rows], dtype=np.float32)
+
+
+def corpus_fingerprint(store: ScoreStore, clip_ids: Sequence[str]) -> str:
+    """Return a sha256 over ids and audio hashes: names exactly this data."""
+    digest = hashlib.sha256()
+    for clip_id in clip_ids:
+        digest.update(f"{clip_id}\t{store.entries[clip_id].sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def _write_identity(directory: Path, identity: TeacherIdentity) -> None:
+    facts = {
+        "format": FORMAT,
+        "teacher": asdict(identity),
+        "front_end": FRONT_END_VERSION,
+        "scores": "logits",
+        "frame_shape": [MEL_BANDS],
+        "score_shape": [CLASSES],
+        "dtype": "float16, little-endian",
+    }
+    atomic.write_text(directory / "store.json", json.dumps(facts, indent=2) + "\n")
+
+
+def _read_identity(directory: Path) -> TeacherIdentity:
+    path = directory / "store.json"
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        identity = TeacherIdentity(**facts["teacher"])
+        made_by = (facts["format"], facts["front_end"])
+    except FileNotFoundError as error:
+        raise StoreError(f"{directory}: no score store there; run `crydistill score`") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path}: damaged ({error}); delete the store and score again") from error
+    if made_by != (FORMAT, FRONT_END_VERSION):
+        raise StoreError(
+            f"{directory}: made by front end {made_by[1]}, format {made_by[0]}; this program has "
+            f"{FRONT_END_VERSION}, format {FORMAT}. Delete the store and score again"
+        )
+    return identity
+
+
+def _require_same(found: TeacherIdentity, wanted: TeacherIdentity, directory: Path) -> None:
+    if found.fingerprint != wanted.fingerprint:
+        raise StoreError(
+            f"{directory}: holds scores of teacher {found.name} ({found.fingerprint[:12]}), not of "
+            f"{wanted.name} ({wanted.fingerprint[:12]}); use another store or delete this one"
+        )
+
+
+def _read_index(path: Path) -> dict[str, Entry]:
+    if not path.exists():
+        return {}
+    entries = {}
+    text = path.read_text(encoding="utf-8")
+    for number, line in enumerate(text.splitlines(keepends=True), start=1):
+        if not line.endswith("\n"):
+            break  # a kill in the middle of the last line; the next writer cuts it off
+        try:
+            raw = json.loads(line)
+            entry = Entry(**{**raw, "notes": tuple(raw["notes"])})
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreError(
+                f"{path}:{number}: damaged ({error}); delete the store and score again"
+            ) from error
+        entries[entry.id] = entry
+    return entries
+
+
+def _cut_half_written(directory: Path) -> None:
+    index = directory / "index.jsonl"
+    entries = _read_index(index)
+    if index.exists():
+        data = index.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole != len(data):
+            os.truncate(index, whole)
+    ends = {
+        "frames.f16": _FRAME_BYTES
+        * max((e.frame_start + e.frames for e in entries.values()), default=0),
+        "scores.f16": _SCORE_BYTES
+        * max((e.window_start + e.windows for e in entries.values()), default=0),
+    }
+    for name, end in ends.items():
+        path = directory / name
+        path.touch()
+        size = path.stat().st_size
+        if size < end:
+            raise StoreError(f"{path}: {end - size} bytes are missing; delete the store")
+        if size > end:
+            os.truncate(path, end)
+
+
+def _rows(path: Path, width: int) -> Float16:
+    if not path.exists() or path.stat().st_size < 2 * width:
+        return np.empty((0, width), dtype=np.float16)
+    count = path.stat().st_size // (2 * width)
+    return np.memmap(path, dtype="<f2", mode="r", shape=(count, width))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        try:
+            import fcntl
+        except ImportError:  # Windows: no advisory locks; a single user at a desk
+            yield
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StoreError(f"{path.parent}: another process is writing to this store") from error
+        yield
