@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 from keras import ops
@@ -57,8 +56,8 @@ def named_loss(
     *,
     temperature: float = 1.0,
     class_weights: npt.NDArray[np.float32] | None = None,
-) -> keras.losses.Loss:
-    """Make a Keras loss by name: `kl_softmax` or `sigmoid_bce`.
+) -> Loss:
+    """Make a loss by name: `kl_softmax` or `sigmoid_bce`.
 
     Raises
     ------
@@ -66,16 +65,14 @@ def named_loss(
         if the name is unknown, or options are given to a loss that has none.
     """
     if name == "sigmoid_bce":
-        function = sigmoid_bce(temperature, class_weights)
-    elif name == "kl_softmax":
+        return sigmoid_bce(temperature, class_weights)
+    if name == "kl_softmax":
         if temperature != 1.0 or class_weights is not None:
             raise ConfigError(
                 "training.loss kl_softmax takes no temperature or class weights; use sigmoid_bce"
             )
-        function = kl_softmax
-    else:
-        raise ConfigError(f"training.loss '{name}' is not one of kl_softmax, sigmoid_bce")
-    return keras.losses.LossFunctionWrapper(function, name=name)
+        return kl_softmax
+    raise ConfigError(f"training.loss '{name}' is not one of kl_softmax, sigmoid_bce")
 
 
 ACTIVATION_OF_LOSS = {"kl_softmax": "softmax", "sigmoid_bce": "sigmoid"}

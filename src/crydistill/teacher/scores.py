@@ -23,11 +23,14 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError
+from scipy.special import expit
 
 from crydistill import atomic
 from crydistill.audio.mel import FRONT_END_VERSION, MEL_BANDS, LogMel
 from crydistill.audio.windows import WINDOW_FRAMES, WINDOW_HOP_FRAMES, window_count
 from crydistill.errors import StoreError
+from crydistill.lock import exclusive
 from crydistill.taxonomy import CLASSES, cry_indices
 
 FORMAT = 1
@@ -57,11 +60,14 @@ class Entry:
     id: str
     sha256: str
     duration: float
-    frame_start: int
-    frames: int
-    window_start: int
-    windows: int
+    frame_start: NonNegativeInt
+    frames: NonNegativeInt
+    window_start: NonNegativeInt
+    windows: NonNegativeInt
     notes: tuple[str, ...] = ()
+
+
+_ENTRY = TypeAdapter(Entry)
 
 
 class ScoreStore:
@@ -180,12 +186,14 @@ def open_for_writing(directory: str | Path, identity: TeacherIdentity) -> Iterat
 
     Raises
     ------
+    BusyError
+        if another process is writing to it.
     StoreError
-        if another process is writing to it, or it was made by another teacher or front end.
+        if it was made by another teacher or front end, or is damaged.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    with _locked(directory / "lock"):
+    with exclusive(directory / "lock"):
         if (directory / "store.json").exists():
             _require_same(_read_identity(directory), identity, directory)
         else:
@@ -204,14 +212,8 @@ def open_for_writing(directory: str | Path, identity: TeacherIdentity) -> Iterat
 
 def cry_score(cry_logits: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """Sum of the sigmoids over the last axis: `[..., cry classes]` to `[...]`."""
-    x = np.asarray(cry_logits, dtype=np.float32)
-    return np.asarray((1.0 / (1.0 + np.exp(-x))).sum(axis=-1), dtype=np.float32)
-
-
-def file_sha256(path: str | Path) -> str:
-    """Return the sha256 of a file's bytes, in hexadecimal."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    scores = expit(np.asarray(cry_logits, dtype=np.float32))
+    return np.asarray(scores.sum(axis=-1), dtype=np.float32)
 
 
 def gather_windows(all_frames: Float16, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -271,16 +273,14 @@ def _read_index(path: Path) -> dict[str, Entry]:
     if not path.exists():
         return {}
     entries = {}
-    text = path.read_text(encoding="utf-8")
-    for number, line in enumerate(text.splitlines(keepends=True), start=1):
-        if not line.endswith("\n"):
-            break  # a kill in the middle of the last line; the next writer cuts it off
+    # After the last newline comes nothing, or what a kill left of a line; the next writer cuts it.
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
         try:
-            raw = json.loads(line)
-            entry = Entry(**{**raw, "notes": tuple(raw["notes"])})
-        except (ValueError, TypeError, KeyError) as error:
+            entry = _ENTRY.validate_json(line)
+        except ValidationError as error:
             raise StoreError(
-                f"{path}:{number}: damaged ({error}); delete the store and score again"
+                f"{path}:{number}: damaged ({error.errors()[0]['msg']}); delete the store and "
+                "score again"
             ) from error
         entries[entry.id] = entry
     return entries
@@ -315,18 +315,3 @@ def _rows(path: Path, width: int) -> Float16:
         return np.empty((0, width), dtype=np.float16)
     count = path.stat().st_size // (2 * width)
     return np.memmap(path, dtype="<f2", mode="r", shape=(count, width))
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        try:
-            import fcntl
-        except ImportError:  # Windows: no advisory locks; a single user at a desk
-            yield
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StoreError(f"{path.parent}: another process is writing to this store") from error
-        yield

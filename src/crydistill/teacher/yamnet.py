@@ -100,8 +100,8 @@ def _fill(model: keras.Model, file: h5py.File, path: Path) -> None:
             name = f"layer{number}/{kind}"
             weights = _folded(file, path, f"{name}/{name}/{kernel}", f"{name}/bn/{name}/bn")
             _set(model, name.replace("/", "_"), *weights, path)
-    logits = [_tensor(file, path, f"logits/logits/{part}") for part in ("kernel", "bias")]
-    _set(model, "logits", *logits, path)
+    head_kernel = _tensor(file, path, "logits/logits/kernel")
+    _set(model, "logits", head_kernel, _tensor(file, path, "logits/logits/bias"), path)
 
 
 def _folded(

@@ -1,0 +1,159 @@
+"""The command line: parses, delegates, prints.
+
+Every verb imports what it needs when it runs, so that `--help` answers at once and `detect` never
+loads TensorFlow.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crydistill.errors import CrydistillError, MissingExtraError
+
+if TYPE_CHECKING:
+    from crydistill.stages.context import Context
+
+app = typer.Typer(
+    name="crydistill",
+    help="Distil YAMNet into a tiny INT8 student that hears a baby's cry on a microcontroller.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+teacher_app = typer.Typer(help="The teacher network.", no_args_is_help=True)
+app.add_typer(teacher_app, name="teacher")
+
+ConfigArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="[CONFIG]", help="A YAML file; the synthetic nursery if left out."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a config key; repeatable."),
+]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Directory of the run directories.")]
+RUNS = Path("runs")
+
+
+def main() -> None:
+    """Run the command line; deliberate errors are one line and an exit code."""
+    # TensorFlow's C++ side chatters on standard error unless told so before its import.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        app(standalone_mode=True)
+    except CrydistillError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _TRAINING_MODULES:
+            raise
+        _complain(
+            f"this command needs {error.name}, which is part of the full install: "
+            "pip install 'crydistill[train]'"
+        )
+        sys.exit(MissingExtraError.exit_code)
+    except KeyboardInterrupt:
+        _complain("interrupted; run the same command again to go on")
+        sys.exit(130)
+
+
+_TRAINING_MODULES = frozenset(
+    {"h5py", "keras", "matplotlib", "sklearn", "tensorflow", "tensorboard", "tflite_micro"}
+)
+
+
+@app.command()
+def run(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
+    """Run a whole experiment: score, select, train, quantize, evaluate."""
+    from crydistill.stages.run import run_all
+
+    context = _context(config, set_, runs)
+    run_all(context)
+    _print_results(context)
+
+
+@app.command()
+def score(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
+    """Give every clip of an experiment the teacher's scores."""
+    from crydistill.stages.score import score
+
+    score(_context(config, set_, runs))
+
+
+@app.command()
+def select(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
+    """Choose the windows that train."""
+    from crydistill.stages.select import select
+
+    select(_context(config, set_, runs))
+
+
+@app.command()
+def train(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
+    """Train the student, or go on with an interrupted training."""
+    from crydistill.stages.train import train
+
+    train(_context(config, set_, runs))
+
+
+@app.command()
+def quantize(
+    config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS
+) -> None:
+    """Turn the trained student into a checked INT8 .tflite with its manifest."""
+    from crydistill.stages.quantize import quantize
+
+    quantize(_context(config, set_, runs))
+
+
+@app.command()
+def evaluate(
+    config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS
+) -> None:
+    """Compare teacher, FP32 and INT8 student on the test clips; write metrics and report."""
+    from crydistill.stages.evaluate import evaluate
+
+    context = _context(config, set_, runs)
+    evaluate(context)
+    _print_results(context)
+
+
+@app.command()
+def nursery(
+    directory: Annotated[Path, typer.Argument(help="Where the recordings go.")],
+    seed: Annotated[int, typer.Option(help="Other seeds give other recordings.")] = 0,
+) -> None:
+    """Render the synthetic nursery: ten minutes of labelled audio, without any recording."""
+    from crydistill.audio.nursery import write_nursery
+    from crydistill.progress import shown
+
+    print(write_nursery(directory, seed=seed, progress=shown))
+
+
+@teacher_app.command("fetch")
+def teacher_fetch() -> None:
+    """Download the official YAMNet weights (15 MB) into the cache, checked by size and sha256."""
+    from crydistill.progress import shown
+    from crydistill.settings import cache_dir
+    from crydistill.teacher.fetch import fetch_teacher
+
+    print(fetch_teacher(cache_dir(), progress=shown))
+
+
+def _context(config: Path | None, overrides: list[str] | None, runs: Path) -> "Context":
+    from crydistill.experiment import RunDirectory, load_config
+    from crydistill.progress import shown
+    from crydistill.stages.context import Context
+
+    loaded = load_config(config, overrides or [])
+    directory = RunDirectory(runs / loaded.name)
+    directory.start(loaded)
+    return Context(loaded, directory, shown, lambda line: print(line, file=sys.stderr))
+
+
+def _complain(line: str) -> None:
+    print(f"crydistill: {line}", file=sys.stderr)

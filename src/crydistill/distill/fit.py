@@ -1,0 +1,262 @@
+"""The training loop: epochs, learning rate, best checkpoint, early stop, resume.
+
+A training directory holds
+
+    last.npz       everything an interrupted training goes on from: weights, optimiser, epoch
+    best.keras     the student of the best epoch so far
+    history.csv    one row an epoch
+    tensorboard/   the same for TensorBoard
+
+Epochs are pure functions of the seed, so a resumed training ends with the weights it would have
+had without the interruption.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from crydistill import atomic
+from crydistill.distill.losses import Loss
+from crydistill.errors import ConfigError
+from crydistill.progress import Advance, Progress, silent
+from crydistill.selection.pool import Indices, WindowPool
+from crydistill.selection.sampler import Sampler
+
+Validate = Callable[[keras.Model], dict[str, float]]
+"""Measures the student on validation audio: metric name to value."""
+
+
+@dataclass(frozen=True)
+class LearningRate:
+    """Learning rate over the course of training.
+
+    step : `initial` until epoch `drop_epoch`, `final` from then on
+    cosine : from `initial` to `final` along half a cosine
+    constant : `initial` throughout
+    Either begins with `warmup_epochs` of linear rise.
+    """
+
+    schedule: Literal["step", "cosine", "constant"] = "step"
+    initial: float = 1e-3
+    final: float = 1e-4
+    drop_epoch: int = 30
+    warmup_epochs: float = 0.0
+
+    def at(self, epoch: float, epochs: int) -> float:
+        """Rate at a point in training: `epoch` may be fractional, counted from 0."""
+        if epoch < self.warmup_epochs:
+            return self.initial * (epoch + 1e-9) / self.warmup_epochs
+        if self.schedule == "step":
+            return self.initial if epoch < self.drop_epoch else self.final
+        if self.schedule == "cosine":
+            span = max(epochs - self.warmup_epochs, 1e-9)
+            share = min(1.0, (epoch - self.warmup_epochs) / span)
+            return self.final + (self.initial - self.final) * (1 + math.cos(math.pi * share)) / 2
+        return self.initial
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How to train.
+
+    best_metric : validation metric that chooses the checkpoint; smaller is better for `loss`,
+        larger for every other
+    validate_every : epochs between validations; the last epoch is always validated
+    patience : stop after so many validations without a better one; None trains to the end
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: LearningRate
+    weight_decay: float = 1e-4
+    best_metric: str = "loss"
+    validate_every: int = 1
+    patience: int | None = None
+
+
+def fit(
+    model: keras.Model,
+    loss: Loss,
+    pool: WindowPool,
+    sampler: Sampler,
+    validate: Validate,
+    options: FitOptions,
+    directory: str | Path,
+    *,
+    progress: Progress = silent,
+) -> Path:
+    """Train `model` in place on the sampler's windows of `pool`, or go on where a kill left off.
+
+    Returns
+    -------
+    Path of `best.keras`, the student of the best validated epoch.
+
+    Raises
+    ------
+    ConfigError
+        if an epoch has fewer windows than a batch, or validation lacks the chosen metric.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    optimizer = keras.optimizers.AdamW(
+        learning_rate=options.learning_rate.initial, weight_decay=options.weight_decay
+    )
+    optimizer.build(model.trainable_variables)
+    # XLA on a CPU is several times slower than plain graphs for depthwise convolutions.
+    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+    history = _resume(model, directory)
+    first = len(history)
+    per_epoch = len(sampler.epoch(first))
+    if per_epoch < options.batch_size:
+        raise ConfigError(
+            f"an epoch has {per_epoch} windows, fewer than training.batch_size "
+            f"{options.batch_size}; use a smaller batch or more recordings"
+        )
+    left = max(0, options.epochs - first) * (per_epoch - per_epoch % options.batch_size)
+    with progress("training", left, "windows") as advance:
+        for epoch in range(first, options.epochs):
+            if _should_stop(history, options):
+                break
+            row = _train_epoch(model, pool, sampler.epoch(epoch), epoch, options, advance)
+            if (epoch + 1) % options.validate_every == 0 or epoch + 1 == options.epochs:
+                row |= {f"val_{name}": value for name, value in validate(model).items()}
+            history.append(row)
+            if _is_best(history, options):
+                with atomic.replacing(directory / "best.keras") as temporary:
+                    model.save(temporary, include_optimizer=False)
+            _save_state(model, history, directory)
+            write_history(directory / "history.csv", history)
+    _write_tensorboard(history, directory / "tensorboard")
+    return directory / "best.keras"
+
+
+def best_epoch(history: Sequence[dict[str, float]], metric: str) -> int | None:
+    """Index of the history row with the best validated `metric`, the first on a tie."""
+    key = f"val_{metric}"
+    rows = [(row[key], number) for number, row in enumerate(history) if key in row]
+    if not rows:
+        return None
+    sign = 1.0 if metric == "loss" else -1.0
+    return min(rows, key=lambda pair: (sign * _worst_if_undefined(pair[0], sign), pair[1]))[1]
+
+
+def read_history(path: str | Path) -> list[dict[str, float]]:
+    """Read a `history.csv`; epochs without validation lack the validation columns."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return [
+            {name: float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(file)
+        ]
+
+
+def write_history(path: str | Path, history: Sequence[dict[str, float]]) -> None:
+    """Write one CSV row an epoch, atomically."""
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, "epoch": int(row["epoch"])} for row in history)
+    atomic.write_text(path, text.getvalue())
+
+
+def _train_epoch(
+    model: keras.Model,
+    pool: WindowPool,
+    indices: Indices,
+    epoch: int,
+    options: FitOptions,
+    advance: Advance,
+) -> dict[str, float]:
+    model.reset_metrics()
+    size = options.batch_size
+    # The incomplete last batch is left out: a handful of windows would upset BatchNorm.
+    steps = len(indices) // size
+    for step in range(steps):
+        rate = options.learning_rate.at(epoch + step / steps, options.epochs)
+        model.optimizer.learning_rate = rate
+        batch = indices[step * size : (step + 1) * size]
+        patches = pool.patches(batch)[..., None]
+        logs = model.train_on_batch(patches, pool.logits(batch), return_dict=True)
+        advance(size)
+    return {"epoch": epoch + 1, "learning_rate": rate, "loss": float(logs["loss"])}
+
+
+def _worst_if_undefined(value: float, sign: float) -> float:
+    return sign * math.inf if math.isnan(value) else value
+
+
+def _is_best(history: Sequence[dict[str, float]], options: FitOptions) -> bool:
+    validated = [row for row in history if any(name.startswith("val_") for name in row)]
+    if validated and f"val_{options.best_metric}" not in validated[-1]:
+        known = ", ".join(name[4:] for name in validated[-1] if name.startswith("val_"))
+        raise ConfigError(
+            f"training.best_metric '{options.best_metric}' is not measured; choose one of {known}"
+        )
+    return best_epoch(history, options.best_metric) == len(history) - 1
+
+
+def _should_stop(history: Sequence[dict[str, float]], options: FitOptions) -> bool:
+    best = best_epoch(history, options.best_metric)
+    if options.patience is None or best is None:
+        return False
+    since = sum(f"val_{options.best_metric}" in row for row in history[best + 1 :])
+    return since >= options.patience
+
+
+def _state_variables(model: keras.Model) -> list[Any]:
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _save_state(model: keras.Model, history: Sequence[dict[str, float]], directory: Path) -> None:
+    arrays: dict[str, npt.NDArray[Any]] = {
+        f"variable_{number}": keras.ops.convert_to_numpy(variable)
+        for number, variable in enumerate(_state_variables(model))
+    }
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    table = np.array([[row.get(name, np.nan) for name in columns] for row in history])
+    with atomic.replacing(directory / "last.npz") as temporary:
+        np.savez(temporary, history=table, columns=np.array(columns), **arrays)  # type: ignore[arg-type]
+
+
+def _resume(model: keras.Model, directory: Path) -> list[dict[str, float]]:
+    path = directory / "last.npz"
+    if not path.exists():
+        return []
+    with np.load(path) as state:
+        for number, variable in enumerate(_state_variables(model)):
+            variable.assign(state[f"variable_{number}"])
+        columns = [str(name) for name in state["columns"]]
+        table = state["history"]
+    return [
+        {
+            name: float(value)
+            for name, value in zip(columns, row, strict=True)
+            if not np.isnan(value)
+        }
+        for row in table
+    ]
+
+
+def _write_tensorboard(history: Sequence[dict[str, float]], directory: Path) -> None:
+    import shutil
+
+    import tensorflow as tf
+
+    # Written whole from the history, so that a resumed training leaves one clean set of events.
+    shutil.rmtree(directory, ignore_errors=True)
+    writer = tf.summary.create_file_writer(str(directory))
+    with writer.as_default():
+        for row in history:
+            for name, value in row.items():
+                tf.summary.scalar(
+                    name.replace("val_", "validation/"), value, step=int(row["epoch"])
+                )
+    writer.close()

@@ -1,0 +1,378 @@
+"""What an experiment is: a configuration, and the run directory it fills.
+
+Adding an experiment is adding a YAML file. Every key has its default here; an unknown key is an
+error that names it. Paths are relative to the directory the command runs in.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from crydistill import atomic
+from crydistill.errors import ConfigError
+
+DEFAULT_CONFIG = "nursery"
+"""The packaged configuration that `crydistill run` takes without arguments."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CorpusConfig(_Section):
+    """One source of clips: a manifest or folder on disk, or the synthetic nursery.
+
+    name : names the corpus's score store; the path's last part where not given
+    path : a clips.csv, a folder with one, or a folder of audio
+    nursery_seed : instead of a path, render the synthetic nursery from this seed
+    where : column and value (or values) that select rows of a manifest
+    """
+
+    name: str = ""
+    path: Path | None = None
+    nursery_seed: int | None = None
+    where: dict[str, str | list[str]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "CorpusConfig":
+        if (self.path is None) == (self.nursery_seed is None):
+            raise ValueError("give either path or nursery_seed")
+        return self
+
+    @property
+    def store_name(self) -> str:
+        """The name its score store goes by."""
+        if self.name:
+            return self.name
+        return self.path.resolve().name if self.path else f"nursery-{self.nursery_seed}"
+
+
+class ValidationConfig(_Section):
+    """Audio for choosing checkpoint and thresholds: corpora of its own, or held-out groups.
+
+    share : share of the training corpora's groups to hold out when no corpora are named
+    """
+
+    corpora: list[CorpusConfig] = Field(default_factory=list)
+    share: float = Field(0.15, gt=0, lt=1)
+
+
+class DataConfig(_Section):
+    """Which clips train, validate and test."""
+
+    train: list[CorpusConfig] = Field(min_length=1)
+    validation: ValidationConfig = ValidationConfig()
+    test: list[CorpusConfig] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_source_a_store(self) -> "DataConfig":
+        # Clips of two folders may share ids; in one store they would overwrite each other.
+        sources: dict[str, tuple[Path | None, int | None]] = {}
+        for corpus in [*self.train, *self.validation.corpora, *self.test]:
+            source = (corpus.path and corpus.path.resolve(), corpus.nursery_seed)
+            if sources.setdefault(corpus.store_name, source) != source:
+                raise ValueError(
+                    f"two corpora go by the name '{corpus.store_name}'; give one another name"
+                )
+        return self
+
+
+class TeacherConfig(_Section):
+    """Who scores.
+
+    path : weights (`.h5`, `.tflite`); the official YAMNet from the cache where not given
+    recorded : use the packaged scores of the synthetic nursery instead of a network
+    """
+
+    path: Path | None = None
+    recorded: bool = False
+
+
+class SelectionConfig(_Section):
+    """Which windows train.
+
+    method : `teacher_filter` takes windows the teacher is sure of, `random_windows` any
+    positive_above, negative_below : teacher cry scores that count as sure, 0 to 2
+    ratio : confident negatives per confident positive
+    resample : draw the negatives afresh every epoch
+    per_clip : windows per clip of `random_windows`
+    """
+
+    method: Literal["teacher_filter", "random_windows"] = "teacher_filter"
+    positive_above: float = Field(0.30, ge=0, le=2)
+    negative_below: float = Field(0.05, ge=0, le=2)
+    ratio: float = Field(3.0, gt=0)
+    resample: bool = True
+    per_clip: int = Field(4, ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "SelectionConfig":
+        if self.negative_below > self.positive_above:
+            raise ValueError("negative_below is above positive_above")
+        return self
+
+
+class StudentConfig(_Section):
+    """Which network learns: a name from the student zoo, and options of its builder."""
+
+    architecture: str = "dscnn"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class LearningRateConfig(_Section):
+    """Learning rate over training: see `crydistill.distill.fit.LearningRate`."""
+
+    schedule: Literal["step", "cosine", "constant"] = "step"
+    initial: float = Field(1e-3, gt=0)
+    final: float = Field(1e-4, gt=0)
+    drop_epoch: int = Field(30, ge=0)
+    warmup_epochs: float = Field(0.0, ge=0)
+
+
+class TrainingConfig(_Section):
+    """How the student learns: see `crydistill.distill.fit.FitOptions`.
+
+    loss : `kl_softmax` or `sigmoid_bce`
+    temperature, class_weights : of `sigmoid_bce`; weights by MID, every other class weighs 1
+    """
+
+    loss: Literal["kl_softmax", "sigmoid_bce"] = "kl_softmax"
+    temperature: float = Field(1.0, gt=0)
+    class_weights: dict[str, float] = Field(default_factory=dict)
+    epochs: int = Field(60, ge=1)
+    batch_size: int = Field(128, ge=1)
+    learning_rate: LearningRateConfig = LearningRateConfig()
+    weight_decay: float = Field(1e-4, ge=0)
+    best_metric: str = "average_precision"
+    validate_every: int = Field(1, ge=1)
+    patience: int | None = Field(None, ge=1)
+
+
+class QuantizationConfig(_Section):
+    """How the student becomes INT8.
+
+    calibration_windows : windows of public training clips that set the activation ranges
+    max_bytes : the largest `.tflite` that passes
+    """
+
+    calibration_windows: int = Field(500, ge=10)
+    max_bytes: int = Field(110_000, ge=1)
+
+
+class EvaluationConfig(_Section):
+    """How results are reported.
+
+    replicates : bootstrap resamples of the groups behind every 95 % interval
+    worst_mistakes : mistakes of each kind shown in the report
+    """
+
+    replicates: int = Field(1000, ge=100)
+    worst_mistakes: int = Field(4, ge=0)
+
+
+class ExperimentConfig(_Section):
+    """A whole experiment.
+
+    name : of the run directory; the config file's name where not given
+    description : one line for the report
+    seed : of everything random
+    stores : directory that holds one score store per corpus and teacher
+    """
+
+    name: str = Field("", pattern=r"^[A-Za-z0-9._-]*$")
+    description: str = ""
+    seed: int = Field(0, ge=0)
+    stores: Path = Path("stores")
+    data: DataConfig
+    teacher: TeacherConfig = TeacherConfig()
+    selection: SelectionConfig = SelectionConfig()
+    student: StudentConfig = StudentConfig()
+    training: TrainingConfig = TrainingConfig()
+    quantization: QuantizationConfig = QuantizationConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """Read a configuration file, the packaged default where `path` is None.
+
+    Parameters
+    ----------
+    overrides : `key=value` strings; the key is dotted (`training.epochs=5`, `data.train.0.path=x`),
+        the value is YAML
+
+    Raises
+    ------
+    ConfigError
+        naming the file and the key at fault.
+    """
+    if path is None:
+        source = f"the packaged {DEFAULT_CONFIG} config"
+        text = files("crydistill").joinpath(f"data/{DEFAULT_CONFIG}.yaml").read_text("utf-8")
+        stem = DEFAULT_CONFIG
+    else:
+        source, stem = str(path), Path(path).stem
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise ConfigError(f"{path}: no such config file; see configs/") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot be read ({error})") from error
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: not valid YAML ({_one_line(error)})") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{source}: must be a mapping of keys to values")
+    for override in overrides:
+        _override(raw, override)
+    try:
+        config = ExperimentConfig.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {_explain(error)}") from error
+    return config if config.name else config.model_copy(update={"name": stem})
+
+
+def fingerprint(*values: Any) -> str:
+    """Return a sha256 over JSON-able values and config sections: equal input, equal print."""
+    plain = [v.model_dump(mode="json") if isinstance(v, BaseModel) else v for v in values]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The files of one run, and which of its stages are up to date."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def training(self) -> Path:
+        return self.path / "training"
+
+    @property
+    def selection(self) -> Path:
+        return self.path / "selection.json"
+
+    @property
+    def student_fp32(self) -> Path:
+        return self.path / "student.keras"
+
+    @property
+    def student(self) -> Path:
+        return self.path / "student.tflite"
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "student.json"
+
+    @property
+    def calibration(self) -> Path:
+        return self.path / "calibration.csv"
+
+    @property
+    def check(self) -> Path:
+        return self.path / "check.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def provenance(self) -> Path:
+        return self.path / "provenance.json"
+
+    def start(self, config: ExperimentConfig) -> None:
+        """Create the directory and write the resolved config into it."""
+        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+        atomic.write_text(self.config, text)
+
+    def is_done(self, stage: str, key: str, outputs: Sequence[Path]) -> bool:
+        """Whether a stage ran with this key before and its outputs are still there."""
+        return self._stages().get(stage) == key and all(path.exists() for path in outputs)
+
+    def mark_done(self, stage: str, key: str) -> None:
+        """Remember that a stage finished with this key."""
+        text = json.dumps({**self._stages(), stage: key}, indent=2)
+        atomic.write_text(self._stages_file, text + "\n")
+
+    def forget(self, stage: str) -> None:
+        """Take back that a stage is done, before its outputs are made again."""
+        stages = self._stages()
+        if stages.pop(stage, None):
+            atomic.write_text(self._stages_file, json.dumps(stages, indent=2) + "\n")
+
+    @property
+    def _stages_file(self) -> Path:
+        return self.path / "stages.json"
+
+    def _stages(self) -> dict[str, str]:
+        if not self._stages_file.exists():
+            return {}
+        stages: dict[str, str] = json.loads(self._stages_file.read_text(encoding="utf-8"))
+        return stages
+
+
+def _override(raw: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override}: write it as key=value, such as training.epochs=5")
+    *parents, last = key.split(".")
+    node: Any = raw
+    for part in parents:
+        node = _child(node, part, override)
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not valid YAML") from error
+    if isinstance(node, list):
+        node[_position(node, last, override)] = parsed
+    else:
+        node[last] = parsed
+
+
+def _child(node: Any, part: str, override: str) -> Any:
+    if isinstance(node, list):
+        return node[_position(node, part, override)]
+    child = node.setdefault(part, {})
+    if child is None:
+        child = node[part] = {}
+    if not isinstance(child, Mapping | list):
+        raise ConfigError(f"--set {override}: '{part}' is a single value, it has no keys below it")
+    return child
+
+
+def _position(node: list[Any], part: str, override: str) -> int:
+    if not part.isdigit() or int(part) >= len(node):
+        raise ConfigError(
+            f"--set {override}: '{part}' is not a position in that list of {len(node)}"
+        )
+    return int(part)
+
+
+def _explain(error: ValidationError) -> str:
+    # A misspelt key also shows as a missing one; the misspelling is what helps.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    key = ".".join(str(part) for part in first["loc"]) or "the config"
+    if first["type"] == "extra_forbidden":
+        return f"unknown key '{key}'; see docs/configuration.md for the keys there are"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{key}: {message[:1].lower()}{message[1:]}{more}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,161 @@
+"""What every stage works with: the config, the run directory, the clips and their stores."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+
+from crydistill.corpora.clip import Clip
+from crydistill.corpora.folder import read_corpus
+from crydistill.corpora.split import hold_out_groups
+from crydistill.download import sha256_of
+from crydistill.errors import CorpusError
+from crydistill.experiment import CorpusConfig, ExperimentConfig, RunDirectory, fingerprint
+from crydistill.progress import Progress, silent
+from crydistill.selection.pool import WindowPool, window_pool
+from crydistill.settings import cache_dir
+from crydistill.teacher.fetch import teacher_path as official_teacher
+from crydistill.teacher.scores import ScoreStore, corpus_fingerprint
+
+Say = Callable[[str], None]
+"""Receives one line for the user about what a stage found."""
+
+Part = tuple[CorpusConfig, list[Clip]]
+"""Clips, with the corpus whose store holds them."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The clips of an experiment. No group is in two of them."""
+
+    train: list[Part]
+    validation: list[Part]
+    test: list[Part]
+
+
+@dataclass(frozen=True)
+class Context:
+    """One configuration at work in its run directory."""
+
+    config: ExperimentConfig
+    run: RunDirectory
+    progress: Progress = silent
+    say: Say = lambda line: None
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The clips that train, validate and test.
+
+        Raises
+        ------
+        CorpusError
+            if a corpus is missing or malformed, or a group is in two splits.
+        """
+        data = self.config.data
+        train = [self._part(corpus) for corpus in data.train]
+        if data.validation.corpora:
+            validation = [self._part(corpus) for corpus in data.validation.corpora]
+        else:
+            train, validation = self._held_out(train)
+        splits = Splits(train, validation, [self._part(corpus) for corpus in data.test])
+        _require_disjoint_groups(splits)
+        return splits
+
+    @cached_property
+    def teacher_path(self) -> Path:
+        """The file the teacher's scores come from."""
+        if self.config.teacher.recorded:
+            return Path(str(files("crydistill").joinpath("data/nursery_scores.npz")))
+        if self.config.teacher.path:
+            return self.config.teacher.path
+        return official_teacher(cache_dir())
+
+    @cached_property
+    def teacher_fingerprint(self) -> str:
+        """The sha256 of the teacher's file.
+
+        Raises
+        ------
+        CorpusError
+            if the file is missing.
+        """
+        if not self.teacher_path.is_file():
+            raise CorpusError(
+                f"{self.teacher_path}: no teacher there; run `crydistill teacher fetch` or set "
+                "teacher.path to a weights file"
+            )
+        return sha256_of(self.teacher_path)
+
+    def store_directory(self, corpus: CorpusConfig) -> Path:
+        """Where a corpus's scores by this teacher lie."""
+        return self.config.stores / f"{corpus.store_name}-{self.teacher_fingerprint[:8]}"
+
+    def pool(self, parts: Sequence[Part]) -> WindowPool:
+        """All windows of a split's scored clips.
+
+        Raises
+        ------
+        StoreError
+            if the corpus has not been scored by this teacher.
+        """
+        return window_pool(
+            (self._store(self.store_directory(corpus)), clips) for corpus, clips in parts
+        )
+
+    def data_key(self, parts: Sequence[Part]) -> str:
+        """Names exactly the recordings and labels of a split."""
+        keys = []
+        for corpus, clips in parts:
+            store = self._store(self.store_directory(corpus))
+            scored = [clip for clip in clips if clip.id in store]
+            labels = [(clip.label, clip.group) for clip in scored]
+            keys.append([corpus_fingerprint(store, [clip.id for clip in scored]), labels])
+        return fingerprint(keys, self.teacher_fingerprint)
+
+    @cached_property
+    def _stores(self) -> dict[Path, ScoreStore]:
+        return {}
+
+    def _store(self, directory: Path) -> ScoreStore:
+        # One object a store, so that pools of several splits share its memory map.
+        if directory not in self._stores:
+            self._stores[directory] = ScoreStore(directory)
+        return self._stores[directory]
+
+    def _part(self, corpus: CorpusConfig) -> Part:
+        path = corpus.path
+        if path is None:
+            from crydistill.audio.nursery import write_nursery
+
+            assert corpus.nursery_seed is not None  # the config sees to it
+            path = write_nursery(
+                self.config.stores / f"nursery-{corpus.nursery_seed}",
+                seed=corpus.nursery_seed,
+                progress=self.progress,
+            )
+        return corpus, read_corpus(path, where=corpus.where)
+
+    def _held_out(self, train: list[Part]) -> tuple[list[Part], list[Part]]:
+        kept, _ = hold_out_groups(
+            [clip for _, clips in train for clip in clips],
+            share=self.config.data.validation.share,
+            seed=self.config.seed,
+        )
+        groups = {clip.group for clip in kept}
+        return (
+            [(corpus, [c for c in clips if c.group in groups]) for corpus, clips in train],
+            [(corpus, [c for c in clips if c.group not in groups]) for corpus, clips in train],
+        )
+
+
+def _require_disjoint_groups(splits: Splits) -> None:
+    owner: dict[str, str] = {}
+    for name in ("train", "validation", "test"):
+        for _, clips in getattr(splits, name):
+            for clip in clips:
+                if owner.setdefault(clip.group, name) != name:
+                    raise CorpusError(
+                        f"group {clip.group} is in both {owner[clip.group]} and {name} "
+                        f"({clip.id}); give the split clips of its own in the config"
+                    )

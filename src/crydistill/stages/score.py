@@ -1,0 +1,53 @@
+"""Stage 1: every clip gets the teacher's scores."""
+
+from crydistill.corpora.clip import Clip
+from crydistill.errors import CorpusError
+from crydistill.experiment import CorpusConfig
+from crydistill.stages.context import Context
+from crydistill.teacher.base import Teacher, load_teacher
+from crydistill.teacher.recorded import RecordedTeacher
+from crydistill.teacher.scoring import Failure, score_corpus, unscored
+
+
+def score(context: Context) -> None:
+    """Score the clips that their stores do not hold yet.
+
+    Raises
+    ------
+    CorpusError
+        if not a single clip could be scored.
+    """
+    splits = context.splits
+    known: dict[str, tuple[CorpusConfig, dict[str, Clip]]] = {}
+    for corpus, clips in [*splits.train, *splits.validation, *splits.test]:
+        known.setdefault(corpus.store_name, (corpus, {}))[1].update({c.id: c for c in clips})
+    failures: list[Failure] = []
+    for corpus, by_id in known.values():
+        failures += _score_corpus(context, corpus, list(by_id.values()))
+    total = sum(len(by_id) for _, by_id in known.values())
+    for failure in failures:
+        context.say(f"left out: {failure.reason}")
+    if len(failures) == total:
+        raise CorpusError(
+            f"none of the {total} clips could be read; the first: {failures[0].reason}"
+        )
+
+
+def _score_corpus(context: Context, corpus: CorpusConfig, clips: list[Clip]) -> list[Failure]:
+    directory = context.store_directory(corpus)
+    waiting = unscored(clips, directory)
+    if not waiting:
+        context.say(f"{corpus.store_name}: all {len(clips)} clips are scored")
+        return []
+    result = score_corpus(waiting, _load_teacher(context), directory, progress=context.progress)
+    context.say(
+        f"{corpus.store_name}: {result.scored} clips scored, {len(clips) - len(waiting)} were "
+        f"there, {len(result.failures)} left out"
+    )
+    return list(result.failures)
+
+
+def _load_teacher(context: Context) -> Teacher:
+    if context.config.teacher.recorded:
+        return RecordedTeacher(context.teacher_path)
+    return load_teacher(context.teacher_path)

@@ -1,0 +1,85 @@
+"""Stage 2: which windows train."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from crydistill import atomic
+from crydistill.experiment import fingerprint
+from crydistill.selection.pool import Indices, WindowPool
+from crydistill.selection.sampler import BalancedSampler, FixedSampler, Sampler, random_windows
+from crydistill.selection.teacher_filter import confident_windows
+from crydistill.stages.context import Context
+
+
+def select_key(context: Context) -> str:
+    """Names the windows that train: data, selection and seed."""
+    config = context.config
+    return fingerprint(context.data_key(context.splits.train), config.selection, config.seed)
+
+
+def select(context: Context) -> None:
+    """Write `selection.json`: how many windows of which source train, and how many do not."""
+    key = select_key(context)
+    if context.run.is_done("select", key, [context.run.selection]):
+        context.say("selection is up to date")
+        return
+    pool = context.pool(context.splits.train)
+    facts = _summary(context, pool)
+    atomic.write_text(context.run.selection, json.dumps(facts, indent=2) + "\n")
+    context.run.mark_done("select", key)
+    context.say(
+        f"selection: {facts['windows_per_epoch']:,} of {facts['windows']:,} windows an epoch"
+    )
+
+
+def make_sampler(context: Context, pool: WindowPool) -> Sampler:
+    """Build the sampler the config asks for, over the training pool."""
+    options, seed = context.config.selection, context.config.seed
+    if options.method == "random_windows":
+        windows = random_windows(pool.clip_of, per_clip=options.per_clip, seed=seed)
+        return FixedSampler(windows, seed=seed)
+    confident = confident_windows(
+        pool.cry_scores,
+        positive_above=options.positive_above,
+        negative_below=options.negative_below,
+    )
+    return BalancedSampler(confident, ratio=options.ratio, resample=options.resample, seed=seed)
+
+
+def _summary(context: Context, pool: WindowPool) -> dict[str, Any]:
+    options = context.config.selection
+    first_epoch = make_sampler(context, pool).epoch(0)
+    facts: dict[str, Any] = {
+        "method": options.method,
+        "clips": len(pool.clips),
+        "windows": len(pool),
+        "windows_per_epoch": len(first_epoch),
+        "windows_per_epoch_by_source": _by_source(pool, first_epoch),
+    }
+    if options.method == "teacher_filter":
+        confident = confident_windows(
+            pool.cry_scores,
+            positive_above=options.positive_above,
+            negative_below=options.negative_below,
+        )
+        facts |= {
+            "confident_positive": len(confident.positive),
+            "confident_negative": len(confident.negative),
+            "dropped": confident.dropped,
+            "positive_in_noncry_clips": _in_noncry_clips(pool, confident.positive),
+        }
+    return facts
+
+
+def _by_source(pool: WindowPool, indices: Indices) -> dict[str, int]:
+    sources: Iterable[str] = (pool.clips[clip].source for clip in pool.clip_of[indices])
+    return dict(sorted(Counter(sources).items()))
+
+
+def _in_noncry_clips(pool: WindowPool, indices: Indices) -> int:
+    noncry = np.array([clip.label == "noncry" for clip in pool.clips])
+    return int(noncry[pool.clip_of[indices]].sum())

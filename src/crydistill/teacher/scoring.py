@@ -1,0 +1,148 @@
+"""From audio files to a score store: decode, front end, teacher, append."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from crydistill.audio.files import read_audio
+from crydistill.audio.mel import log_mel
+from crydistill.audio.windows import window_count
+from crydistill.corpora.clip import Clip
+from crydistill.download import sha256_of
+from crydistill.errors import AudioError
+from crydistill.progress import Progress, silent
+from crydistill.teacher.base import Recording, Teacher
+from crydistill.teacher.scores import ScoreStore, TeacherIdentity, open_for_writing
+
+WINDOWS_PER_BATCH = 512
+"""Clips are handed to the teacher together until they hold this many windows."""
+
+_CLIPS_AHEAD = 64
+"""Decoded clips waiting for the teacher; bounds the memory."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A clip that could not be scored, and the one-line reason."""
+
+    clip_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What a scoring run did: how many clips it added, and the clips that failed."""
+
+    scored: int
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    recording: Recording
+    sha256: str
+    duration: float
+    notes: tuple[str, ...]
+
+
+def unscored(clips: Sequence[Clip], directory: str | Path) -> list[Clip]:
+    """List the clips that a store does not hold, or holds from another version of their file.
+
+    Raises
+    ------
+    StoreError
+        if the store is damaged.
+    """
+    if not (Path(directory) / "store.json").exists():
+        return list(clips)
+    entries = ScoreStore(directory).entries
+
+    def is_there(clip: Clip) -> bool:
+        entry = entries.get(clip.id)
+        return entry is not None and clip.path.is_file() and sha256_of(clip.path) == entry.sha256
+
+    return [clip for clip in clips if not is_there(clip)]
+
+
+def score_corpus(
+    clips: Sequence[Clip],
+    teacher: Teacher,
+    directory: str | Path,
+    *,
+    progress: Progress = silent,
+) -> Scoring:
+    """Append the teacher's scores of some clips to the store in `directory`.
+
+    A clip that cannot be decoded is recorded in the result and does not stop the others.
+
+    Raises
+    ------
+    StoreError, BusyError
+        as `crydistill.teacher.scores.open_for_writing`.
+    """
+    identity = TeacherIdentity(teacher.name, teacher.fingerprint)
+    failures: list[Failure] = []
+    scored = 0
+    with (
+        open_for_writing(directory, identity) as store,
+        progress("scoring", len(clips), "clips") as advance,
+    ):
+        for batch in _batches(_decoded(clips, failures)):
+            logits = teacher.logits([item.recording for item in batch])
+            for item, rows in zip(batch, logits, strict=True):
+                store.append(
+                    item.recording.clip_id,
+                    sha256=item.sha256,
+                    duration=item.duration,
+                    notes=item.notes,
+                    frames=item.recording.frames,
+                    logits=rows,
+                )
+            scored += len(batch)
+            advance(len(batch))
+        advance(len(failures))
+    return Scoring(scored, tuple(failures))
+
+
+def _decode(clip: Clip) -> _Decoded | Failure:
+    try:
+        audio = read_audio(clip.path)
+    except AudioError as error:
+        return Failure(clip.id, str(error))
+    recording = Recording(clip.id, audio.samples, log_mel(audio.samples))
+    return _Decoded(recording, sha256_of(clip.path), audio.duration, audio.notes)
+
+
+def _decoded(clips: Sequence[Clip], failures: list[Failure]) -> Iterator[_Decoded]:
+    """Decode in the background, in order, a bounded number of clips ahead."""
+    left = iter(clips)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        queue: list[Future[_Decoded | Failure]] = [
+            pool.submit(_decode, clip) for clip in islice(left, _CLIPS_AHEAD)
+        ]
+        try:
+            while queue:
+                result = queue.pop(0).result()
+                queue.extend(pool.submit(_decode, clip) for clip in islice(left, 1))
+                if isinstance(result, Failure):
+                    failures.append(result)
+                else:
+                    yield result
+        finally:
+            for future in queue:
+                future.cancel()
+
+
+def _batches(items: Iterator[_Decoded]) -> Iterator[list[_Decoded]]:
+    batch: list[_Decoded] = []
+    windows = 0
+    for item in items:
+        batch.append(item)
+        windows += window_count(len(item.recording.frames))
+        if windows >= WINDOWS_PER_BATCH:
+            yield batch
+            batch, windows = [], 0
+    if batch:
+        yield batch

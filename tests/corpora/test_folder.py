@@ -1,0 +1,154 @@
+import csv
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from crydistill.corpora.clip import Label
+from crydistill.corpora.folder import read_corpus, read_folder, read_manifest
+from crydistill.errors import CorpusError
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_a_manifest_row_becomes_a_clip(tmp_path: Path) -> None:
+    manifest = write(
+        tmp_path / "clips.csv",
+        [
+            {
+                "path": "a/b.wav", "label": "cry", "group": "g", "category": "Baby, loud",
+                "source": "s", "licence": "CC0", "native_rate_hz": "8000", "mids": "/m/1 /m/2",
+            }
+        ],
+    )  # fmt: skip
+    (clip,) = read_manifest(manifest)
+    assert clip.id == "a/b.wav"
+    assert clip.path == tmp_path / "a/b.wav"
+    assert clip.label is Label.CRY
+    assert clip.is_cry
+    assert (clip.group, clip.category, clip.source) == ("g", "Baby, loud", "s")
+    assert (clip.licence, clip.native_rate, clip.mids) == ("CC0", 8000, ("/m/1", "/m/2"))
+
+
+def test_without_a_group_a_recording_is_its_own(tmp_path: Path) -> None:
+    manifest = write(tmp_path / "clips.csv", [{"path": "x.wav", "label": "noncry"}])
+    assert read_manifest(manifest)[0].group == "x.wav"
+
+
+def test_where_selects_rows(tmp_path: Path) -> None:
+    rows = [
+        {"path": f"{split}{n}.wav", "label": "cry", "split": split}
+        for split in ("train", "dev", "spare")
+        for n in range(2)
+    ]
+    manifest = write(tmp_path / "clips.csv", rows)
+    assert len(read_manifest(manifest, where={"split": "dev"})) == 2
+    assert len(read_manifest(manifest, where={"split": ["dev", "train"]})) == 4
+    with pytest.raises(CorpusError, match="no row matches"):
+        read_manifest(manifest, where={"split": "test"})
+    with pytest.raises(CorpusError, match="no column 'colour'"):
+        read_manifest(manifest, where={"colour": "red"})
+
+
+def test_a_folder_with_a_manifest_is_read_by_its_manifest(tmp_path: Path) -> None:
+    write(tmp_path / "clips.csv", [{"path": "x.wav", "label": "noncry"}])
+    (tmp_path / "y.wav").touch()
+    assert [clip.id for clip in read_corpus(tmp_path)] == ["x.wav"]
+
+
+def test_a_folder_of_audio(tmp_path: Path) -> None:
+    for name in ("cry/a.wav", "noncry/tom/b.FLAC", "noncry/tom/c.opus", "d.mp3", "notes.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    clips = {clip.id: clip for clip in read_folder(tmp_path)}
+    assert {name: clip.label.value for name, clip in clips.items()} == {
+        "cry/a.wav": "cry",
+        "noncry/tom/b.FLAC": "noncry",
+        "noncry/tom/c.opus": "noncry",
+        "d.mp3": "unlabelled",
+    }
+    assert clips["noncry/tom/b.FLAC"].group == clips["noncry/tom/c.opus"].group
+    assert clips["cry/a.wav"].group == "cry/a.wav"
+
+
+BAD_ROWS = {
+    "an unknown label": ({"path": "x.wav", "label": "loud"}, "clips.csv:3: label 'loud'"),
+    "no path": ({"path": "", "label": "cry"}, "clips.csv:3: the path is empty"),
+    "a strange rate": (
+        {"path": "x.wav", "label": "cry", "native_rate_hz": "16k"},
+        "clips.csv:3: native_rate_hz '16k'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ROWS)
+def test_a_bad_row_is_named(tmp_path: Path, name: str) -> None:
+    row, message = BAD_ROWS[name]
+    good = {"path": "good.wav", "label": "cry", "native_rate_hz": "16000"}
+    manifest = write(tmp_path / "clips.csv", [good, {"native_rate_hz": "", **row}])
+    with pytest.raises(CorpusError, match=message):
+        read_manifest(manifest)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("label\ncry\n", "no column 'path'"),
+        ("path\nx.wav\n", "no column 'label'"),
+        ("path,label\nx.wav\n", "clips.csv:2: the row has more or fewer cells"),
+        ("path,label\nx.wav,cry,more\n", "clips.csv:2: the row has more or fewer cells"),
+        ("path,label\nx.wav,cry\nx.wav,noncry\n", "two rows name x.wav"),
+        ("path,label\n", "the manifest has no rows"),
+        ("", "no column 'path'"),
+        ('path,label\n"x.wav,cry\n', "not a readable CSV"),
+    ],
+)
+def test_a_malformed_manifest_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
+    manifest = tmp_path / "clips.csv"
+    manifest.write_text(text)
+    with pytest.raises(CorpusError, match=message):
+        read_manifest(manifest)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="no manifest there"):
+        read_corpus(tmp_path / "nowhere.csv")
+    with pytest.raises(CorpusError, match="no audio files"):
+        read_folder(tmp_path)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=400))
+def test_any_bytes_give_clips_or_one_clear_line(tmp_path: Path, data: bytes) -> None:
+    manifest = tmp_path / "clips.csv"
+    manifest.write_bytes(b"path,label\n" + data)
+    try:
+        clips = read_manifest(manifest)
+    except CorpusError as error:
+        assert "clips.csv" in str(error)
+    else:
+        assert all(clip.id for clip in clips)
+
+
+names = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/\\"),
+    min_size=1,
+    max_size=20,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.tuples(names, st.sampled_from(list(Label)), names), min_size=1, max_size=8))
+def test_a_manifest_survives_odd_names(tmp_path: Path, rows) -> None:
+    unique = list({path: (path, label, group) for path, label, group in rows}.values())
+    table = [{"path": p, "label": label.value, "group": g} for p, label, g in unique]
+    clips = read_manifest(write(tmp_path / "clips.csv", table))
+    assert [(clip.id, clip.label, clip.group) for clip in clips] == unique

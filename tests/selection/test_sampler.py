@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from crydistill.errors import CorpusError
+from crydistill.selection.sampler import BalancedSampler, FixedSampler, random_windows
+from crydistill.selection.teacher_filter import ConfidentWindows, confident_windows
+
+POSITIVE = np.arange(100)
+NEGATIVE = np.arange(100, 1100)
+WINDOWS = ConfidentWindows(POSITIVE, NEGATIVE, dropped=0)
+
+
+def negatives(indices: np.ndarray) -> set[int]:
+    return set(indices.tolist()) - set(POSITIVE.tolist())
+
+
+@pytest.mark.parametrize(("ratio", "count"), [(1, 200), (3, 400), (0.5, 150), (50, 1100)])
+def test_all_positives_and_the_ratio_of_negatives(ratio: float, count: int) -> None:
+    for resample in (False, True):
+        epoch = BalancedSampler(WINDOWS, ratio=ratio, resample=resample, seed=1).epoch(0)
+        assert len(epoch) == len(set(epoch.tolist())) == count
+        assert set(POSITIVE.tolist()) <= set(epoch.tolist())
+
+
+def test_a_fixed_pool_shows_the_same_negatives_in_another_order() -> None:
+    sampler = BalancedSampler(WINDOWS, ratio=1, resample=False, seed=1)
+    assert negatives(sampler.epoch(0)) == negatives(sampler.epoch(7))
+    assert not np.array_equal(sampler.epoch(0), sampler.epoch(7))
+
+
+def test_resampling_shows_them_all_in_time() -> None:
+    sampler = BalancedSampler(WINDOWS, ratio=1, resample=True, seed=1)
+    seen = set().union(*(negatives(sampler.epoch(number)) for number in range(80)))
+    assert len(seen) > 0.99 * len(NEGATIVE)
+
+
+def test_an_epoch_is_a_function_of_seed_and_number() -> None:
+    first = BalancedSampler(WINDOWS, ratio=2, resample=True, seed=1)
+    later = BalancedSampler(WINDOWS, ratio=2, resample=True, seed=1)
+    first.epoch(0)
+    assert np.array_equal(first.epoch(5), later.epoch(5))
+    other = BalancedSampler(WINDOWS, ratio=2, resample=True, seed=2)
+    assert not np.array_equal(first.epoch(5), other.epoch(5))
+
+
+@pytest.mark.parametrize("kind", ["positive", "negative"])
+def test_nothing_to_learn_from(kind: str) -> None:
+    none = np.array([], dtype=np.int64)
+    windows = (
+        ConfidentWindows(none, NEGATIVE, 0)
+        if kind == "positive"
+        else ConfidentWindows(POSITIVE, none, 0)
+    )
+    with pytest.raises(CorpusError, match=f"no confident {kind} window"):
+        BalancedSampler(windows, ratio=1, resample=False, seed=0)
+
+
+def test_the_filter_drops_what_lies_between() -> None:
+    scores = np.array([0.0, 0.049, 0.05, 0.2, 0.30, 0.31, 1.9], dtype=np.float32)
+    windows = confident_windows(scores, positive_above=0.30, negative_below=0.05)
+    assert windows.negative.tolist() == [0, 1]
+    assert windows.positive.tolist()[-2:] == [5, 6]
+    assert windows.dropped == len(scores) - len(windows.negative) - len(windows.positive)
+
+
+def test_random_windows_take_some_of_every_clip() -> None:
+    clip_of = np.repeat(np.arange(5), [1, 3, 4, 20, 100])
+    chosen = random_windows(clip_of, per_clip=4, seed=3)
+    assert np.bincount(clip_of[chosen]).tolist() == [1, 3, 4, 4, 4]
+    assert len(set(chosen.tolist())) == len(chosen)
+    assert np.array_equal(chosen, random_windows(clip_of, per_clip=4, seed=3))
+    epochs = FixedSampler(chosen, seed=3)
+    assert set(epochs.epoch(1).tolist()) == set(chosen.tolist())

@@ -1,0 +1,133 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from crydistill.errors import ConfigError
+from crydistill.experiment import RunDirectory, fingerprint, load_config
+
+MINIMAL = {"data": {"train": [{"path": "a", "where": {"split": "train"}}], "test": [{"path": "b"}]}}
+
+
+def write(directory: Path, config: object) -> Path:
+    path = directory / "mine.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def test_defaults_are_the_reference_recipe(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, MINIMAL))
+    assert config.name == "mine"
+    assert (config.selection.positive_above, config.selection.negative_below) == (0.30, 0.05)
+    assert config.training.learning_rate.drop_epoch == 30
+    assert config.student.architecture == "dscnn"
+
+
+def test_the_packaged_default_loads() -> None:
+    assert load_config(None).name == "nursery"
+
+
+def test_overrides(tmp_path: Path) -> None:
+    config = load_config(
+        write(tmp_path, MINIMAL),
+        ["training.epochs=5", "data.train.0.path=elsewhere", "teacher.path=t.h5", "seed=3",
+         "data.train.0.where={split: dev}", "training.learning_rate.initial=0.01"],
+    )  # fmt: skip
+    assert config.training.epochs == 5
+    assert config.data.train[0].path == Path("elsewhere")
+    assert config.data.train[0].where == {"split": "dev"}
+    assert config.teacher.path == Path("t.h5")
+    assert config.seed == 3
+    assert config.training.learning_rate.initial == 0.01
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("epochs", "write it as key=value"),
+        ("=5", "write it as key=value"),
+        ("training.epoch=5", "unknown key 'training.epoch'"),
+        ("training.epochs=many", "training.epochs: input should be a valid integer"),
+        ("data.train.7.path=x", "not a position in that list of 1"),
+        ("data.train.first.path=x", "not a position in that list of 1"),
+        ("data.test.9=x", "not a position in that list of 1"),
+        ("data.train.0.path.x=1", "a single value"),
+        ("training.epochs=[1", "not valid YAML"),
+        ("selection.negative_below=0.5", "negative_below is above positive_above"),
+        ("data.train.0.nursery_seed=1", "give either path or nursery_seed"),
+        ("name=a/b", "name: "),
+    ],
+)
+def test_bad_overrides_are_one_clear_line(tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path, MINIMAL), [override])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "must be a mapping"),
+        ("- a\n- b", "must be a mapping"),
+        ("data: [", "not valid YAML"),
+        ("colour: red", "unknown key 'colour'"),
+        ("data: {train: [], test: [{path: x}]}", "data.train: "),
+    ],
+)
+def test_bad_files_are_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert "bad.yaml" in str(caught.value)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such config file"):
+        load_config(tmp_path / "none.yaml")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(text=st.text(max_size=120), override=st.text(max_size=40))
+def test_anything_gives_a_config_or_one_clear_line(
+    tmp_path: Path, text: str, override: str
+) -> None:
+    path = tmp_path / "any.yaml"
+    path.write_text(text, encoding="utf-8", errors="replace")
+    for config, overrides in ((path, []), (write(tmp_path, MINIMAL), [override])):
+        try:
+            load_config(config, overrides)
+        except ConfigError as error:
+            assert str(error).strip()
+
+
+def test_the_resolved_config_loads_again(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, MINIMAL), ["training.epochs=7"])
+    run = RunDirectory(tmp_path / "run")
+    run.start(config)
+    assert load_config(run.config) == config
+
+
+def test_stages_are_remembered_by_key(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    output = tmp_path / "output"
+    assert not run.is_done("train", "key", [output])
+    output.touch()
+    run.mark_done("train", "key")
+    run.mark_done("score", "other")
+    assert run.is_done("train", "key", [output])
+    assert not run.is_done("train", "another key", [output])
+    output.unlink()
+    assert not run.is_done("train", "key", [output])
+
+
+def test_fingerprints_tell_sections_apart(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, MINIMAL))
+    other = load_config(write(tmp_path, MINIMAL), ["training.epochs=7"])
+    assert fingerprint(config.training) == fingerprint(config.training)
+    assert fingerprint(config.training) != fingerprint(other.training)
