@@ -4,6 +4,7 @@ Every verb imports what it needs when it runs, so that `--help` answers at once 
 loads TensorFlow.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crydistill.errors import CrydistillError, MissingExtraError
+from crydistill.errors import AudioError, CheckFailed, CrydistillError, MissingExtraError
 
 if TYPE_CHECKING:
+    from crydistill.evaluation.compare import Evaluation
     from crydistill.stages.context import Context
 
 app = typer.Typer(
@@ -73,7 +75,7 @@ def run(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption 
 
     context = _context(config, set_, runs)
     run_all(context)
-    _print_results(context)
+    print(f"report: {context.run.report}")
 
 
 @app.command()
@@ -119,7 +121,58 @@ def evaluate(
 
     context = _context(config, set_, runs)
     evaluate(context)
-    _print_results(context)
+    print(f"report: {context.run.report}")
+
+
+@app.command()
+def detect(
+    files: Annotated[list[Path], typer.Argument(help="Recordings, of any rate and length.")],
+    model: Annotated[
+        Path | None,
+        typer.Option(help="A student.tflite or its directory; the packaged one if left out."),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="Operating point of the student's manifest.")
+    ] = "balanced",
+    threshold: Annotated[
+        float | None, typer.Option(help="Score from which a window votes.")
+    ] = None,
+    n: Annotated[int | None, typer.Option("-n", help="Votes that raise an alert.")] = None,
+    m: Annotated[int | None, typer.Option("-m", help="Windows that vote.")] = None,
+    hold: Annotated[
+        float | None, typer.Option(help="Seconds without a vote that end an alert.")
+    ] = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line and file, scores included.")
+    ] = False,
+) -> None:
+    """Find cries in recordings. Works without TensorFlow."""
+    from crydistill.detector.files import detect_file
+    from crydistill.detector.settings import vote_settings
+    from crydistill.quantize.interpreters import Kernels
+    from crydistill.student.packaged import packaged_student
+    from crydistill.student.runtime import TfliteStudent
+
+    student = TfliteStudent.load(model or packaged_student(), Kernels.OPTIMIZED)
+    settings = vote_settings(
+        student.manifest, preset=preset, threshold=threshold, n=n, m=m, hold_seconds=hold
+    )
+    failures = 0
+    for path in files:
+        try:
+            detection = detect_file(path, student, settings)
+        except AudioError as error:
+            failures += 1
+            _complain(str(error))
+            continue
+        if json_:
+            print(json.dumps(detection.to_json()), flush=True)
+        else:
+            print("\n".join(detection.lines()), flush=True)
+    if failures == len(files):
+        raise typer.Exit(AudioError.exit_code)
+    if failures:
+        raise typer.Exit(CheckFailed.exit_code)
 
 
 @app.command()
@@ -152,8 +205,20 @@ def _context(config: Path | None, overrides: list[str] | None, runs: Path) -> "C
     loaded = load_config(config, overrides or [])
     directory = RunDirectory(runs / loaded.name)
     directory.start(loaded)
-    return Context(loaded, directory, shown, lambda line: print(line, file=sys.stderr))
+    return Context(loaded, directory, shown, _tell, _print_table)
+
+
+def _print_table(evaluation: "Evaluation") -> None:
+    from rich.console import Console
+
+    from crydistill.evaluation.summary import summary_table
+
+    Console().print(summary_table(evaluation))
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _complain(line: str) -> None:
-    print(f"crydistill: {line}", file=sys.stderr)
+    _tell(f"crydistill: {line}")

@@ -6,7 +6,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crydistill.audio.files import read_audio, stream_audio
+from crydistill.audio.files import AudioReader, read_audio
 from crydistill.audio.windows import WINDOW_SAMPLES
 from crydistill.errors import AudioError
 
@@ -53,6 +53,7 @@ def test_short_audio_is_padded_and_says_so(tmp_path: Path) -> None:
     soundfile.write(path, tone(0.2, 16_000), 16_000)
     audio = read_audio(path)
     assert len(audio.samples) == WINDOW_SAMPLES
+    assert np.abs(audio.samples[3_200:]).max() == 0
     assert audio.duration == pytest.approx(0.2)
     assert any("padded" in note for note in audio.notes)
 
@@ -67,7 +68,7 @@ def test_blocks_join_without_a_seam(tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     rate = 22_050
     soundfile.write(path, tone(95, rate, 100.0), rate)
-    samples = np.concatenate(list(stream_audio(path)))
+    samples = np.concatenate(list(AudioReader(path).blocks()))
     expected = tone(95, 16_000, 100.0)
     assert abs(len(samples) - len(expected)) <= 2
     inner = slice(1_000, len(expected) - 1_000)

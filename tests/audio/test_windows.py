@@ -4,7 +4,6 @@ import pytest
 from crydistill.audio.mel import frame_count
 from crydistill.audio.windows import (
     WINDOW_SAMPLES,
-    pad_to_window,
     window_count,
     window_start_seconds,
     windows,
@@ -30,12 +29,3 @@ def test_windows_start_every_48_frames(frames: int, count: int) -> None:
 
 def test_start_times() -> None:
     np.testing.assert_allclose(window_start_seconds(3), [0, 0.48, 0.96])
-
-
-def test_padding_appends_silence_and_leaves_long_audio_alone() -> None:
-    short = np.ones(100, dtype=np.float32)
-    padded = pad_to_window(short)
-    assert len(padded) == WINDOW_SAMPLES
-    assert padded.sum() == 100
-    long = np.ones(20_000, dtype=np.float32)
-    assert pad_to_window(long) is long

@@ -9,7 +9,7 @@ import soundfile
 import soxr
 
 from crydistill.audio.mel import SAMPLE_RATE, Samples
-from crydistill.audio.windows import WINDOW_SAMPLES, pad_to_window
+from crydistill.audio.windows import WINDOW_SAMPLES
 from crydistill.errors import AudioError
 
 AUDIO_SUFFIXES = frozenset(
@@ -37,39 +37,67 @@ class Audio:
     notes: tuple[str, ...] = ()
 
 
+class AudioReader:
+    """Decodes a recording block by block, so that a night fits in little memory.
+
+    path : the file
+    samples : at 16 kHz so far, without padding
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.samples = 0
+        self._peak = 0.0
+
+    def blocks(self) -> Iterator[Samples]:
+        """Yield float32 blocks of 16 kHz mono that join without a seam.
+
+        A recording shorter than a window ends with silence that completes it.
+
+        Raises
+        ------
+        AudioError
+            if the file is missing, cannot be decoded, holds no audio, or NaN or infinity.
+        """
+        for block in _decoded(self.path):
+            self.samples += len(block)
+            self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
+            yield block
+        if self.samples == 0:
+            raise AudioError(f"{self.path}: no audio in the file; remove it or record it again")
+        if self.samples < WINDOW_SAMPLES:
+            yield np.zeros(WINDOW_SAMPLES - self.samples, dtype=np.float32)
+
+    @property
+    def duration(self) -> float:
+        """Seconds of audio read so far."""
+        return self.samples / SAMPLE_RATE
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about the recording, once it was read to its end."""
+        notes = []
+        if self._peak < SILENCE_PEAK:
+            notes.append("silent")
+        if self.samples < WINDOW_SAMPLES:
+            notes.append("shorter than a window: padded with silence")
+        return tuple(notes)
+
+
 def read_audio(path: str | Path) -> Audio:
     """Decode a whole recording.
 
     Raises
     ------
     AudioError
-        if the file is missing, not decodable, empty, truncated to nothing, or holds NaN/infinity.
+        as `AudioReader.blocks`.
     """
-    blocks = list(stream_audio(path))
-    samples = np.concatenate(blocks) if blocks else np.empty(0, dtype=np.float32)
-    if len(samples) == 0:
-        raise AudioError(f"{path}: no audio in the file; remove it or record it again")
-    notes = []
-    if np.max(np.abs(samples)) < SILENCE_PEAK:
-        notes.append("silent")
-    if len(samples) < WINDOW_SAMPLES:
-        notes.append("shorter than a window: padded with silence")
-    return Audio(pad_to_window(samples), len(samples) / SAMPLE_RATE, tuple(notes))
+    reader = AudioReader(path)
+    samples = np.concatenate(list(reader.blocks()))
+    return Audio(samples, reader.duration, reader.notes)
 
 
-def stream_audio(path: str | Path) -> Iterator[Samples]:
-    """Decode a recording in blocks of 16 kHz mono, so that a night fits in little memory.
-
-    Yields
-    ------
-    np.ndarray [shape=(n,)], float32; the blocks join without a seam.
-
-    Raises
-    ------
-    AudioError
-        as `read_audio`, at the block where the fault shows.
-    """
-    path = Path(path)
+def _decoded(path: Path) -> Iterator[Samples]:
     if not path.is_file():
         raise AudioError(f"{path}: no such file")
     if path.stat().st_size == 0:

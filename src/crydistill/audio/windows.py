@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from crydistill.audio.mel import FRAME_HOP, FRAME_LENGTH, SAMPLE_RATE, LogMel, Samples
+from crydistill.audio.mel import FRAME_HOP, FRAME_LENGTH, SAMPLE_RATE, LogMel
 
 WINDOW_FRAMES = 96
 WINDOW_HOP_FRAMES = 48
@@ -38,9 +38,3 @@ def windows(frames: LogMel) -> LogMel:
 def window_start_seconds(count: int) -> npt.NDArray[np.float64]:
     """Start time of each of `count` windows, in seconds from the recording's start."""
     return np.arange(count, dtype=np.float64) * WINDOW_HOP_SECONDS
-
-
-def pad_to_window(samples: Samples) -> Samples:
-    """Append silence to a recording shorter than one window; return longer ones unchanged."""
-    missing = WINDOW_SAMPLES - len(samples)
-    return samples if missing <= 0 else np.pad(samples, (0, missing))

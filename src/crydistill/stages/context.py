@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crydistill.corpora.clip import Clip
 from crydistill.corpora.folder import read_corpus
@@ -17,6 +18,9 @@ from crydistill.selection.pool import WindowPool, window_pool
 from crydistill.settings import cache_dir
 from crydistill.teacher.fetch import teacher_path as official_teacher
 from crydistill.teacher.scores import ScoreStore, corpus_fingerprint
+
+if TYPE_CHECKING:
+    from crydistill.evaluation.compare import Evaluation
 
 Say = Callable[[str], None]
 """Receives one line for the user about what a stage found."""
@@ -42,6 +46,7 @@ class Context:
     run: RunDirectory
     progress: Progress = silent
     say: Say = lambda line: None
+    show: Callable[["Evaluation"], None] = lambda evaluation: None
 
     @cached_property
     def splits(self) -> Splits:

@@ -5,21 +5,28 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from crydistill import atomic
 from crydistill.distill.fit import FitOptions, LearningRate, best_epoch, fit, read_history
-from crydistill.distill.losses import ACTIVATION_OF_LOSS, Loss, named_loss
+from crydistill.distill.losses import Loss, named_loss
+from crydistill.distill.predict import predict_logits
 from crydistill.errors import ConfigError
-from crydistill.evaluation.ranking import ClipScore, clip_score, rank
+from crydistill.evaluation.ranking import (
+    ClipScore,
+    Ranking,
+    average_precision,
+    best_f1,
+    clip_score,
+    recall_at_false_positive_rate,
+    roc_auc,
+)
 from crydistill.experiment import TrainingConfig, fingerprint
 from crydistill.selection.pool import WindowPool
 from crydistill.stages.context import Context
 from crydistill.stages.select import make_sampler, select_key
+from crydistill.student.activation import Activation, activate
 from crydistill.student.zoo import build
 from crydistill.taxonomy import class_mids, cry_indices, index_of
-
-Logits = npt.NDArray[np.float32]
 
 
 def train_key(context: Context) -> str:
@@ -91,6 +98,11 @@ def make_loss(options: TrainingConfig) -> Loss:
     return named_loss(options.loss, temperature=options.temperature, class_weights=weights)
 
 
+def activation_of(options: TrainingConfig) -> Activation:
+    """What turns the logits of a student trained with this loss into scores."""
+    return "softmax" if options.loss == "kl_softmax" else "sigmoid"
+
+
 def fit_options(options: TrainingConfig) -> FitOptions:
     """Translate the config's training section for `fit`."""
     rate = options.learning_rate
@@ -110,8 +122,8 @@ def make_validation(
 ) -> Callable[[keras.Model], dict[str, float]]:
     """Measure a student on all windows of the validation clips.
 
-    `loss` is the training loss over every window; `auc`, `average_precision`, `recall_at_1_fpr`
-    and `best_f1` are of clip scores (mean over windows) against the clips' labels.
+    `loss` is the training loss over every window; `auc`, `average_precision`, `best_f1`
+    and `recall_at_1pct_fpr` are of clip scores (mean over windows) against the clips' labels.
     """
     labelled = [number for number, clip in enumerate(pool.clips) if clip.label != "unlabelled"]
     labels = np.array([pool.clips[number].is_cry for number in labelled])
@@ -120,9 +132,16 @@ def make_validation(
     def validate(model: keras.Model) -> dict[str, float]:
         logits = predict_logits(model, pool, indices)
         losses = keras.ops.convert_to_numpy(loss(pool.logits(indices), logits))
-        cry = activate(logits, ACTIVATION_OF_LOSS[options.loss])[:, list(cry_indices())].sum(axis=1)
-        per_clip = pool.per_clip(cry)
-        scores = [clip_score(per_clip[number], ClipScore.MEAN) for number in labelled]
-        return {"loss": float(losses.mean()), **ranking_metrics(labels, scores)}
+        scores = activate(logits, activation_of(options))
+        per_clip = pool.per_clip(scores[:, list(cry_indices())].sum(axis=1))
+        clip_scores = [clip_score(per_clip[number], ClipScore.MEAN) for number in labelled]
+        detections = Ranking(labels=labels, scores=clip_scores).detections()
+        return {
+            "loss": float(losses.mean()),
+            "auc": float(roc_auc(detections)),
+            "average_precision": float(average_precision(detections)),
+            "best_f1": float(best_f1(detections).f1),
+            "recall_at_1pct_fpr": float(recall_at_false_positive_rate(detections, 0.01)),
+        }
 
     return validate

@@ -1,0 +1,46 @@
+"""What made an artefact: versions, commit, platform."""
+
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+
+from crydistill import __version__
+
+_LIBRARIES = (
+    "numpy", "scipy", "soundfile", "soxr", "keras", "tensorflow", "tensorflow-cpu",
+    "ai-edge-litert", "tflite-micro",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package, Python and the libraries that shape results."""
+    found = {"crydistill": __version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """Commit of the checkout this package runs from, with "-dirty" if files differ from it.
+
+    None where the package does not run from a checkout of its own.
+    """
+    here = Path(__file__).parent
+    if _git(here, "ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return None
+    commit = _git(here, "rev-parse", "HEAD")
+    return f"{commit}-dirty" if commit and _git(here, "status", "--porcelain", ".") else commit
+
+
+def _git(directory: Path, *arguments: str) -> str | None:
+    try:
+        result = subprocess.run(
+            ["git", "-C", str(directory), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()

@@ -1,0 +1,218 @@
+"""Stage 5: teacher, FP32 and INT8 student side by side on the test clips."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from crydistill import atomic
+from crydistill.corpora.clip import Label
+from crydistill.detector.vote import DEFAULT_HOLD_SECONDS, DEFAULT_M, DEFAULT_N, VoteSettings
+from crydistill.distill.fit import read_history
+from crydistill.distill.predict import predict_logits
+from crydistill.evaluation.compare import (
+    EvaluatedClips,
+    Evaluation,
+    ModelScores,
+    choose_thresholds,
+    hardest,
+    window_kl,
+)
+from crydistill.evaluation.compare import evaluate as compare
+from crydistill.evaluation.operating import choose_presets, measure
+from crydistill.evaluation.report import WorstMistake, write_report
+from crydistill.experiment import fingerprint
+from crydistill.progress import Progress
+from crydistill.provenance import git_commit, versions
+from crydistill.selection.pool import WindowPool
+from crydistill.stages.context import Context, Part
+from crydistill.stages.quantize import quantize_key
+from crydistill.stages.train import activation_of
+from crydistill.student.activation import activate
+from crydistill.student.manifest import ThresholdPreset, load_manifest, save_manifest
+from crydistill.student.runtime import TfliteStudent
+
+TEACHER = "teacher"
+FP32 = "student FP32"
+INT8 = "student INT8"
+
+_WINDOWS_AT_ONCE = 1024
+
+Scores = npt.NDArray[np.float32]
+Score = Callable[[npt.NDArray[np.int64]], Scores]
+"""Activated outputs of some windows of a pool, `[n, 521]`."""
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The labelled clips of a split and what every model says of them."""
+
+    pool: WindowPool
+    clips: EvaluatedClips
+    models: list[ModelScores]
+
+
+def evaluate_key(context: Context) -> str:
+    """Names the evaluation: the INT8 student, the test clips and how they are reported."""
+    return fingerprint(
+        quantize_key(context),
+        context.data_key(context.splits.test),
+        context.config.evaluation,
+    )
+
+
+def evaluate(context: Context) -> None:
+    """Write `metrics.json` and `report.html`; complete the manifest's threshold presets."""
+    run, config = context.run, context.config
+    key = evaluate_key(context)
+    if run.is_done("evaluate", key, [run.metrics, run.report]):
+        context.say("the evaluation is up to date")
+        return
+    validation = _judge(context, context.splits.validation, "validation windows")
+    test = _judge(context, context.splits.test, "test windows")
+    evaluation = compare(
+        test.clips,
+        test.models,
+        reference=TEACHER,
+        thresholds=choose_thresholds(validation.clips, validation.models),
+        replicates=config.evaluation.replicates,
+        seed=config.seed,
+        progress=context.progress,
+    )
+    _add_presets(context, validation, test)
+    provenance = _provenance(context)
+    metrics = {**evaluation.to_json(), "provenance": provenance}
+    atomic.write_text(run.metrics, json.dumps(metrics, indent=2) + "\n")
+    write_report(
+        run.report,
+        title=config.description or config.name,
+        evaluation=evaluation,
+        history=read_history(run.training / "history.csv"),
+        provenance=provenance,
+        worst=_worst_mistakes(evaluation, test, config.evaluation.worst_mistakes),
+    )
+    run.mark_done("evaluate", key)
+    context.show(evaluation)
+
+
+def _judge(context: Context, parts: list[Part], what: str) -> _Judged:
+    labelled = [
+        (corpus, [clip for clip in clips if clip.label is not Label.UNLABELLED])
+        for corpus, clips in parts
+    ]
+    pool = context.pool(labelled)
+    model = keras.saving.load_model(context.run.student_fp32, compile=False)
+    student = TfliteStudent.load(context.run.path)
+    activation = activation_of(context.config.training)
+
+    def fp32(indices: npt.NDArray[np.int64]) -> Scores:
+        return activate(predict_logits(model, pool, indices), activation)
+
+    def int8(indices: npt.NDArray[np.int64]) -> Scores:
+        return student.probabilities(pool.patches(indices))
+
+    cries = list(student.manifest.cry_outputs)
+    models = [ModelScores(TEACHER, pool.per_clip(pool.cry_scores))]
+    for name, score in ((FP32, fp32), (INT8, int8)):
+        models.append(_model_scores(name, score, pool, cries, context.progress, what))
+    return _Judged(pool, EvaluatedClips.from_clips(pool.clips), models)
+
+
+def _model_scores(
+    name: str, score: Score, pool: WindowPool, cries: list[int], progress: Progress, what: str
+) -> ModelScores:
+    cry = np.empty(len(pool), dtype=np.float32)
+    kl = np.empty(len(pool), dtype=np.float32)
+    with progress(f"{name}, {what}", len(pool), "windows") as advance:
+        for start in range(0, len(pool), _WINDOWS_AT_ONCE):
+            indices = np.arange(start, min(start + _WINDOWS_AT_ONCE, len(pool)))
+            scores = score(indices)
+            cry[indices] = scores[:, cries].sum(axis=1)
+            kl[indices] = window_kl(expit(pool.logits(indices)), scores)
+            advance(len(indices))
+    clip_kl = [float(values.mean()) for values in pool.per_clip(kl)]
+    return ModelScores(name, pool.per_clip(cry), clip_kl)
+
+
+def _add_presets(context: Context, validation: _Judged, test: _Judged) -> None:
+    """Write into the manifest what the INT8 student's thresholds, fit on validation, achieve."""
+
+    def tracks(judged: _Judged, crying: bool) -> list[Scores]:
+        (model,) = (model for model in judged.models if model.name == INT8)
+        return [
+            track
+            for track, label in zip(model.windows, judged.clips.labels, strict=True)
+            if label == crying
+        ]
+
+    thresholds = choose_presets(tracks(validation, crying=False), n=DEFAULT_N, m=DEFAULT_M)
+    presets = {}
+    for name, threshold in thresholds.items():
+        settings = VoteSettings(threshold=threshold)
+        found = measure(tracks(test, crying=True), tracks(test, crying=False), settings)
+        presets[name] = ThresholdPreset(
+            threshold=threshold,
+            n=settings.n,
+            m=settings.m,
+            hold_seconds=DEFAULT_HOLD_SECONDS,
+            recall=round(found.recall, 4),
+            false_alarms_per_hour=round(found.false_alarms / found.hours, 3),
+            measured_on=(
+                f"{_test_names(context)}: {int(test.clips.labels.sum())} cry clips; "
+                f"{found.false_alarms} alerts in {found.hours:.2f} h of other clips joined"
+            ),
+        )
+    manifest = load_manifest(context.run.manifest)
+    save_manifest(context.run.manifest, manifest.model_copy(update={"presets": presets}))
+
+
+def _test_names(context: Context) -> str:
+    names = []
+    for corpus in context.config.data.test:
+        where = ", ".join(f"{key} {value}" for key, value in corpus.where.items())
+        names.append(f"{corpus.store_name} ({where})" if where else corpus.store_name)
+    return "; ".join(names)
+
+
+def _worst_mistakes(evaluation: Evaluation, test: _Judged, count: int) -> list[WorstMistake]:
+    false_alarms, misses = hardest(evaluation, INT8, count=count)
+    (int8,) = (model for model in test.models if model.name == INT8)
+    scores = next(iter(evaluation.models[INT8].by_score.values())).clip_scores
+    mistakes = []
+    for number in [*false_alarms, *misses]:
+        clip, store = test.pool.clips[number], test.pool.stores[number]
+        mistakes.append(
+            WorstMistake(
+                clip_id=clip.id,
+                label=clip.label,
+                score=float(scores[number]),
+                frames=store.frames(clip.id),
+                teacher=store.cry_scores(clip.id),
+                student=int8.windows[number],
+                model=INT8,
+            )
+        )
+    return mistakes
+
+
+def _provenance(context: Context) -> dict[str, Any]:
+    config, splits = context.config, context.splits
+    manifest = load_manifest(context.run.manifest)
+    return {
+        "config": config.model_dump(mode="json"),
+        "config_sha256": fingerprint(config),
+        "git_commit": git_commit(),
+        "versions": versions(),
+        "teacher": manifest.teacher.model_dump(),
+        "student": manifest.tflite.model_dump(),
+        "arena_bytes": manifest.arena.size_bytes if manifest.arena else None,
+        "data": {
+            name: context.data_key(getattr(splits, name))
+            for name in ("train", "validation", "test")
+        },
+    }

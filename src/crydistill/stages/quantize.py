@@ -1,0 +1,145 @@
+"""Stage 4: the student becomes INT8, is checked as a device would run it, and gets a manifest."""
+
+import csv
+import io
+from collections import Counter
+
+import keras
+import numpy as np
+
+from crydistill import __version__, atomic
+from crydistill.errors import CorpusError
+from crydistill.experiment import fingerprint
+from crydistill.provenance import git_commit
+from crydistill.quantize.check import CheckReport, check_tflite
+from crydistill.quantize.int8 import quantize_ptq
+from crydistill.selection.pool import Indices, WindowPool
+from crydistill.stages.context import Context
+from crydistill.stages.select import make_sampler
+from crydistill.stages.train import activation_of, train_key
+from crydistill.student.manifest import (
+    YAMNET_OUTPUTS,
+    Arena,
+    Calibration,
+    FrontEnd,
+    ModelFile,
+    Port,
+    Provenance,
+    StudentManifest,
+    Teacher,
+    TrainingData,
+    save_manifest,
+    sha256_of_ids,
+)
+from crydistill.taxonomy import cry_indices
+
+CHECKED_WINDOWS = 200
+"""Validation windows on which TFLite Micro and LiteRT's reference kernels are compared."""
+
+
+def quantize_key(context: Context) -> str:
+    """Names the INT8 student: the trained one and how it is quantised."""
+    return fingerprint(train_key(context), context.config.quantization)
+
+
+def quantize(context: Context) -> None:
+    """Write `student.tflite`, its manifest, the check's findings and the calibration windows.
+
+    Raises
+    ------
+    CheckFailed
+        if the result is too large or runs differently on a device.
+    """
+    run, config = context.run, context.config
+    key = quantize_key(context)
+    if run.is_done("quantize", key, [run.student, run.manifest, run.calibration, run.check]):
+        context.say("the INT8 student is up to date")
+        return
+    model = keras.saving.load_model(run.student_fp32, compile=False)
+    pool = context.pool(context.splits.train)
+    chosen = _calibration_windows(context, pool)
+    names = [f"{pool.clips[pool.clip_of[i]].id}\t{pool.window_of[i]}" for i in chosen]
+    tflite = quantize_ptq(model, pool.patches(chosen))
+    validation = context.pool(context.splits.validation)
+    generator = np.random.default_rng(config.seed)
+    checked = generator.permutation(len(validation))[:CHECKED_WINDOWS]
+    report = check_tflite(
+        tflite, validation.patches(checked), size_limit=config.quantization.max_bytes
+    )
+    atomic.write_bytes(run.student, tflite)
+    atomic.write_text(run.check, report.to_json())
+    _write_calibration(context, pool, chosen)
+    save_manifest(run.manifest, _manifest(context, report, pool, names, model.count_params()))
+    run.mark_done("quantize", key)
+    context.say(
+        f"INT8 student: {report.facts.size_bytes:,} bytes, arena {report.arena_bytes:,} bytes, "
+        f"{report.facts.macs:,} MACs; TFLite Micro within {report.largest_difference} step on "
+        f"{report.windows} windows"
+    )
+
+
+def _calibration_windows(context: Context, pool: WindowPool) -> Indices:
+    """Draw training windows of public clips."""
+    trained_on = make_sampler(context, pool).epoch(0)
+    public = np.array([not clip.private for clip in pool.clips])
+    candidates = trained_on[public[pool.clip_of[trained_on]]]
+    if len(candidates) == 0:
+        raise CorpusError(
+            "all training clips are private, and int8 ranges may come from public audio only; "
+            "add a public corpus to data.train"
+        )
+    return np.sort(candidates[: context.config.quantization.calibration_windows])
+
+
+def _write_calibration(context: Context, pool: WindowPool, chosen: Indices) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["clip", "window"])
+    writer.writerows((pool.clips[pool.clip_of[i]].id, pool.window_of[i]) for i in chosen)
+    atomic.write_text(context.run.calibration, text.getvalue())
+
+
+def _manifest(
+    context: Context, report: CheckReport, pool: WindowPool, calibration: list[str], parameters: int
+) -> StudentManifest:
+    config, facts = context.config, report.facts
+    corpora = ", ".join(corpus.store_name for corpus in config.data.train)
+    minutes = sum(s.entries[c.id].duration for c, s in zip(pool.clips, pool.stores, strict=True))
+    return StudentManifest(
+        name=config.name,
+        architecture=config.student.architecture,
+        tflite=ModelFile(sha256=facts.sha256, size_bytes=facts.size_bytes),
+        front_end=FrontEnd(),
+        input=Port(**vars(facts.input)),
+        output=Port(**vars(facts.output)),
+        activation=activation_of(config.training),
+        outputs=YAMNET_OUTPUTS,
+        cry_outputs=cry_indices(),
+        ops=facts.ops,
+        macs=facts.macs,
+        parameters=parameters,
+        arena=Arena(
+            size_bytes=report.arena_bytes,
+            tflite_micro=report.tflite_micro,
+            host_bits=report.host_bits,
+        ),
+        training=TrainingData(
+            summary=f"{corpora}: {len(pool.clips)} clips, {minutes / 60:.0f} minutes",
+            licences=dict(sorted(Counter(c.licence or "not stated" for c in pool.clips).items())),
+            private=any(clip.private for clip in pool.clips),
+        ),
+        teacher=Teacher(name=pool.stores[0].identity.name, sha256=context.teacher_fingerprint),
+        calibration=Calibration(
+            corpus=corpora,
+            split="train",
+            windows=len(calibration),
+            ids_sha256=sha256_of_ids(calibration),
+        ),
+        provenance=Provenance(
+            package_version=__version__,
+            git_commit=git_commit(),
+            config_sha256=fingerprint(config),
+            seed=config.seed,
+        ),
+        minimum_runtimes={"tensorflow-lite": facts.min_runtime} if facts.min_runtime else {},
+    )
