@@ -197,6 +197,19 @@ def teacher_fetch() -> None:
     print(fetch_teacher(cache_dir(), progress=shown))
 
 
+@teacher_app.command("record")
+def teacher_record(
+    weights: Annotated[Path, typer.Argument(help="A teacher: .h5 or .tflite.")],
+    out: Annotated[Path, typer.Argument(help="The .npz to write.")],
+    seed: Annotated[int, typer.Option(help="Of the nursery.")] = 0,
+) -> None:
+    """Record a teacher's scores of the synthetic nursery into one small file."""
+    from crydistill.progress import shown
+    from crydistill.stages.record import record_nursery
+
+    record_nursery(weights, out, seed=seed, progress=shown)
+
+
 def _context(config: Path | None, overrides: list[str] | None, runs: Path) -> "Context":
     from crydistill.experiment import RunDirectory, load_config
     from crydistill.progress import shown

@@ -73,7 +73,3 @@ def named_loss(
             )
         return kl_softmax
     raise ConfigError(f"training.loss '{name}' is not one of kl_softmax, sigmoid_bce")
-
-
-ACTIVATION_OF_LOSS = {"kl_softmax": "softmax", "sigmoid_bce": "sigmoid"}
-"""How a student trained with a loss turns its logits into scores."""

@@ -34,7 +34,12 @@ from crydistill.stages.context import Context, Part
 from crydistill.stages.quantize import quantize_key
 from crydistill.stages.train import activation_of
 from crydistill.student.activation import activate
-from crydistill.student.manifest import ThresholdPreset, load_manifest, save_manifest
+from crydistill.student.manifest import (
+    StudentManifest,
+    ThresholdPreset,
+    load_manifest,
+    save_manifest,
+)
 from crydistill.student.runtime import TfliteStudent
 
 TEACHER = "teacher"
@@ -168,7 +173,8 @@ def _add_presets(context: Context, validation: _Judged, test: _Judged) -> None:
             ),
         )
     manifest = load_manifest(context.run.manifest)
-    save_manifest(context.run.manifest, manifest.model_copy(update={"presets": presets}))
+    complete = {**manifest.model_dump(), "presets": presets}
+    save_manifest(context.run.manifest, StudentManifest.model_validate(complete))
 
 
 def _test_names(context: Context) -> str:

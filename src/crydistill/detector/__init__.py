@@ -1,0 +1,1 @@
+"""From window scores to alerts in the night."""

@@ -1,0 +1,1 @@
+"""How well a model tells cries from everything else: exact metrics, intervals, reports."""

@@ -1,0 +1,51 @@
+"""What the environment says: the one module that reads environment variables.
+
+The command line asks here and hands the answers to library functions as arguments.
+
+    CRYDISTILL_CACHE      where downloads and decoded corpora are kept
+    CRYDISTILL_CAPTURES   the folder of private home recordings, outside the repository
+"""
+
+import os
+import sys
+from pathlib import Path
+
+CACHE_VARIABLE = "CRYDISTILL_CACHE"
+CAPTURES_VARIABLE = "CRYDISTILL_CAPTURES"
+
+_APP = "crydistill"
+
+
+def cache_dir() -> Path:
+    """The user's cache directory; not created here.
+
+    CRYDISTILL_CACHE if set, else `crydistill` below XDG_CACHE_HOME, else the platform's usual
+    place.
+    """
+    chosen = _folder(CACHE_VARIABLE)
+    if chosen is not None:
+        return chosen
+    # The XDG specification has a relative path ignored.
+    xdg = _folder("XDG_CACHE_HOME")
+    if xdg is not None and xdg.is_absolute():
+        return xdg / _APP
+    return _platform_cache()
+
+
+def captures_dir() -> Path | None:
+    """The folder of private captures named by CRYDISTILL_CAPTURES, None where it is not set."""
+    return _folder(CAPTURES_VARIABLE)
+
+
+def _platform_cache() -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / _APP
+    if sys.platform == "win32":
+        local = _folder("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        return local / _APP / "Cache"
+    return Path.home() / ".cache" / _APP
+
+
+def _folder(variable: str) -> Path | None:
+    value = os.environ.get(variable, "").strip()
+    return Path(value).expanduser() if value else None

@@ -1,0 +1,36 @@
+"""Recording a teacher's scores of the synthetic nursery, for the packaged default run."""
+
+import tempfile
+from pathlib import Path
+
+from crydistill import __version__
+from crydistill.audio.nursery import write_nursery
+from crydistill.corpora.folder import read_corpus
+from crydistill.progress import Progress, silent
+from crydistill.provenance import git_commit
+from crydistill.teacher.base import load_teacher
+from crydistill.teacher.recorded import record
+from crydistill.teacher.scores import ScoreStore
+from crydistill.teacher.scoring import score_corpus
+
+
+def record_nursery(
+    weights: str | Path, path: str | Path, *, seed: int = 0, progress: Progress = silent
+) -> None:
+    """Render the nursery, let the network in `weights` score it, and write its scores to `path`.
+
+    Raises
+    ------
+    TeacherError
+        if the weights are missing or damaged.
+    """
+    teacher = load_teacher(weights)
+    with tempfile.TemporaryDirectory() as scratch:
+        clips = read_corpus(write_nursery(Path(scratch) / "audio", seed=seed, progress=progress))
+        score_corpus(clips, teacher, Path(scratch) / "store", progress=progress)
+        provenance = {
+            "audio": f"synthetic nursery, seed {seed}",
+            "package_version": __version__,
+            "git_commit": git_commit(),
+        }
+        record(ScoreStore(Path(scratch) / "store"), path, provenance=provenance)

@@ -1,0 +1,1 @@
+"""The student: its networks by name, its manifest, and running a finished `.tflite`."""

@@ -1,0 +1,235 @@
+"""`student.json`: what a `.tflite` is, what its outputs mean, and what was measured with it.
+
+It lies beside every `.tflite` under the same name. A program that uses a student needs nothing but
+the two files: the manifest holds the front end's parameters, how a cry score is formed, and the
+thresholds with what they achieved.
+
+This module is light: no TensorFlow, no interpreter.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import model_validator as validator
+
+from crydistill import atomic
+from crydistill.audio import mel
+from crydistill.audio.windows import WINDOW_FRAMES, WINDOW_HOP_FRAMES
+from crydistill.errors import ModelError
+from crydistill.student.activation import Activation
+from crydistill.taxonomy import CLASSES
+
+TFLITE_NAME = "student.tflite"
+MANIFEST_NAME = "student.json"
+YAMNET_OUTPUTS = "yamnet-521"
+"""Stands for the 521 class names of YAMNet, in its order."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ModelFile(_Part):
+    """The file the manifest belongs to."""
+
+    sha256: Sha256
+    size_bytes: Annotated[int, Field(gt=0)]
+
+
+class FrontEnd(_Part):
+    """How samples become the network's input: see `crydistill.audio.mel`, which defines it.
+
+    `FrontEnd()` is the front end of this program.
+    """
+
+    version: str = mel.FRONT_END_VERSION
+    sample_rate_hz: int = mel.SAMPLE_RATE
+    frame_length: int = mel.FRAME_LENGTH
+    frame_hop: int = mel.FRAME_HOP
+    fft_length: int = mel.FFT_LENGTH
+    window: str = "periodic Hann, padded with zeros at its end"
+    spectrum: str = "magnitude"
+    mel_bands: int = mel.MEL_BANDS
+    mel_min_hz: float = mel.MEL_MIN_HZ
+    mel_max_hz: float = mel.MEL_MAX_HZ
+    mel_scale: str = "HTK, triangles linear in mel, peak 1"
+    log_offset: float = mel.LOG_OFFSET
+    patch_frames: int = WINDOW_FRAMES
+    patch_hop_frames: int = WINDOW_HOP_FRAMES
+
+
+class Port(_Part):
+    """An int8 tensor: real value = (step - zero_point) x scale.
+
+    An input value becomes the step clamp(rint(value / scale) + zero_point, -128, 127).
+    """
+
+    shape: tuple[Annotated[int, Field(gt=0)], ...]
+    scale: Annotated[float, Field(gt=0)]
+    zero_point: Annotated[int, Field(ge=-128, le=127)]
+
+
+class Arena(_Part):
+    """Working memory, as measured with Google's TFLite Micro interpreter and reference kernels."""
+
+    size_bytes: Annotated[int, Field(gt=0)]
+    tflite_micro: str
+    host_bits: Literal[32, 64]
+
+
+class ThresholdPreset(_Part):
+    """A setting of the detector, and what it achieved.
+
+    threshold : a window votes when its cry score is at least this
+    n, m : the alert goes on when at least n of the last m windows vote
+    hold_seconds : it goes off when none voted for so long
+    recall : share of the cries that raised an alert, 0 to 1
+    false_alarms_per_hour : alerts per hour of audio without a cry
+    measured_on : the audio behind these two
+    """
+
+    threshold: Annotated[float, Field(ge=0)]
+    n: Annotated[int, Field(ge=1)]
+    m: Annotated[int, Field(ge=1)]
+    hold_seconds: Annotated[float, Field(ge=0)]
+    recall: Annotated[float, Field(ge=0, le=1)] | None = None
+    false_alarms_per_hour: Annotated[float, Field(ge=0)] | None = None
+    measured_on: str | None = None
+
+    @validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.n > self.m:
+            raise ValueError(f"n is {self.n}, of only m = {self.m} windows")
+        measured = self.recall is not None or self.false_alarms_per_hour is not None
+        if measured and not self.measured_on:
+            raise ValueError("measured_on must say which audio the figures are from")
+        return self
+
+
+class TrainingData(_Part):
+    """What the student learned from.
+
+    summary : for people
+    licences : clips by licence
+    private : some of it is private, so nothing made from it may be published
+    """
+
+    summary: str
+    licences: dict[str, Count]
+    private: bool
+
+
+class Teacher(_Part):
+    """The network whose scores the student learned."""
+
+    name: str
+    sha256: Sha256
+
+
+class Calibration(_Part):
+    """The windows that set the int8 ranges."""
+
+    corpus: str
+    split: str
+    windows: Annotated[int, Field(gt=0)]
+    ids_sha256: Sha256
+
+
+class Provenance(_Part):
+    """What made the student. `git_commit` is None outside a repository."""
+
+    package_version: str
+    git_commit: str | None
+    config_sha256: Sha256
+    seed: int
+
+
+class StudentManifest(_Part):
+    """All that is known about one `.tflite`.
+
+    activation : what turns the network's outputs (logits) into scores
+    outputs : their class names, or "yamnet-521"
+    cry_outputs : indices; a window's cry score is the sum of the activated outputs there
+    ops : how often each TensorFlow Lite operator occurs
+    macs : multiply-accumulates per window
+    parameters : of the network as trained, BatchNorm counted
+    arena : None where TFLite Micro was not at hand to measure it
+    presets : detector settings by name
+    minimum_runtimes : oldest release of each runtime that is known to run the file
+    """
+
+    format_version: Literal[1] = 1
+    name: Annotated[str, Field(min_length=1)]
+    architecture: str
+    tflite: ModelFile
+    front_end: FrontEnd
+    input: Port
+    output: Port
+    activation: Activation
+    outputs: Literal["yamnet-521"] | tuple[str, ...]
+    cry_outputs: Annotated[tuple[Count, ...], Field(min_length=1)]
+    cry_score: Literal["sum of the activated outputs at cry_outputs"] = (
+        "sum of the activated outputs at cry_outputs"
+    )
+    ops: dict[str, Count]
+    macs: Count
+    parameters: Count
+    arena: Arena | None
+    presets: dict[str, ThresholdPreset] = {}
+    training: TrainingData
+    teacher: Teacher
+    calibration: Calibration
+    provenance: Provenance
+    minimum_runtimes: dict[str, str] = {}
+
+    @validator(mode="after")
+    def _consistent(self) -> Self:
+        named = CLASSES if self.outputs == YAMNET_OUTPUTS else len(self.outputs)
+        if self.output.shape[-1:] != (named,):
+            raise ValueError(f"outputs names {named} classes, output has shape {self.output.shape}")
+        if len(set(self.cry_outputs)) != len(self.cry_outputs) or max(self.cry_outputs) >= named:
+            raise ValueError(f"cry_outputs must be different indices below {named}")
+        return self
+
+
+def load_manifest(path: str | Path) -> StudentManifest:
+    """Read a `student.json`.
+
+    Raises
+    ------
+    ModelError
+        naming the file and the field at fault.
+    """
+    try:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot be read ({error.strerror}); a student comes with its manifest"
+        ) from error
+    try:
+        return StudentManifest.model_validate_json(text)
+    except ValidationError as error:
+        raise ModelError(f"{path}: {_explained(error)}") from error
+
+
+def save_manifest(path: str | Path, manifest: StudentManifest) -> None:
+    """Write a `student.json`, all at once."""
+    atomic.write_text(path, manifest.model_dump_json(indent=2) + "\n")
+
+
+def sha256_of_ids(ids: Iterable[str]) -> str:
+    """Fingerprint of a list of ids, one a line, in the order given."""
+    return hashlib.sha256("".join(f"{name}\n" for name in ids).encode()).hexdigest()
+
+
+def _explained(error: ValidationError) -> str:
+    first, *others = error.errors(include_url=False)
+    field = ".".join(str(part) for part in first["loc"]) or "the manifest"
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{field}: {first['msg'].removeprefix('Value error, ')}{more}"

@@ -1,0 +1,136 @@
+"""Running a finished student on log-mel patches, on any computer.
+
+This module is light: NumPy, SciPy and LiteRT, no TensorFlow.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from crydistill.errors import ModelError
+from crydistill.quantize.check import TfliteFacts, inspect_tflite, tflite_bytes
+from crydistill.quantize.interpreters import Float32, Kernels, LiteRt, dequantize, quantize
+from crydistill.student.activation import activate
+from crydistill.student.manifest import (
+    MANIFEST_NAME,
+    TFLITE_NAME,
+    FrontEnd,
+    StudentManifest,
+    load_manifest,
+)
+
+_BLOCK = 64
+"""Windows worked on at a time: they fit the processor's cache, and a night's fit the memory."""
+
+
+@dataclass(frozen=True)
+class TfliteStudent:
+    """A student ready to score windows.
+
+    manifest : its `student.json`
+    facts : of its `.tflite`
+    network : the interpreter that holds it
+    """
+
+    manifest: StudentManifest
+    facts: TfliteFacts
+    network: LiteRt
+
+    @classmethod
+    def load(cls, path: str | Path, kernels: Kernels = Kernels.REFERENCE) -> Self:
+        """Open a student and its manifest, after checking both.
+
+        Parameters
+        ----------
+        path : a `.tflite` with its manifest beside it under the same name, or a directory that
+            holds `student.tflite` and `student.json`
+        kernels : LiteRT's arithmetic; the reference kernels for figures that are published, the
+            optimized ones where speed counts
+
+        Raises
+        ------
+        ModelError
+            if a file is missing or damaged, the two do not belong together, or the student was
+            trained on another front end than this program's.
+        """
+        tflite_path, manifest_path = _files(Path(path))
+        manifest = load_manifest(manifest_path)
+        tflite = tflite_bytes(tflite_path)
+        if hashlib.sha256(tflite).hexdigest() != manifest.tflite.sha256:
+            raise ModelError(
+                f"{tflite_path}: its sha256 is not the one in {manifest_path.name}; "
+                "the two files must come from the same run"
+            )
+        facts = inspect_tflite(tflite, name=str(tflite_path))
+        _check_agreement(manifest_path, manifest, facts)
+        return cls(manifest, facts, LiteRt(tflite, kernels))
+
+    def logits(self, patches: Float32) -> Float32:
+        """Outputs of the network before any activation.
+
+        Parameters
+        ----------
+        patches : log-mel `[n, 96, 64]`
+
+        Returns
+        -------
+        np.ndarray [shape=(n, outputs)], float32; multiples of the output scale.
+        """
+        source, result = self.facts.input, self.facts.output
+        logits = np.empty((len(patches), result.shape[-1]), dtype=np.float32)
+        for block in _blocks(len(patches)):
+            steps = self.network.run(quantize(patches[block], source.scale, source.zero_point))
+            logits[block] = dequantize(steps, result.scale, result.zero_point)
+        return logits
+
+    def probabilities(self, patches: Float32) -> Float32:
+        """Scores of all classes, `[n, outputs]`, each 0 to 1: the manifest's activation applied."""
+        return activate(self.logits(patches), self.manifest.activation)
+
+    def cry_scores(self, patches: Float32) -> Float32:
+        """One cry score per window, `[n]`: the sum of the scores of the manifest's cry outputs."""
+        cries = list(self.manifest.cry_outputs)
+        scores = np.empty(len(patches), dtype=np.float32)
+        for block in _blocks(len(patches)):
+            scores[block] = self.probabilities(patches[block])[:, cries].sum(axis=1)
+        return scores
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    for start in range(0, count, _BLOCK):
+        yield slice(start, start + _BLOCK)
+
+
+def _files(path: Path) -> tuple[Path, Path]:
+    if path.is_dir():
+        return path / TFLITE_NAME, path / MANIFEST_NAME
+    return path, path.with_suffix(".json")
+
+
+def _check_agreement(path: Path, manifest: StudentManifest, facts: TfliteFacts) -> None:
+    ours = FrontEnd().model_dump()
+    for field, value in manifest.front_end.model_dump().items():
+        if value != ours[field]:
+            raise ModelError(
+                f"{path}: front_end.{field}: the student was trained with {value!r}, this program "
+                f"computes {ours[field]!r}; use the release that made the student"
+            )
+    stated = {
+        "input": manifest.input.model_dump(),
+        "output": manifest.output.model_dump(),
+        "ops": manifest.ops,
+        "macs": manifest.macs,
+    }
+    found = {
+        "input": vars(facts.input),
+        "output": vars(facts.output),
+        "ops": facts.ops,
+        "macs": facts.macs,
+    }
+    for field, value in found.items():
+        if stated[field] != value:
+            raise ModelError(f"{path}: {field}: says {stated[field]}, the .tflite has {value}")

@@ -1,0 +1,48 @@
+"""The student networks by name.
+
+An architecture is a function from options to a `keras.Model` that takes log-mel patches
+`[batch, 96, 64, 1]` and gives logits `[batch, outputs]`. To add one, write the function in a module
+of its own and name it in `ARCHITECTURES`. What may be used of Keras is what converts to the
+operators of `crydistill.quantize.operators`.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from crydistill.errors import ConfigError
+from crydistill.student.dscnn import dscnn
+
+Builder = Callable[..., keras.Model]
+
+ARCHITECTURES: dict[str, Builder] = {"dscnn": dscnn}
+
+
+def build(name: str, **options: Any) -> keras.Model:
+    """Build a student network with fresh weights.
+
+    Parameters
+    ----------
+    name : a key of `ARCHITECTURES`
+    options : keyword arguments of its builder
+
+    Raises
+    ------
+    ConfigError
+        if there is no such architecture or it has no such option.
+    """
+    try:
+        builder = ARCHITECTURES[name]
+    except KeyError:
+        known = ", ".join(sorted(ARCHITECTURES))
+        raise ConfigError(f"student architecture '{name}': not known; one of {known}") from None
+    known_options = inspect.signature(builder).parameters
+    unknown = sorted(set(options) - set(known_options))
+    if unknown:
+        raise ConfigError(
+            f"student architecture '{name}': no option '{unknown[0]}'; "
+            f"it has {', '.join(known_options) or 'none'}"
+        )
+    return builder(**options)

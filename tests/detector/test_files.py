@@ -1,0 +1,81 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from crydistill.audio.mel import log_mel
+from crydistill.audio.windows import windows
+from crydistill.detector.files import detect_file
+from crydistill.detector.stream import ScoreStream
+from crydistill.detector.vote import VoteSettings
+from crydistill.errors import AudioError
+
+SETTINGS = VoteSettings(threshold=0.5, n=5, m=9, hold_seconds=2.0)
+
+
+class LoudnessScorer:
+    """Scores a window by its mean log-mel: 0 in silence, towards 1 when loud."""
+
+    def cry_scores(self, patches: np.ndarray) -> np.ndarray:
+        level = patches.mean(axis=(1, 2), dtype=np.float64)
+        return np.clip((level + 6.9) / 6.9, 0, 1).astype(np.float32)
+
+
+def recording(path: Path, quiet: float, loud: float, rest: float, rate: int = 16_000) -> Path:
+    noise = np.random.default_rng(0).standard_normal(round((quiet + loud + rest) * rate))
+    gain = np.repeat([1e-4, 0.3, 1e-4], [round(s * rate) for s in (quiet, loud, rest)])
+    soundfile.write(path, np.clip(gain * noise, -1, 1), rate)
+    return path
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_an_episode_raises_one_alert_where_it_is(tmp_path: Path, rate: int) -> None:
+    path = recording(tmp_path / "night.wav", 20, 10, 20, rate)
+    found = detect_file(path, LoudnessScorer(), SETTINGS)
+    assert found.duration == pytest.approx(50, abs=0.01)
+    (alert,) = found.alerts
+    assert alert.onset == pytest.approx(20, abs=1)
+    assert 22 < alert.raised_at < 24
+    assert 30 < alert.ended_at < 34
+
+
+def test_scores_do_not_depend_on_how_the_audio_arrives(tmp_path: Path) -> None:
+    samples = np.random.default_rng(1).standard_normal(80_000).astype(np.float32)
+    scorer = LoudnessScorer()
+    expected = scorer.cry_scores(windows(log_mel(samples)))
+    for size in (1_000, 7_681, 50_000):
+        stream = ScoreStream(scorer)
+        pieces = [stream.push(samples[i : i + size]) for i in range(0, len(samples), size)]
+        assert np.array_equal(np.concatenate(pieces), expected)
+
+
+def test_a_short_recording_is_one_padded_window(tmp_path: Path) -> None:
+    path = recording(tmp_path / "short.wav", 0.1, 0.2, 0.1)
+    found = detect_file(path, LoudnessScorer(), SETTINGS)
+    assert len(found.scores) == 1
+    assert found.alerts == ()
+    assert "padded" in found.notes[0]
+
+
+def test_json_is_plain(tmp_path: Path) -> None:
+    path = recording(tmp_path / "night.wav", 2, 10, 0)
+    found = json.loads(json.dumps(detect_file(path, LoudnessScorer(), SETTINGS).to_json()))
+    assert found["alerts"][0]["ended_at_s"] is None
+    assert found["alerts"][0]["peak_score"] == max(found["scores"])
+    assert len(found["scores"]) == 23
+
+
+def test_lines_name_the_alert(tmp_path: Path) -> None:
+    path = recording(tmp_path / "night.wav", 2, 10, 0)
+    head, line = detect_file(path, LoudnessScorer(), SETTINGS).lines()
+    assert "1 alert, highest score" in head
+    assert "to the end" in line
+
+
+def test_bad_audio_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bad.wav"
+    path.write_bytes(b"RIFF")
+    with pytest.raises(AudioError):
+        detect_file(path, LoudnessScorer(), SETTINGS)

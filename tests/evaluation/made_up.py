@@ -1,0 +1,61 @@
+"""Made-up clips and models for the tests of evaluation and report."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from crydistill.corpora.clip import Clip, Label
+from crydistill.evaluation.compare import EvaluatedClips, ModelScores
+
+Floats = npt.NDArray[np.float64]
+
+
+def clip(number: int, *, cry: bool, group: str | None = None, **more: object) -> Clip:
+    label = Label.CRY if cry else Label.NONCRY
+    return Clip(
+        id=f"clip {number}",
+        path=Path(f"{number}.wav"),
+        label=label,
+        group=group or f"group {number}",
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def nursery_clips(cries: int = 20, others: int = 60) -> EvaluatedClips:
+    """Cries, every other one at 8 kHz; cats that are mixed among the fans; two sources."""
+    return EvaluatedClips.from_clips(
+        [
+            clip(
+                number,
+                cry=number < cries,
+                group=f"{number < cries} {number // 2}",
+                category="baby" if number < cries else ("cat" if number % 4 == 0 else "fan"),
+                source="home" if number % 3 else "street",
+                native_rate=8_000 if number % 2 else 44_100,
+            )
+            for number in range(cries + others)
+        ]
+    )
+
+
+def model(name: str, clips: EvaluatedClips, score: Callable[[bool, int], Floats]) -> ModelScores:
+    """Make a model whose window scores are a function of a clip's label and number."""
+    return ModelScores(
+        name, [score(bool(label), number) for number, label in enumerate(clips.labels)]
+    )
+
+
+def noisy_model(name: str, clips: EvaluatedClips, *, noise: float, seed: int = 0) -> ModelScores:
+    """Make a model that scores cries around 0.7 and the rest around 0.3, eight windows a clip.
+
+    Models of one seed make the same mistakes, and the more so the less noise.
+    """
+    rng = np.random.default_rng(seed)
+
+    def score(cry: bool, number: int) -> Floats:
+        middle = (0.7 if cry else 0.3) + noise * rng.normal()
+        return np.clip(middle + 0.1 * rng.normal(size=8), 0, 1)
+
+    return model(name, clips, score)

@@ -1,0 +1,177 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crydistill.errors import ModelError
+from crydistill.student.manifest import (
+    Arena,
+    Calibration,
+    FrontEnd,
+    ModelFile,
+    Port,
+    Provenance,
+    StudentManifest,
+    Teacher,
+    ThresholdPreset,
+    TrainingData,
+    load_manifest,
+    save_manifest,
+    sha256_of_ids,
+)
+
+texts = st.text(max_size=20)
+sha256s = st.text("0123456789abcdef", min_size=64, max_size=64)
+counts = st.integers(0, 2**40)
+positive = st.floats(1e-9, 1e9)
+
+
+@st.composite
+def presets(draw: st.DrawFn) -> ThresholdPreset:
+    m = draw(st.integers(1, 30))
+    return ThresholdPreset(
+        threshold=draw(st.floats(0, 2)),
+        n=draw(st.integers(1, m)),
+        m=m,
+        hold_seconds=draw(st.floats(0, 1e4)),
+        recall=draw(st.none() | st.floats(0, 1)),
+        false_alarms_per_hour=draw(st.none() | st.floats(0, 1e4)),
+        measured_on=draw(st.text(min_size=1)),
+    )
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> StudentManifest:
+    names = draw(st.none() | st.lists(texts, min_size=1, max_size=30))
+    outputs = 521 if names is None else len(names)
+    indices = st.lists(st.integers(0, outputs - 1), min_size=1, max_size=5, unique=True)
+    zero_points = st.integers(-128, 127)
+    return StudentManifest(
+        name=draw(st.text(min_size=1)),
+        architecture=draw(texts),
+        tflite=ModelFile(sha256=draw(sha256s), size_bytes=draw(st.integers(1, 2**31))),
+        front_end=FrontEnd(),
+        input=Port(shape=(1, 96, 64, 1), scale=draw(positive), zero_point=draw(zero_points)),
+        output=Port(shape=(1, outputs), scale=draw(positive), zero_point=draw(zero_points)),
+        activation=draw(st.sampled_from(["softmax", "sigmoid"])),
+        outputs="yamnet-521" if names is None else tuple(names),
+        cry_outputs=tuple(draw(indices)),
+        ops=draw(st.dictionaries(texts, counts, max_size=5)),
+        macs=draw(counts),
+        parameters=draw(counts),
+        arena=draw(
+            st.none()
+            | st.builds(
+                Arena,
+                size_bytes=st.integers(1, 2**31),
+                tflite_micro=texts,
+                host_bits=st.sampled_from([32, 64]),
+            )
+        ),
+        presets=draw(st.dictionaries(texts, presets(), max_size=3)),
+        training=TrainingData(
+            summary=draw(texts),
+            licences=draw(st.dictionaries(texts, counts, max_size=3)),
+            private=draw(st.booleans()),
+        ),
+        teacher=Teacher(name=draw(texts), sha256=draw(sha256s)),
+        calibration=Calibration(
+            corpus=draw(texts),
+            split=draw(texts),
+            windows=draw(st.integers(1, 2**31)),
+            ids_sha256=draw(sha256s),
+        ),
+        provenance=Provenance(
+            package_version=draw(texts),
+            git_commit=draw(st.none() | texts),
+            config_sha256=draw(sha256s),
+            seed=draw(counts),
+        ),
+        minimum_runtimes=draw(st.dictionaries(texts, texts, max_size=3)),
+    )
+
+
+@given(manifests())
+def test_json_round_trip(manifest: StudentManifest) -> None:
+    assert StudentManifest.model_validate_json(manifest.model_dump_json()) == manifest
+
+
+@given(manifest=manifests())
+def test_file_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, manifest: StudentManifest
+) -> None:
+    path = tmp_path_factory.mktemp("manifest") / "student.json"
+    save_manifest(path, manifest)
+    assert load_manifest(path) == manifest
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_one_line(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("manifest") / "student.json"
+    path.write_bytes(data)
+    with pytest.raises(ModelError) as caught:
+        load_manifest(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(colour="red"), "colour: "),
+        (lambda m: m["input"].update(colour="red"), "input.colour: "),
+        (lambda m: m.pop("macs"), "macs: "),
+        (lambda m: m.update(format_version=2), "format_version: "),
+        (lambda m: m["tflite"].update(sha256="12"), "tflite.sha256: "),
+        (lambda m: m.update(activation="relu"), "activation: "),
+        (lambda m: m.update(cry_outputs=[521]), "cry_outputs"),
+        (lambda m: m.update(cry_outputs=[19, 19]), "cry_outputs"),
+        (lambda m: m.update(cry_outputs=[]), "cry_outputs: "),
+        (lambda m: m.update(outputs=["cry", "other"]), "outputs names 2 classes"),
+        (lambda m: m["input"].update(scale=0), "input.scale: "),
+        (lambda m: m["presets"]["default"].update(n=10), "n is 10"),
+        (lambda m: m["presets"]["default"].update(recall=0.9), "measured_on"),
+        (lambda m: m["presets"]["default"].update(threshold=-1), "presets.default.threshold: "),
+    ],
+)
+def test_fault_is_named_with_file_and_field(
+    student_dir: Path, change: Change, message: str
+) -> None:
+    path = student_dir / "student.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ModelError) as caught:
+        load_manifest(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_manifest(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="No such file"):
+        load_manifest(tmp_path / "student.json")
+
+
+def test_ids_fingerprint_depends_on_order_and_on_where_ids_end() -> None:
+    prints = {sha256_of_ids(ids) for ids in (["a", "b"], ["b", "a"], ["ab"], ["a"], [])}
+    assert len(prints) == 5
+
+
+def test_light_modules_import_no_tensorflow() -> None:
+    code = (
+        "import sys, crydistill.student.manifest, crydistill.student.runtime;"
+        "heavy = {'tensorflow', 'keras', 'tflite_micro', 'h5py'} & set(sys.modules);"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

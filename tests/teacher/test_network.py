@@ -1,0 +1,108 @@
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from crydistill import settings
+from crydistill.audio.mel import log_mel
+from crydistill.audio.windows import window_count
+from crydistill.download import sha256_of
+from crydistill.errors import TeacherError
+from crydistill.teacher.base import Recording, Teacher, load_teacher
+from crydistill.teacher.fetch import teacher_path
+
+pytest.importorskip("keras", reason="needs the full install")
+
+SINE_CLASSES = [383, 387, 388, 382, 512]
+SINE_SCORES = np.array([0.990763, 0.985571, 0.972617, 0.929680, 0.147160])
+"""Published for yamnet.h5 and half a second of a 440 Hz sine."""
+
+REBUILT_OFFSETS = np.array([-0.029, -0.105, 0.020, -0.080, -0.138])
+"""In logits: how far the rebuilt weights are from the published scores."""
+
+
+def sine() -> Recording:
+    """The published check's input, computed in float32 as it was."""
+    t = np.arange(16_000, dtype=np.float32) / 16_000
+    samples = (0.5 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)[:15_600]
+    return Recording("sine", samples, log_mel(samples))
+
+
+def noise(seed: int, windows: int) -> Recording:
+    frames = 48 * (windows - 1) + 96 + 20
+    random = np.random.default_rng(seed)
+    samples = random.normal(0.0, 0.1, 400 + 160 * (frames - 1)).astype(np.float32)
+    return Recording(f"noise {seed}", samples, log_mel(samples))
+
+
+def logit(scores: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    p = np.asarray(scores, dtype=np.float64)
+    return np.asarray(np.log(p / (1 - p)))
+
+
+@pytest.fixture(scope="module")
+def rebuilt(shared: Path) -> Teacher:
+    return load_teacher(shared / "teacher" / "yamnet_rebuilt.h5")
+
+
+@pytest.mark.shared
+def test_sine_with_the_rebuilt_weights(rebuilt: Teacher) -> None:
+    (found,) = rebuilt.logits([sine()])
+    assert found.shape == (1, 521)
+    np.testing.assert_allclose(
+        found[0, SINE_CLASSES] - logit(SINE_SCORES), REBUILT_OFFSETS, atol=0.002
+    )
+
+
+def test_sine_with_the_official_weights() -> None:
+    path = teacher_path(settings.cache_dir())
+    if not path.is_file():
+        pytest.skip("needs the official weights: crydistill teacher fetch")
+    teacher = load_teacher(path)
+    assert teacher.name == "yamnet"
+    (found,) = teacher.logits([sine()])
+    np.testing.assert_allclose(1 / (1 + np.exp(-found[0, SINE_CLASSES])), SINE_SCORES, atol=1e-4)
+
+
+@pytest.mark.shared
+def test_identity(rebuilt: Teacher, shared: Path) -> None:
+    assert rebuilt.name == "yamnet (rebuilt)"
+    assert rebuilt.fingerprint == sha256_of(shared / "teacher" / "yamnet_rebuilt.h5")
+
+
+@pytest.mark.shared
+def test_how_windows_are_batched_does_not_matter(rebuilt: Teacher) -> None:
+    """Recordings of 0 to 70 windows, together and alone, across the batches' borders."""
+    none = Recording("none", np.zeros(0, dtype=np.float32), np.zeros((0, 64), dtype=np.float32))
+    recordings = [noise(1, 3), none, noise(2, 70), noise(3, 1), none]
+    together = rebuilt.logits(recordings)
+    assert [len(rows) for rows in together] == [3, 0, 70, 1, 0]
+    assert [window_count(len(r.frames)) for r in recordings] == [3, 0, 70, 1, 0]
+    for recording, rows in zip(recordings, together, strict=True):
+        assert rows.dtype == np.float32
+        (alone,) = rebuilt.logits([recording])
+        np.testing.assert_allclose(rows, alone, atol=1e-4)
+
+
+@pytest.mark.shared
+def test_no_recordings(rebuilt: Teacher) -> None:
+    assert rebuilt.logits([]) == []
+
+
+@pytest.mark.shared
+def test_changed_weights_are_not_called_by_a_known_name(shared: Path, tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "yamnet.h5"
+    path.write_bytes((shared / "teacher" / "yamnet_rebuilt.h5").read_bytes())
+    with h5py.File(path, "r+") as file:
+        file["logits/logits/bias:0"][0] += 1.0
+    assert load_teacher(path).name == "yamnet (unofficial)"
+
+
+def test_an_empty_hdf5_file(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "other.h5"
+    h5py.File(path, "w").close()
+    with pytest.raises(TeacherError, match=r"other\.h5: has no tensor"):
+        load_teacher(path)
