@@ -88,11 +88,16 @@ class TeacherConfig(_Section):
     """Who scores.
 
     path : weights (`.h5`, `.tflite`); the official YAMNet from the cache where not given
-    recorded : use the packaged scores of the synthetic nursery instead of a network
+    recorded : without a path, use the packaged scores of the synthetic nursery, not a network
     """
 
     path: Path | None = None
     recorded: bool = False
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether the packaged scores stand in for a network."""
+        return self.recorded and self.path is None
 
 
 class SelectionConfig(_Section):

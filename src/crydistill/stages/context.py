@@ -70,7 +70,7 @@ class Context:
     @cached_property
     def teacher_path(self) -> Path:
         """The file the teacher's scores come from."""
-        if self.config.teacher.recorded:
+        if self.config.teacher.is_recording:
             return Path(str(files("crydistill").joinpath("data/nursery_scores.npz")))
         if self.config.teacher.path:
             return self.config.teacher.path

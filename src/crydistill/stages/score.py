@@ -48,6 +48,6 @@ def _score_corpus(context: Context, corpus: CorpusConfig, clips: list[Clip]) -> 
 
 
 def _load_teacher(context: Context) -> Teacher:
-    if context.config.teacher.recorded:
+    if context.config.teacher.is_recording:
         return RecordedTeacher(context.teacher_path)
     return load_teacher(context.teacher_path)

@@ -1,0 +1,5 @@
+"""`python -m crydistill` is `crydistill`."""
+
+from crydistill.cli import main
+
+main()

@@ -1,0 +1,193 @@
+"""The whole way from audio to report, on the synthetic nursery and on real recordings."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from crydistill.corpora.clip import Label
+from crydistill.errors import CorpusError
+from crydistill.experiment import RunDirectory, load_config
+from crydistill.stages.context import Context
+from crydistill.stages.run import run_all
+from crydistill.stages.score import score
+from crydistill.student.manifest import load_manifest
+from crydistill.student.runtime import TfliteStudent
+
+QUICK = ["training.epochs=2", "evaluation.replicates=100", "quantization.calibration_windows=50"]
+
+
+def context(directory: Path, *overrides: str, config: Path | None = None) -> Context:
+    said: list[str] = []
+    loaded = load_config(config, [f"stores={directory / 'stores'}", *QUICK, *overrides])
+    run = RunDirectory(directory / "runs" / loaded.name)
+    run.start(loaded)
+    return Context(loaded, run, say=said.append)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Context:
+    made = context(tmp_path_factory.mktemp("nursery"))
+    run_all(made)
+    return made
+
+
+def test_every_artefact_is_there(finished: Context) -> None:
+    run = finished.run
+    for path in (
+        run.config, run.selection, run.student_fp32, run.student, run.manifest, run.calibration,
+        run.check, run.metrics, run.report, run.training / "history.csv",
+    ):  # fmt: skip
+        assert path.stat().st_size > 0, path
+    assert run.student.stat().st_size <= 101_000
+
+
+def test_the_three_models_are_judged_side_by_side(finished: Context) -> None:
+    metrics = json.loads(finished.run.metrics.read_text())
+    assert list(metrics["models"]) == ["teacher", "student FP32", "student INT8"]
+    assert metrics["provenance"]["teacher"]["name"].endswith("recorded")
+    assert metrics["models"]["teacher"]["clip_scores"]["mean"]["metrics"]["roc_auc"]["value"] > 0.9
+    agreement = metrics["models"]["student INT8"]["agreement"]
+    assert agreement["kl"]["value"] > 0
+
+
+def test_the_manifest_is_complete(finished: Context) -> None:
+    manifest = load_manifest(finished.run.manifest)
+    assert manifest.parameters == 80_713
+    assert manifest.activation == "softmax"
+    assert manifest.arena is not None
+    assert set(manifest.presets) == {"sensitive", "balanced", "quiet"}
+    thresholds = [manifest.presets[name].threshold for name in ("sensitive", "balanced", "quiet")]
+    assert thresholds == sorted(thresholds)
+    assert all(preset.measured_on for preset in manifest.presets.values())
+
+
+def test_int8_ranges_come_from_training_windows_listed_by_id(finished: Context) -> None:
+    with finished.run.calibration.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    train = {clip.id for _, clips in finished.splits.train for clip in clips}
+    assert len(rows) == 50
+    assert {row["clip"] for row in rows} <= train
+    assert load_manifest(finished.run.manifest).calibration.windows == 50
+
+
+def test_int8_and_fp32_say_much_the_same(finished: Context) -> None:
+    pool = finished.pool(finished.splits.test)
+    indices = np.arange(len(pool))
+    patches = pool.patches(indices)
+    fp32 = keras.saving.load_model(finished.run.student_fp32).predict(patches[..., None], verbose=0)
+    int8 = TfliteStudent.load(finished.run.path).logits(patches)
+    assert np.corrcoef(fp32.ravel(), int8.ravel())[0, 1] > 0.99
+
+
+def test_splits_share_no_group(finished: Context) -> None:
+    splits = finished.splits
+    groups = [
+        {clip.group for _, clips in parts for clip in clips}
+        for parts in (splits.train, splits.validation, splits.test)
+    ]
+    assert all(groups)
+    assert sum(map(len, groups)) == len(set.union(*groups))
+
+
+def modified(run: RunDirectory) -> dict[str, int]:
+    names = ("student.keras", "student.tflite", "selection.json", "metrics.json", "report.html")
+    return {name: (run.path / name).stat().st_mtime_ns for name in names}
+
+
+def test_asked_again_it_does_nothing(finished: Context) -> None:
+    before = modified(finished.run)
+    again = context(finished.run.path.parents[1])
+    run_all(again)
+    assert modified(again.run) == before
+
+
+def test_a_change_runs_only_what_depends_on_it(finished: Context, tmp_path: Path) -> None:
+    before = modified(finished.run)
+    changed = context(finished.run.path.parents[1], "quantization.calibration_windows=60")
+    run_all(changed)
+    after = modified(changed.run)
+    assert after["selection.json"] == before["selection.json"]
+    assert after["student.keras"] == before["student.keras"]
+    assert after["student.tflite"] > before["student.tflite"]
+    assert after["metrics.json"] > before["metrics.json"]
+
+
+def test_a_group_on_both_sides_is_refused(tmp_path: Path) -> None:
+    clips = "path,label,split,group\na.wav,cry,train,tom\nb.wav,noncry,test,tom\n"
+    (tmp_path / "clips.csv").write_text(clips)
+    config = tmp_path / "mine.yaml"
+    config.write_text(
+        f"data:\n"
+        f"  train: [{{path: {tmp_path}, where: {{split: train}}}}]\n"
+        f"  validation: {{corpora: [{{path: {tmp_path}, where: {{split: test}}}}]}}\n"
+        f"  test: [{{path: {tmp_path}, where: {{split: test}}}}]\n"
+    )
+    with pytest.raises(CorpusError, match="group tom is in both train and validation"):
+        _ = context(tmp_path, config=config).splits
+
+
+def test_without_a_teacher_it_says_how_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRYDISTILL_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(CorpusError, match="crydistill teacher fetch"):
+        score(context(tmp_path, "teacher.recorded=false"))
+
+
+@pytest.mark.slow
+def test_killed_in_training_it_goes_on_to_the_same_student(tmp_path: Path) -> None:
+    overrides = ["--set", "training.epochs=4", "--set", "evaluation.replicates=100"]
+    command = [sys.executable, "-m", "crydistill", "run", *overrides]
+
+    def start(directory: Path) -> subprocess.Popen[bytes]:
+        directory.mkdir(exist_ok=True)
+        return subprocess.Popen(command, cwd=directory, stderr=subprocess.DEVNULL)
+
+    process = start(tmp_path / "cut")
+    state = tmp_path / "cut/runs/nursery/training/last.npz"
+    deadline = time.monotonic() + 300
+    while not state.exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert start(tmp_path / "cut").wait() == 0
+    assert start(tmp_path / "whole").wait() == 0
+    cut, whole = (
+        (tmp_path / name / "runs/nursery/student.tflite").read_bytes() for name in ("cut", "whole")
+    )
+    assert cut == whole
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_real_recordings_with_the_real_teacher(shared: Path, tmp_path: Path) -> None:
+    """A small cut of the real run: 12 categories of one openly licensed source."""
+    config = Path(__file__).parents[2] / "configs" / "real.yaml"
+    where = "{source: esc10, split: %s}"
+    made = context(
+        tmp_path,
+        f"data.train.0={{path: {shared / 'audio'}, where: {where % 'train'}}}",
+        f"data.test.0={{path: {shared / 'audio'}, where: {where % 'dev'}}}",
+        f"teacher.path={shared / 'teacher/yamnet_rebuilt.h5'}",
+        "training.epochs=6",
+        config=config,
+    )
+    run_all(made)
+    metrics = json.loads(made.run.metrics.read_text())
+    aucs = {
+        name: model["clip_scores"]["mean"]["metrics"]["roc_auc"]["value"]
+        for name, model in metrics["models"].items()
+    }
+    assert aucs["teacher"] > 0.97
+    assert aucs["student INT8"] > 0.8
+    assert all(clip.label is not Label.UNLABELLED for _, c in made.splits.test for clip in c)

@@ -1,0 +1,133 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from crydistill.audio.nursery import compose, render
+
+CRYDISTILL = [sys.executable, "-m", "crydistill"]
+
+WITHOUT_TRAINING_EXTRA = """
+import sys
+for name in ("tensorflow", "keras", "h5py", "matplotlib", "sklearn", "tflite_micro"):
+    sys.modules[name] = None
+sys.argv = ["crydistill", *sys.argv[1:]]
+from crydistill.cli import main
+main()
+"""
+
+
+def run(*arguments: object, command: list[str] = CRYDISTILL) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*command, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def complaint(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line a failed command says."""
+    assert "Traceback" not in result.stderr
+    (line,) = [text for text in result.stderr.splitlines() if text.startswith("crydistill: ")]
+    return line
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A synthetic cry and a synthetic hum."""
+    directory = tmp_path_factory.mktemp("recordings")
+    paths = {}
+    clips = {clip.category: clip for clip in compose(3)}
+    for name, category in (("cry", "baby_cry"), ("hum", "hum")):
+        paths[name] = directory / f"{name}.wav"
+        soundfile.write(paths[name], np.tile(render(clips[category]), 2), 16_000)
+    return paths
+
+
+def test_help_names_the_verbs() -> None:
+    result = run("--help")
+    assert result.returncode == 0
+    for verb in ("run", "score", "select", "train", "quantize", "evaluate", "detect", "teacher"):
+        assert f"\n  {verb} " in result.stdout
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys; sys.argv=['crydistill','--help']\ntry:\n  from crydistill.cli import main; main()\nexcept SystemExit: pass\nprint(sorted(sys.modules))"  # noqa: E501
+    modules = run("-c", code, command=[sys.executable]).stdout
+    for heavy in ("numpy", "scipy", "pydantic", "tensorflow", "keras", "ai_edge_litert"):
+        assert f"'{heavy}'" not in modules
+
+
+def test_detect_finds_the_cry_and_not_the_hum(recordings: dict[str, Path]) -> None:
+    result = run("detect", "--json", recordings["cry"], recordings["hum"])
+    assert result.returncode == 0, result.stderr
+    cry, hum = map(json.loads, result.stdout.splitlines())
+    assert len(cry["alerts"]) >= 1
+    assert hum["alerts"] == []
+    assert max(cry["scores"]) > 2 * max(hum["scores"])
+
+
+def test_detect_works_without_the_training_extra(recordings: dict[str, Path]) -> None:
+    light = [sys.executable, "-c", WITHOUT_TRAINING_EXTRA]
+    result = run("detect", recordings["cry"], command=light)
+    assert result.returncode == 0, result.stderr
+    assert "cry from" in result.stdout
+
+
+def test_training_without_its_extra_says_what_to_install(tmp_path: Path) -> None:
+    light = [sys.executable, "-c", WITHOUT_TRAINING_EXTRA]
+    result = run("run", "--runs", tmp_path, command=light)
+    assert result.returncode == 2
+    assert "crydistill[train]" in complaint(result)
+
+
+def test_a_bad_file_does_not_stop_the_others(recordings: dict[str, Path], tmp_path: Path) -> None:
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"not audio")
+    result = run("detect", bad, recordings["hum"])
+    assert result.returncode == 1
+    assert "bad.wav" in complaint(result)
+    assert "hum.wav" in result.stdout
+
+
+def test_only_bad_files_cannot_run(tmp_path: Path) -> None:
+    result = run("detect", tmp_path / "none.wav")
+    assert result.returncode == 2
+    assert "no such file" in complaint(result)
+
+
+def test_a_foreign_model_is_refused(recordings: dict[str, Path], tmp_path: Path) -> None:
+    model = tmp_path / "student.tflite"
+    model.write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(100))
+    result = run("detect", "--model", model, recordings["hum"])
+    assert result.returncode == 2
+    assert "student.json" in complaint(result)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "none.yaml"], "no such config file"),
+        (["train", "--set", "training.epoch=1"], "unknown key 'training.epoch'"),
+        (["select", "--set", "data.train.0.nursery_seed=null"], "give either path or nursery_seed"),
+        (["detect", "--preset", "deaf", "x.wav"], "no preset 'deaf'"),
+        (["detect", "-n", "9", "-m", "5", "x.wav"], "9 of 5 cannot be voted"),
+        (["teacher", "record", "none.h5", "out.npz"], "none.h5"),
+    ],
+)
+def test_misuse_is_one_line_and_exit_code_2(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    result = subprocess.run(
+        [*CRYDISTILL, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert result.returncode == 2
+    assert message in complaint(result)
+
+
+def test_nursery_writes_a_corpus(tmp_path: Path) -> None:
+    result = run("nursery", tmp_path / "audio")
+    assert result.returncode == 0
+    assert (tmp_path / "audio/clips.csv").is_file()
