@@ -178,7 +178,7 @@ def detect(
 @app.command()
 def nursery(
     directory: Annotated[Path, typer.Argument(help="Where the recordings go.")],
-    seed: Annotated[int, typer.Option(help="Other seeds give other recordings.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Other seeds give other recordings.")] = 0,
 ) -> None:
     """Render the synthetic nursery: ten minutes of labelled audio, without any recording."""
     from crydistill.audio.nursery import write_nursery
@@ -201,7 +201,7 @@ def teacher_fetch() -> None:
 def teacher_record(
     weights: Annotated[Path, typer.Argument(help="A teacher: .h5 or .tflite.")],
     out: Annotated[Path, typer.Argument(help="The .npz to write.")],
-    seed: Annotated[int, typer.Option(help="Of the nursery.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the nursery.")] = 0,
 ) -> None:
     """Record a teacher's scores of the synthetic nursery into one small file."""
     from crydistill.progress import shown

@@ -54,6 +54,9 @@ class Patience:
     timeout: float = 30.0
 
 
+PATIENT = Patience()
+
+
 def download(
     url: str,
     path: str | Path,
@@ -61,7 +64,7 @@ def download(
     size: int | None = None,
     sha256: str | None = None,
     progress: Progress = silent,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENT,
 ) -> Path:
     """Fetch `url` to `path`; return at once if a file of that size and sha256 is there already.
 
@@ -139,6 +142,7 @@ class _Part:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.name = path.name
         self.file = path.with_name(f"{path.name}.part")
         self._note = path.with_name(f"{path.name}.part.json")
 
@@ -192,7 +196,7 @@ class _Meter:
 def _receive(wanted: _Wanted, part: _Part, progress: Progress, patience: Patience) -> None:
     """Ask again and again until the part is complete."""
     fruitless, furthest = 0, part.length()
-    with _Meter(progress, f"download {wanted.url.rsplit('/', 1)[-1]}") as meter:
+    with _Meter(progress, f"download {part.name}") as meter:
         while True:
             try:
                 return _request(wanted, part, meter, patience.timeout)

@@ -37,7 +37,7 @@ class CorpusConfig(_Section):
 
     name: str = ""
     path: Path | None = None
-    nursery_seed: int | None = None
+    nursery_seed: int | None = Field(None, ge=0)
     where: dict[str, str | list[str]] = Field(default_factory=dict)
 
     @model_validator(mode="after")

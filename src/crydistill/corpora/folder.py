@@ -62,7 +62,7 @@ def read_manifest(
 
 
 def read_folder(folder: str | Path, *, private: bool = False) -> list[Clip]:
-    """List the audio files below a folder.
+    """List the audio files below a folder; hidden ones are left out.
 
     Those below a sub-folder named `cry` or `noncry` carry that label, the others are unlabelled.
     The folder a recording lies in is its group, but for the labelled folders themselves, where
@@ -74,7 +74,8 @@ def read_folder(folder: str | Path, *, private: bool = False) -> list[Clip]:
     files = sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and path.suffix.lower() in AUDIO_SUFFIXES
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+        if path.is_file()
     )
     clips = [_clip_in_folder(path, folder, private) for path in files]
     _require(clips, folder, "no audio files below it")
