@@ -1,13 +1,17 @@
 """What the documents promise."""
 
 import re
+import shutil
 from pathlib import Path
 
+import pytest
 import yaml
 
+from crydistill.evaluation.documents import update_document
 from crydistill.experiment import ExperimentConfig
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 
 
 def test_the_configuration_document_lists_every_key_with_its_default() -> None:
@@ -19,3 +23,13 @@ def test_the_configuration_document_lists_every_key_with_its_default() -> None:
     expected = defaults.model_dump(mode="json")
     expected["data"]["train"] = expected["data"]["test"] = [corpus]
     assert stated == expected
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["README.md", *(f"docs/experiments/{p.name}" for p in DOCS.glob("experiments/*.md"))],
+)
+def test_tables_are_those_of_the_recorded_runs(document: str, tmp_path: Path) -> None:
+    copy = tmp_path / "page.md"
+    shutil.copyfile(ROOT / document, copy)
+    assert not update_document(copy, DOCS / "experiments" / "results")

@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 teacher_app = typer.Typer(help="The teacher network.", no_args_is_help=True)
 app.add_typer(teacher_app, name="teacher")
+tables_app = typer.Typer(help="Tables in documents, from recorded runs.", no_args_is_help=True)
+app.add_typer(tables_app, name="tables")
 
 ConfigArgument = Annotated[
     Path | None,
@@ -38,7 +40,10 @@ SetOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a config key; repeatable."),
 ]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Directory of the run directories.")]
+RecordsOption = Annotated[Path, typer.Option("--records", help="Folder of recorded runs.")]
 RUNS = Path("runs")
+EXPERIMENTS = Path("docs/experiments")
+RECORDS = EXPERIMENTS / "results"
 
 
 def main() -> None:
@@ -208,6 +213,32 @@ def teacher_record(
     from crydistill.stages.record import record_nursery
 
     record_nursery(weights, out, seed=seed, progress=shown)
+
+
+@tables_app.command("add")
+def tables_add(
+    run: Annotated[Path, typer.Argument(help="A run directory that has been evaluated.")],
+    name: Annotated[str, typer.Argument(help="What documents call it, such as real-seed0.")],
+    records: RecordsOption = RECORDS,
+) -> None:
+    """Record a run's figures for the documents."""
+    from crydistill.evaluation.documents import add_record
+
+    print(add_record(run, records, name))
+
+
+@tables_app.command("update")
+def tables_update(
+    documents: Annotated[
+        list[Path] | None, typer.Argument(help="Markdown files; README and experiments if none.")
+    ] = None,
+    records: RecordsOption = RECORDS,
+) -> None:
+    """Write the tables of documents anew from the recorded runs."""
+    from crydistill.evaluation.documents import update_document
+
+    for path in documents or [Path("README.md"), *sorted(EXPERIMENTS.glob("*.md"))]:
+        print(f"{path}: {'updated' if update_document(path, records) else 'up to date'}")
 
 
 def _context(config: Path | None, overrides: list[str] | None, runs: Path) -> "Context":

@@ -297,8 +297,8 @@ class RunDirectory:
         return self.path / "report.html"
 
     @property
-    def provenance(self) -> Path:
-        return self.path / "provenance.json"
+    def figure(self) -> Path:
+        return self.path / "summary.png"
 
     def start(self, config: ExperimentConfig) -> None:
         """Create the directory and write the resolved config into it."""

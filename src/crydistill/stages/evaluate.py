@@ -24,6 +24,7 @@ from crydistill.evaluation.compare import (
     window_kl,
 )
 from crydistill.evaluation.compare import evaluate as compare
+from crydistill.evaluation.figures import summary_figure
 from crydistill.evaluation.operating import choose_presets, measure
 from crydistill.evaluation.report import WorstMistake, write_report
 from crydistill.experiment import fingerprint
@@ -72,10 +73,10 @@ def evaluate_key(context: Context) -> str:
 
 
 def evaluate(context: Context) -> None:
-    """Write `metrics.json` and `report.html`; complete the manifest's threshold presets."""
+    """Write `metrics.json`, `report.html` and `summary.png`; complete the manifest's threshold presets."""
     run, config = context.run, context.config
     key = evaluate_key(context)
-    if run.is_done("evaluate", key, [run.metrics, run.report]):
+    if run.is_done("evaluate", key, [run.metrics, run.report, run.figure]):
         context.say("the evaluation is up to date")
         return
     validation = _judge(context, context.splits.validation, "validation windows")
@@ -101,6 +102,7 @@ def evaluate(context: Context) -> None:
         provenance=provenance,
         worst=_worst_mistakes(evaluation, test, config.evaluation.worst_mistakes),
     )
+    summary_figure(evaluation, run.figure)
     run.mark_done("evaluate", key)
     context.show(evaluation)
 

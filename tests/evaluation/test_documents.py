@@ -1,0 +1,87 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from crydistill.errors import ConfigError
+from crydistill.evaluation.compare import METRICS
+from crydistill.evaluation.documents import add_record, update_document
+
+
+def metrics(auc: float, *, private: bool = False) -> dict[str, object]:
+    def judged(value: float) -> dict[str, object]:
+        estimate = {"value": value, "low": value - 0.1, "high": value + 0.1}
+        return {"metrics": dict.fromkeys(METRICS, estimate), "slices": [], "source_auc": {}}
+
+    def model(value: float, agreement: object) -> dict[str, object]:
+        return {
+            "clip_scores": {"mean": judged(value), "max": judged(value)},
+            "agreement": agreement,
+        }
+
+    agreement = {
+        "kl": {"value": 1.5, "low": None, "high": None},
+        "frame_correlation_cries": {"value": 0.8, "low": 0.7, "high": 0.9},
+    }
+    return {
+        "clips": {"clips": 10, "cries": 4, "groups": 6, "private": private},
+        "intervals": {"method": "bootstrap", "replicates": 100, "seed": 0},
+        "models": {"teacher": model(0.99, None), "student INT8": model(auc, agreement)},
+        "provenance": {
+            "student": {"size_bytes": 95312},
+            "arena_bytes": 43168,
+            "teacher": {"name": "yamnet"},
+            "git_commit": "0123456789abcdef",
+        },
+    }
+
+
+def add(directory: Path, name: str, auc: float) -> None:
+    run = directory / "run"
+    run.mkdir(exist_ok=True)
+    (run / "metrics.json").write_text(json.dumps(metrics(auc)))
+    add_record(run, directory / "results", name)
+
+
+def test_a_block_is_filled_and_the_rest_left_alone(tmp_path: Path) -> None:
+    add(tmp_path, "real", 0.9)
+    document = tmp_path / "page.md"
+    document.write_text("before\n<!-- results: real -->\nold\n<!-- end -->\nafter\n")
+    assert update_document(document, tmp_path / "results")
+    text = document.read_text()
+    assert text.startswith("before\n<!-- results: real -->\n|")
+    assert text.endswith("<!-- end -->\nafter\n")
+    assert "| ROC AUC | 0.990 [0.890, 1.090] | 0.900 [0.800, 1.000] |" in text
+    assert "| KL from the teacher per window, nats |  | 1.500 |" in text
+    assert "95,312 bytes" in text
+    assert "old" not in text
+    assert not update_document(document, tmp_path / "results")
+
+
+def test_seeds_are_averaged(tmp_path: Path) -> None:
+    for seed, auc in enumerate((0.80, 0.90, 0.85)):
+        add(tmp_path, f"kl-seed{seed}", auc)
+    add(tmp_path, "bce", 0.95)
+    document = tmp_path / "page.md"
+    document.write_text("<!-- series: kl bce -->\n<!-- end -->\n")
+    update_document(document, tmp_path / "results")
+    text = document.read_text()
+    assert "| kl | 3 | 0.850 ± 0.050 [0.750, 0.950]" in text
+    assert "| bce | 1 | 0.950 [0.850, 1.050]" in text
+    assert "| *teacher* |  | 0.990" in text
+
+
+def test_what_is_not_recorded_is_named(tmp_path: Path) -> None:
+    document = tmp_path / "page.md"
+    document.write_text("<!-- results: missing -->\n<!-- end -->\n")
+    with pytest.raises(ConfigError, match=r"missing\.json"):
+        update_document(document, tmp_path)
+    with pytest.raises(ConfigError, match="evaluate the run first"):
+        add_record(tmp_path, tmp_path, "x")
+
+
+def test_private_figures_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics(0.9, private=True)))
+    with pytest.raises(ConfigError, match="private"):
+        add_record(tmp_path, tmp_path / "results", "x")
+    assert not (tmp_path / "results").exists()
