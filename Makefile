@@ -32,7 +32,7 @@ check: $(VENV)/.installed
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header \
-	  --extra train --group dev pyproject.toml -o requirements/lock.txt
+	  --extra train --extra audioset --group dev pyproject.toml -o requirements/lock.txt
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

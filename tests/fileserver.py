@@ -49,11 +49,16 @@ class Page:
 
 @dataclass
 class FileServer:
-    """What the test sees of the server."""
+    """What the test sees of the server.
+
+    requests : path and Range header of each request so far
+    conditions : the If-Range header of each
+    """
 
     address: str
     pages: dict[str, Page] = field(default_factory=dict)
     requests: list[tuple[str, str | None]] = field(default_factory=list)
+    conditions: list[str | None] = field(default_factory=list)
     bytes_sent: int = 0
 
     def put(self, name: str, body: bytes, *faults: Fault, validators: bool = True) -> str:
@@ -96,14 +101,15 @@ def file_server() -> Iterator[FileServer]:
 
 def _answer(request: BaseHTTPRequestHandler, state: FileServer) -> None:
     asked = request.headers.get("Range")
+    condition = request.headers.get("If-Range")
     state.requests.append((request.path, asked))
+    state.conditions.append(condition)
     page = state.pages.get(request.path)
     if page is None:
         return _status(request, Fault(status=404))
     fault = page.faults.pop(0) if page.faults else Fault()
     if fault.status:
         return _status(request, fault)
-    condition = request.headers.get("If-Range")
     if fault.ignore_range or not (
         condition is None or condition == page.etag or fault.ignore_condition
     ):

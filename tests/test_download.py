@@ -69,6 +69,8 @@ def test_goes_on_where_the_connection_dropped(server: FileServer, target: Path) 
     download(url, target, patience=QUICK)
     assert target.read_bytes() == BODY
     assert server.ranges() == [None, "bytes=100000-", "bytes=150000-"]
+    etag = server.pages["/file.bin"].etag
+    assert server.conditions == [None, etag, etag]
     assert server.bytes_sent == len(BODY)
 
 

@@ -56,7 +56,7 @@ def test_overrides(tmp_path: Path) -> None:
         ("data.train.0.path.x=1", "a single value"),
         ("training.epochs=[1", "not valid YAML"),
         ("selection.negative_below=0.5", "negative_below is above positive_above"),
-        ("data.train.0.nursery_seed=1", "give either path or nursery_seed"),
+        ("data.train.0.nursery_seed=1", "give exactly one of path"),
         ("name=a/b", "name: "),
     ],
 )

@@ -27,23 +27,33 @@ class _Section(BaseModel):
 
 
 class CorpusConfig(_Section):
-    """One source of clips: a manifest or folder on disk, or the synthetic nursery.
+    """One source of clips; exactly one of path, catalogue, audioset, nursery_seed and captures.
 
-    name : names the corpus's score store; the path's last part where not given
+    name : names the corpus's score store; derived from the source where not given
+    weight : how often its windows train, relative to the other corpora's
     path : a clips.csv, a folder with one, or a folder of audio
-    nursery_seed : instead of a path, render the synthetic nursery from this seed
-    where : column and value (or values) that select rows of a manifest
+    where : column and value (or values) that select rows of the manifest at `path`
+    catalogue : a public corpus fetched with `crydistill fetch NAME`
+    audioset : a segment list whose audio was fetched with `crydistill fetch audioset`
+    nursery_seed : render the synthetic nursery from this seed
+    captures : private home recordings, in the folder that CRYDISTILL_CAPTURES names
     """
 
     name: str = ""
+    weight: float = Field(1.0, gt=0)
     path: Path | None = None
-    nursery_seed: int | None = Field(None, ge=0)
     where: dict[str, str | list[str]] = Field(default_factory=dict)
+    catalogue: str | None = None
+    audioset: Path | None = None
+    nursery_seed: int | None = Field(None, ge=0)
+    captures: bool = False
 
     @model_validator(mode="after")
     def _one_source(self) -> "CorpusConfig":
-        if (self.path is None) == (self.nursery_seed is None):
-            raise ValueError("give either path or nursery_seed")
+        given = [name for name, value in self._sources.items() if value is not None]
+        if len(given) != 1:
+            found = ", ".join(given) or "none"
+            raise ValueError(f"give exactly one of {', '.join(self._sources)}; found {found}")
         return self
 
     @property
@@ -51,7 +61,27 @@ class CorpusConfig(_Section):
         """The name its score store goes by."""
         if self.name:
             return self.name
-        return self.path.resolve().name if self.path else f"nursery-{self.nursery_seed}"
+        if self.path:
+            return self.path.resolve().name
+        if self.audioset:
+            return self.audioset.stem
+        return self.catalogue or ("captures" if self.captures else f"nursery-{self.nursery_seed}")
+
+    @property
+    def source(self) -> str:
+        """Tells two sources apart, whatever their names."""
+        named = ((k, v.resolve() if isinstance(v, Path) else v) for k, v in self._sources.items())
+        return ", ".join(f"{key} {value}" for key, value in named if value is not None)
+
+    @property
+    def _sources(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "catalogue": self.catalogue,
+            "audioset": self.audioset,
+            "nursery_seed": self.nursery_seed,
+            "captures": True if self.captures else None,
+        }
 
 
 class ValidationConfig(_Section):
@@ -74,13 +104,21 @@ class DataConfig(_Section):
     @model_validator(mode="after")
     def _one_source_a_store(self) -> "DataConfig":
         # Clips of two folders may share ids; in one store they would overwrite each other.
-        sources: dict[str, tuple[Path | None, int | None]] = {}
+        sources: dict[str, str] = {}
         for corpus in [*self.train, *self.validation.corpora, *self.test]:
-            source = (corpus.path and corpus.path.resolve(), corpus.nursery_seed)
-            if sources.setdefault(corpus.store_name, source) != source:
+            if sources.setdefault(corpus.store_name, corpus.source) != corpus.source:
                 raise ValueError(
                     f"two corpora go by the name '{corpus.store_name}'; give one another name"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _private_clips_only_train(self) -> "DataConfig":
+        # Checkpoints, thresholds and published figures come from public recordings alone.
+        if any(corpus.captures for corpus in [*self.validation.corpora, *self.test]):
+            raise ValueError("captures are private: they may train, not validate or test")
+        if not self.validation.corpora and all(corpus.captures for corpus in self.train):
+            raise ValueError("with captures alone in train, name public validation corpora")
         return self
 
 
@@ -163,10 +201,12 @@ class TrainingConfig(_Section):
 class QuantizationConfig(_Section):
     """How the student becomes INT8.
 
-    calibration_windows : windows of public training clips that set the activation ranges
+    calibration_split : whose public clips set the activation ranges; never the test clips
+    calibration_windows : how many windows of them
     max_bytes : the largest `.tflite` that passes
     """
 
+    calibration_split: Literal["train", "validation"] = "train"
     calibration_windows: int = Field(500, ge=10)
     max_bytes: int = Field(110_000, ge=1)
 

@@ -32,6 +32,16 @@ def cache_dir() -> Path:
     return _platform_cache()
 
 
+def audioset_dir() -> Path:
+    """Where the audio of AudioSet segments lies, or will."""
+    return cache_dir() / "audioset"
+
+
+def private_dir() -> Path:
+    """Where everything derived from private captures lies, or will."""
+    return cache_dir() / "private"
+
+
 def captures_dir() -> Path | None:
     """The folder of private captures named by CRYDISTILL_CAPTURES, None where it is not set."""
     return _folder(CAPTURES_VARIABLE)

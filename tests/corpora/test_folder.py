@@ -64,7 +64,14 @@ def test_a_folder_with_a_manifest_is_read_by_its_manifest(tmp_path: Path) -> Non
 
 
 def test_a_folder_of_audio(tmp_path: Path) -> None:
-    for name in ("cry/a.wav", "noncry/tom/b.FLAC", "noncry/tom/c.opus", "d.mp3", "notes.txt", ".half.wav"):
+    for name in (
+        "cry/a.wav",
+        "noncry/tom/b.FLAC",
+        "noncry/tom/c.opus",
+        "d.mp3",
+        "notes.txt",
+        ".half.wav",
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

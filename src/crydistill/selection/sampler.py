@@ -3,10 +3,14 @@
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from crydistill.errors import CorpusError
 from crydistill.selection.pool import Indices
 from crydistill.selection.teacher_filter import ConfidentWindows
+
+Weights = npt.NDArray[np.float64]
+"""How often each window trains, relative to the others, `[n]`; all above 0."""
 
 
 class Sampler(Protocol):
@@ -22,11 +26,18 @@ class BalancedSampler:
 
     With `resample` every epoch draws its negatives afresh, so that training sees them all in
     time; without, one draw serves all epochs. Where there are fewer negatives than asked for, all
-    are taken.
+    are taken. A positive of weight w stands in an epoch w times on average; negatives are drawn
+    with probabilities in proportion to their weights.
     """
 
     def __init__(
-        self, windows: ConfidentWindows, *, ratio: float, resample: bool, seed: int
+        self,
+        windows: ConfidentWindows,
+        *,
+        ratio: float,
+        resample: bool,
+        seed: int,
+        weights: Weights | None = None,
     ) -> None:
         """Prepare to sample.
 
@@ -42,22 +53,30 @@ class BalancedSampler:
                     "recordings or move the selection's thresholds"
                 )
         self._windows = windows
-        self._negatives = min(len(windows.negative), round(ratio * len(windows.positive)))
+        self._weights = weights
+        self._ratio = ratio
         self._resample = resample
         self._seed = seed
 
     def epoch(self, number: int) -> Indices:
         draw = np.random.default_rng([self._seed, number if self._resample else 0])
-        negatives = draw.choice(self._windows.negative, self._negatives, replace=False)
+        positives = _repeated(self._windows.positive, self._weights, draw)
+        negative = self._windows.negative
+        count = min(len(negative), round(self._ratio * len(positives)))
+        share = None if self._weights is None else self._weights[negative]
+        negatives = draw.choice(
+            negative, count, replace=False, p=None if share is None else share / share.sum()
+        )
         order = np.random.default_rng([self._seed, number, 1])
-        return order.permutation(np.concatenate([self._windows.positive, negatives]))
+        return order.permutation(np.concatenate([positives, negatives]))
 
 
 class FixedSampler:
-    """The same windows every epoch, in another order."""
+    """The same windows every epoch, in another order; one of weight w, w times on average."""
 
-    def __init__(self, windows: Indices, *, seed: int) -> None:
-        self._windows = windows
+    def __init__(self, windows: Indices, *, seed: int, weights: Weights | None = None) -> None:
+        draw = np.random.default_rng([seed, 0])
+        self._windows = _repeated(windows, weights, draw)
         self._seed = seed
 
     def epoch(self, number: int) -> Indices:
@@ -77,3 +96,10 @@ def random_windows(clip_of: Indices, *, per_clip: int, seed: int) -> Indices:
         for windows in np.split(np.arange(len(clip_of)), np.flatnonzero(np.diff(clip_of)) + 1)
     ]
     return np.concatenate(chosen)
+
+
+def _repeated(windows: Indices, weights: Weights | None, draw: np.random.Generator) -> Indices:
+    """Repeat each window as often as its weight says, fractions by chance."""
+    if weights is None:
+        return windows
+    return np.repeat(windows, np.floor(weights[windows] + draw.random(len(windows))).astype(int))

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crydistill.corpora.clip import Clip
-from crydistill.corpora.folder import read_corpus
 from crydistill.corpora.split import hold_out_groups
 from crydistill.download import sha256_of
 from crydistill.errors import CorpusError
 from crydistill.experiment import CorpusConfig, ExperimentConfig, RunDirectory, fingerprint
 from crydistill.progress import Progress, silent
+from crydistill.publish.boundary import require_outside_work_tree
 from crydistill.selection.pool import WindowPool, window_pool
-from crydistill.settings import cache_dir
+from crydistill.settings import cache_dir, private_dir
+from crydistill.stages.sources import list_clips
 from crydistill.teacher.fetch import teacher_path as official_teacher
 from crydistill.teacher.scores import ScoreStore, corpus_fingerprint
 
@@ -93,8 +94,17 @@ class Context:
         return sha256_of(self.teacher_path)
 
     def store_directory(self, corpus: CorpusConfig) -> Path:
-        """Where a corpus's scores by this teacher lie."""
-        return self.config.stores / f"{corpus.store_name}-{self.teacher_fingerprint[:8]}"
+        """Where a corpus's scores by this teacher lie; of captures, outside any work tree.
+
+        Raises
+        ------
+        CorpusError
+            if the place for private stores is inside a git work tree.
+        """
+        stores = private_dir() if corpus.captures else self.config.stores
+        if corpus.captures:
+            require_outside_work_tree(stores, "the scores of private captures")
+        return stores / f"{corpus.store_name}-{self.teacher_fingerprint[:8]}"
 
     def pool(self, parts: Sequence[Part]) -> WindowPool:
         """All windows of a split's scored clips.
@@ -129,28 +139,19 @@ class Context:
         return self._stores[directory]
 
     def _part(self, corpus: CorpusConfig) -> Part:
-        path = corpus.path
-        if path is None:
-            from crydistill.audio.nursery import write_nursery
-
-            assert corpus.nursery_seed is not None  # the config sees to it
-            path = write_nursery(
-                self.config.stores / f"nursery-{corpus.nursery_seed}",
-                seed=corpus.nursery_seed,
-                progress=self.progress,
-            )
-        return corpus, read_corpus(path, where=corpus.where)
+        return corpus, list_clips(corpus, self.config.stores, progress=self.progress)
 
     def _held_out(self, train: list[Part]) -> tuple[list[Part], list[Part]]:
-        kept, _ = hold_out_groups(
-            [clip for _, clips in train for clip in clips],
+        """Hold groups of the public training clips out; private ones all train."""
+        _, held = hold_out_groups(
+            [clip for _, clips in train for clip in clips if not clip.private],
             share=self.config.data.validation.share,
             seed=self.config.seed,
         )
-        groups = {clip.group for clip in kept}
+        groups = {clip.group for clip in held}
         return (
-            [(corpus, [c for c in clips if c.group in groups]) for corpus, clips in train],
             [(corpus, [c for c in clips if c.group not in groups]) for corpus, clips in train],
+            [(corpus, [c for c in clips if c.group in groups]) for corpus, clips in train],
         )
 
 

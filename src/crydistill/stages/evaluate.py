@@ -73,7 +73,7 @@ def evaluate_key(context: Context) -> str:
 
 
 def evaluate(context: Context) -> None:
-    """Write `metrics.json`, `report.html` and `summary.png`; complete the manifest's threshold presets."""
+    """Write metrics, report and figure; complete the manifest's threshold presets."""
     run, config = context.run, context.config
     key = evaluate_key(context)
     if run.is_done("evaluate", key, [run.metrics, run.report, run.figure]):

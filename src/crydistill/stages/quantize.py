@@ -3,13 +3,14 @@
 import csv
 import io
 from collections import Counter
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 from crydistill import __version__, atomic
 from crydistill.errors import CorpusError
-from crydistill.experiment import fingerprint
+from crydistill.experiment import CorpusConfig, fingerprint
 from crydistill.provenance import git_commit
 from crydistill.quantize.check import CheckReport, check_tflite
 from crydistill.quantize.int8 import quantize_ptq
@@ -56,11 +57,11 @@ def quantize(context: Context) -> None:
         context.say("the INT8 student is up to date")
         return
     model = keras.saving.load_model(run.student_fp32, compile=False)
-    pool = context.pool(context.splits.train)
-    chosen = _calibration_windows(context, pool)
-    names = [f"{pool.clips[pool.clip_of[i]].id}\t{pool.window_of[i]}" for i in chosen]
-    tflite = quantize_ptq(model, pool.patches(chosen))
+    train = context.pool(context.splits.train)
     validation = context.pool(context.splits.validation)
+    pool = train if config.quantization.calibration_split == "train" else validation
+    chosen = _calibration_windows(context, pool)
+    tflite = quantize_ptq(model, pool.patches(chosen))
     generator = np.random.default_rng(config.seed)
     checked = generator.permutation(len(validation))[:CHECKED_WINDOWS]
     report = check_tflite(
@@ -68,8 +69,9 @@ def quantize(context: Context) -> None:
     )
     atomic.write_bytes(run.student, tflite)
     atomic.write_text(run.check, report.to_json())
-    _write_calibration(context, pool, chosen)
-    save_manifest(run.manifest, _manifest(context, report, pool, names, model.count_params()))
+    names = [(pool.clips[pool.clip_of[i]].id, int(pool.window_of[i])) for i in chosen]
+    _write_calibration(context, names)
+    save_manifest(run.manifest, _manifest(context, report, train, names, model.count_params()))
     run.mark_done("quantize", key)
     context.say(
         f"INT8 student: {report.facts.size_bytes:,} bytes, arena {report.arena_bytes:,} bytes, "
@@ -79,31 +81,42 @@ def quantize(context: Context) -> None:
 
 
 def _calibration_windows(context: Context, pool: WindowPool) -> Indices:
-    """Draw training windows of public clips."""
-    trained_on = make_sampler(context, pool).epoch(0)
+    """Draw windows of public clips: those that train, or any of the validation clips."""
+    options, seed = context.config.quantization, context.config.seed
+    if options.calibration_split == "train":
+        drawn = make_sampler(context, pool).epoch(0)
+    else:
+        drawn = np.random.default_rng([seed, 2]).permutation(len(pool))
     public = np.array([not clip.private for clip in pool.clips])
-    candidates = trained_on[public[pool.clip_of[trained_on]]]
+    candidates = drawn[public[pool.clip_of[drawn]]]
     if len(candidates) == 0:
         raise CorpusError(
             "all training clips are private, and int8 ranges may come from public audio only; "
-            "add a public corpus to data.train"
+            "set quantization.calibration_split to validation"
         )
-    return np.sort(candidates[: context.config.quantization.calibration_windows])
+    distinct = list(dict.fromkeys(candidates.tolist()))  # a weighted window may be drawn twice
+    return np.array(sorted(distinct[: options.calibration_windows]))
 
 
-def _write_calibration(context: Context, pool: WindowPool, chosen: Indices) -> None:
+def _write_calibration(context: Context, names: list[tuple[str, int]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["clip", "window"])
-    writer.writerows((pool.clips[pool.clip_of[i]].id, pool.window_of[i]) for i in chosen)
+    writer.writerows(names)
     atomic.write_text(context.run.calibration, text.getvalue())
 
 
 def _manifest(
-    context: Context, report: CheckReport, pool: WindowPool, calibration: list[str], parameters: int
+    context: Context,
+    report: CheckReport,
+    pool: WindowPool,
+    calibration: list[tuple[str, int]],
+    parameters: int,
 ) -> StudentManifest:
     config, facts = context.config, report.facts
-    corpora = ", ".join(corpus.store_name for corpus in config.data.train)
+    corpora = _names(config.data.train)
+    split = config.quantization.calibration_split
+    calibrated = config.data.train if split == "train" else config.data.validation.corpora
     minutes = sum(s.entries[c.id].duration for c, s in zip(pool.clips, pool.stores, strict=True))
     return StudentManifest(
         name=config.name,
@@ -130,10 +143,10 @@ def _manifest(
         ),
         teacher=Teacher(name=pool.stores[0].identity.name, sha256=context.teacher_fingerprint),
         calibration=Calibration(
-            corpus=corpora,
-            split="train",
+            corpus=_names(calibrated) or f"held out of {corpora}",
+            split=split,
             windows=len(calibration),
-            ids_sha256=sha256_of_ids(calibration),
+            ids_sha256=sha256_of_ids(f"{clip}\t{window}" for clip, window in calibration),
         ),
         provenance=Provenance(
             package_version=__version__,
@@ -143,3 +156,7 @@ def _manifest(
         ),
         minimum_runtimes={"tensorflow-lite": facts.min_runtime} if facts.min_runtime else {},
     )
+
+
+def _names(corpora: Sequence[CorpusConfig]) -> str:
+    return ", ".join(corpus.store_name for corpus in corpora)

@@ -10,7 +10,13 @@ import numpy as np
 from crydistill import atomic
 from crydistill.experiment import fingerprint
 from crydistill.selection.pool import Indices, WindowPool
-from crydistill.selection.sampler import BalancedSampler, FixedSampler, Sampler, random_windows
+from crydistill.selection.sampler import (
+    BalancedSampler,
+    FixedSampler,
+    Sampler,
+    Weights,
+    random_windows,
+)
 from crydistill.selection.teacher_filter import confident_windows
 from crydistill.stages.context import Context
 
@@ -18,7 +24,9 @@ from crydistill.stages.context import Context
 def select_key(context: Context) -> str:
     """Names the windows that train: data, selection and seed."""
     config = context.config
-    return fingerprint(context.data_key(context.splits.train), config.selection, config.seed)
+    weights = [corpus.weight for corpus in config.data.train]
+    train = context.data_key(context.splits.train)
+    return fingerprint(train, weights, config.selection, config.seed)
 
 
 def select(context: Context) -> None:
@@ -39,15 +47,35 @@ def select(context: Context) -> None:
 def make_sampler(context: Context, pool: WindowPool) -> Sampler:
     """Build the sampler the config asks for, over the training pool."""
     options, seed = context.config.selection, context.config.seed
+    weights = _weights(context, pool)
     if options.method == "random_windows":
         windows = random_windows(pool.clip_of, per_clip=options.per_clip, seed=seed)
-        return FixedSampler(windows, seed=seed)
+        return FixedSampler(windows, seed=seed, weights=weights)
     confident = confident_windows(
         pool.cry_scores,
         positive_above=options.positive_above,
         negative_below=options.negative_below,
     )
-    return BalancedSampler(confident, ratio=options.ratio, resample=options.resample, seed=seed)
+    return BalancedSampler(
+        confident, ratio=options.ratio, resample=options.resample, seed=seed, weights=weights
+    )
+
+
+def _weights(context: Context, pool: WindowPool) -> Weights | None:
+    """Weight of each window, from its corpus; None where all corpora weigh the same."""
+    corpora = {corpus.weight for corpus, _ in context.splits.train}
+    if len(corpora) == 1:
+        return None
+    of_clip = {
+        (str(context.store_directory(corpus)), clip.id): corpus.weight
+        for corpus, clips in context.splits.train
+        for clip in clips
+    }
+    per_clip = [
+        of_clip[str(store.directory), clip.id]
+        for clip, store in zip(pool.clips, pool.stores, strict=True)
+    ]
+    return np.array(per_clip)[pool.clip_of]
 
 
 def _summary(context: Context, pool: WindowPool) -> dict[str, Any]:

@@ -1,0 +1,342 @@
+"""AudioSet segment lists: reading, writing, and the frozen lists drawn from AudioSet's metadata.
+
+A segment is ten seconds (or less) of a public video, named by id, with its labels; the audio is
+not here. Two formats are read: AudioSet's own metadata, and this project's lists, which begin with
+the header line below. Labels hold commas and are quoted in both.
+
+    youtube_id,start_seconds,end_seconds,positive_labels,source
+    --aE2O5G5WE,0,10,"/m/03fwl,/m/04rlf,/m/09x0r",youtube
+
+`source` is `youtube`, or `synthetic` for a row that names no video and is rendered offline.
+"""
+
+import csv
+import hashlib
+import io
+import math
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crydistill import atomic
+from crydistill.corpora.clip import Clip, Label
+from crydistill.errors import CorpusError
+from crydistill.taxonomy import BABY_CRY, CRY_MIDS, CRYING_SOBBING
+
+_CRY = frozenset(CRY_MIDS)
+_SPEECH = frozenset({"/m/09x0r", "/m/05zppz", "/m/02zsn", "/m/0ytgt"})
+_SILENCE = frozenset({"/m/028v0c", "/t/dd00125"})
+_BABBLING = frozenset({"/m/0261r1"})
+_SCREAM = frozenset({"/m/03qc9zr"})
+_WAIL = frozenset({"/m/07qw_06"})
+
+CLASS_MIDS: Mapping[str, frozenset[str]] = {
+    "cry": _CRY,
+    "babbling": _BABBLING,
+    "scream": _SCREAM,
+    "wail": _WAIL,
+    "speech": _SPEECH,
+    "silence": _SILENCE,
+}
+"""The classes that the lists are drawn by. A segment belongs to the first whose labels it has, the
+rare ones first, since speech is labelled in many of them."""
+
+SPLITS = ("test", "train", "val")
+
+FROZEN_SHA256: Mapping[str, str] = {
+    "test": "acdfe6a911e30d4544474eafb23313fd7fb3d835fd0c60310086e59fa3763c52",
+    "train": "aa9479d20c26ddd26e1b64ac88264490a723f605cd6a9c1f4e6612231b96fe5d",
+    "val": "420612400200fffee4e2c521474335deb21efe1184b81856489fa044a31c83b3",
+}
+"""`ids_sha256` of the lists that AudioSet v1's metadata gives."""
+
+SMOKE_COUNTS: Mapping[str, int] = {"cry": 30, "speech": 10, "silence": 5, "babbling": 5}
+_SMOKE_MIDS: Mapping[str, tuple[str, ...]] = {
+    "cry": (CRYING_SOBBING, BABY_CRY),
+    "speech": ("/m/09x0r", "/m/02zsn"),
+    "silence": ("/m/028v0c",),
+    "babbling": ("/m/0261r1", "/m/0ytgt"),
+}
+_SMOKE_SECONDS = 10.0
+
+_FIELDS = ("youtube_id", "start_seconds", "end_seconds", "positive_labels", "source")
+_SOURCES = {"youtube": False, "synthetic": True}
+_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+_MID = re.compile(r"/[a-z]/[a-z0-9_]+")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a public video.
+
+    youtube_id : 11 characters of [A-Za-z0-9_-]
+    start, end : seconds into the video
+    mids : AudioSet's labels
+    synthetic : the id names no video; the audio is rendered from the synthetic nursery
+    """
+
+    youtube_id: str
+    start: float
+    end: float
+    mids: tuple[str, ...]
+    synthetic: bool = False
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+    @property
+    def label(self) -> Label:
+        """Cry if AudioSet's raters heard crying anywhere in it."""
+        return Label.NONCRY if _CRY.isdisjoint(self.mids) else Label.CRY
+
+    @property
+    def class_name(self) -> str:
+        """The first of `CLASS_MIDS` whose labels it has, or "other"."""
+        for name, mids in CLASS_MIDS.items():
+            if not mids.isdisjoint(self.mids):
+                return name
+        return "other"
+
+    def clip(self, path: Path) -> Clip:
+        """The clip whose audio lies at `path`."""
+        return Clip(
+            id=self.youtube_id,
+            path=path,
+            label=self.label,
+            group=self.youtube_id,
+            mids=self.mids,
+            category=self.class_name,
+            source="synthetic nursery" if self.synthetic else "audioset",
+            licence="MIT" if self.synthetic else "as its uploader's on YouTube",
+        )
+
+
+def ids_sha256(segments: Iterable[Segment]) -> str:
+    """The sha256 of the ids, one per line, each ended by a newline: the name of a frozen list."""
+    lines = "".join(f"{segment.youtube_id}\n" for segment in segments)
+    return hashlib.sha256(lines.encode("ascii")).hexdigest()
+
+
+def class_counts(segments: Iterable[Segment]) -> dict[str, int]:
+    """Number of segments of each class, in the order of `CLASS_MIDS`."""
+    counts = dict.fromkeys((*CLASS_MIDS, "other"), 0)
+    for segment in segments:
+        counts[segment.class_name] += 1
+    return {name: count for name, count in counts.items() if count}
+
+
+def read_segments(path: str | Path) -> list[Segment]:
+    """Read a segment list, AudioSet's own or this project's.
+
+    Raises
+    ------
+    CorpusError
+        naming file, line and field of the first malformed row, or of an id that appears twice.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path}: not a text file in UTF-8") from error
+    segments: list[Segment] = []
+    lines: dict[str, int] = {}
+    for line, segment in _parsed(path, text):
+        if segment.youtube_id in lines:
+            raise CorpusError(
+                f"{path}:{line}: {segment.youtube_id} is already in line "
+                f"{lines[segment.youtube_id]}; remove one of the two rows"
+            )
+        lines[segment.youtube_id] = line
+        segments.append(segment)
+    return segments
+
+
+def write_segments(path: str | Path, segments: Iterable[Segment]) -> None:
+    """Write a segment list that `read_segments` reads back equal."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_FIELDS)
+    for segment in segments:
+        writer.writerow(
+            (
+                segment.youtube_id,
+                _seconds_text(segment.start),
+                _seconds_text(segment.end),
+                ",".join(segment.mids),
+                "synthetic" if segment.synthetic else "youtube",
+            )
+        )
+    atomic.write_text(path, text.getvalue())
+
+
+def curate(eval_csv: str | Path, balanced_csv: str | Path) -> dict[str, list[Segment]]:
+    """Draw the lists `test`, `train` and `val` from AudioSet's metadata.
+
+    A draw filters the rows by label, shuffles them with its own seed and takes the first ones;
+    train takes the first, val the next. The lists are disjoint.
+
+    Raises
+    ------
+    CorpusError
+        if a file is malformed or has too few rows of a class.
+    """
+    evaluation, balanced = Path(eval_csv), Path(balanced_csv)
+    lists: dict[str, list[Segment]] = {split: [] for split in SPLITS}
+    for source, draws in ((evaluation, _TEST_DRAWS), (balanced, _TRAINING_DRAWS)):
+        rows = read_segments(source)
+        for draw in draws:
+            drawn = iter(draw.shuffled(rows, source))
+            for split, count in draw.take.items():
+                lists[split] += [next(drawn) for _ in range(count)]
+    return lists
+
+
+def smoke_list() -> list[Segment]:
+    """Fifty synthetic rows that need no network: 30 cry, 10 speech, 5 silence, 5 babbling.
+
+    An eleventh character `h` does not exist in video ids (64 bits leave it four), so none of these
+    can be mistaken for a video.
+    """
+    return [
+        Segment(
+            f"{name[:3]}{number:02d}-synth", 0.0, _SMOKE_SECONDS, _SMOKE_MIDS[name], synthetic=True
+        )
+        for name, count in SMOKE_COUNTS.items()
+        for number in range(1, count + 1)
+    ]
+
+
+def write_lists(
+    eval_csv: str | Path, balanced_csv: str | Path, folder: str | Path
+) -> dict[str, Path]:
+    """Curate the three lists and write them, with the smoke list, as `audioset_*.csv`.
+
+    Returns
+    -------
+    dict from "test", "train", "val" and "smoke" to the file.
+
+    Raises
+    ------
+    CorpusError
+        if the metadata is not AudioSet v1's, so that the lists would not be the frozen ones.
+    """
+    lists = curate(eval_csv, balanced_csv)
+    for split in SPLITS:
+        if ids_sha256(lists[split]) != FROZEN_SHA256[split]:
+            raise CorpusError(
+                f"{eval_csv}, {balanced_csv}: the {split} list drawn from them is not the frozen "
+                "one; download AudioSet v1's eval_segments.csv and balanced_train_segments.csv"
+            )
+    files = {}
+    for name, segments in (*lists.items(), ("smoke", smoke_list())):
+        files[name] = Path(folder) / f"audioset_{name}.csv"
+        write_segments(files[name], segments)
+    return files
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """One class's share of the lists: which rows, shuffled by which seed, how many to which."""
+
+    seed: int
+    having: frozenset[str]
+    take: Mapping[str, int]
+    without: frozenset[str] = frozenset()
+
+    def shuffled(self, rows: Sequence[Segment], source: Path) -> list[Segment]:
+        found = [
+            row
+            for row in rows
+            if not self.having.isdisjoint(row.mids) and self.without.isdisjoint(row.mids)
+        ]
+        wanted = sum(self.take.values())
+        if len(found) < wanted:
+            raise CorpusError(
+                f"{source}: {len(found)} rows labelled {' or '.join(sorted(self.having))}, "
+                f"{wanted} are needed; the file is not whole, download it again"
+            )
+        random.Random(self.seed).shuffle(found)
+        return found
+
+
+_INFANT_LIKE = _CRY | _BABBLING | _WAIL | _SCREAM
+_VOICES = _INFANT_LIKE | _SPEECH
+
+_TEST_DRAWS = (
+    _Draw(1001, _CRY, {"test": 50}),
+    _Draw(1002, _SPEECH, {"test": 25}, _INFANT_LIKE),
+    _Draw(1003, _SILENCE, {"test": 15}, _VOICES),
+    _Draw(1004, _SCREAM, {"test": 5}, _CRY),
+    _Draw(1005, _WAIL, {"test": 5}, _CRY),
+)
+_TRAINING_DRAWS = (
+    _Draw(2001, _CRY, {"train": 80, "val": 25}),
+    _Draw(2002, _SPEECH, {"train": 200, "val": 50}, _INFANT_LIKE),
+    _Draw(2003, _SILENCE, {"train": 200, "val": 50}, _VOICES),
+    _Draw(2004, _BABBLING, {"train": 30, "val": 15}, _CRY),
+    _Draw(2005, _SCREAM, {"train": 30, "val": 10}, _CRY),
+    _Draw(2006, _WAIL, {"train": 30, "val": 10}, _CRY),
+)
+
+
+def _parsed(path: Path, text: str) -> Iterator[tuple[int, Segment]]:
+    """Yield line number and segment of every row."""
+    # Not strict, a stray quote would silently swallow the following lines.
+    rows = csv.reader(io.StringIO(text), skipinitialspace=True, strict=True)
+    own_format = False
+    try:
+        for row in rows:
+            if not row or row[0].startswith("#"):
+                continue
+            if tuple(row) == _FIELDS:
+                own_format = True
+                continue
+            yield rows.line_num, _segment(row, own_format, f"{path}:{rows.line_num}")
+    except csv.Error as error:
+        raise CorpusError(f"{path}:{rows.line_num}: not valid CSV ({error})") from error
+
+
+def _segment(row: list[str], own_format: bool, place: str) -> Segment:
+    wanted = len(_FIELDS) if own_format else len(_FIELDS) - 1
+    if len(row) != wanted:
+        raise CorpusError(
+            f"{place}: {len(row)} fields instead of {wanted}; labels that hold commas "
+            'must be in quotes, "/m/09x0r,/m/0261r1"'
+        )
+    youtube_id, start, end, labels = row[:4]
+    source = row[4] if own_format else "youtube"
+    if not _ID.fullmatch(youtube_id):
+        raise CorpusError(
+            f"{place}: youtube_id {youtube_id!r} is not 11 characters of A-Z a-z 0-9 _ -"
+        )
+    if source not in _SOURCES:
+        raise CorpusError(f"{place}: source {source!r} is neither youtube nor synthetic")
+    mids = tuple(labels.split(","))
+    for mid in mids:
+        if not _MID.fullmatch(mid):
+            raise CorpusError(
+                f"{place}: positive_labels holds {mid!r}, not a machine id such as /m/09x0r"
+            )
+    first, last = _seconds(start, "start_seconds", place), _seconds(end, "end_seconds", place)
+    if last <= first:
+        raise CorpusError(f"{place}: end_seconds {end} is not after start_seconds {start}")
+    return Segment(youtube_id, first, last, mids, _SOURCES[source])
+
+
+def _seconds(text: str, field: str, place: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise CorpusError(f"{place}: {field} {text!r} is not a number of seconds, 0 or more")
+    return value
+
+
+def _seconds_text(seconds: float) -> str:
+    return str(int(seconds)) if seconds.is_integer() else repr(seconds)

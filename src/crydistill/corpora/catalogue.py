@@ -1,0 +1,487 @@
+"""Public corpora by name: where they are, under which licence, and what in them is a cry.
+
+Layout below the cache directory:
+
+    corpora/NAME/archives/FILE          as downloaded
+    corpora/NAME/archives/hashes.json   sha256 of each FILE at its first download
+    corpora/NAME/data/                  what was unpacked
+    corpora/NAME/installed.json         written last: clips, minutes; without it nothing is here
+
+A published checksum is checked where there is one; in any case the sha256 is recorded at the first
+download and a later one must match it.
+"""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import soundfile
+
+from crydistill import atomic
+from crydistill.corpora import listings
+from crydistill.corpora.clip import Clip
+from crydistill.corpora.unpack import unpack
+from crydistill.download import PATIENT, DownloadError, Patience, download, sha256_of
+from crydistill.errors import CorpusError
+from crydistill.lock import exclusive
+from crydistill.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file to download.
+
+    size : bytes, None where it is not published
+    md5 : as its publisher gives it, None where it does not
+    """
+
+    url: str
+    size: int | None = None
+    md5: str | None = None
+
+    @property
+    def file_name(self) -> str:
+        return self.url.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class PublicCorpus:
+    """An entry of the catalogue.
+
+    archives : groups of files; the parts of a split zip are one group
+    about_bytes : of all archives, for people and for the check of the disk
+    labels : what counts as a cry, for people
+    files : paths below `data/` that are unpacked (a pattern of `PurePosixPath.match`)
+    listing : the recordings below `data/`, for a corpus of recordings
+    impulses : patterns of the room impulse responses below `data/`, for a set of those
+    """
+
+    name: str
+    title: str
+    page: str
+    licence: str
+    archives: tuple[tuple[Archive, ...], ...]
+    about_bytes: int
+    labels: str
+    files: tuple[str, ...]
+    listing: Callable[[Path], Iterable[Clip]] | None = None
+    impulses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A corpus that is here: what `crydistill corpora` shows.
+
+    clips, cries : recordings, and those labelled cry (impulse responses count as recordings)
+    minutes : of audio
+    unreadable : files whose header could not be read; they are in no other number
+    """
+
+    name: str
+    licence: str
+    clips: int
+    cries: int
+    minutes: float
+    unreadable: int
+
+
+def corpus_folder(cache_dir: str | Path, name: str) -> Path:
+    """Where a corpus lies below the cache directory."""
+    return Path(cache_dir) / "corpora" / name
+
+
+def find_corpus(name: str) -> PublicCorpus:
+    """The catalogue's entry of that name, in whatever case it is written.
+
+    Raises
+    ------
+    CorpusError
+        naming the known ones.
+    """
+    try:
+        return CATALOGUE[name.lower()]
+    except KeyError:
+        raise CorpusError(
+            f"{name}: not in the catalogue, which has {', '.join(CATALOGUE)}"
+        ) from None
+
+
+def fetch_corpus(
+    name: str,
+    cache_dir: str | Path,
+    *,
+    progress: Progress = silent,
+    patience: Patience = PATIENT,
+) -> Installed:
+    """Download, check and unpack a corpus, unless it is here already. A kill loses little.
+
+    Raises
+    ------
+    CorpusError
+        if there is no such corpus, the disk is too small, or an archive cannot be unpacked.
+    DownloadError
+        if a file cannot be had or is not the one that was published or recorded.
+    BusyError
+        if another process is fetching it.
+    """
+    corpus = find_corpus(name)
+    folder = corpus_folder(cache_dir, corpus.name)
+    with exclusive(folder / ".lock"):
+        found = _read_installed(folder)
+        if found is not None:
+            return found
+        _check_disk(corpus, folder)
+        for archive in (archive for group in corpus.archives for archive in group):
+            _fetch_archive(archive, folder / "archives", progress, patience)
+        _unpack_all(corpus, folder, progress)
+        found = _measured(corpus, folder / "data", progress)
+        atomic.write_text(_marker(folder), json.dumps(dataclasses.asdict(found), indent=1))
+        return found
+
+
+def corpus_clips(name: str, cache_dir: str | Path) -> list[Clip]:
+    """The recordings of a corpus that is here.
+
+    Raises
+    ------
+    CorpusError
+        if it is not here, holds no recordings, or a metadata row is malformed.
+    """
+    corpus, data = _here(name, cache_dir)
+    if corpus.listing is None:
+        raise CorpusError(f"{name}: holds room impulse responses, no recordings to train on")
+    return list(corpus.listing(data))
+
+
+def impulse_responses(name: str, cache_dir: str | Path) -> list[Path]:
+    """The room impulse responses of a set that is here.
+
+    Raises
+    ------
+    CorpusError
+        if it is not here or holds none.
+    """
+    corpus, data = _here(name, cache_dir)
+    found = _matching(data, corpus.impulses)
+    if not found:
+        raise CorpusError(f"{name}: holds no room impulse responses")
+    return found
+
+
+def installed(cache_dir: str | Path) -> list[Installed]:
+    """The corpora that are here, in the catalogue's order."""
+    rows = (_read_installed(corpus_folder(cache_dir, name)) for name in CATALOGUE)
+    return [row for row in rows if row is not None]
+
+
+def _here(name: str, cache_dir: str | Path) -> tuple[PublicCorpus, Path]:
+    corpus = find_corpus(name)
+    folder = corpus_folder(cache_dir, corpus.name)
+    if not _marker(folder).is_file():
+        raise CorpusError(f"{corpus.name}: not here; run `crydistill fetch {corpus.name}`")
+    return corpus, folder / "data"
+
+
+def _marker(folder: Path) -> Path:
+    return folder / "installed.json"
+
+
+def _read_installed(folder: Path) -> Installed | None:
+    path = _marker(folder)
+    if not path.is_file():
+        return None
+    try:
+        return Installed(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise CorpusError(f"{path}: damaged; delete it and fetch the corpus again") from error
+
+
+def _check_disk(corpus: PublicCorpus, folder: Path) -> None:
+    """Refuse early what cannot fit: the archives and, unpacked, as much again."""
+    here = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    needed = 2 * corpus.about_bytes - here
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise CorpusError(
+            f"{folder}: {corpus.name} needs about {needed / 1e9:.1f} GB more, {free / 1e9:.1f} GB "
+            "are free; set CRYDISTILL_CACHE to a larger disk"
+        )
+
+
+def _fetch_archive(archive: Archive, folder: Path, progress: Progress, patience: Patience) -> None:
+    path, record = folder / archive.file_name, folder / "hashes.json"
+    hashes = _recorded(record)
+    known = hashes.get(archive.file_name)
+    try:
+        download(
+            archive.url,
+            path,
+            size=archive.size,
+            sha256=known,
+            progress=progress,
+            patience=patience,
+        )
+    except DownloadError as error:
+        hint = f"; delete {record} to accept another version" if known else ""
+        raise DownloadError(f"{error}{hint}") from error
+    if known is None:
+        _check_published(archive, path)
+        atomic.write_text(
+            record, json.dumps({**hashes, archive.file_name: sha256_of(path)}, indent=1)
+        )
+
+
+def _recorded(record: Path) -> dict[str, str]:
+    if not record.is_file():
+        return {}
+    try:
+        return dict(json.loads(record.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise CorpusError(f"{record}: damaged; delete it to record the hashes anew") from error
+
+
+def _check_published(archive: Archive, path: Path) -> None:
+    if archive.md5 is None:
+        return
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
+    if found != archive.md5:
+        path.unlink()
+        raise DownloadError(
+            f"{archive.url}: md5 is {found} instead of {archive.md5}; it was deleted: try again"
+        )
+
+
+def _unpack_all(corpus: PublicCorpus, folder: Path, progress: Progress) -> None:
+    unfinished, data = folder / "data.unfinished", folder / "data"
+    for leftover in (unfinished, data):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for group in corpus.archives:
+        unpack(
+            [folder / "archives" / archive.file_name for archive in group],
+            unfinished,
+            wanted=lambda path: any(path.match(pattern) for pattern in corpus.files),
+            progress=progress,
+        )
+    unfinished.mkdir(exist_ok=True)
+    unfinished.rename(data)
+
+
+def _measured(corpus: PublicCorpus, data: Path, progress: Progress) -> Installed:
+    """Count the corpus and add up its minutes from the files' headers."""
+    if corpus.listing is not None:
+        clips = [(clip.path, clip.is_cry) for clip in corpus.listing(data)]
+    else:
+        clips = [(path, False) for path in _matching(data, corpus.impulses)]
+    if not clips:
+        raise CorpusError(f"{data}: nothing of {corpus.name} is in its archives; they have changed")
+    seconds, cries, unreadable = 0.0, 0, 0
+    with progress(f"measure {corpus.name}", len(clips), "clips") as advance:
+        for path, is_cry in clips:
+            advance(1)
+            try:
+                seconds += soundfile.info(path).duration
+                cries += is_cry
+            except soundfile.LibsndfileError:
+                unreadable += 1
+    return Installed(
+        corpus.name, corpus.licence, len(clips) - unreadable, cries, seconds / 60, unreadable
+    )
+
+
+def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
+    return sorted(path for pattern in patterns for path in folder.glob(pattern))
+
+
+_ZENODO = "https://zenodo.org/records"
+_OPENSLR = "https://www.openslr.org/resources"
+_FSD50K_PART_BYTES = 3_221_225_472
+_FSD50K_TABLES = (
+    (
+        Archive(
+            f"{_ZENODO}/4060432/files/FSD50K.ground_truth.zip",
+            334_701,
+            "ca27382c195e37d2269c4c866dd73485",
+        ),
+    ),
+    (
+        Archive(
+            f"{_ZENODO}/4060432/files/FSD50K.metadata.zip",
+            6_700_838,
+            "b9ea0c829a411c1d42adb9da539ed237",
+        ),
+    ),
+)
+_FSD50K_FILES = ("FSD50K.*/*.wav", "FSD50K.*/*.csv", "FSD50K.*/*.json")
+
+
+def _fsd50k_part(name: str, last_bytes: int, *md5: str) -> tuple[Archive, ...]:
+    """The split zip FSD50K.NAME_audio: checksums of .z01, .z02, ... and of .zip, the last."""
+    base = f"{_ZENODO}/4060432/files/FSD50K.{name}_audio"
+    parts = (
+        Archive(f"{base}.z{number:02d}", _FSD50K_PART_BYTES, digest)
+        for number, digest in enumerate(md5[:-1], start=1)
+    )
+    return (*parts, Archive(f"{base}.zip", last_bytes, md5[-1]))
+
+
+CATALOGUE = MappingProxyType(
+    {
+        corpus.name: corpus
+        for corpus in (
+            PublicCorpus(
+                name="donateacry",
+                title="donateacry corpus (cleaned): infants' cries recorded with telephones, 8 kHz",
+                page="https://github.com/gveres/donateacry-corpus",
+                licence="ODbL 1.0 / DbCL 1.0",
+                archives=(
+                    (
+                        Archive(
+                            "https://github.com/gveres/donateacry-corpus"
+                            "/archive/refs/heads/master.zip"
+                        ),
+                    ),
+                ),
+                about_bytes=300_000_000,
+                labels="every recording is a cry",
+                files=("donateacry_corpus_cleaned_and_updated_data/*/*.wav",),
+                listing=listings.donateacry,
+            ),
+            PublicCorpus(
+                name="esc-50",
+                title="ESC-50: 2,000 environmental sounds of 50 classes",
+                page="https://github.com/karolpiczak/ESC-50",
+                licence="CC BY-NC 3.0 (the ESC-10 classes: CC BY 3.0)",
+                archives=(
+                    (
+                        Archive(
+                            "https://github.com/karolpiczak/ESC-50/archive/refs/heads/master.zip"
+                        ),
+                    ),
+                ),
+                about_bytes=650_000_000,
+                labels="crying_baby is cry, the other 49 classes are not",
+                files=("audio/*.wav", "meta/esc50.csv"),
+                listing=listings.esc_50,
+            ),
+            PublicCorpus(
+                name="urbansound8k",
+                title="UrbanSound8K: 8,732 street sounds of 10 classes",
+                page=f"{_ZENODO}/1203745",
+                licence="CC BY-NC 3.0",
+                archives=(
+                    (
+                        Archive(
+                            f"{_ZENODO}/1203745/files/UrbanSound8K.tar.gz",
+                            6_023_741_708,
+                            "9aa69802bbf37fb986f71ec1483a196e",
+                        ),
+                    ),
+                ),
+                about_bytes=6_030_000_000,
+                labels="nothing is a cry; children_playing is the hard class",
+                files=("audio/*/*.wav", "metadata/UrbanSound8K.csv"),
+                listing=listings.urbansound8k,
+            ),
+            PublicCorpus(
+                name="fsd50k",
+                title="FSD50K, development part: 40,966 Freesound clips in AudioSet's classes",
+                page=f"{_ZENODO}/4060432",
+                licence="CC BY 4.0; each clip its own (CC0, CC BY, CC BY-NC, CC Sampling+)",
+                archives=(
+                    *_FSD50K_TABLES,
+                    _fsd50k_part(
+                        "dev",
+                        2_306_663_327,
+                        "faa7cf4cc076fc34a44a479a5ed862a3",
+                        "8f9b66153e68571164fb1315d00bc7bc",
+                        "1196ef47d267a993d30fa98af54b7159",
+                        "d088ac4e11ba53daf9f7574c11cccac9",
+                        "81356521aa159accd3c35de22da28c7f",
+                        "c480d119b8f7a7e32fdb58f3ea4d6c5a",
+                    ),
+                ),
+                about_bytes=18_420_000_000,
+                labels="Crying_and_sobbing (adults' too) is cry, all else is not",
+                files=_FSD50K_FILES,
+                listing=listings.fsd50k,
+            ),
+            PublicCorpus(
+                name="fsd50k-eval",
+                title="FSD50K, evaluation part: 10,231 Freesound clips in AudioSet's classes",
+                page=f"{_ZENODO}/4060432",
+                licence="CC BY 4.0; each clip its own (CC0, CC BY, CC BY-NC, CC Sampling+)",
+                archives=(
+                    *_FSD50K_TABLES,
+                    _fsd50k_part(
+                        "eval",
+                        3_037_675_767,
+                        "3090670eaeecc013ca1ff84fe4442aeb",
+                        "6fa47636c3a3ad5c7dfeba99f2637982",
+                    ),
+                ),
+                about_bytes=6_270_000_000,
+                labels="Crying_and_sobbing (adults' too) is cry, all else is not",
+                files=_FSD50K_FILES,
+                listing=listings.fsd50k,
+            ),
+            PublicCorpus(
+                name="musan",
+                title="MUSAN: music, speech and noise for augmentation",
+                page="https://www.openslr.org/17",
+                licence="CC BY 4.0",
+                archives=(
+                    (
+                        Archive(
+                            f"{_OPENSLR}/17/musan.tar.gz", md5="0c472d4fc0c5141eca47ad1ffeb2a7df"
+                        ),
+                    ),
+                ),
+                about_bytes=11_000_000_000,
+                labels="taken as without cries; nobody has listened for infants in its noise",
+                files=("musan/*/*/*.wav",),
+                listing=listings.musan,
+            ),
+            PublicCorpus(
+                name="speechocean762",
+                title="speechocean762: 5,000 English sentences read by adults and children",
+                page="https://www.openslr.org/101",
+                licence="CC BY 4.0",
+                archives=((Archive(f"{_OPENSLR}/101/speechocean762.tar.gz"),),),
+                about_bytes=520_000_000,
+                labels="nothing is a cry",
+                files=("WAVE/*/*.WAV",),
+                listing=listings.speechocean762,
+            ),
+            PublicCorpus(
+                name="rirs-noises",
+                title="RIRS_NOISES: measured and simulated room impulse responses",
+                page="https://www.openslr.org/28",
+                licence="Apache 2.0",
+                archives=(
+                    (
+                        Archive(
+                            f"{_OPENSLR}/28/rirs_noises.zip",
+                            1_311_166_223,
+                            "e6f48e257286e05de56413b4779d8ffb",
+                        ),
+                    ),
+                ),
+                about_bytes=1_320_000_000,
+                labels="rooms, not recordings",
+                files=("simulated_rirs/*/*/*.wav", "real_rirs_isotropic_noises/*_rir_*.wav"),
+                impulses=(
+                    "RIRS_NOISES/real_rirs_isotropic_noises/*_rir_*.wav",
+                    "RIRS_NOISES/simulated_rirs/*/*/*.wav",
+                ),
+            ),
+        )
+    }
+)
+"""The public corpora that `crydistill fetch NAME` knows. Sizes and checksums are their
+publishers'."""

@@ -1,0 +1,1 @@
+"""What leaves the house, and the guard that sees to it that nothing private does."""

@@ -1,0 +1,39 @@
+"""From a corpus of the config to its clips."""
+
+from pathlib import Path
+
+from crydistill.audio.nursery import write_nursery
+from crydistill.corpora.audioset import read_segments
+from crydistill.corpora.captures import hold_out, read_captures
+from crydistill.corpora.catalogue import corpus_clips
+from crydistill.corpora.clip import Clip
+from crydistill.corpora.folder import read_corpus
+from crydistill.corpora.youtube import fetched_clips
+from crydistill.experiment import CorpusConfig
+from crydistill.progress import Progress, silent
+from crydistill.settings import audioset_dir, cache_dir, captures_dir
+
+
+def list_clips(corpus: CorpusConfig, stores: Path, *, progress: Progress = silent) -> list[Clip]:
+    """List the clips of a corpus; the synthetic nursery is rendered below `stores` if need be.
+
+    Of captures, those that are held out for the private side report are left out.
+
+    Raises
+    ------
+    CorpusError
+        if the source is missing, malformed or empty.
+    """
+    if corpus.path is not None:
+        return read_corpus(corpus.path, where=corpus.where)
+    if corpus.catalogue is not None:
+        return corpus_clips(corpus.catalogue, cache_dir())
+    if corpus.audioset is not None:
+        return fetched_clips(read_segments(corpus.audioset), audioset_dir())
+    if corpus.captures:
+        kept, _ = hold_out(read_captures(captures_dir()))
+        return kept
+    assert corpus.nursery_seed is not None  # the config has exactly one source
+    folder = stores / f"nursery-{corpus.nursery_seed}"
+    manifest = write_nursery(folder, seed=corpus.nursery_seed, progress=progress)
+    return read_corpus(manifest, where=corpus.where)

@@ -1,0 +1,155 @@
+"""What yt-dlp says and does. The messages in `data/yt_dlp_messages.json` were recorded in issue
+threads (`seen_in`) or come from yt-dlp's source."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crydistill.corpora.audioset import Segment
+from crydistill.corpora.ledger import GONE, State
+from crydistill.corpora.ytdlp import FetchFailedError, Tools, YtDlp, classify, find_tools
+from crydistill.errors import MissingExtraError
+
+MESSAGES = json.loads(
+    (Path(__file__).parent / "data" / "yt_dlp_messages.json").read_text(encoding="utf-8")
+)
+SEGMENT = Segment("-_aaaaaaaaa", 23.5, 33.5, ("/t/dd00002",))
+
+
+def program(folder: Path, source: str) -> Tools:
+    """A stand-in for yt-dlp: the given Python source."""
+    path = folder / "tool.py"
+    path.write_text(source, encoding="utf-8")
+    return Tools((sys.executable, "-I", "-S", str(path)), folder / "ffmpeg")
+
+
+def attempt(tools: Tools, folder: Path, timeout: float = 20.0) -> FetchFailedError:
+    work = folder / "work"
+    work.mkdir()
+    with pytest.raises(FetchFailedError) as caught:
+        YtDlp(tools, "http://127.0.0.1/{id}", timeout).fetch(SEGMENT, work)
+    return caught.value
+
+
+@pytest.mark.parametrize("recorded", MESSAGES, ids=lambda recorded: recorded["stderr"][:60])
+def test_recorded_messages(recorded: dict[str, str], tmp_path: Path) -> None:
+    """Each message, as the standard error of a process that fails."""
+    source = f"import sys; sys.stderr.buffer.write({recorded['stderr'].encode()!r}); sys.exit(1)"
+    failure = attempt(program(tmp_path, source), tmp_path)
+    assert failure.state == recorded["state"]
+    assert "\n" not in str(failure)
+
+
+def test_every_state_that_a_message_can_mean_was_recorded() -> None:
+    assert {recorded["state"] for recorded in MESSAGES} == set(State) - {State.DONE}
+
+
+@given(st.text())
+def test_chance_text_is_not_a_takedown(text: str) -> None:
+    assert classify(f"ERROR: [youtube] {text}") not in GONE
+
+
+def test_limits_in_the_lines_before_the_error_count(tmp_path: Path) -> None:
+    """ffmpeg's own words, and yt-dlp's warnings, where its error says nothing."""
+    source = (
+        "import sys\n"
+        "print('[https @ 0x1] HTTP error 429 Too Many Requests', file=sys.stderr)\n"
+        "print('ERROR: ffmpeg exited with code 8', file=sys.stderr)\n"
+        "sys.exit(1)"
+    )
+    assert attempt(program(tmp_path, source), tmp_path).state is State.RATE_LIMITED
+
+
+def test_a_takedown_is_one_even_after_a_limit_was_met(tmp_path: Path) -> None:
+    source = (
+        "import sys\n"
+        "print('WARNING: HTTP Error 429: Too Many Requests. Retrying (1/3)...', file=sys.stderr)\n"
+        "print('ERROR: [youtube] x: This video has been removed by x', file=sys.stderr)\n"
+        "sys.exit(1)"
+    )
+    assert attempt(program(tmp_path, source), tmp_path).state is State.REMOVED
+
+
+def test_no_message(tmp_path: Path) -> None:
+    failure = attempt(program(tmp_path, "raise SystemExit(3)"), tmp_path)
+    assert (failure.state, str(failure)) == (State.NOT_UNDERSTOOD, "no message")
+
+
+def test_killed_after_the_timeout_with_its_children(tmp_path: Path) -> None:
+    source = (
+        "import subprocess, sys, time\n"
+        'code = \'import time; time.sleep(3); open("survived", "w")\'\n'
+        "subprocess.Popen([sys.executable, '-c', code])\n"
+        "time.sleep(60)"
+    )
+    failure = attempt(program(tmp_path, source), tmp_path, timeout=1.0)
+    assert (failure.state, str(failure)) == (State.NETWORK, "no end after 1 s, killed")
+    time.sleep(2.5)
+    assert not (tmp_path / "work" / "survived").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "state", "reason"),
+    [
+        ("pass", State.NETWORK, "left no file"),
+        ("open('a', 'w'); open('b', 'w')", State.NETWORK, "left a, b"),
+        ("open('audio.webm', 'w').write('<html>')", State.BAD_MEDIA, "cannot be decoded"),
+        ("open('audio.webm', 'w')", State.BAD_MEDIA, "the file is empty"),
+    ],
+)
+def test_what_it_leaves_is_examined(tmp_path: Path, source: str, state: State, reason: str) -> None:
+    failure = attempt(program(tmp_path, source), tmp_path)
+    assert failure.state is state
+    assert reason in str(failure)
+    assert str(tmp_path) not in str(failure)
+
+
+def test_the_id_is_never_an_option(tmp_path: Path) -> None:
+    source = "import sys, json\nsys.stderr.write('ERROR: ' + json.dumps(sys.argv[1:])); sys.exit(1)"
+    arguments = json.loads(str(attempt(program(tmp_path, source), tmp_path)))
+    assert arguments[-2:] == ["--", "http://127.0.0.1/-_aaaaaaaaa"]
+    assert "--download-sections=*23.5-33.5" in arguments
+    assert "--ignore-config" in arguments
+
+
+def test_stopped_it_starts_nothing(tmp_path: Path) -> None:
+    source = YtDlp(program(tmp_path, "open('started', 'w')"), "x/{id}", 5.0)
+    source.stop()
+    with pytest.raises(FetchFailedError, match="interrupted"):
+        source.fetch(SEGMENT, tmp_path)
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_vanished_program(tmp_path: Path) -> None:
+    tools = Tools((str(tmp_path / "nothing"),), tmp_path / "ffmpeg")
+    with pytest.raises(MissingExtraError, match="nothing: cannot be run"):
+        YtDlp(tools, "x/{id}", 5.0).fetch(SEGMENT, tmp_path)
+
+
+class TestFindTools:
+    @pytest.fixture(autouse=True)
+    def _nothing_installed(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+    @staticmethod
+    def install(folder: Path, name: str) -> None:
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+
+    def test_programs_on_the_path(self, tmp_path: Path) -> None:
+        self.install(tmp_path, "yt-dlp")
+        self.install(tmp_path, "ffmpeg")
+        assert find_tools() == Tools((str(tmp_path / "yt-dlp"),), tmp_path / "ffmpeg")
+
+    def test_what_is_missing_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(MissingExtraError, match=r"yt-dlp is not installed: pip install"):
+            find_tools()
+        self.install(tmp_path, "yt-dlp")
+        with pytest.raises(MissingExtraError, match=r"ffmpeg is not installed: pip install"):
+            find_tools()

@@ -1,0 +1,75 @@
+"""A stand-in for yt-dlp that fails as its plan says. Standard library only: it starts a lot.
+
+    fake_ytdlp.py PLAN_FOLDER [yt-dlp's options] -- URL
+
+`plan.json` maps an id to what comes of its attempts, in turn, "ok" ever after; "limits" lists the
+attempts, counted over all ids, that meet a rate limit. `log` gets a line at each attempt's start,
+`ends` one at each success.
+"""
+
+import array
+import hashlib
+import json
+import os
+import sys
+import time
+import wave
+from pathlib import Path
+
+RATE = 16_000
+LIMIT = "ERROR: [youtube] x: Unable to download webpage: HTTP Error 429: Too Many Requests"
+
+
+def level(youtube_id: str) -> int:
+    """The sample value by which a video's audio is recognised."""
+    return int.from_bytes(hashlib.sha256(youtube_id.encode()).digest()[:2], "big") // 4 + 100
+
+
+def count(path: Path) -> int:
+    """How often this was called for `path` before."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(descriptor, b".")
+    return os.fstat(descriptor).st_size - 1
+
+
+def note(path: Path, youtube_id: str) -> None:
+    """Add a line: whose attempt, when, which process."""
+    with path.open("a") as log:
+        log.write(f"{youtube_id} {time.time()} {os.getpid()}\n")
+
+
+def write_audio(youtube_id: str, seconds: float) -> None:
+    samples = array.array("h", [level(youtube_id)]) * int(seconds * RATE)
+    with wave.open("audio.webm", "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes(samples.tobytes())
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    youtube_id = sys.argv[-1].rsplit("/", 1)[-1]
+    plan = json.loads((folder / "plan.json").read_text())
+    note(folder / "log", youtube_id)
+    if count(folder / "all") in plan.get("limits", []):
+        sys.exit(LIMIT)
+    outcomes = plan.get(youtube_id, [])
+    turn = count(folder / f"count {youtube_id}")
+    outcome = outcomes[turn] if turn < len(outcomes) else "ok"
+    if outcome == "garbage":
+        Path("audio.webm").write_bytes(b"<html>" * 100)
+    elif outcome == "short":
+        write_audio(youtube_id, 0.2)
+    elif outcome == "hang":
+        time.sleep(60)
+    elif outcome == "die":
+        os.abort()
+    elif outcome.startswith("ERROR"):
+        sys.exit(outcome)
+    else:
+        time.sleep(0.5 if outcome == "slow" else 0.0)
+        write_audio(youtube_id, 1.0)
+        note(folder / "ends", youtube_id)
+
+
+if __name__ == "__main__":
+    main()
