@@ -131,3 +131,38 @@ def test_fingerprints_tell_sections_apart(tmp_path: Path) -> None:
     other = load_config(write(tmp_path, MINIMAL), ["training.epochs=7"])
     assert fingerprint(config.training) == fingerprint(config.training)
     assert fingerprint(config.training) != fingerprint(other.training)
+
+
+def test_a_config_extends_others(tmp_path: Path) -> None:
+    write(tmp_path, {**MINIMAL, "training": {"epochs": 9, "batch_size": 8}, "name": "base"})
+    (tmp_path / "data.yaml").write_text("data: {test: [{path: c}, {path: d}]}\n")
+    child = tmp_path / "child.yaml"
+    child.write_text("extends: [mine.yaml, data.yaml]\nname: child\ntraining: {epochs: 3}\n")
+    config = load_config(child)
+    assert config.name == "child"
+    assert (config.training.epochs, config.training.batch_size) == (3, 8)
+    assert [str(corpus.path) for corpus in config.data.test] == ["c", "d"]
+    assert [str(corpus.path) for corpus in config.data.train] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("extends", "message"),
+    [("child.yaml", "in a circle"), ("none.yaml", "no such config"), ("[1]", "must name a config")],
+)
+def test_bad_extends(tmp_path: Path, extends: str, message: str) -> None:
+    child = tmp_path / "child.yaml"
+    child.write_text(f"extends: {extends}\n")
+    with pytest.raises(ConfigError, match=message):
+        load_config(child)
+
+
+def test_private_captures_only_train(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL)
+    assert load_config(path, ["data.train=[{path: a}, {captures: true, weight: 0.5}]"])
+    for override in (
+        "data.test=[{captures: true}]",
+        "data.validation.corpora=[{captures: true}]",
+        "data.train=[{captures: true}]",
+    ):
+        with pytest.raises(ConfigError, match="captures"):
+            load_config(path, [override])

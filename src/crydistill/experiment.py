@@ -247,6 +247,9 @@ class ExperimentConfig(_Section):
 def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """Read a configuration file, the packaged default where `path` is None.
 
+    A file may say `extends: OTHER.yaml` (or a list), relative to itself: it is laid over them in
+    turn, mapping by mapping.
+
     Parameters
     ----------
     overrides : `key=value` strings; the key is dotted (`training.epochs=5`, `data.train.0.path=x`),
@@ -258,30 +261,15 @@ def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Exper
         naming the file and the key at fault.
     """
     if path is None:
-        source = f"the packaged {DEFAULT_CONFIG} config"
-        text = files("crydistill").joinpath(f"data/{DEFAULT_CONFIG}.yaml").read_text("utf-8")
-        stem = DEFAULT_CONFIG
-    else:
-        source, stem = str(path), Path(path).stem
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except FileNotFoundError as error:
-            raise ConfigError(f"{path}: no such config file; see configs/") from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: cannot be read ({error})") from error
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: not valid YAML ({_one_line(error)})") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{source}: must be a mapping of keys to values")
+        path = Path(str(files("crydistill").joinpath(f"data/{DEFAULT_CONFIG}.yaml")))
+    raw = _read_yaml(Path(path))
     for override in overrides:
         _override(raw, override)
     try:
         config = ExperimentConfig.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(f"{source}: {_explain(error)}") from error
-    return config if config.name else config.model_copy(update={"name": stem})
+        raise ConfigError(f"{path}: {_explain(error)}") from error
+    return config if config.name else config.model_copy(update={"name": Path(path).stem})
 
 
 def fingerprint(*values: Any) -> str:
@@ -369,6 +357,40 @@ class RunDirectory:
             return {}
         stages: dict[str, str] = json.loads(self._stages_file.read_text(encoding="utf-8"))
         return stages
+
+
+def _read_yaml(path: Path, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read a config over the ones it extends, `heirs` being those that extend it."""
+    if path.resolve() in heirs:
+        raise ConfigError(f"{path}: extends: the configs extend each other in a circle")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such config file; see configs/") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML ({_one_line(error)})") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: must be a mapping of keys to values")
+    extended = raw.pop("extends", [])
+    if isinstance(extended, str):
+        extended = [extended]
+    if not isinstance(extended, list) or not all(isinstance(name, str) for name in extended):
+        raise ConfigError(f"{path}: extends: must name a config file, or several in a list")
+    merged: dict[str, Any] = {}
+    for name in extended:
+        merged = _merged(merged, _read_yaml(path.parent / name, (*heirs, path.resolve())))
+    return _merged(merged, raw)
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Lay one mapping over another: mappings merge key by key, anything else replaces."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(merged.get(key), dict) and isinstance(value, dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
 
 
 def _override(raw: dict[str, Any], override: str) -> None:
