@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from crydistill.taxonomy import CLASSES
 from crydistill.teacher.scores import ScoreStore, gather_windows
 
 Indices = npt.NDArray[np.int64]
+_Value = TypeVar("_Value", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class WindowPool:
             out[which] = store.all_logits[self._score_rows[indices[which]]]
         return out
 
-    def per_clip(self, values: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+    def per_clip(self, values: npt.NDArray[_Value]) -> list[npt.NDArray[_Value]]:
         """Cut values of all windows (`[n, ...]`) into one array a clip."""
         return np.split(values, np.flatnonzero(np.diff(self.clip_of)) + 1)
 

@@ -1,0 +1,52 @@
+"""What several verbs share: options, and how they speak to the user."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from crydistill.evaluation.compare import Evaluation
+    from crydistill.stages.context import Context
+
+ConfigArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="[CONFIG]", help="A YAML file; the synthetic nursery if left out."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a config key; repeatable."),
+]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Directory of the run directories.")]
+RUNS = Path("runs")
+
+
+def open_experiment(config: Path | None, overrides: list[str] | None, runs: Path) -> "Context":
+    """Read a config and start its run directory."""
+    from crydistill.experiment import RunDirectory, load_config
+    from crydistill.progress import shown
+    from crydistill.stages.context import Context
+
+    loaded = load_config(config, overrides or [])
+    directory = RunDirectory(runs / loaded.name)
+    directory.start(loaded)
+    return Context(loaded, directory, shown, tell, _print_evaluation)
+
+
+def tell(line: str) -> None:
+    """Say a line beside the output proper."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def complain(line: str) -> None:
+    """Say what went wrong, in one line."""
+    tell(f"crydistill: {line}")
+
+
+def _print_evaluation(evaluation: "Evaluation") -> None:
+    from rich.console import Console
+
+    from crydistill.evaluation.summary import summary_table
+
+    Console().print(summary_table(evaluation))

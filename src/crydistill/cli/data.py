@@ -1,0 +1,153 @@
+"""Verbs that bring or make audio."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crydistill.cli.common import complain, tell
+from crydistill.errors import CheckFailed
+
+AUDIOSET = "audioset"
+"""The name under which `fetch` takes segment lists instead of a catalogue entry."""
+
+IDS = Path("data/ids")
+
+app = typer.Typer()
+ids_app = typer.Typer(help="AudioSet segment lists.", no_args_is_help=True)
+app.add_typer(ids_app, name="ids")
+
+
+@ids_app.command("curate")
+def ids_curate(
+    eval_csv: Annotated[Path, typer.Argument(help="AudioSet's eval_segments.csv.")],
+    balanced_csv: Annotated[Path, typer.Argument(help="Its balanced_train_segments.csv.")],
+    out: Annotated[Path, typer.Option(help="Folder for the lists.")] = IDS,
+) -> None:
+    """Draw the frozen test, train and val lists from AudioSet's own metadata."""
+    from crydistill.corpora.audioset import class_counts, read_segments, write_lists
+
+    for name, path in write_lists(eval_csv, balanced_csv, out).items():
+        counts = class_counts(read_segments(path))
+        drawn = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        print(f"{path}: {name}, {sum(counts.values())} segments: {drawn}")
+
+
+@app.command()
+def fetch(
+    name: Annotated[
+        str, typer.Argument(help="audioset, or a corpus of the catalogue: see `corpora`.")
+    ],
+    ids: Annotated[
+        list[Path] | None,
+        typer.Option(help="audioset: a segment list; repeatable. The three frozen ones if none."),
+    ] = None,
+    per_hour: Annotated[float, typer.Option(help="audioset: videos an hour.")] = 300.0,
+    workers: Annotated[int, typer.Option(help="audioset: downloads at once.")] = 4,
+    status: Annotated[
+        bool, typer.Option("--status", help="audioset: only show survivors by class.")
+    ] = False,
+) -> None:
+    """Download a public corpus, or AudioSet segments by id; goes on where it stopped."""
+    lists = ids or [IDS / f"audioset_{split}.csv" for split in ("train", "val", "test")]
+    if name != AUDIOSET:
+        _fetch_corpus(name)
+    elif status:
+        _print_survivors(lists)
+    else:
+        _fetch_audioset(lists, per_hour, workers)
+
+
+@app.command()
+def corpora() -> None:
+    """List the catalogue of public corpora: what is here, how many minutes, which licence."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from crydistill.corpora.catalogue import CATALOGUE, installed
+    from crydistill.settings import cache_dir
+
+    here = {row.name: row for row in installed(cache_dir())}
+    table = Table("corpus", "here", "clips", "cries", "minutes", "licence")
+    for name, corpus in CATALOGUE.items():
+        row = here.get(name)
+        figures = (f"{row.clips:,}", f"{row.cries:,}", f"{row.minutes:,.0f}") if row else ("",) * 3
+        table.add_row(name, "yes" if row else "", *figures, corpus.licence)
+    Console().print(table)
+
+
+@app.command()
+def nursery(
+    directory: Annotated[Path, typer.Argument(help="Where the recordings go.")],
+    seed: Annotated[int, typer.Option(min=0, help="Other seeds give other recordings.")] = 0,
+) -> None:
+    """Render the synthetic nursery: ten minutes of labelled audio, without any recording."""
+    from crydistill.audio.nursery import write_nursery
+    from crydistill.progress import shown
+
+    print(write_nursery(directory, seed=seed, progress=shown))
+
+
+@app.command()
+def nights(
+    folder: Annotated[Path, typer.Argument(help="Outside any git work tree.")],
+    days: Annotated[int, typer.Option(min=1, help="About 90 captures a day.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Other seeds give other homes.")] = 0,
+    seconds: Annotated[float, typer.Option(help="Length of a capture.")] = 40.0,
+) -> None:
+    """Render synthetic home captures over some days, with their tiers: stand-ins for real ones."""
+    from crydistill.audio.nights import write_captures
+    from crydistill.progress import shown
+
+    print(write_captures(folder, days, seed, seconds=seconds, progress=shown))
+
+
+def _fetch_corpus(name: str) -> None:
+    from crydistill.corpora.catalogue import fetch_corpus
+    from crydistill.progress import shown
+    from crydistill.settings import cache_dir
+
+    found = fetch_corpus(name, cache_dir(), progress=shown)
+    print(f"{found.name}: {found.clips:,} clips, {found.minutes:,.0f} minutes, {found.licence}")
+
+
+def _fetch_audioset(lists: list[Path], per_hour: float, workers: int) -> None:
+    from crydistill.audio.nursery.segments import render_segment
+    from crydistill.corpora.audioset import read_segments
+    from crydistill.corpora.youtube import Pace, fetch_segments
+    from crydistill.corpora.ytdlp import find_tools
+    from crydistill.progress import shown
+    from crydistill.settings import audioset_dir
+
+    segments = [segment for path in lists for segment in read_segments(path)]
+    online = any(not segment.synthetic for segment in segments)
+    report = fetch_segments(
+        segments,
+        audioset_dir(),
+        find_tools() if online else None,
+        pace=Pace(per_hour=per_hour, workers=workers),
+        render=render_segment,
+        progress=shown,
+    )
+    for state, count in sorted(report.states.items()):
+        print(f"{state}: {count}")
+    if report.stopped:
+        complain(report.stopped)
+    if report.waiting:
+        tell(f"{report.waiting} segments are left to ask about; run the same command in an hour")
+        raise typer.Exit(CheckFailed.exit_code)
+
+
+def _print_survivors(lists: list[Path]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from crydistill.corpora.audioset import read_segments
+    from crydistill.corpora.ledger import read_ledger, survivors_by_class
+    from crydistill.settings import audioset_dir
+
+    segments = [segment for path in lists for segment in read_segments(path)]
+    table = Table("class", "listed", "here", "gone", "not asked yet")
+    for row in survivors_by_class(read_ledger(audioset_dir()), segments):
+        table.add_row(row.class_name, *map(str, (row.listed, row.done, row.gone, row.waiting)))
+    Console().print(table)

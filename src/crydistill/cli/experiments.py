@@ -1,0 +1,97 @@
+"""Verbs of the experiment: run, and each stage alone; the teacher."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crydistill.cli.common import (
+    RUNS,
+    ConfigArgument,
+    RunsOption,
+    SetOption,
+    open_experiment,
+)
+
+app = typer.Typer()
+teacher_app = typer.Typer(help="The teacher network.", no_args_is_help=True)
+app.add_typer(teacher_app, name="teacher")
+
+
+@app.command()
+def run(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
+    """Run a whole experiment: score, select, train, quantize, evaluate."""
+    from crydistill.stages.run import run_all
+
+    context = open_experiment(config, set_, runs)
+    run_all(context)
+    print(f"report: {context.run.report}")
+
+
+@app.command()
+def score(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
+    """Give every clip of an experiment the teacher's scores."""
+    from crydistill.stages.score import score
+
+    score(open_experiment(config, set_, runs))
+
+
+@app.command()
+def select(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
+    """Choose the windows that train."""
+    from crydistill.stages.select import select
+
+    select(open_experiment(config, set_, runs))
+
+
+@app.command()
+def train(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
+    """Train the student, or go on with an interrupted training."""
+    from crydistill.stages.train import train
+
+    train(open_experiment(config, set_, runs))
+
+
+@app.command()
+def quantize(
+    config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS
+) -> None:
+    """Turn the trained student into a checked INT8 .tflite with its manifest."""
+    from crydistill.stages.quantize import quantize
+
+    quantize(open_experiment(config, set_, runs))
+
+
+@app.command()
+def evaluate(
+    config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS
+) -> None:
+    """Compare teacher, FP32 and INT8 student on the test clips; write metrics and report."""
+    from crydistill.stages.evaluate import evaluate
+
+    context = open_experiment(config, set_, runs)
+    evaluate(context)
+    print(f"report: {context.run.report}")
+
+
+@teacher_app.command("fetch")
+def teacher_fetch() -> None:
+    """Download the official YAMNet weights (15 MB) into the cache, checked by size and sha256."""
+    from crydistill.progress import shown
+    from crydistill.settings import cache_dir
+    from crydistill.teacher.fetch import fetch_teacher
+
+    print(fetch_teacher(cache_dir(), progress=shown))
+
+
+@teacher_app.command("record")
+def teacher_record(
+    weights: Annotated[Path, typer.Argument(help="A teacher: .h5 or .tflite.")],
+    out: Annotated[Path, typer.Argument(help="The .npz to write.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of the nursery.")] = 0,
+) -> None:
+    """Record a teacher's scores of the synthetic nursery into one small file."""
+    from crydistill.progress import shown
+    from crydistill.stages.record import record_nursery
+
+    record_nursery(weights, out, seed=seed, progress=shown)

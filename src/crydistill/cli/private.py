@@ -1,0 +1,98 @@
+"""Verbs around private captures: the guard, fingerprints, the side report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crydistill.errors import CheckFailed
+
+app = typer.Typer()
+captures_app = typer.Typer(help="Private home recordings.", no_args_is_help=True)
+app.add_typer(captures_app, name="captures")
+
+CapturesOption = Annotated[
+    Path | None,
+    typer.Option("--captures", help="Folder of recordings; CRYDISTILL_CAPTURES if left out."),
+]
+
+
+@app.command()
+def guard(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders about to be published.")],
+    private: Annotated[
+        Path | None,
+        typer.Option(help="Fingerprints of private clips; those of the captures folder if any."),
+    ] = None,
+    allow: Annotated[
+        Path | None, typer.Option(help="sha256 list of public audio that may be published.")
+    ] = None,
+) -> None:
+    """Examine by content whether anything private is about to leave the disk."""
+    from crydistill.progress import shown
+    from crydistill.publish.fingerprints import FILE_NAME, PrivateFingerprints
+    from crydistill.publish.guard import read_allowed, scan
+    from crydistill.settings import captures_dir
+
+    folder = captures_dir()
+    if private is None and folder is not None and (folder / FILE_NAME).is_file():
+        private = folder / FILE_NAME
+    known = PrivateFingerprints.load(private) if private else None
+    allowed = read_allowed(allow) if allow else frozenset[str]()
+    findings = [
+        finding
+        for path in paths
+        for finding in scan(path, private=known, allowed=allowed, progress=shown)
+    ]
+    for finding in findings:
+        print(finding)
+    if findings:
+        raise CheckFailed(f"{len(findings)} findings; nothing of this may be published")
+
+
+@captures_app.command("fingerprint")
+def captures_fingerprint(captures: CapturesOption = None) -> None:
+    """Take the hashes by which the guard knows private recordings, into their own folder."""
+    from crydistill.corpora.captures import read_captures
+    from crydistill.progress import shown
+    from crydistill.publish.fingerprints import FILE_NAME, fingerprint_private
+    from crydistill.settings import captures_dir
+
+    folder = captures or captures_dir()
+    found = read_captures(folder)
+    fingerprints = fingerprint_private(found.clips, progress=shown)
+    assert folder is not None  # read_captures refuses to be given none
+    fingerprints.save(folder / FILE_NAME)
+    print(f"{folder / FILE_NAME}: fingerprints of {len(found.clips)} recordings")
+
+
+@captures_app.command("report")
+def captures_report(
+    model: Annotated[Path, typer.Argument(help="A run directory, or a student.tflite.")],
+    teacher: Annotated[
+        Path | None, typer.Option(help="Teacher weights; the official ones if left out.")
+    ] = None,
+    tiers: Annotated[Path | None, typer.Option(help="CSV with the columns file and tier.")] = None,
+    captures: CapturesOption = None,
+    shareable: Annotated[Path, typer.Option(help="Where the part that may be shared goes.")] = Path(
+        "captures_summary.json"
+    ),
+) -> None:
+    """Compare teacher and student on private captures; the full part stays with them."""
+    from crydistill.progress import shown
+    from crydistill.settings import cache_dir, captures_dir, private_dir
+    from crydistill.stages.captures import report_captures
+    from crydistill.teacher.fetch import teacher_path
+
+    full = private_dir() / "captures_report.json"
+    report = report_captures(
+        captures or captures_dir(),
+        model,
+        teacher or teacher_path(cache_dir()),
+        private_dir(),
+        tiers=tiers,
+        progress=shown,
+    )
+    report.write_full(full)
+    report.write_shareable(shareable)
+    print(f"may be shared: {shareable}\nprivate: {full}")
