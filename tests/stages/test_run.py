@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from crydistill.corpora.clip import Label
-from crydistill.errors import CorpusError
+from crydistill.errors import ConfigError, CorpusError
 from crydistill.experiment import RunDirectory, load_config
 from crydistill.stages.context import Context
+from crydistill.stages.evaluate import evaluate
+from crydistill.stages.quantize import quantize
 from crydistill.stages.run import run_all
 from crydistill.stages.score import score
 from crydistill.student.manifest import load_manifest
@@ -119,6 +121,14 @@ def test_a_change_runs_only_what_depends_on_it(finished: Context, tmp_path: Path
     assert after["student.keras"] == before["student.keras"]
     assert after["student.tflite"] > before["student.tflite"]
     assert after["metrics.json"] > before["metrics.json"]
+
+
+def test_a_stage_alone_refuses_what_another_config_made(finished: Context) -> None:
+    other = context(finished.run.path.parents[1], "training.weight_decay=0.5")
+    with pytest.raises(ConfigError, match="crydistill train"):
+        quantize(other)
+    with pytest.raises(ConfigError, match="crydistill quantize"):
+        evaluate(other)
 
 
 def test_a_group_on_both_sides_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crydistill.corpora.clip import Clip
 from crydistill.corpora.split import hold_out_groups
 from crydistill.download import sha256_of
-from crydistill.errors import CorpusError
+from crydistill.errors import ConfigError, CorpusError
 from crydistill.experiment import CorpusConfig, ExperimentConfig, RunDirectory, fingerprint
 from crydistill.progress import Progress, silent
 from crydistill.publish.boundary import require_outside_work_tree
@@ -92,6 +92,20 @@ class Context:
                 "teacher.path to a weights file"
             )
         return sha256_of(self.teacher_path)
+
+    def require(self, stage: str, key: str, output: Path) -> None:
+        """Make sure that the stage before ran, with this very config and data.
+
+        Raises
+        ------
+        ConfigError
+            naming the verb to run first.
+        """
+        if not self.run.is_done(stage, key, [output]):
+            raise ConfigError(
+                f"{output}: not there, or made with another config or other data; "
+                f"run `crydistill {stage}` first, or `crydistill run` for everything"
+            )
 
     def store_directory(self, corpus: CorpusConfig) -> Path:
         """Where a corpus's scores by this teacher lie; of captures, outside any work tree.

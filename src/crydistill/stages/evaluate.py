@@ -73,12 +73,19 @@ def evaluate_key(context: Context) -> str:
 
 
 def evaluate(context: Context) -> None:
-    """Write metrics, report and figure; complete the manifest's threshold presets."""
+    """Write metrics, report and figure; complete the manifest's threshold presets.
+
+    Raises
+    ------
+    ConfigError
+        if no student was quantised with this config.
+    """
     run, config = context.run, context.config
     key = evaluate_key(context)
     if run.is_done("evaluate", key, [run.metrics, run.report, run.figure]):
         context.say("the evaluation is up to date")
         return
+    context.require("quantize", quantize_key(context), run.student)
     validation = _judge(context, context.splits.validation, "validation windows")
     test = _judge(context, context.splits.test, "test windows")
     evaluation = compare(

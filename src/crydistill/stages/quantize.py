@@ -50,12 +50,15 @@ def quantize(context: Context) -> None:
     ------
     CheckFailed
         if the result is too large or runs differently on a device.
+    ConfigError
+        if no student was trained with this config.
     """
     run, config = context.run, context.config
     key = quantize_key(context)
     if run.is_done("quantize", key, [run.student, run.manifest, run.calibration, run.check]):
         context.say("the INT8 student is up to date")
         return
+    context.require("train", train_key(context), run.student_fp32)
     model = keras.saving.load_model(run.student_fp32, compile=False)
     train = context.pool(context.splits.train)
     validation = context.pool(context.splits.validation)
