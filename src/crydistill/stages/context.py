@@ -16,15 +16,12 @@ from crydistill.progress import Progress, silent
 from crydistill.publish.boundary import require_outside_work_tree
 from crydistill.selection.pool import WindowPool, window_pool
 from crydistill.settings import cache_dir, private_dir
-from crydistill.stages.sources import list_clips
+from crydistill.stages.sources import Say, list_clips
 from crydistill.teacher.fetch import teacher_path as official_teacher
 from crydistill.teacher.scores import ScoreStore, corpus_fingerprint
 
 if TYPE_CHECKING:
     from crydistill.evaluation.compare import Evaluation
-
-Say = Callable[[str], None]
-"""Receives one line for the user about what a stage found."""
 
 Part = tuple[CorpusConfig, list[Clip]]
 """Clips, with the corpus whose store holds them."""
@@ -153,7 +150,8 @@ class Context:
         return self._stores[directory]
 
     def _part(self, corpus: CorpusConfig) -> Part:
-        return corpus, list_clips(corpus, self.config.stores, progress=self.progress)
+        clips = list_clips(corpus, self.config.stores, progress=self.progress, say=self.say)
+        return corpus, clips
 
     def _held_out(self, train: list[Part]) -> tuple[list[Part], list[Part]]:
         """Hold groups of the public training clips out; private ones all train."""

@@ -1,5 +1,6 @@
 """From a corpus of the config to its clips."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from crydistill.audio.nursery import write_nursery
@@ -13,8 +14,17 @@ from crydistill.experiment import CorpusConfig
 from crydistill.progress import Progress, silent
 from crydistill.settings import audioset_dir, cache_dir, captures_dir
 
+Say = Callable[[str], None]
+"""Receives one line for the user about what was found."""
 
-def list_clips(corpus: CorpusConfig, stores: Path, *, progress: Progress = silent) -> list[Clip]:
+
+def list_clips(
+    corpus: CorpusConfig,
+    stores: Path,
+    *,
+    progress: Progress = silent,
+    say: Say = lambda line: None,
+) -> list[Clip]:
     """List the clips of a corpus; the synthetic nursery is rendered below `stores` if need be.
 
     Of captures, those that are held out for the private side report are left out.
@@ -31,7 +41,10 @@ def list_clips(corpus: CorpusConfig, stores: Path, *, progress: Progress = silen
     if corpus.audioset is not None:
         return fetched_clips(read_segments(corpus.audioset), audioset_dir())
     if corpus.captures:
-        kept, _ = hold_out(read_captures(captures_dir()))
+        captures = read_captures(captures_dir())
+        if captures.unreadable:
+            say(f"captures: {len(captures.unreadable)} unreadable recordings left out")
+        kept, _ = hold_out(captures)
         return kept
     assert corpus.nursery_seed is not None  # the config has exactly one source
     folder = stores / f"nursery-{corpus.nursery_seed}"
