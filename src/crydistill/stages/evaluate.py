@@ -178,7 +178,8 @@ def _add_presets(context: Context, validation: _Judged, test: _Judged) -> None:
             false_alarms_per_hour=round(found.false_alarms / found.hours, 3),
             measured_on=(
                 f"{_test_names(context)}: {int(test.clips.labels.sum())} cry clips; "
-                f"{found.false_alarms} alerts in {found.hours:.2f} h of other clips joined"
+                f"{found.false_alarms} alerts on {int((~test.clips.labels).sum()):,} other clips, "
+                f"{found.hours:.2f} h"
             ),
         )
     manifest = load_manifest(context.run.manifest)
