@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crydistill.detector.levels import alert_levels, joined
-from crydistill.detector.vote import VoteSettings, alerts
+from crydistill.detector.levels import alert_levels, joined, on_levels
+from crydistill.detector.vote import VoteSettings, alerts, vote_track
 
 RELAXED = settings(deadline=None, max_examples=300)
 
@@ -40,6 +40,16 @@ def test_levels_are_the_alerts_of_every_threshold(
         raised = (levels.above < np.float32(threshold)) & (np.float32(threshold) <= levels.upto)
         assert levels.window[raised].tolist() == [alert.start_window for alert in found]
         assert int(levels.counts(threshold)) == len(found)
+
+
+@RELAXED
+@given(cases(), st.floats(0, 1, width=32))
+def test_the_alert_is_on_up_to_its_level(
+    case: tuple[np.ndarray, VoteSettings], threshold: float
+) -> None:
+    scores, vote = case
+    on = on_levels(scores, vote) >= np.float32(threshold)
+    assert on.tolist() == vote_track(scores, at(threshold, vote)).tolist()
 
 
 @RELAXED

@@ -112,8 +112,8 @@ def _fetch_corpus(name: str) -> None:
 
 
 def _fetch_audioset(lists: list[Path], per_hour: float, workers: int) -> None:
-    from crydistill.corpora.smoke import render_segment
     from crydistill.corpora.audioset import read_segments
+    from crydistill.corpora.smoke import render_segment
     from crydistill.corpora.youtube import Pace, fetch_segments
     from crydistill.corpora.ytdlp import find_tools
     from crydistill.progress import shown
