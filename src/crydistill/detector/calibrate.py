@@ -1,0 +1,392 @@
+"""A threshold for a room: so many false alarms a night, read from a recording of that room.
+
+The recording holds what the room sounds like when no baby cries (or hardly ever: see `loudest` in
+`calibrated.Calibration`). For the vote that will run, the number of alerts in it is known at every
+threshold (`detector.levels`), and the threshold follows in one of three ways.
+
+COUNTED. If the wanted rate means at least one alert in a recording of this length, say k: just
+above the level at which the k-th alert would be raised. If alerts come independently of each other,
+the number to be expected at such a level is gamma distributed with mean k, which gives both the
+promise and its exact interval. (To allow k alerts in the recording would promise k + 1: a threshold
+chosen on a recording flatters itself there.)
+
+TAIL. If it means less than one alert, the recording cannot show it, and the tail is extrapolated.
+Each alert at a low threshold is one cluster of high scores, its peak the highest vote statistic
+within; on a logistic scale the peaks above a level fall off nearly exponentially, so that the rate
+of alerts at a threshold is rate(level) x exp(-(logit - logit of the level) / mean excess). The
+interval comes from drawing stretches of the recording with replacement; it knows about chance, not
+about sounds that were not there, nor about a tail that is not exponential. The threshold is never
+below what the recording already refutes.
+
+MAX_MARGIN. The highest vote statistic plus 0.05, whatever rate that means.
+
+Sources: Coles, "An Introduction to Statistical Modeling of Extreme Values" (2001), chapters 4 and
+5.3, for peaks over a threshold and their declustering (with the shape at 0: ten to thirty peaks
+cannot tell it from others); Davison and Hinkley, "Bootstrap Methods and their Application" (1997),
+chapter 8, for the block bootstrap; the reference detector of the system description for
+max-margin.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, gammaincinv, logit
+
+from crydistill.audio.windows import WINDOW_HOP_SECONDS
+from crydistill.detector.calibrated import Calibration, CryCheck, Method, Peak, Range
+from crydistill.detector.levels import AlertLevels, alert_levels, joined
+from crydistill.detector.vote import Scores, VoteSettings, alerts, vote_statistic
+from crydistill.errors import ConfigError
+from crydistill.evaluation.intervals import LEVEL, REPLICATES
+from crydistill.evaluation.rates import HOURS_PER_NIGHT, RULE_OF_THREE, poisson_interval
+from crydistill.student.manifest import StudentManifest
+
+MARGIN = 0.05
+"""Of the reference recipe: added to the highest score of the calibration recording."""
+
+MAX_PEAKS, MIN_PEAKS = 30, 5
+"""How many peaks make a tail: at most, and at least."""
+
+MAX_BLOCKS, MIN_BLOCK_SECONDS = 20, 60.0
+"""The recording is resampled in at most so many stretches, none shorter than this."""
+
+OUT_OF_REACH = 0.95
+"""Share of the highest possible score from which a threshold is warned about."""
+
+LOUDEST = 5
+"""So many of the highest peaks are reported, to be listened to."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Recordings:
+    """Score tracks of a room, and the alerts in them at every threshold."""
+
+    tracks: list[Scores]
+    vote: VoteSettings
+    levels: AlertLevels
+
+    @property
+    def hours(self) -> float:
+        heard = sum(int(np.count_nonzero(~np.isnan(track))) for track in self.tracks)
+        return heard * WINDOW_HOP_SECONDS / 3600
+
+    def alerts_at(self, threshold: np.float32) -> int:
+        return int(self.levels.counts(threshold))
+
+    def peaks_above(self, threshold: np.float32) -> list[Peak]:
+        """The highest vote statistic of each alert at a threshold, in the order of time."""
+        vote = self.vote.model_copy(update={"threshold": float(threshold)})
+        found = []
+        for number, track in enumerate(self.tracks):
+            statistic = vote_statistic(track, vote.n, vote.m)
+            found += [
+                Peak(
+                    recording=number,
+                    seconds=round(alert.onset, 2),
+                    level=float(statistic[alert.start_window : alert.end_window].max()),
+                )
+                for alert in alerts(track, vote)
+            ]
+        return found
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """Peaks above a level, and what the rate of alerts becomes beyond it.
+
+    level : on the logistic scale, as the excesses are
+    excess : of the peaks over the level, [peaks]; 0 for the one that gave the level
+    block : stretch of the recording that each lies in, [peaks]
+    blocks : number of stretches
+    """
+
+    level: float
+    excess: Floats
+    block: npt.NDArray[np.int64]
+    blocks: int
+
+    @property
+    def number(self) -> float:
+        return float(len(self.excess))
+
+    @property
+    def mean(self) -> float:
+        # The lowest peak is the level itself and tells nothing about the mean.
+        return float(self.excess.sum() / (self.number - 1))
+
+    def resampled(self, seed: int) -> tuple[Floats, Floats]:
+        """Number and mean excess of the peaks in each resample, `[replicates]`; none without."""
+        rng = np.random.default_rng(seed)
+        drawn = rng.multinomial(self.blocks, np.full(self.blocks, 1 / self.blocks), REPLICATES)
+        number = np.asarray(drawn @ np.bincount(self.block, minlength=self.blocks), np.float64)
+        excess = np.bincount(self.block, self.excess, minlength=self.blocks)
+        total = np.asarray(drawn @ excess * self.number / (self.number - 1), np.float64)
+        some = (number > 0) & (total > 0)
+        # Resampling few peaks understates how far their mean excess may be off: on simulated nights
+        # the interval covered the truth in 80 to 90 of 100. With the scatter of the mean of so many
+        # exponential excesses on top it does in 97 to 99.
+        scatter = rng.gamma(number[some]) / number[some]
+        return number[some], total[some] / number[some] / scatter
+
+    def alerts_at(self, threshold: float, number: Floats, mean: Floats) -> Floats:
+        """Alerts to be expected in the recording's length at a threshold on the logistic scale."""
+        return np.asarray(number * np.exp(-(threshold - self.level) / mean))
+
+    def threshold_for(self, wanted: float, number: Floats, mean: Floats) -> Floats:
+        """Inverse of `alerts_at`."""
+        return np.asarray(self.level + mean * np.log(number / wanted))
+
+
+def highest_score(manifest: StudentManifest) -> float:
+    """Largest cry score a student can give: 1, or one for each independent cry output."""
+    return 1.0 if manifest.activation == "softmax" else float(len(manifest.cry_outputs))
+
+
+def calibrate(
+    tracks: Sequence[npt.ArrayLike],
+    vote: VoteSettings,
+    *,
+    wanted_per_night: float,
+    highest: float,
+    seed: int = 0,
+) -> Calibration:
+    """Choose the threshold for a number of false alarms in 8 hours.
+
+    Parameters
+    ----------
+    tracks : cry scores of recordings of the room, `[windows]` each; windows with NaN, such as
+        `evaluation.spans.without_spans` leaves where a cry is known, are as if never recorded
+    vote : n, m and hold that will run; its threshold is ignored
+    wanted_per_night : above 0
+    highest : largest score the student can give, see `highest_score`
+    seed : of the interval's resampling
+
+    Raises
+    ------
+    ConfigError
+        if the rate is not above 0, or no recording is long enough to raise an alert.
+    """
+    if not 0 < wanted_per_night < np.inf:
+        raise ConfigError(
+            f"{wanted_per_night:g} false alarms per night: must be a number above 0; "
+            "for one a month choose 0.03"
+        )
+    recordings = _recordings(tracks, vote)
+    wanted = wanted_per_night * recordings.hours / HOURS_PER_NIGHT
+    if wanted >= 1:
+        found = _counted(recordings, int(wanted), wanted_per_night)
+    else:
+        found = _extrapolated(recordings, wanted, wanted_per_night, highest, seed)
+    return found.model_copy(
+        update={"warnings": (*_too_short(recordings.hours, wanted_per_night), *found.warnings)}
+    )
+
+
+def calibrate_max_margin(
+    tracks: Sequence[npt.ArrayLike], vote: VoteSettings, *, margin: float = MARGIN
+) -> Calibration:
+    """Choose the threshold by the reference recipe: the highest vote statistic plus a margin.
+
+    Raises
+    ------
+    ConfigError
+        if no recording is long enough to raise an alert.
+    """
+    recordings = _recordings(tracks, vote)
+    threshold = np.float32(recordings.levels.upto.max() + np.float32(margin))
+    _, most = poisson_interval(0)
+    return _result(
+        recordings,
+        threshold,
+        Method.MAX_MARGIN,
+        expected=Range(value=0.0, low=0.0, high=_per_night(most, recordings.hours)),
+    )
+
+
+def check_cries(tracks: Sequence[npt.ArrayLike], vote: VoteSettings) -> CryCheck:
+    """Apply a setting to score tracks of recordings in which a baby cries."""
+    arrays = [np.asarray(track, dtype=np.float32) for track in tracks]
+    return CryCheck(
+        recordings=len(arrays),
+        raised=sum(bool(alerts(track, vote)) for track in arrays),
+        windows=sum(map(len, arrays)),
+        voting=sum(int((track >= np.float32(vote.threshold)).sum()) for track in arrays),
+    )
+
+
+def _recordings(tracks: Sequence[npt.ArrayLike], vote: VoteSettings) -> _Recordings:
+    arrays = [np.asarray(track, dtype=np.float32) for track in tracks]
+    levels = joined([alert_levels(track, vote) for track in arrays])
+    if len(levels.upto) == 0:
+        longest = max(map(len, arrays), default=0)
+        raise ConfigError(
+            f"the calibration recording has {longest} windows with a score, too few for a vote of "
+            f"{vote.n} among {vote.m}; record at least ten minutes"
+        )
+    return _Recordings(arrays, vote, levels)
+
+
+def _counted(recordings: _Recordings, alerts_: int, wanted_per_night: float) -> Calibration:
+    level, number = _level_of(recordings.levels, alerts_)
+    low, high = (float(gammaincinv(number, tail)) for tail in _TAILS)
+    warnings: tuple[str, ...] = ()
+    if number < alerts_:
+        warnings = (
+            f"the recording never raises more than {number} alerts, at any threshold: this is the "
+            "lowest at which they do not merge, and there will be fewer than you allow",
+        )
+    return _result(
+        recordings,
+        np.nextafter(level, np.float32(np.inf)),
+        Method.COUNTED,
+        wanted_per_night=wanted_per_night,
+        expected=Range(
+            value=_per_night(number, recordings.hours),
+            low=_per_night(low, recordings.hours),
+            high=_per_night(high, recordings.hours),
+        ),
+        threshold_range=_counted_range(recordings.levels, number),
+        warnings=warnings,
+    )
+
+
+def _extrapolated(
+    recordings: _Recordings, wanted: float, wanted_per_night: float, highest: float, seed: int
+) -> Calibration:
+    tail = _tail(recordings, highest)
+    if tail is None:
+        plain = calibrate_max_margin(recordings.tracks, recordings.vote)
+        reason = (
+            f"fewer than {MIN_PEAKS} different peaks in the recording, too few to extrapolate "
+            f"from: took its highest vote plus {MARGIN}; record longer, with the room's usual "
+            "sounds"
+        )
+        changes = {"wanted_per_night": wanted_per_night, "warnings": (reason,)}
+        return plain.model_copy(update=changes)
+    unseen = np.nextafter(recordings.levels.upto.max(), np.float32(np.inf))
+    fitted = tail.threshold_for(wanted, np.array(tail.number), np.array(tail.mean))
+    threshold = max(unseen, np.float32(_score(fitted, highest)))
+    numbers, means = tail.resampled(seed)
+    numbers, means = np.append(numbers, tail.number), np.append(means, tail.mean)
+    expected = tail.alerts_at(_logit(threshold, highest), numbers, means)
+    low, high = np.quantile(expected, _TAILS)
+    others = _score(tail.threshold_for(wanted, numbers, means), highest)
+    lowest_other, highest_other = np.quantile(others, _TAILS)
+    return _result(
+        recordings,
+        threshold,
+        Method.TAIL,
+        wanted_per_night=wanted_per_night,
+        expected=Range(
+            value=_per_night(float(expected[-1]), recordings.hours),
+            low=_per_night(float(low), recordings.hours),
+            high=_per_night(float(high), recordings.hours),
+        ),
+        threshold_range=(float(lowest_other), float(highest_other)),
+        warnings=_out_of_reach(threshold, highest),
+    )
+
+
+_TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+
+
+def _level_of(levels: AlertLevels, alerts_: int) -> tuple[np.float32, int]:
+    """Highest level at which so many alerts are raised, or the most there ever are; and how many.
+
+    The number returned may exceed `alerts_` where several levels tie.
+    """
+    thresholds, counts = levels.falling()
+    reached = np.maximum.accumulate(counts)
+    index = int(np.searchsorted(reached, min(alerts_, int(reached[-1]))))
+    return thresholds[index], min(alerts_, int(reached[index]))
+
+
+def _counted_range(levels: AlertLevels, number: int) -> tuple[float, float]:
+    """Levels of the order statistics between which the wanted one lies, by the Poisson interval."""
+    fewest, most = poisson_interval(number)
+    highest, _ = _level_of(levels, max(1, int(fewest)))
+    lowest, _ = _level_of(levels, int(np.ceil(most)))
+    return float(lowest), float(highest)
+
+
+def _tail(recordings: _Recordings, highest: float) -> _Tail | None:
+    """Peaks above the level that some tens of them exceed; None where they are too few or equal."""
+    _, most = _level_of(recordings.levels, len(recordings.levels.upto))
+    # The lower half of a short recording's peaks is its background, not its tail.
+    level, _ = _level_of(recordings.levels, min(MAX_PEAKS, max(MIN_PEAKS, most // 2)))
+    peaks = recordings.peaks_above(level)
+    if len({peak.level for peak in peaks}) < MIN_PEAKS:
+        return None
+    base = _logit(level, highest)
+    excess = np.array([_logit(peak.level, highest) - base for peak in peaks])
+    starts = np.cumsum([0, *map(len, recordings.tracks)]) * WINDOW_HOP_SECONDS
+    length = float(starts[-1])
+    blocks = int(np.clip(length / MIN_BLOCK_SECONDS, 1, MAX_BLOCKS))
+    times = np.array([starts[peak.recording] + peak.seconds for peak in peaks])
+    block = np.minimum(times / length * blocks, blocks - 1).astype(np.int64)
+    return _Tail(base, excess, block, blocks)
+
+
+def _result(
+    recordings: _Recordings,
+    threshold: np.float32,
+    method: Method,
+    *,
+    expected: Range,
+    wanted_per_night: float | None = None,
+    threshold_range: tuple[float, float] | None = None,
+    warnings: tuple[str, ...] = (),
+) -> Calibration:
+    lowest, _ = _level_of(recordings.levels, LOUDEST)
+    peaks = sorted(recordings.peaks_above(lowest), key=lambda peak: -peak.level)
+    return Calibration(
+        # Scores are never negative, and no vote has a negative threshold.
+        vote=recordings.vote.model_copy(update={"threshold": max(0.0, float(threshold))}),
+        method=method,
+        wanted_per_night=wanted_per_night,
+        expected_per_night=expected,
+        threshold_range=threshold_range,
+        hours=recordings.hours,
+        alerts=recordings.alerts_at(threshold),
+        loudest=tuple(peaks[:LOUDEST]),
+        warnings=warnings,
+    )
+
+
+def _too_short(hours: float, wanted_per_night: float) -> tuple[str, ...]:
+    limit = _per_night(RULE_OF_THREE, hours)
+    if limit <= wanted_per_night:
+        return ()
+    needed = RULE_OF_THREE * HOURS_PER_NIGHT / wanted_per_night
+    return (
+        f"{hours:.2g} h of recording cannot promise {wanted_per_night:g} false alarms per night: "
+        f"without a single one it would rule out no less than {limit:.2g}; "
+        f"record {needed:.2g} h to be sure",
+    )
+
+
+def _out_of_reach(threshold: np.float32, highest: float) -> tuple[str, ...]:
+    if threshold < OUT_OF_REACH * highest:
+        return ()
+    return (
+        f"few cries reach a threshold of {threshold:.3f}: check it on a recording of one, record "
+        "longer to know the tail better, or allow more false alarms",
+    )
+
+
+def _per_night(count: float, hours: float) -> float:
+    return count / hours * HOURS_PER_NIGHT
+
+
+def _logit(score: float | np.float32, highest: float) -> float:
+    share = float(score) / highest
+    smallest = float(np.finfo(np.float32).eps)
+    return float(logit(min(max(share, smallest), 1 - smallest)))
+
+
+def _score(value: Floats, highest: float) -> Floats:
+    return np.asarray(expit(value) * highest)

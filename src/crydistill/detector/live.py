@@ -1,0 +1,268 @@
+"""Listening as it happens: from a microphone or raw PCM to events, in memory that does not grow.
+
+`listen` takes blocks of samples from a source, gives them to a `Listener` (scores, vote, optional
+clips of alerts) and hands on events and state. A source that fails is opened again, for ever; the
+time without sound counts as windows that do not vote, so that an alert ends by its hold and the
+times of later events stay right.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from crydistill.audio.augment import SILENCE_DBFS
+from crydistill.audio.mel import FRAME_HOP, SAMPLE_RATE, Samples
+from crydistill.audio.windows import WINDOW_HOP_FRAMES, WINDOW_HOP_SECONDS
+from crydistill.detector.clips import AlertClips
+from crydistill.detector.sources import SourceLost
+from crydistill.detector.stream import ScoreStream, WindowScorer
+from crydistill.detector.vote import Event, EventKind, Vote, VoteSettings, window_end_seconds
+
+RETRY_SECONDS = (1.0, 30.0)
+"""Pause before a source is opened again: at first, and at most; it doubles."""
+
+_HOP_SAMPLES = WINDOW_HOP_FRAMES * FRAME_HOP
+_BAR_WIDTH = 30
+
+
+@dataclass(frozen=True)
+class LiveEvent:
+    """The alert went on or off.
+
+    at : seconds since listening began, at the end of the window that changed the alert
+    onset : of the alert's first vote, likewise
+    score : of that window for "on"; the highest of the alert for "off"
+    time : when it was noticed, by the clock on the wall
+    """
+
+    kind: EventKind
+    at: float
+    onset: float
+    score: float
+    time: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, times in seconds and ISO 8601."""
+        return {
+            "event": self.kind.value,
+            "time": self.time.isoformat(timespec="seconds"),
+            "at_s": round(self.at, 3),
+            "onset_s": round(self.onset, 3),
+            "score": round(self.score, 4),
+        }
+
+
+@dataclass(frozen=True)
+class LiveState:
+    """What a display shows.
+
+    seconds : since listening began
+    level : of the latest block, dB of full scale
+    score : of the latest window; NaN before the first and where there was no sound
+    votes : among the last m windows
+    alerts : since listening began
+    """
+
+    settings: VoteSettings
+    seconds: float = 0.0
+    level: float = SILENCE_DBFS
+    score: float = float("nan")
+    votes: int = 0
+    on: bool = False
+    alerts: int = 0
+
+
+class Listener:
+    """Turns sound as it arrives into events; holds a few seconds of it at most, besides clips.
+
+    Parameters
+    ----------
+    clips : where to save the sound around alerts; nowhere if None
+    clock : tells the wall-clock time of events
+    say : receives a line when a clip could not be saved, which does not end the listening
+    """
+
+    def __init__(
+        self,
+        scorer: WindowScorer,
+        settings: VoteSettings,
+        *,
+        clips: AlertClips | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._scorer, self._settings = scorer, settings
+        self._stream, self._vote = ScoreStream(scorer), Vote.of(settings)
+        self._clips, self._clock, self._say = clips, clock, say
+        self._window = 0  # the next one
+        self._samples = 0  # heard or missed since listening began
+        self._behind = 0.0  # seconds that passed without making a whole window of a gap
+        self._peak = 0.0
+        self._alerts = 0
+        self.state = LiveState(settings)
+
+    def push(self, samples: Samples) -> list[LiveEvent]:
+        """Take the next samples, `[n]` at 16 kHz; return what they cause."""
+        self._samples += len(samples)
+        self._keep(lambda clips: clips.push(samples))
+        events, score = [], self.state.score
+        for score in self._stream.push(samples).tolist():
+            events += self._voted(score)
+        self._update(_level(samples), score)
+        return events
+
+    def gap(self, seconds: float) -> list[LiveEvent]:
+        """Let time pass without sound: its windows do not vote, and none spans it."""
+        position = self._samples / SAMPLE_RATE + self._behind + seconds
+        events = []
+        while (self._window + 1) * WINDOW_HOP_SECONDS <= position:
+            events += self._voted(float("nan"))
+        # The grid of windows starts anew with the next sample.
+        self._stream = ScoreStream(self._scorer)
+        self._samples = self._window * _HOP_SAMPLES
+        self._behind = position - self._samples / SAMPLE_RATE
+        self._keep(lambda clips: clips.interrupt(self._samples))
+        self._update(SILENCE_DBFS, float("nan"))
+        return events
+
+    def close(self) -> None:
+        """Save the clip in work, if any."""
+        self._keep(lambda clips: clips.interrupt(self._samples))
+
+    def _voted(self, score: float) -> list[LiveEvent]:
+        event = self._vote.push(score)
+        self._window += 1
+        if self._vote.on:
+            self._peak = max(self._peak, score)  # a NaN is no new highest
+        return [] if event is None else [self._noticed(event, score)]
+
+    def _noticed(self, event: Event, score: float) -> LiveEvent:
+        now = self._clock()
+        if event.kind is EventKind.ON:
+            self._alerts += 1
+            self._peak = score
+            self._keep(lambda clips: clips.begin(event.onset * _HOP_SAMPLES, now))
+        else:
+            score = self._peak
+            self._keep(lambda clips: clips.end())
+        at, onset = window_end_seconds(event.window), event.onset * WINDOW_HOP_SECONDS
+        return LiveEvent(event.kind, at, onset, score, now)
+
+    def _keep(self, step: Callable[[AlertClips], None]) -> None:
+        if self._clips is None:
+            return
+        try:
+            step(self._clips)
+        except (OSError, soundfile.LibsndfileError) as error:
+            self._say(f"a clip was not saved ({error}); listening goes on")
+
+    def _update(self, level: float, score: float) -> None:
+        self.state = LiveState(
+            settings=self._settings,
+            seconds=self._samples / SAMPLE_RATE,
+            level=level,
+            score=score,
+            votes=self._vote.votes,
+            on=self._vote.on,
+            alerts=self._alerts,
+        )
+
+
+def listen(
+    source: Callable[[], Iterator[Samples]],
+    listener: Listener,
+    *,
+    emit: Callable[[LiveEvent], None],
+    show: Callable[[LiveState], None] = lambda state: None,
+    say: Callable[[str], None] = lambda line: None,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Listen until the source ends; where it fails, open it again until it works.
+
+    Parameters
+    ----------
+    source : opens the source: blocks of 16 kHz mono
+    emit : receives every event, once, in order
+    show : receives the state after every block
+    say : receives a line when the source fails and when it is back
+    """
+    try:
+        _listen(source, listener, emit, show, say, now, sleep)
+    finally:
+        listener.close()
+
+
+def display(state: LiveState) -> Any:
+    """Draw the state for a terminal: a rich renderable of a few calm lines."""
+    from rich.table import Table
+    from rich.text import Text
+
+    vote = state.settings
+    hours, rest = divmod(int(state.seconds), 3600)
+    table = Table.grid(padding=(0, 2))
+    loudness = (state.level + 60) / 60
+    score = "–" if np.isnan(state.score) else f"{state.score:.2f}"
+    share = 0.0 if np.isnan(state.score) else state.score
+    table.add_row("level", _bar(loudness), f"{state.level:.0f} dB")
+    table.add_row("score", _bar(share), f"{score}, votes from {vote.threshold:.2f}")
+    table.add_row(
+        "vote", _bar(state.votes / vote.m), f"{state.votes} of {vote.m}, alert at {vote.n}"
+    )
+    alert = Text("crying", style="bold red") if state.on else Text("quiet", style="green")
+    table.add_row("alert", alert, f"{state.alerts} so far")
+    table.add_row("", "", f"listening for {hours}:{rest // 60:02d}:{rest % 60:02d}")
+    return table
+
+
+def _listen(
+    source: Callable[[], Iterator[Samples]],
+    listener: Listener,
+    emit: Callable[[LiveEvent], None],
+    show: Callable[[LiveState], None],
+    say: Callable[[str], None],
+    now: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> None:
+    shortest, longest = RETRY_SECONDS
+    heard_at, pause, lost = now(), shortest, False
+    while True:
+        try:
+            for block in source():
+                if lost:
+                    say("the sound is back")
+                    _deliver(listener.gap(now() - heard_at), emit)
+                    pause, lost = shortest, False
+                _deliver(listener.push(block), emit)
+                heard_at = now()
+                show(listener.state)
+            return
+        except SourceLost as error:
+            if not lost:
+                say(f"{error}; trying again until it works")
+            lost = True
+            sleep(pause)
+            pause = min(2 * pause, longest)
+            _deliver(listener.gap(now() - heard_at), emit)
+            heard_at = now()
+            show(listener.state)
+
+
+def _bar(share: float) -> str:
+    filled = round(_BAR_WIDTH * min(1.0, max(0.0, share)))
+    return "█" * filled + "░" * (_BAR_WIDTH - filled)
+
+
+def _deliver(events: list[LiveEvent], emit: Callable[[LiveEvent], None]) -> None:
+    for event in events:
+        emit(event)
+
+
+def _level(samples: Samples) -> float:
+    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
+    return max(SILENCE_DBFS, 10 * float(np.log10(power))) if power > 0 else SILENCE_DBFS

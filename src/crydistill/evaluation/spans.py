@@ -1,0 +1,153 @@
+"""What is where in a long recording: label files, read and written.
+
+Two formats, told apart by the file's ending. Anything but `.csv` is an Audacity label track: a line
+a label, `start TAB end TAB text`, seconds, a second line that begins with a backslash giving
+frequencies (passed over). A `.csv` has the columns `start_s`, `end_s` and `label`, in any order,
+among any others.
+
+Source: the Audacity manual, "Importing and Exporting Labels".
+"""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from crydistill import atomic
+from crydistill.audio.mel import SAMPLE_RATE
+from crydistill.audio.windows import WINDOW_SAMPLES, window_start_seconds
+from crydistill.errors import CorpusError
+
+CRY = "cry"
+COLUMNS = ("start_s", "end_s", "label")
+
+_DECIMALS = 6
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """A labelled stretch of a recording, in seconds from its start; it may have no length."""
+
+    start: float
+    end: float
+    label: str = CRY
+
+
+def read_spans(path: str | Path) -> list[Span]:
+    """Read a label file; the spans come in the order of time.
+
+    Raises
+    ------
+    CorpusError
+        naming the file and the line at fault.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise CorpusError(
+            f"{path}: no label file there ({error.strerror}); export one from Audacity or leave it "
+            "out"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path}: is not UTF-8 text; export the labels again") from error
+    rows = _csv_rows(path, text) if _is_csv(path) else _audacity_rows(path, text)
+    return sorted(_span(path, line, row) for line, row in rows)
+
+
+def write_spans(path: str | Path, spans: Iterable[Span]) -> None:
+    """Write a label file; runs of white space in labels become single spaces."""
+    rows = [
+        (f"{span.start:.{_DECIMALS}f}", f"{span.end:.{_DECIMALS}f}", " ".join(span.label.split()))
+        for span in sorted(spans)
+    ]
+    text = io.StringIO()
+    if _is_csv(path):
+        csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
+    else:
+        text.writelines("\t".join(row) + "\n" for row in rows)
+    atomic.write_text(path, text.getvalue())
+
+
+def cry_spans(spans: Iterable[Span]) -> list[Span]:
+    """The spans that say cry ("cry", "Crying", "baby cry") or nothing at all."""
+    return [span for span in spans if not span.label or CRY in span.label.lower()]
+
+
+def episodes_of(spans: Iterable[Span], *, gap: float) -> list[Span]:
+    """Join spans with no more than `gap` seconds between them: single cries become episodes."""
+    joined: list[Span] = []
+    for span in sorted(spans):
+        if joined and span.start - joined[-1].end <= gap:
+            last = joined[-1]
+            joined[-1] = Span(last.start, max(last.end, span.end), last.label)
+        else:
+            joined.append(span)
+    return joined
+
+
+def without_spans(scores: npt.ArrayLike, spans: Iterable[Span]) -> npt.NDArray[np.float32]:
+    """Blank out (NaN, which never votes) the windows that hear any of the spans.
+
+    Parameters
+    ----------
+    scores : of each window, [shape=(windows,)]
+    """
+    kept = np.array(scores, dtype=np.float32)
+    start = window_start_seconds(len(kept))
+    for span in spans:
+        kept[(start < span.end) & (start + WINDOW_SAMPLES / SAMPLE_RATE > span.start)] = np.nan
+    return kept
+
+
+def _is_csv(path: str | Path) -> bool:
+    return Path(path).suffix.lower() == ".csv"
+
+
+def _audacity_rows(path: Path, text: str) -> Iterator[tuple[int, Sequence[str]]]:
+    # Not splitlines, which also splits at characters that a label may hold.
+    for line, content in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+        if not content.strip() or content.startswith("\\"):
+            continue
+        fields = content.split("\t", 2)
+        if len(fields) < 2:
+            raise CorpusError(
+                f"{path}, line {line}: is no label (start, end and text with tabs between); "
+                "export the label track from Audacity, or name a .csv"
+            )
+        yield line, (*fields, "")[:3]
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, Sequence[str]]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    missing = [name for name in COLUMNS[:2] if name not in (reader.fieldnames or ())]
+    if missing:
+        raise CorpusError(
+            f"{path}, line 1: has no column {' or '.join(missing)}; the columns are "
+            f"{', '.join(COLUMNS)}"
+        )
+    for row in reader:
+        yield reader.line_num, [row.get(name) or "" for name in COLUMNS]
+
+
+def _span(path: Path, line: int, row: Sequence[str]) -> Span:
+    start, end = (_seconds(path, line, field) for field in row[:2])
+    if end < start:
+        raise CorpusError(f"{path}, line {line}: ends ({end:g} s) before it starts ({start:g} s)")
+    return Span(start, end, row[2].strip())
+
+
+def _seconds(path: Path, line: int, field: str) -> float:
+    try:
+        # Audacity writes the decimal comma of some languages.
+        value = float(field.strip().replace(",", "."))
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise CorpusError(f"{path}, line {line}: '{field.strip()}' is no time in seconds from 0 up")
+    return value
