@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: run test test-fast check lock clean
+.PHONY: run test test-fast check firmware-test lock clean
 .DEFAULT_GOAL := test
 
 $(VENV)/.installed: requirements/lock.txt pyproject.toml
@@ -23,6 +23,10 @@ test: $(VENV)/.installed
 test-fast: $(VENV)/.installed
 	$(BIN)/python -m pytest -m "not slow and not shared"
 
+# The C library: skips what compilers and emulators are missing (firmware/install-emulators.sh).
+firmware-test: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/firmware tests/device/test_export.py
+
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -32,7 +36,7 @@ check: $(VENV)/.installed
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header \
-	  --extra train --extra audioset --group dev pyproject.toml -o requirements/lock.txt
+	  --extra train --extra audioset --extra live --group dev pyproject.toml -o requirements/lock.txt
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

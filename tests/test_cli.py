@@ -131,3 +131,40 @@ def test_nursery_writes_a_corpus(tmp_path: Path) -> None:
     result = run("nursery", tmp_path / "audio")
     assert result.returncode == 0
     assert (tmp_path / "audio/clips.csv").is_file()
+
+
+def test_a_room_is_calibrated_and_the_settings_are_used(
+    recordings: dict[str, Path], tmp_path: Path
+) -> None:
+    room = tmp_path / "room.wav"
+    hum, _ = soundfile.read(recordings["hum"])
+    soundfile.write(room, np.tile(hum, 6), 16_000)
+    settings = tmp_path / "room.json"
+    made = run("calibrate", room, "--out", settings, "--cry", recordings["cry"])
+    assert made.returncode == 0, made.stderr
+    assert "cries: alert in 1 of 1 recordings" in made.stdout
+    assert "warning" in made.stderr
+    found = run("detect", "--json", "--settings", settings, room, recordings["cry"])
+    quiet, cry = map(json.loads, found.stdout.splitlines())
+    assert quiet["alerts"] == []
+    assert len(cry["alerts"]) >= 1
+
+
+def test_listening_to_raw_sound_on_standard_input(recordings: dict[str, Path]) -> None:
+    samples, _ = soundfile.read(recordings["cry"], dtype="int16")
+    result = subprocess.run(
+        [*CRYDISTILL, "listen", "-", "-n", "3", "-m", "5"],
+        input=samples.astype("<i2").tobytes(),
+        capture_output=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert events[0]["event"] == "on"
+
+
+def test_export_writes_the_packaged_student_as_c(tmp_path: Path) -> None:
+    result = run("export", "c", tmp_path / "c")
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "c/crydistill_model.c").is_file()
+    assert "arena" in result.stdout

@@ -4,6 +4,7 @@ The command line asks here and hands the answers to library functions as argumen
 
     CRYDISTILL_CACHE      where downloads and decoded corpora are kept
     CRYDISTILL_CAPTURES   the folder of private home recordings, outside the repository
+    CRYDISTILL_MQTT_PASSWORD   for `crydistill listen --mqtt-user`
 """
 
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 CACHE_VARIABLE = "CRYDISTILL_CACHE"
 CAPTURES_VARIABLE = "CRYDISTILL_CAPTURES"
+MQTT_PASSWORD_VARIABLE = "CRYDISTILL_MQTT_PASSWORD"
 
 _APP = "crydistill"
 
@@ -45,6 +47,11 @@ def private_dir() -> Path:
 def captures_dir() -> Path | None:
     """The folder of private captures named by CRYDISTILL_CAPTURES, None where it is not set."""
     return _folder(CAPTURES_VARIABLE)
+
+
+def mqtt_password() -> str | None:
+    """The MQTT broker's password, CRYDISTILL_MQTT_PASSWORD; None where it is not set."""
+    return os.environ.get(MQTT_PASSWORD_VARIABLE) or None
 
 
 def _platform_cache() -> Path:

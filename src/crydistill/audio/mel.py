@@ -123,7 +123,8 @@ def _sparse_mel_matrix() -> scipy.sparse.csr_array:
 
 
 @cache
-def _window() -> npt.NDArray[np.float64]:
+def hann_window() -> npt.NDArray[np.float64]:
+    """The periodic Hann window, `[400]`."""
     phase = 2.0 * np.pi * np.arange(FRAME_LENGTH) / FRAME_LENGTH
     return 0.5 - 0.5 * np.cos(phase)
 
@@ -132,7 +133,7 @@ def _log_mel_of_frames(framed: Samples) -> LogMel:
     count = len(framed)
     blocks = -(-count // _BLOCK)
     padded = np.zeros((blocks * _BLOCK, FFT_LENGTH))
-    np.multiply(framed, _window(), out=padded[:count, :FRAME_LENGTH])
+    np.multiply(framed, hann_window(), out=padded[:count, :FRAME_LENGTH])
     magnitude = np.abs(scipy.fft.rfft(padded, axis=1))
     bands = (_sparse_mel_matrix() @ magnitude[:count].T).T
     return np.asarray(np.log(bands + LOG_OFFSET), dtype=np.float32)

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from crydistill.cli import data, detection, experiments, private, tables
+from crydistill.cli import data, detection, device, experiments, private, tables
 from crydistill.cli.common import complain
 from crydistill.errors import CrydistillError, MissingExtraError
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (experiments, detection, data, private, tables):
+for room in (experiments, detection, data, device, private, tables):
     app.add_typer(room.app)
 
 

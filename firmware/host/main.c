@@ -1,0 +1,185 @@
+/* The library as a program, for tests on a computer and under emulation.
+ *
+ *     host frames  PCM SEED     float32 log-mel frames, raw
+ *     host patches PCM SEED     int8 patches of all windows, raw
+ *     host logits  PCM SEED     int8 logits of all windows, raw
+ *     host windows PCM SEED     a line per window: index, the score's bits in hex, event, onset
+ *     host network PATCHES      from raw int8 patches to raw int8 logits
+ *     host vote    SCORES       from lines "settings THRESHOLD_BITS N M HOLD_MS" (a new detector)
+ *                               and SCORE_BITS (a window) to lines of event and onset
+ *
+ * PCM is raw int16 in the machine's byte order. SEED 0 pushes it in blocks of 4,096 samples, others
+ * in pieces of random sizes from 0 to 999. The detector's settings may follow: THRESHOLD_BITS N M
+ * HOLD_MS; without them it is 0.5, 5 of 9, 10 s. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crydistill.h"
+#include "crydistill_model.h"
+
+enum { BLOCK = 4096, LARGEST_PIECE = 1000 };
+
+static int8_t arena[CRYDISTILL_ARENA_BYTES];
+static struct crydistill ear;
+
+static const char *const EVENT_NAMES[] = {"-", "on", "off"};
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "host: %s\n", what);
+    exit(2);
+}
+
+static float float_of(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static uint32_t bits_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static struct crydistill_settings settings_of(uint32_t threshold_bits, unsigned n, unsigned m,
+                                              uint32_t hold_ms)
+{
+    const struct crydistill_settings settings = {float_of(threshold_bits), (uint8_t)n, (uint8_t)m,
+                                                 hold_ms};
+    return settings;
+}
+
+static size_t next_piece(uint32_t *seed)
+{
+    if (*seed == 0) {
+        return BLOCK;
+    }
+    *seed = *seed * 1664525u + 1013904223u;
+    return (*seed >> 16) % LARGEST_PIECE;
+}
+
+static void write_frames(const int16_t *pcm, size_t n)
+{
+    float frame[CRYDISTILL_MEL_BANDS];
+    bool complete;
+    for (size_t taken; n > 0; pcm += taken, n -= taken) {
+        taken = crydistill_mel_push(&ear.mel, pcm, n, frame, &complete);
+        if (complete) {
+            fwrite(frame, sizeof frame, 1, stdout);
+        }
+    }
+}
+
+/* Push the file piece by piece. Each is a heap block of its own, so that the address sanitizer
+ * notices a read beyond it. Without a listener only the front end runs. */
+static void run_audio(FILE *file, uint32_t seed, crydistill_listener *listener)
+{
+    for (;;) {
+        const size_t n = next_piece(&seed);
+        int16_t *piece = malloc(n > 0 ? n * sizeof *piece : 1);
+        if (piece == NULL) {
+            fail("out of memory");
+        }
+        const size_t got = fread(piece, sizeof *piece, n, file);
+        if (listener == NULL) {
+            write_frames(piece, got);
+        } else {
+            crydistill_push(&ear, piece, got, listener, NULL);
+        }
+        free(piece);
+        if (got < n) {
+            return;
+        }
+    }
+}
+
+static void write_patch(void *context, const struct crydistill_window *window)
+{
+    (void)context;
+    fwrite(window->patch, CRYDISTILL_PATCH_SIZE, 1, stdout);
+}
+
+static void write_logits(void *context, const struct crydistill_window *window)
+{
+    (void)context;
+    fwrite(window->logits, (size_t)crydistill_model.outputs, 1, stdout);
+}
+
+static void write_window(void *context, const struct crydistill_window *window)
+{
+    (void)context;
+    const int32_t onset = window->event == CRYDISTILL_NONE ? -1 : (int32_t)window->onset;
+    printf("%" PRIu32 " %08" PRIx32 " %s %" PRId32 "\n", window->index, bits_of(window->score),
+           EVENT_NAMES[window->event], onset);
+}
+
+static void run_network(FILE *file)
+{
+    static int8_t patch[CRYDISTILL_PATCH_SIZE];
+    while (fread(patch, sizeof patch, 1, file) == 1) {
+        const int8_t *logits = crydistill_model.run(crydistill_model.kernels, patch, arena);
+        fwrite(logits, (size_t)crydistill_model.outputs, 1, stdout);
+    }
+}
+
+static void run_vote(FILE *file)
+{
+    struct crydistill_detector detector;
+    char line[80];
+    uint32_t bits, hold_ms;
+    unsigned n, m;
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "settings %" SCNx32 " %u %u %" SCNu32, &bits, &n, &m, &hold_ms) == 4) {
+            const struct crydistill_settings settings = settings_of(bits, n, m, hold_ms);
+            puts(crydistill_detector_init(&detector, &settings) ? "ready" : "refused");
+        } else if (sscanf(line, "%" SCNx32, &bits) == 1) {
+            const enum crydistill_event event = crydistill_detector_push(&detector, float_of(bits));
+            printf("%s %" PRId32 "\n", EVENT_NAMES[event],
+                   event == CRYDISTILL_NONE ? -1 : (int32_t)detector.onset);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct crydistill_settings settings = {0.5f, 5, 9, 10000};
+    if (argc != 3 && argc != 4 && argc != 8) {
+        fail("wants a mode, a file, and for PCM a seed and perhaps four settings");
+    }
+    FILE *file = fopen(argv[2], "rb");
+    if (file == NULL) {
+        fail("cannot open the file");
+    }
+    const uint32_t seed = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0;
+    if (argc == 8) {
+        settings = settings_of((uint32_t)strtoul(argv[4], NULL, 16),
+                               (unsigned)strtoul(argv[5], NULL, 10),
+                               (unsigned)strtoul(argv[6], NULL, 10),
+                               (uint32_t)strtoul(argv[7], NULL, 10));
+    }
+    if (!crydistill_init(&ear, &crydistill_model, NULL, &settings, arena, sizeof arena)) {
+        fail("settings out of range");
+    }
+    if (strcmp(argv[1], "frames") == 0) {
+        run_audio(file, seed, NULL);
+    } else if (strcmp(argv[1], "patches") == 0) {
+        run_audio(file, seed, write_patch);
+    } else if (strcmp(argv[1], "logits") == 0) {
+        run_audio(file, seed, write_logits);
+    } else if (strcmp(argv[1], "windows") == 0) {
+        run_audio(file, seed, write_window);
+    } else if (strcmp(argv[1], "network") == 0) {
+        run_network(file);
+    } else if (strcmp(argv[1], "vote") == 0) {
+        run_vote(file);
+    } else {
+        fail("no such mode");
+    }
+    fclose(file);
+    return 0;
+}

@@ -1,0 +1,7 @@
+#!/bin/sh
+# Everything the firmware's tests can use, from Debian (run as root). Tests skip what is missing.
+set -eu
+apt-get update
+apt-get install --yes --no-install-recommends \
+    gcc g++ libc6-dev make clang libclang-rt-dev \
+    gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm

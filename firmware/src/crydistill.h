@@ -1,0 +1,73 @@
+/* Audio in, alerts out: front end, network and detector in one.
+ *
+ *     static int8_t arena[CRYDISTILL_ARENA_BYTES];
+ *     static struct crydistill ear;
+ *
+ *     crydistill_init(&ear, &crydistill_model, NULL, &crydistill_preset_balanced, arena,
+ *                     sizeof arena);
+ *     while (microphone_read(pcm, n)) {
+ *         crydistill_push(&ear, pcm, n, on_window, NULL);
+ *     }
+ *
+ * Nothing is allocated and nothing is global: each `struct crydistill` with its arena is a listener
+ * of its own. Needs libc's memcpy, memmove and memset and libm's sqrtf, logf, expf and rintf. */
+#ifndef CRYDISTILL_H
+#define CRYDISTILL_H
+
+#include "crydistill_detector.h"
+#include "crydistill_engine.h"
+#include "crydistill_mel.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { CRYDISTILL_PATCH_SIZE = CRYDISTILL_WINDOW_FRAMES * CRYDISTILL_MEL_BANDS };
+
+/* One window of 0.975 s, every 0.48 s. Patch and logits may be read until the listener returns.
+ * index: window i covers the audio from 0.48 i to 0.48 i + 0.975 seconds
+ * onset: the alert's first vote; it counts with CRYDISTILL_ON and CRYDISTILL_OFF */
+struct crydistill_window {
+    uint32_t index;
+    float score;
+    enum crydistill_event event;
+    uint32_t onset;
+    const int8_t *patch;
+    const int8_t *logits;
+};
+
+typedef void crydistill_listener(void *context, const struct crydistill_window *window);
+
+struct crydistill {
+    const struct crydistill_model *model;
+    const struct crydistill_kernels *kernels;
+    int8_t *arena;
+    struct crydistill_mel mel;
+    struct crydistill_detector detector;
+    int8_t patch[CRYDISTILL_PATCH_SIZE];
+    uint16_t frames; /* of the patch that is being filled */
+};
+
+/* Start listening. `kernels` NULL: the model's own. False if a setting is out of its range or the
+ * arena is smaller than the model's arena_bytes. */
+bool crydistill_init(struct crydistill *self, const struct crydistill_model *model,
+                     const struct crydistill_kernels *kernels,
+                     const struct crydistill_settings *settings, int8_t *arena,
+                     size_t arena_bytes);
+
+/* Take the next n samples, any n; call the listener for each window they complete. */
+void crydistill_push(struct crydistill *self, const int16_t *pcm, size_t n,
+                     crydistill_listener *listener, void *context);
+
+/* A log-mel frame as the network's int8 steps. */
+void crydistill_quantize(const struct crydistill_model *model,
+                         const float frame[CRYDISTILL_MEL_BANDS],
+                         int8_t steps[CRYDISTILL_MEL_BANDS]);
+
+/* The cry score of a window's logits. */
+float crydistill_score(const struct crydistill_model *model, const int8_t *logits);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

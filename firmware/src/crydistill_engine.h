@@ -1,0 +1,126 @@
+/* The int8 engine: what a layer is, the kernels that compute one, and a model made of them.
+ *
+ * A model is a C file written by `crydistill export c`. Tensors are height x width x channels of
+ * int8; a real value is (step - zero point) x scale. Results are those of TFLite Micro's reference
+ * kernels, bit for bit. A sum of products becomes a step of the output by the fixed-point factor
+ * multiplier / 2^31 x 2^shift, rounded twice as TFLite Micro does. */
+#ifndef CRYDISTILL_ENGINE_H
+#define CRYDISTILL_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A window that slides over the input: convolutions and pools. */
+struct crydistill_window_shape {
+    int32_t input_height, input_width, input_channels;
+    int32_t output_height, output_width, output_channels;
+    int32_t height, width, stride_height, stride_width;
+    int32_t dilation_height, dilation_width, pad_top, pad_left;
+};
+
+/* How steps of the output come about. */
+struct crydistill_output {
+    int32_t zero_point;
+    int32_t smallest, largest; /* the activation function, in steps */
+};
+
+/* weights: output channel x height x width x input channel; for depthwise convolutions height x
+ * width x output channel. multiplier, shift: one per output channel. */
+struct crydistill_conv {
+    struct crydistill_window_shape shape;
+    int32_t input_zero_point;
+    struct crydistill_output output;
+    const int8_t *weights;
+    const int32_t *bias;
+    const int32_t *multiplier;
+    const int8_t *shift;
+};
+
+/* weights: output x input. bias may be NULL. */
+struct crydistill_dense {
+    int32_t inputs, outputs;
+    int32_t input_zero_point;
+    struct crydistill_output output;
+    const int8_t *weights;
+    const int32_t *bias;
+    int32_t multiplier, shift;
+};
+
+/* Mean over height and width. */
+struct crydistill_mean {
+    int32_t pixels, channels;
+    int32_t input_zero_point;
+    struct crydistill_output output;
+    int32_t multiplier, shift;
+};
+
+struct crydistill_pool {
+    struct crydistill_window_shape shape;
+    struct crydistill_output output;
+};
+
+struct crydistill_add {
+    int32_t size;
+    int32_t zero_point[2], multiplier[2], shift[2]; /* of the two inputs */
+    struct crydistill_output output;
+    int32_t output_multiplier, output_shift;
+};
+
+struct crydistill_pad {
+    int32_t input_height, input_width, input_channels;
+    int32_t top, bottom, left, right, front, back; /* front, back: channels */
+    int8_t value;
+};
+
+/* One function per operator. A model brings a table with those it needs, the others NULL; put
+ * others in place to run on ESP-NN or CMSIS-NN. Input and output never overlap. */
+struct crydistill_kernels {
+    void (*conv_2d)(const struct crydistill_conv *, const int8_t *input, int8_t *output);
+    void (*depthwise_conv_2d)(const struct crydistill_conv *, const int8_t *input, int8_t *output);
+    void (*fully_connected)(const struct crydistill_dense *, const int8_t *input, int8_t *output);
+    void (*mean)(const struct crydistill_mean *, const int8_t *input, int8_t *output);
+    void (*average_pool_2d)(const struct crydistill_pool *, const int8_t *input, int8_t *output);
+    void (*add)(const struct crydistill_add *, const int8_t *a, const int8_t *b, int8_t *output);
+    void (*pad)(const struct crydistill_pad *, const int8_t *input, int8_t *output);
+};
+
+void crydistill_conv_2d(const struct crydistill_conv *, const int8_t *input, int8_t *output);
+void crydistill_depthwise_conv_2d(const struct crydistill_conv *, const int8_t *input,
+                                  int8_t *output);
+void crydistill_fully_connected(const struct crydistill_dense *, const int8_t *input,
+                                int8_t *output);
+void crydistill_mean_2d(const struct crydistill_mean *, const int8_t *input, int8_t *output);
+void crydistill_average_pool_2d(const struct crydistill_pool *, const int8_t *input,
+                                int8_t *output);
+void crydistill_add_int8(const struct crydistill_add *, const int8_t *a, const int8_t *b,
+                         int8_t *output);
+void crydistill_pad_2d(const struct crydistill_pad *, const int8_t *input, int8_t *output);
+
+/* run: from an int8 patch to int8 logits, which lie in the arena until the next run
+ * arena_bytes: working memory of run; align it to 16 where the kernels ask for that
+ * cry_outputs: the cry score is the sum of these outputs' scores
+ * softmax: turns logits into scores; otherwise each has its own sigmoid */
+struct crydistill_model {
+    const int8_t *(*run)(const struct crydistill_kernels *kernels, const int8_t *patch,
+                         int8_t *arena);
+    const struct crydistill_kernels *kernels;
+    size_t arena_bytes;
+    float input_scale;
+    int32_t input_zero_point;
+    float output_scale;
+    int32_t output_zero_point;
+    int32_t outputs;
+    const uint16_t *cry_outputs;
+    int32_t cry_output_count;
+    bool softmax;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,41 @@
+/* The front end: 16 kHz PCM in, log-mel frames out. The twin of crydistill.audio.mel in Python, in
+ * single precision; its tables are generated from the Python code (crydistill_tables.c). */
+#ifndef CRYDISTILL_MEL_H
+#define CRYDISTILL_MEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crydistill_tables.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* State of one stream of audio, 2.8 KB. */
+struct crydistill_mel {
+    int16_t samples[CRYDISTILL_FRAME_LENGTH]; /* of the frame that is being filled */
+    uint16_t filled;
+    float work[CRYDISTILL_FFT_LENGTH];
+};
+
+/* Start a stream. */
+void crydistill_mel_init(struct crydistill_mel *mel);
+
+/* Take samples until a frame is complete or there are no more. Returns how many were taken; if
+ * `*complete`, `frame` holds the next log-mel frame and the call wants repeating with the rest.
+ *
+ *     while (n > 0) {
+ *         size_t taken = crydistill_mel_push(&mel, pcm, n, frame, &complete);
+ *         pcm += taken, n -= taken;
+ *         if (complete) { ... }
+ *     }
+ */
+size_t crydistill_mel_push(struct crydistill_mel *mel, const int16_t *pcm, size_t n,
+                           float frame[CRYDISTILL_MEL_BANDS], bool *complete);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

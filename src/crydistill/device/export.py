@@ -1,0 +1,223 @@
+"""A student as C source, for the portable library in `firmware/`.
+
+`export_c` writes four files that lie beside the library's own: `crydistill_tables.{h,c}` (the front
+end, the same for every student) and `crydistill_model.{h,c}` (weights, layers, the call sequence,
+detector settings). The library has kernels for all allowed operators; the linker keeps those that
+the student's kernel table names.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from crydistill import atomic
+from crydistill.detector.vote import VoteSettings
+from crydistill.device.c_arena import ArenaPlan, plan_arena
+from crydistill.device.c_layers import Layer, layer_in_c
+from crydistill.device.c_tables import tables_header, tables_source
+from crydistill.device.c_text import DO_NOT_EDIT, array, float32, include_guard, struct
+from crydistill.errors import ModelError
+from crydistill.quantize.check import SIZE_LIMIT, Port, inspect_tflite
+from crydistill.quantize.tflite_file import TfliteFile, read_tflite
+from crydistill.student.manifest import FrontEnd, StudentManifest, ThresholdPreset
+
+_MOST_OUTPUTS = 1 << 16
+"""The C model holds the indices of the cry outputs in 16 bits."""
+
+
+@dataclass(frozen=True)
+class CExport:
+    """What `export_c` wrote.
+
+    files : in the order they were written
+    arena_bytes : working memory of the network; front end and detector have their own
+    constant_bytes : weights, biases and fixed-point factors, which stay in flash
+    kernels : the C functions that the student needs
+    presets : name in the manifest to name in C
+    """
+
+    files: tuple[Path, ...]
+    arena_bytes: int
+    constant_bytes: int
+    kernels: tuple[str, ...]
+    presets: dict[str, str]
+
+
+def export_c(
+    tflite: bytes,
+    manifest: StudentManifest,
+    directory: str | Path,
+    *,
+    size_limit: int = SIZE_LIMIT,
+) -> CExport:
+    """Write a student as C source; the same student gives the same bytes.
+
+    Parameters
+    ----------
+    tflite : the student
+    manifest : its `student.json`
+    directory : made if missing; files of the same names are replaced
+    size_limit : bytes of the largest `.tflite` that is taken
+
+    Raises
+    ------
+    ModelError
+        if the two do not belong together, the front end is not this program's, the `.tflite` fails
+        `inspect_tflite`, or the engine lacks an operator, which is named with its layer.
+    ConfigError
+        if a preset's settings are out of range.
+    """
+    facts = inspect_tflite(tflite, size_limit=size_limit, name=manifest.name)
+    _check_manifest(manifest, facts.sha256)
+    file = read_tflite(tflite)
+    plan = plan_arena(file)
+    layers = [layer_in_c(file, position) for position in range(len(file.operators))]
+    computed = [layer for layer in layers if layer is not None]
+    if not computed:
+        raise ModelError(f"{manifest.name}: the student computes nothing; export another")
+    presets = _preset_names(manifest)
+    texts = {
+        "crydistill_tables.h": tables_header(),
+        "crydistill_tables.c": tables_source(),
+        "crydistill_model.h": _model_header(manifest, plan, presets),
+        "crydistill_model.c": _heading(manifest)
+        + _constants(computed)
+        + _kernel_table(computed)
+        + _run(file, plan, layers)
+        + _model(manifest, facts.input, facts.output)
+        + _presets(manifest, presets),
+    }
+    paths = tuple(Path(directory) / name for name in texts)
+    for path, text in zip(paths, texts.values(), strict=True):
+        atomic.write_text(path, text)
+    return CExport(
+        paths,
+        plan.size,
+        sum(layer.constant_bytes for layer in computed),
+        tuple(sorted({layer.kernel for layer in computed})),
+        presets,
+    )
+
+
+def _check_manifest(manifest: StudentManifest, sha256: str) -> None:
+    if manifest.tflite.sha256 != sha256:
+        raise ModelError(
+            f"{manifest.name}: the .tflite's sha256 is not the one in its manifest; "
+            "the two files must come from the same run"
+        )
+    ours = FrontEnd()
+    for field, value in manifest.front_end:
+        if value != getattr(ours, field):
+            raise ModelError(
+                f"{manifest.name}: front_end.{field}: the student was trained with {value!r}, the "
+                f"C library computes {getattr(ours, field)!r}; use the release that made it"
+            )
+
+
+def _heading(manifest: StudentManifest) -> str:
+    return (
+        f"/* Student of sha256 {manifest.tflite.sha256}.\n * {DO_NOT_EDIT} */\n"
+        '#include "crydistill_model.h"\n\n'
+        "#if defined(__GNUC__)\n"
+        "#define CRYDISTILL_ALIGNED __attribute__((aligned(16)))\n"
+        "#else\n"
+        "#define CRYDISTILL_ALIGNED\n"
+        "#endif\n"
+    )
+
+
+def _constants(layers: list[Layer]) -> str:
+    return "".join(f"\n{layer.definitions}" for layer in layers)
+
+
+def _kernel_table(layers: list[Layer]) -> str:
+    places = dict(sorted((layer.function, layer.kernel) for layer in layers))
+    return f"\nstatic const struct crydistill_kernels kernels = {struct(places)};\n"
+
+
+def _run(file: TfliteFile, plan: ArenaPlan, layers: list[Layer | None]) -> str:
+    """The call sequence: a line for each layer."""
+
+    def place(tensor: int) -> str:
+        return f"arena + {plan.offsets[tensor]}" if tensor in plan.offsets else "patch"
+
+    lines = []
+    for position, (operator, layer) in enumerate(zip(file.operators, layers, strict=True)):
+        if layer is None:
+            continue
+        flowing = [i for i in operator.inputs if i != -1 and file.tensors[i].data is None]
+        arguments = ", ".join(place(index) for index in (*flowing, *operator.outputs))
+        lines.append(f"    table->{layer.function}(&layer_{position}, {arguments});\n")
+    return (
+        "\nstatic const int8_t *run(const struct crydistill_kernels *table, const int8_t *patch,\n"
+        "                         int8_t *arena)\n{\n"
+        f"{''.join(lines)}    return {place(file.outputs[0])};\n}}\n"
+    )
+
+
+def _model(manifest: StudentManifest, patch: Port, logits: Port) -> str:
+    outputs = logits.shape[-1]
+    if outputs > _MOST_OUTPUTS:
+        raise ModelError(f"{manifest.name}: {outputs} outputs, more than {_MOST_OUTPUTS}")
+    cries = np.array(manifest.cry_outputs, dtype=np.uint16)
+    fields = {
+        "run": "run",
+        "kernels": "&kernels",
+        "arena_bytes": "CRYDISTILL_ARENA_BYTES",
+        "input_scale": float32(patch.scale),
+        "input_zero_point": patch.zero_point,
+        "output_scale": float32(logits.scale),
+        "output_zero_point": logits.zero_point,
+        "outputs": outputs,
+        "cry_outputs": "cry_outputs",
+        "cry_output_count": len(cries),
+        "softmax": "true" if manifest.activation == "softmax" else "false",
+    }
+    model = f"const struct crydistill_model crydistill_model = {struct(fields)};\n"
+    return f"\n{array('uint16_t', 'cry_outputs', cries)}\n{model}"
+
+
+def _model_header(manifest: StudentManifest, plan: ArenaPlan, presets: dict[str, str]) -> str:
+    body = (
+        f"/* Student of sha256 {manifest.tflite.sha256}.\n * {DO_NOT_EDIT} */\n"
+        '#include "crydistill.h"\n\n'
+        f"#define CRYDISTILL_ARENA_BYTES {plan.size}\n\n"
+        "extern const struct crydistill_model crydistill_model;\n"
+        + "".join(f"extern const struct crydistill_settings {name};\n" for name in presets.values())
+    )
+    return include_guard("CRYDISTILL_MODEL_H", body)
+
+
+def _preset_names(manifest: StudentManifest) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for preset in manifest.presets:
+        name = "crydistill_preset_" + re.sub(r"[^A-Za-z0-9]", "_", preset)
+        if name in names.values():
+            raise ModelError(
+                f"{manifest.name}: presets: '{preset}' and another would both be {name} in C; "
+                "rename one"
+            )
+        names[preset] = name
+    return names
+
+
+def _presets(manifest: StudentManifest, names: dict[str, str]) -> str:
+    return "".join(
+        f"\nconst struct crydistill_settings {name} = "
+        f"{struct(_settings(manifest.presets[preset]))};\n"
+        for preset, name in names.items()
+    )
+
+
+def _settings(preset: ThresholdPreset) -> dict[str, str | int]:
+    vote = VoteSettings(
+        threshold=preset.threshold, n=preset.n, m=preset.m, hold_seconds=preset.hold_seconds
+    )
+    return {
+        "threshold": float32(vote.threshold),
+        "n": vote.n,
+        "m": vote.m,
+        "hold_ms": round(vote.hold_seconds * 1000),
+    }

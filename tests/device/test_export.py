@@ -1,0 +1,287 @@
+import hashlib
+import re
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.quantize.editing import damaged, edited, structure_bytes, tensor
+from tests.student_fixtures import manifest_for
+
+from crydistill.audio import mel
+from crydistill.device import c_layers
+from crydistill.device.c_arena import plan_arena
+from crydistill.device.c_layers import fixed_point, layer_in_c
+from crydistill.device.c_text import array, float32
+from crydistill.device.export import export_c
+from crydistill.errors import ConfigError, ModelError
+from crydistill.quantize.interpreters import TfliteMicro
+from crydistill.quantize.tflite_file import ALIGNMENT, TfliteFile, read_tflite
+from crydistill.student.manifest import FrontEnd, StudentManifest, ThresholdPreset
+
+FILES = [
+    "crydistill_tables.h",
+    "crydistill_tables.c",
+    "crydistill_model.h",
+    "crydistill_model.c",
+]
+
+
+def small_manifest(tflite: bytes) -> StudentManifest:
+    return manifest_for(tflite, outputs=("a", "b", "c", "d"), cry_outputs=(1,))
+
+
+def text_of(directory: Path) -> str:
+    return "".join((directory / name).read_text(encoding="utf-8") for name in FILES)
+
+
+def test_the_same_student_gives_the_same_files(reference_tflite: bytes, tmp_path: Path) -> None:
+    manifest = manifest_for(reference_tflite)
+    exported = export_c(reference_tflite, manifest, tmp_path / "a")
+    export_c(reference_tflite, manifest, tmp_path / "b")
+    assert [path.name for path in exported.files] == FILES
+    assert text_of(tmp_path / "a") == text_of(tmp_path / "b")
+    assert str(tmp_path) not in text_of(tmp_path / "a")
+    assert max(map(len, text_of(tmp_path / "a").splitlines())) <= 100
+
+
+def test_only_the_kernels_in_the_graph(
+    reference_tflite: bytes, residual_tflite: bytes, tmp_path: Path
+) -> None:
+    exported = export_c(reference_tflite, manifest_for(reference_tflite), tmp_path)
+    assert exported.kernels == (
+        "crydistill_conv_2d",
+        "crydistill_depthwise_conv_2d",
+        "crydistill_fully_connected",
+        "crydistill_mean_2d",
+    )
+    assert "pool" not in (tmp_path / "crydistill_model.c").read_text(encoding="utf-8")
+    residual = export_c(residual_tflite, small_manifest(residual_tflite), tmp_path)
+    assert set(residual.kernels) == {
+        "crydistill_add_int8",
+        "crydistill_average_pool_2d",
+        "crydistill_conv_2d",
+        "crydistill_depthwise_conv_2d",
+        "crydistill_fully_connected",
+        "crydistill_pad_2d",
+    }
+
+
+def lifetimes(file: TfliteFile) -> dict[int, tuple[int, int]]:
+    """First and last operator that touches each intermediate tensor, the slow and obvious way."""
+    found = {}
+    for index in range(len(file.tensors)):
+        touching = [
+            position
+            for position, operator in enumerate(file.operators)
+            if index in (*operator.inputs, *operator.outputs)
+        ]
+        if index in file.outputs:
+            touching.append(len(file.operators))
+        if touching:
+            found[index] = (touching[0], touching[-1])
+    return found
+
+
+@pytest.mark.parametrize("student", ["reference_tflite", "residual_tflite"])
+def test_live_tensors_do_not_overlap(student: str, request: pytest.FixtureRequest) -> None:
+    file = read_tflite(request.getfixturevalue(student))
+    plan, alive = plan_arena(file), lifetimes(file)
+    views = {o.outputs[0]: o.inputs[0] for o in file.operators if o.name == "RESHAPE"}
+    for a, start in plan.offsets.items():
+        assert start % ALIGNMENT == 0
+        assert start + file.tensors[a].size <= plan.size
+        for b, other in plan.offsets.items():
+            together = alive[a][0] <= alive[b][1] and alive[b][0] <= alive[a][1]
+            if a != b and together and views.get(a) != b and views.get(b) != a:
+                apart = start + file.tensors[a].size <= other
+                assert apart or other + file.tensors[b].size <= start
+
+
+@pytest.mark.parametrize("student", ["reference_tflite", "residual_tflite"])
+def test_no_more_than_tflite_micros_non_persistent_arena(
+    student: str, request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]
+) -> None:
+    runtime = pytest.importorskip(
+        "tflite_micro.python.tflite_micro.runtime",
+        reason="needs Google's TFLite Micro interpreter",
+    )
+    tflite = request.getfixturevalue(student)
+    TfliteMicro(tflite, 1 << 20)
+    runtime.Interpreter.from_bytes(tflite, arena_size=1 << 20).print_allocations()
+    printed = "".join(capfd.readouterr())
+    head = re.search(r"Arena allocation head (\d+) bytes", printed)
+    assert head is not None, printed
+    assert plan_arena(read_tflite(tflite)).size <= int(head[1])
+
+
+def test_the_reference_students_arena_is_its_widest_layer(
+    reference_tflite: bytes, tmp_path: Path
+) -> None:
+    exported = export_c(reference_tflite, manifest_for(reference_tflite), tmp_path)
+    # The first pointwise convolution: 8 channels in, 16 out. No plan can do with less.
+    assert exported.arena_bytes == 48 * 32 * (8 + 16) == 36_864
+    header = (tmp_path / "crydistill_model.h").read_text(encoding="utf-8")
+    assert "#define CRYDISTILL_ARENA_BYTES 36864\n" in header
+
+
+def test_constant_bytes(reference_tflite: bytes, tmp_path: Path) -> None:
+    exported = export_c(reference_tflite, manifest_for(reference_tflite), tmp_path)
+    file = read_tflite(reference_tflite)
+    expected = 0
+    for operator in file.operators:
+        if operator.name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            weights, bias = (file.tensors[i] for i in operator.inputs[1:])
+            expected += weights.size + 4 * bias.size
+            if operator.name != "FULLY_CONNECTED":
+                expected += 5 * bias.size  # multiplier and shift
+    assert exported.constant_bytes == expected
+
+
+def test_an_unknown_operator_is_named_with_its_layer(
+    monkeypatch: pytest.MonkeyPatch, reference_tflite: bytes, tmp_path: Path
+) -> None:
+    monkeypatch.delitem(c_layers._WRITERS, "MEAN")
+    with pytest.raises(ModelError, match=r"layer 9 \(MEAN\): the C engine has no kernel"):
+        export_c(reference_tflite, manifest_for(reference_tflite), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("operator", ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
+def test_sums_that_could_overflow_are_refused(
+    operator: str, reference_tflite: bytes, tmp_path: Path
+) -> None:
+    def raise_bias(model: Any) -> None:
+        buffer = model.buffers[tensor(model, operator, 2).buffer]
+        bias = np.frombuffer(bytes(buffer.data), dtype=np.int32).copy()
+        bias[1] = -(2**31) + 1
+        buffer.data = np.frombuffer(bias.tobytes(), dtype=np.uint8)
+
+    tflite = edited(reference_tflite, raise_bias)
+    with pytest.raises(ModelError, match=rf"\({operator}\): the sums of channel 1 can overflow"):
+        export_c(tflite, manifest_for(tflite), tmp_path)
+
+
+def test_padding_the_batch_is_refused(residual_tflite: bytes, tmp_path: Path) -> None:
+    file = read_tflite(residual_tflite)
+    operators = [operator.name for operator in file.operators]
+    position = operators.index("PAD")
+    tensors = list(file.tensors)
+    paddings = file.operators[position].inputs[1]
+    more = np.array([[0, 1], [0, 0], [0, 0], [0, 0]], dtype=np.int32)
+    tensors[paddings] = replace(tensors[paddings], data=more.tobytes())
+    with pytest.raises(ModelError, match=rf"layer {position} \(PAD\): pads the batch"):
+        layer_in_c(replace(file, tensors=tuple(tensors)), position)
+
+
+def test_damaged_files_are_refused_or_exported(residual_tflite: bytes, tmp_path: Path) -> None:
+    """A file that passes the gate by luck must not break the export in an unforeseen way."""
+    positions, exported = structure_bytes(residual_tflite), 0
+    manifest = small_manifest(residual_tflite)
+    for seed in range(400):
+        tflite = damaged(residual_tflite, positions, seed)
+        sha256 = hashlib.sha256(tflite).hexdigest()
+        own = manifest.tflite.model_copy(update={"sha256": sha256})
+        try:
+            export_c(tflite, manifest.model_copy(update={"tflite": own}), tmp_path)
+            exported += 1
+        except ModelError as error:
+            assert "\n" not in str(error)
+    assert exported > 0
+
+
+def test_the_manifest_must_belong_to_the_student(reference_tflite: bytes, tmp_path: Path) -> None:
+    manifest = manifest_for(reference_tflite)
+    other = manifest.tflite.model_copy(update={"sha256": "0" * 64})
+    with pytest.raises(ModelError, match="same run"):
+        export_c(reference_tflite, manifest.model_copy(update={"tflite": other}), tmp_path)
+
+
+def test_another_front_end_is_refused(reference_tflite: bytes, tmp_path: Path) -> None:
+    manifest = manifest_for(reference_tflite, front_end=FrontEnd(log_offset=0.01))
+    with pytest.raises(ModelError, match=r"front_end\.log_offset"):
+        export_c(reference_tflite, manifest, tmp_path)
+
+
+def test_a_damaged_file_is_refused(reference_tflite: bytes, tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        export_c(reference_tflite[:-1_000], manifest_for(reference_tflite), tmp_path)
+
+
+def test_a_file_over_the_limit_is_refused(reference_tflite: bytes, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="larger than 1,000 bytes"):
+        export_c(reference_tflite, manifest_for(reference_tflite), tmp_path, size_limit=1_000)
+
+
+def test_presets_become_settings(reference_tflite: bytes, tmp_path: Path) -> None:
+    quiet = ThresholdPreset(threshold=0.3, n=6, m=9, hold_seconds=12.5)
+    manifest = manifest_for(reference_tflite, presets={"quiet room": quiet})
+    exported = export_c(reference_tflite, manifest, tmp_path)
+    assert exported.presets == {"quiet room": "crydistill_preset_quiet_room"}
+    source = (tmp_path / "crydistill_model.c").read_text(encoding="utf-8")
+    definition = source[source.index("crydistill_settings crydistill_preset_quiet_room = ") :]
+    fields = re.findall(r"\.(\w+) = (\S+),", definition)
+    assert fields == [("threshold", "0.300000012f"), ("n", "6"), ("m", "9"), ("hold_ms", "12500")]
+
+
+def test_presets_of_one_name_in_c_are_refused(reference_tflite: bytes, tmp_path: Path) -> None:
+    preset = ThresholdPreset(threshold=0.3, n=6, m=9, hold_seconds=12.5)
+    manifest = manifest_for(reference_tflite, presets={"a b": preset, "a-b": preset})
+    with pytest.raises(ModelError, match="crydistill_preset_a_b"):
+        export_c(reference_tflite, manifest, tmp_path)
+
+
+def test_a_preset_the_detector_cannot_run_is_refused(
+    reference_tflite: bytes, tmp_path: Path
+) -> None:
+    preset = ThresholdPreset(threshold=0.3, n=6, m=65, hold_seconds=12.5)
+    with pytest.raises(ConfigError, match="m <= 64"):
+        export_c(reference_tflite, manifest_for(reference_tflite, presets={"p": preset}), tmp_path)
+
+
+@pytest.mark.parametrize("factor", [1e-9, 3e-5, 0.1, 0.5, 0.7, 1.0, 1.5, 100.0])
+def test_fixed_point_is_the_factor_to_31_bits(factor: float) -> None:
+    multiplier, shift = fixed_point(factor)
+    assert 2**30 <= multiplier < 2**31
+    assert multiplier / 2**31 * 2.0**shift == pytest.approx(factor, rel=2**-31)
+
+
+def test_fixed_point_at_its_ends() -> None:
+    # Rounds up to 1, which has the next exponent; and too small for any shift.
+    assert fixed_point(1 - 2.0**-40) == (2**30, 1)
+    assert fixed_point(2.0**-40) == (0, 0)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -0.1, 1e-30, 1 / 3, 12345.678, 3e38, 1e20])
+def test_floats_read_back_as_they_were(value: float) -> None:
+    text = float32(value)
+    assert re.fullmatch(r"-?\d+(\.\d+)?(e[+-]\d+)?f", text)
+    assert "." in text or "e" in text
+    assert np.float32(float(text[:-1])) == np.float32(value)
+
+
+def test_arrays_hold_every_value() -> None:
+    values = np.arange(-50, 50, dtype=np.int8)
+    text = array("int8_t", "x", values)
+    assert text.startswith("static const int8_t x[100] = {\n")
+    assert [int(v) for v in re.findall(r"-?\d+(?=,)", text)] == values.tolist()
+
+
+def test_tables_are_the_front_ends(reference_tflite: bytes, tmp_path: Path) -> None:
+    export_c(reference_tflite, manifest_for(reference_tflite), tmp_path)
+    source = (tmp_path / "crydistill_tables.c").read_text(encoding="utf-8")
+    tables = {
+        name: np.array([float(v.rstrip("f")) for v in body.replace(",", " ").split()])
+        for name, body in re.findall(r"(\w+)\[\d+\] = \{([^}]*)\}", source)
+    }
+    matrix = np.zeros_like(mel.mel_matrix())
+    weights = iter(tables["crydistill_mel_weights"])
+    spans = zip(tables["crydistill_mel_first"], tables["crydistill_mel_bins"], strict=True)
+    for band, (first, count) in enumerate(spans):
+        for row in range(int(first), int(first + count)):
+            matrix[row, band] = next(weights)
+    assert list(weights) == []
+    np.testing.assert_allclose(matrix, mel.mel_matrix(), rtol=1e-7)
+    assert all(a <= b for a, b in pairwise(tables["crydistill_mel_first"]))

@@ -1,0 +1,182 @@
+"""The firmware's test program, built from `firmware/` for a student and run on files."""
+
+import os
+import shutil
+import struct
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from crydistill.audio.mel import MEL_BANDS, SAMPLE_RATE, LogMel, Samples
+from crydistill.audio.windows import WINDOW_FRAMES
+from crydistill.detector.vote import Event, EventKind, VoteSettings
+from crydistill.device.c_tables import PCM_FULL_SCALE
+from crydistill.device.export import export_c
+from crydistill.quantize.interpreters import Float32, Int8
+from crydistill.student.manifest import StudentManifest
+
+FIRMWARE = Path(__file__).parents[2] / "firmware"
+
+Pcm = npt.NDArray[np.int16]
+Command = Callable[[Path, Sequence[str]], list[str]]
+
+WHOLE = 0
+"""The seed with which audio is pushed in large blocks of one size."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """The test program, on this computer or under emulation.
+
+    binary : built by firmware/Makefile
+    command : gives the command line that runs it with arguments
+    """
+
+    binary: Path
+    command: Command
+
+    def run(self, mode: str, data: bytes, *arguments: object) -> bytes:
+        """Give the program a file; return what it prints."""
+        file = self.binary.with_suffix(f".{os.getpid()}.input")
+        file.write_bytes(data)
+        words = [mode, str(file), *(str(argument) for argument in arguments)]
+        done = subprocess.run(
+            self.command(self.binary, words),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    def frames(self, pcm: Pcm, seed: int = WHOLE) -> LogMel:
+        """Log-mel frames of the audio, `[n, 64]`."""
+        out = self.run("frames", pcm.tobytes(), seed)
+        return np.frombuffer(out, dtype=np.float32).reshape(-1, MEL_BANDS)
+
+    def patches(self, pcm: Pcm, seed: int = WHOLE) -> Int8:
+        """Quantised patches of the audio, `[n, 96, 64]`."""
+        out = self.run("patches", pcm.tobytes(), seed)
+        return np.frombuffer(out, dtype=np.int8).reshape(-1, WINDOW_FRAMES, MEL_BANDS)
+
+    def logits(self, pcm: Pcm, outputs: int, seed: int = WHOLE) -> Int8:
+        """Quantised logits of the audio's windows, `[n, outputs]`."""
+        out = self.run("logits", pcm.tobytes(), seed)
+        return np.frombuffer(out, dtype=np.int8).reshape(-1, outputs)
+
+    def windows(
+        self, pcm: Pcm, seed: int = WHOLE, settings: VoteSettings | None = None
+    ) -> tuple[Float32, list[Event]]:
+        """Scores of the audio's windows, `[n]`, and the events they cause."""
+        lines = self.run("windows", pcm.tobytes(), seed, *words_of(settings)).decode().splitlines()
+        rows = [line.split() for line in lines]
+        assert [int(row[0]) for row in rows] == list(range(len(rows)))
+        bits = np.array([int(row[1], 16) for row in rows], dtype=np.uint32)
+        events = [
+            Event(EventKind(row[2]), int(row[0]), int(row[3])) for row in rows if row[2] != "-"
+        ]
+        return bits.view(np.float32), events
+
+    def network(self, patches: Int8, outputs: int) -> Int8:
+        """Logits of quantised patches, `[n, outputs]`."""
+        out = self.run("network", patches.tobytes())
+        return np.frombuffer(out, dtype=np.int8).reshape(-1, outputs)
+
+
+def words_of(settings: VoteSettings | None) -> list[str]:
+    """Detector settings as the program takes them."""
+    if settings is None:
+        return []
+    (bits,) = struct.unpack("<I", struct.pack("<f", settings.threshold))
+    return [f"{bits:x}", *map(str, (settings.n, settings.m, round(settings.hold_seconds * 1000)))]
+
+
+def on_this_computer(binary: Path, words: Sequence[str]) -> list[str]:
+    return [str(binary), *words]
+
+
+def under_qemu(machine: str, *options: str) -> Command:
+    """How to run a Cortex-M program on an emulated board."""
+
+    def command(binary: Path, words: Sequence[str]) -> list[str]:
+        arguments = ",".join(f"arg={word}" for word in ("host", *words))
+        return [
+            *("qemu-system-arm", "-M", machine, "-nographic", "-monitor", "none"),
+            *("-serial", "none", "-kernel", str(binary), *options),
+            *("-semihosting-config", f"enable=on,target=native,{arguments}"),
+        ]
+
+    return command
+
+
+def need(*tools: str) -> None:
+    """Skip the test if a tool is not installed."""
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)} (firmware/install-emulators.sh)")
+
+
+def build(
+    target: str,
+    tflite: bytes,
+    manifest: StudentManifest,
+    directory: Path,
+    command: Command = on_this_computer,
+    **variables: str,
+) -> Program:
+    """Export the student and make a target of firmware/Makefile; warnings are errors."""
+    export_c(tflite, manifest, directory / "model")
+    binary = directory / BINARIES[target]
+    settings = {"MODEL": str(directory / "model"), "BUILD": str(directory), **variables}
+    done = subprocess.run(
+        ["make", "-C", str(FIRMWARE), *(f"{k}={v}" for k, v in settings.items()), target],
+        capture_output=True,
+        timeout=300,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return Program(binary, command)
+
+
+BINARIES = {
+    "all": "host",
+    "sanitize": "host-sanitized",
+    "cortex-m4": "cortex-m4.elf",
+    "cortex-m7": "cortex-m7.elf",
+    "cost-m4": "cost-m4.elf",
+    "cost-m7": "cost-m7.elf",
+}
+
+
+def scene(seconds: float, seed: int = 0) -> Pcm:
+    """Sounds from near silence to clipping: sweeps, harmonics, hiss, clicks and pauses."""
+    rng = np.random.default_rng(seed)
+    pieces: list[npt.NDArray[np.float64]] = []
+    while sum(map(len, pieces)) < seconds * SAMPLE_RATE:
+        time = np.arange(int(rng.uniform(0.05, 1.2) * SAMPLE_RATE)) / SAMPLE_RATE
+        pitch = rng.uniform(100, 1500) * (1 + rng.uniform(-0.3, 0.3) * time)
+        phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
+        voiced = sum(np.sin(k * phase) / k for k in range(1, rng.integers(2, 12)))
+        hiss = 10 ** rng.uniform(-4, -1) * rng.normal(size=len(time))
+        pieces.append(10 ** rng.uniform(-4, 0.2) * voiced + hiss)
+    audio = np.concatenate(pieces)[: int(seconds * SAMPLE_RATE)]
+    audio[rng.integers(0, len(audio), 20)] = 1.0
+    return pcm_of(audio)
+
+
+def pcm_of(audio: npt.NDArray[np.floating]) -> Pcm:
+    """Quantise samples of a nominal range of -1 to 1 as a 16-bit converter does."""
+    steps = np.clip(np.rint(audio * PCM_FULL_SCALE), -PCM_FULL_SCALE, PCM_FULL_SCALE - 1)
+    return np.asarray(steps, dtype=np.int16)
+
+
+def samples_of(pcm: Pcm) -> Samples:
+    """The samples as the Python side reads them from a file."""
+    return pcm.astype(np.float32) / np.float32(PCM_FULL_SCALE)

@@ -1,0 +1,30 @@
+"""Instructions counted under emulation: `firmware/emulator/cost.c`."""
+
+from pathlib import Path
+
+import pytest
+from tests.firmware.conftest import BOARDS
+from tests.firmware.programs import build, need, under_qemu
+from tests.student_fixtures import manifest_for
+
+from crydistill.quantize.check import inspect_tflite
+
+SUMS_AND_PRODUCTS_PER_FRAME = 11_120
+"""As firmware/src/crydistill_mel.c counts them."""
+
+
+@pytest.mark.parametrize("core", ["m4", "m7"])
+def test_counts_are_exact_and_plausible(core: str, student_tflite: bytes, tmp_path: Path) -> None:
+    need("make", "arm-none-eabi-gcc", "qemu-system-arm")
+    command = under_qemu(BOARDS[f"cortex-{core}"], "-icount", "shift=0")
+    manifest = manifest_for(student_tflite)
+    program = build(f"cost-{core}", student_tflite, manifest, tmp_path, command)
+    printed = program.run("", b"").decode()
+    assert program.run("", b"").decode() == printed
+    cost = {part: int(count) for part, count in map(str.split, printed.splitlines())}
+    macs = inspect_tflite(student_tflite).macs
+    assert 5 * macs < cost["network_per_window"] < 20 * macs
+    arithmetic = 100 * SUMS_AND_PRODUCTS_PER_FRAME
+    assert 2 * arithmetic < cost["front_end_per_second"] < 6 * arithmetic
+    assert cost["score_per_window"] < 100_000
+    assert cost["vote_per_window"] < 500

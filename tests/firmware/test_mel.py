@@ -1,0 +1,88 @@
+"""The C front end against `crydistill.audio.mel`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.firmware.programs import Program, pcm_of, samples_of, scene
+
+from crydistill.audio.files import read_audio
+from crydistill.audio.mel import SAMPLE_RATE, frame_count, log_mel
+from crydistill.audio.windows import WINDOW_SAMPLES, windows
+from crydistill.quantize.check import inspect_tflite
+from crydistill.quantize.interpreters import quantize
+
+TOLERANCE = 1e-3
+
+WORST = 4e-3
+"""With a full-scale tone or offset, single precision leaves rounding noise in the bands that should
+be empty."""
+
+
+def test_log_mel_of_a_scene(program: Program) -> None:
+    pcm = scene(30)
+    expected = log_mel(samples_of(pcm))
+    assert np.abs(program.frames(pcm) - expected).max() < TOLERANCE
+
+
+def test_int8_patches_of_a_scene(program: Program, student_tflite: bytes) -> None:
+    pcm, port = scene(30, seed=1), inspect_tflite(student_tflite).input
+    expected = quantize(windows(log_mel(samples_of(pcm))), port.scale, port.zero_point)
+    found = program.patches(pcm)
+    assert found.shape == expected.shape
+    steps = np.abs(found.astype(np.int16) - expected)
+    assert steps.max() <= 1
+    assert (steps == 0).mean() > 0.999
+
+
+@pytest.mark.shared
+def test_recordings(program: Program, student_tflite: bytes, shared: Path) -> None:
+    recordings = sorted((shared / "audio" / "dev").rglob("*.opus"))[::40]
+    pcm = np.concatenate([pcm_of(read_audio(path).samples) for path in recordings])
+    expected, port = log_mel(samples_of(pcm)), inspect_tflite(student_tflite).input
+    found = program.frames(pcm, seed=1)
+    assert np.abs(found - expected).max() < TOLERANCE
+    steps = quantize(expected, port.scale, port.zero_point).astype(np.int16)
+    difference = np.abs(quantize(found, port.scale, port.zero_point) - steps)
+    assert difference.max() <= 1
+    assert (difference == 0).mean() > 0.999
+
+
+@pytest.mark.parametrize("hertz", [150, 440, 1000, 3456.7, 7000])
+def test_a_full_scale_tone_is_the_worst_case(program: Program, hertz: float) -> None:
+    time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    pcm = pcm_of(0.999 * np.sin(2 * np.pi * hertz * time))
+    error = np.abs(program.frames(pcm) - log_mel(samples_of(pcm)))
+    assert error.max() < WORST
+    assert error.mean() < TOLERANCE / 2
+
+
+@pytest.mark.parametrize("value", [0, 1, -32768, 32767])
+def test_constant_input(program: Program, value: int) -> None:
+    pcm = np.full(2_000, value, dtype=np.int16)
+    np.testing.assert_allclose(program.frames(pcm), log_mel(samples_of(pcm)), atol=WORST)
+
+
+@pytest.mark.parametrize("length", [0, 1, 399, 400, 401, 559, 560, WINDOW_SAMPLES - 1])
+def test_only_whole_frames(program: Program, length: int) -> None:
+    assert len(program.frames(scene(1)[:length])) == frame_count(length)
+    assert len(program.patches(scene(1)[:length])) == 0
+
+
+def test_the_first_window_comes_with_its_last_sample(program: Program) -> None:
+    assert len(program.patches(scene(1)[:WINDOW_SAMPLES])) == 1
+
+
+def test_frames_do_not_depend_on_the_pieces(program: Program) -> None:
+    pcm = scene(5, seed=2)
+    whole = program.frames(pcm)
+    for seed in range(1, 6):
+        np.testing.assert_array_equal(program.frames(pcm, seed), whole)
+
+
+@pytest.mark.parametrize("program", ["gcc"], indirect=True)
+def test_under_emulation(emulated: Program, program: Program) -> None:
+    # Only the logarithm may differ: it is another libm's.
+    pcm = scene(5, seed=3)
+    np.testing.assert_allclose(emulated.frames(pcm, 1), program.frames(pcm), rtol=0, atol=2e-6)
+    np.testing.assert_array_equal(emulated.patches(pcm, 1), program.patches(pcm))
