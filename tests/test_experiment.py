@@ -49,7 +49,7 @@ def test_overrides(tmp_path: Path) -> None:
         ("epochs", "write it as key=value"),
         ("=5", "write it as key=value"),
         ("training.epoch=5", "unknown key 'training.epoch'"),
-        ("training.epochs=many", "training.epochs: input should be a valid integer"),
+        ("training.epochs=many", "training.epochs: Input should be a valid integer"),
         ("data.train.7.path=x", "not a position in that list of 1"),
         ("data.train.first.path=x", "not a position in that list of 1"),
         ("data.test.9=x", "not a position in that list of 1"),

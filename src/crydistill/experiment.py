@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from crydistill import atomic
 from crydistill.errors import ConfigError
+from crydistill.validation import explained
 
 DEFAULT_CONFIG = "nursery"
 """The packaged configuration that `crydistill run` takes without arguments."""
@@ -431,14 +432,11 @@ def _position(node: list[Any], part: str, override: str) -> int:
 
 
 def _explain(error: ValidationError) -> str:
-    # A misspelt key also shows as a missing one; the misspelling is what helps.
-    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    key = ".".join(str(part) for part in first["loc"]) or "the config"
-    if first["type"] == "extra_forbidden":
-        return f"unknown key '{key}'; see docs/configuration.md for the keys there are"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{key}: {message[:1].lower()}{message[1:]}{more}"
+    for fault in error.errors(include_url=False):
+        if fault["type"] == "extra_forbidden":
+            key = ".".join(str(part) for part in fault["loc"])
+            return f"unknown key '{key}'; see docs/configuration.md for the keys there are"
+    return explained(error, "the config")
 
 
 def _one_line(error: Exception) -> str:

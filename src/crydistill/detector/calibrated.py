@@ -14,6 +14,7 @@ from crydistill import __version__, atomic
 from crydistill.detector.vote import VoteSettings
 from crydistill.errors import ConfigError
 from crydistill.student.manifest import Sha256
+from crydistill.validation import explained
 
 
 class Method(StrEnum):
@@ -133,7 +134,7 @@ def load_settings(path: str | Path, *, student_sha256: str | None = None) -> Cal
     try:
         settings = CalibratedSettings.model_validate_json(text)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_explained(error)}") from error
+        raise ConfigError(f"{path}: {explained(error, 'the settings')}") from error
     except ConfigError as error:  # a vote setting out of its range
         raise ConfigError(f"{path}: calibration.vote.{error}") from error
     if student_sha256 not in (None, settings.student_sha256):
@@ -142,10 +143,3 @@ def load_settings(path: str | Path, *, student_sha256: str | None = None) -> Cal
             f"(sha256 {settings.student_sha256[:12]}), not for this one; calibrate again"
         )
     return settings
-
-
-def _explained(error: ValidationError) -> str:
-    first, *others = error.errors(include_url=False)
-    field = ".".join(str(part) for part in first["loc"]) or "the settings"
-    more = f" (and {len(others)} more)" if others else ""
-    return f"{field}: {first['msg'].removeprefix('Value error, ')}{more}"

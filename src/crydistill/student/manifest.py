@@ -21,6 +21,7 @@ from crydistill.audio.windows import WINDOW_FRAMES, WINDOW_HOP_FRAMES
 from crydistill.errors import ModelError
 from crydistill.student.activation import Activation
 from crydistill.taxonomy import CLASSES
+from crydistill.validation import explained
 
 TFLITE_NAME = "student.tflite"
 MANIFEST_NAME = "student.json"
@@ -215,7 +216,7 @@ def load_manifest(path: str | Path) -> StudentManifest:
     try:
         return StudentManifest.model_validate_json(text)
     except ValidationError as error:
-        raise ModelError(f"{path}: {_explained(error)}") from error
+        raise ModelError(f"{path}: {explained(error, 'the manifest')}") from error
 
 
 def save_manifest(path: str | Path, manifest: StudentManifest) -> None:
@@ -226,10 +227,3 @@ def save_manifest(path: str | Path, manifest: StudentManifest) -> None:
 def sha256_of_ids(ids: Iterable[str]) -> str:
     """Fingerprint of a list of ids, one a line, in the order given."""
     return hashlib.sha256("".join(f"{name}\n" for name in ids).encode()).hexdigest()
-
-
-def _explained(error: ValidationError) -> str:
-    first, *others = error.errors(include_url=False)
-    field = ".".join(str(part) for part in first["loc"]) or "the manifest"
-    more = f" (and {len(others)} more)" if others else ""
-    return f"{field}: {first['msg'].removeprefix('Value error, ')}{more}"
