@@ -166,9 +166,10 @@ def _add_presets(context: Context, validation: _Judged, test: _Judged) -> None:
 
     thresholds = choose_presets(tracks(validation, crying=False), n=DEFAULT_N, m=DEFAULT_M)
     presets = {}
+    cries, others = tracks(test, crying=True), tracks(test, crying=False)
     for name, threshold in thresholds.items():
         settings = VoteSettings(threshold=threshold)
-        found = measure(tracks(test, crying=True), tracks(test, crying=False), settings)
+        found = measure(cries, others, settings)
         presets[name] = ThresholdPreset(
             threshold=threshold,
             n=settings.n,
@@ -177,8 +178,8 @@ def _add_presets(context: Context, validation: _Judged, test: _Judged) -> None:
             recall=round(found.recall, 4),
             false_alarms_per_hour=round(found.false_alarms / found.hours, 3),
             measured_on=(
-                f"{_test_names(context)}: {int(test.clips.labels.sum())} cry clips; "
-                f"{found.false_alarms} alerts on {int((~test.clips.labels).sum()):,} other clips, "
+                f"{_test_names(context)}: {len(cries)} cry clips; "
+                f"{found.false_alarms} alerts on {len(others):,} other clips, "
                 f"{found.hours:.2f} h"
             ),
         )

@@ -141,11 +141,7 @@ class ScoreStore:
 class StoreWriter:
     """Append access to a store; one writer at a time."""
 
-    def __init__(
-        self, directory: Path, frames: IO[bytes], scores: IO[bytes], index: IO[str]
-    ) -> None:
-        self.directory = directory
-        self.entries = dict(_read_index(directory / "index.jsonl"))
+    def __init__(self, frames: IO[bytes], scores: IO[bytes], index: IO[str]) -> None:
         self._frames, self._scores, self._index = frames, scores, index
 
     def append(
@@ -177,7 +173,6 @@ class StoreWriter:
         self._scores.flush()
         self._index.write(json.dumps(asdict(entry)) + "\n")
         self._index.flush()
-        self.entries[clip_id] = entry
 
 
 @contextmanager
@@ -204,7 +199,7 @@ def open_for_writing(directory: str | Path, identity: TeacherIdentity) -> Iterat
             (directory / "scores.f16").open("ab") as scores,
             (directory / "index.jsonl").open("a", encoding="utf-8") as index,
         ):
-            yield StoreWriter(directory, frames, scores, index)
+            yield StoreWriter(frames, scores, index)
             for file in (frames, scores, index):
                 file.flush()
                 os.fsync(file.fileno())
