@@ -36,7 +36,7 @@ check: $(VENV)/.installed
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header \
-	  --extra train --extra audioset --extra live --group dev pyproject.toml -o requirements/lock.txt
+	  --extra train --extra audioset --extra live --extra hub --group dev pyproject.toml -o requirements/lock.txt
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
