@@ -22,6 +22,8 @@ from crydistill.validation import explained
 DEFAULT_CONFIG = "nursery"
 """The packaged configuration that `crydistill run` takes without arguments."""
 
+_HELD_OUT_SHARE = 0.15
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -86,19 +88,59 @@ class CorpusConfig(_Section):
 
 
 class ValidationConfig(_Section):
-    """Audio for choosing checkpoint and thresholds: corpora of its own, or held-out groups.
+    """Audio for choosing checkpoint and thresholds: held-out groups, corpora of its own, or both.
 
-    share : share of the training corpora's groups to hold out when no corpora are named
+    corpora : clips that only validate
+    share : share of the training corpora's groups to hold out; 0.15 where no corpora are named
+    seed : of the draw of these groups, apart from the experiment's so that all seeds of a recipe
+        are validated on the same clips
     """
 
     corpora: list[CorpusConfig] = Field(default_factory=list)
-    share: float = Field(0.15, gt=0, lt=1)
+    share: float | None = Field(None, gt=0, lt=1)
+    seed: int = Field(0, ge=0)
+
+    @property
+    def held_out_share(self) -> float:
+        """Share of the training groups that validate; without corpora there must be some."""
+        if self.share is None:
+            return 0.0 if self.corpora else _HELD_OUT_SHARE
+        return self.share
+
+
+class AugmentationConfig(_Section):
+    """Varied copies of the training clips: see `crydistill.audio.variation.Variation`.
+
+    rounds : copies of each clip, every one varied anew; 0 trains on the clips as they are
+    weight : how often a window of a varied copy trains, relative to one of the clip as it is
+    seed : of the variations, apart from the experiment's so that all seeds share their stores
+    noises : how many recordings without a cry are at hand to be mixed in, a round
+    """
+
+    rounds: int = Field(0, ge=0)
+    weight: float = Field(1.0, gt=0)
+    seed: int = Field(0, ge=0)
+    noises: int = Field(300, ge=1)
+    speed: float = Field(0.4, ge=0, le=1)
+    speeds: tuple[float, float] = (0.8, 1.25)
+    room: float = Field(0.4, ge=0, le=1)
+    noise: float = Field(0.5, ge=0, le=1)
+    snr_db: tuple[float, float] = (-5.0, 30.0)
+    microphone: float = Field(0.5, ge=0, le=1)
+    microphone_db: float = Field(6.0, ge=0)
+    band_limit: float = Field(0.3, ge=0, le=1)
+    band_limits_hz: tuple[float, float] = (3000.0, 7500.0)
+    level: float = Field(0.8, ge=0, le=1)
+    active_dbfs: tuple[float, float] = (-55.0, -3.0)
+    bits: float = Field(0.15, ge=0, le=1)
+    bit_depths: tuple[int, int] = (8, 12)
 
 
 class DataConfig(_Section):
     """Which clips train, validate and test."""
 
     train: list[CorpusConfig] = Field(min_length=1)
+    augmentation: AugmentationConfig = AugmentationConfig()
     validation: ValidationConfig = ValidationConfig()
     test: list[CorpusConfig] = Field(min_length=1)
 
@@ -164,10 +206,15 @@ class SelectionConfig(_Section):
 
 
 class StudentConfig(_Section):
-    """Which network learns: a name from the student zoo, and options of its builder."""
+    """Which network learns: a name from the student zoo, and options of its builder.
+
+    outputs : what the device's network tells, as classes (MIDs) by output name; the first output
+        is the cry score. Without any, it tells the teacher's 521 classes.
+    """
 
     architecture: str = "dscnn"
     options: dict[str, Any] = Field(default_factory=dict)
+    outputs: dict[str, list[str]] = Field(default_factory=dict)
 
 
 class LearningRateConfig(_Section):
@@ -185,11 +232,25 @@ class TrainingConfig(_Section):
 
     loss : `kl_softmax` or `sigmoid_bce`
     temperature, class_weights : of `sigmoid_bce`; weights by MID, every other class weighs 1
+    auxiliary_weight : of the mean loss over the teacher's 521 classes, which a student with
+        outputs of its own learns in training only, beside the summed loss of these
+    trust_negatives : clips labelled noncry teach that nothing in them is a cry, whatever the
+        teacher says
+    cry_floor : in clips labelled cry, the windows the teacher likes best teach at least this
+    mask_frames, mask_bands : widest stretch of time and of mel bands to blank out in each patch
+    average_decay : of the running average of the weights, per step, that becomes the student; 0
+        keeps the last weights
     """
 
     loss: Literal["kl_softmax", "sigmoid_bce"] = "kl_softmax"
     temperature: float = Field(1.0, gt=0)
     class_weights: dict[str, float] = Field(default_factory=dict)
+    auxiliary_weight: float = Field(20.0, ge=0)
+    trust_negatives: bool = False
+    cry_floor: float = Field(0.0, ge=0, le=1)
+    mask_frames: int = Field(0, ge=0, le=96)
+    mask_bands: int = Field(0, ge=0, le=64)
+    average_decay: float = Field(0.0, ge=0, lt=1)
     epochs: int = Field(60, ge=1)
     batch_size: int = Field(128, ge=1)
     learning_rate: LearningRateConfig = LearningRateConfig()

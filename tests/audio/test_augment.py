@@ -8,8 +8,11 @@ from crydistill.audio.augment import (
     active_level,
     add_noise,
     band_limit,
+    change_speed,
     clipped,
     gain,
+    reduce_bits,
+    through_microphone,
 )
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 
@@ -82,3 +85,43 @@ def test_short_sounds_are_limited_too(length: int) -> None:
 def test_an_impossible_limit_is_refused(hertz: float) -> None:
     with pytest.raises(ValueError, match="does not lie between"):
         band_limit(tone(440), hertz)
+
+
+@pytest.mark.parametrize("bits", [2, 8, 12])
+def test_a_converter_has_so_many_steps(bits: int) -> None:
+    ramp = np.linspace(-1, 1, 50_000, dtype=np.float32)
+    rounded = reduce_bits(ramp, bits)
+    assert len(np.unique(rounded)) == 2**bits + 1  # both full scales are reached
+    assert np.abs(rounded - ramp).max() <= 0.5 / 2 ** (bits - 1) + 1e-7
+
+
+def test_a_converter_needs_bits() -> None:
+    with pytest.raises(ValueError, match="1 bits"):
+        reduce_bits(tone(440), 1)
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.25])
+def test_speed_moves_pitch_and_length(factor: float) -> None:
+    faster = change_speed(tone(1000, seconds=2), factor)
+    assert len(faster) == pytest.approx(2 * SAMPLE_RATE / factor, abs=2)
+    spectrum = np.abs(np.fft.rfft(faster))
+    hertz = np.fft.rfftfreq(len(faster), 1 / SAMPLE_RATE)
+    assert hertz[spectrum.argmax()] == pytest.approx(1000 * factor, abs=1)
+
+
+def test_nothing_plays_at_no_speed() -> None:
+    with pytest.raises(ValueError, match="speed of 0"):
+        change_speed(tone(440), 0)
+
+
+def test_a_microphone_weighs_frequencies_without_delay() -> None:
+    for hertz, expected in ((100, -12.0), (1000, 0.0), (4000, 6.0)):
+        heard = through_microphone(tone(hertz), [200, 1000, 3000], [-12, 0, 6])
+        middle = slice(4000, 12_000)
+        change = 20 * np.log10(heard[middle].std() / tone(hertz)[middle].std())
+        assert change == pytest.approx(expected, abs=0.1)
+        assert np.corrcoef(heard[middle], tone(hertz)[middle])[0, 1] > 0.999
+
+
+def test_a_microphone_hears_nothing_in_nothing() -> None:
+    assert len(through_microphone(np.zeros(0, np.float32), [100], [0])) == 0

@@ -77,7 +77,16 @@ def options(**changes) -> FitOptions:
 def train(directory: Path, **changes) -> keras.Model:
     model = network()
     sampler = FixedSampler(np.arange(512), seed=5)
-    fit(model, sigmoid_bce(), NoisePool(), sampler, validate, options(**changes), directory)
+    fit(
+        model,
+        sigmoid_bce(),
+        NoisePool(),
+        NoisePool().logits,
+        sampler,
+        validate,
+        options(**changes),
+        directory,
+    )
     return model
 
 
@@ -110,8 +119,11 @@ def test_tensorboard_gets_every_epoch(tmp_path: Path) -> None:
     assert len(events.Tags()["tensors"]) >= 4
 
 
-def test_going_on_after_an_interruption_changes_nothing(tmp_path: Path) -> None:
-    whole = train(tmp_path / "whole")
+@pytest.mark.parametrize(
+    "changes", [{}, {"average_decay": 0.99, "mask_frames": 8, "mask_bands": 4}]
+)
+def test_going_on_after_an_interruption_changes_nothing(tmp_path: Path, changes) -> None:
+    whole = train(tmp_path / "whole", **changes)
 
     class InterruptedTrainingError(RuntimeError):
         pass
@@ -128,12 +140,27 @@ def test_going_on_after_an_interruption_changes_nothing(tmp_path: Path) -> None:
     sampler = FixedSampler(np.arange(512), seed=5)
     with pytest.raises(InterruptedTrainingError):
         fit(
-            network(), sigmoid_bce(), NoisePool(), sampler, interrupted, options(), tmp_path / "cut"
+            network(),
+            sigmoid_bce(),
+            NoisePool(),
+            NoisePool().logits,
+            sampler,
+            interrupted,
+            options(**changes),
+            tmp_path / "cut",
         )
-    resumed = train(tmp_path / "cut")
+    resumed = train(tmp_path / "cut", **changes)
     assert np.array_equal(weights(whole), weights(resumed))
     histories = [(tmp_path / run / "history.csv").read_text() for run in ("whole", "cut")]
     assert histories[0] == histories[1]
+
+
+def test_the_average_is_what_is_kept(tmp_path: Path) -> None:
+    model = train(tmp_path, average_decay=0.99)
+    best = keras.models.load_model(tmp_path / "best.keras", compile=False)
+    assert not np.allclose(weights(best), weights(model), atol=1e-3)
+    (last,) = (row for row in read_history(tmp_path / "history.csv") if row["epoch"] == 4)
+    assert last["val_accuracy"] > 0.9
 
 
 def _train_until_killed(directory: str) -> None:

@@ -208,6 +208,12 @@ def test_agreement_with_the_teacher(clips: EvaluatedClips) -> None:
     assert agreement is not None
     assert agreement.correlation_cries.value == pytest.approx(1.0)
     assert agreement.correlation.value == pytest.approx((19 - 60) / 79)
+    ours, theirs = (
+        np.concatenate([t for t, label in zip(tracks_of, clips.labels, strict=True) if label])
+        for tracks_of in (tracks, teacher.windows)
+    )
+    pooled = np.corrcoef(ours, theirs)[0, 1]
+    assert agreement.correlation_cry_windows.value == pytest.approx(pooled)
     assert (agreement.correlated_clips, agreement.skipped_clips) == (79, 1)
     assert agreement.kl.value == pytest.approx(39.5)
     assert agreement.kl.low < 39.5 < agreement.kl.high

@@ -1,4 +1,4 @@
-"""What happens to a sound on its way to the detector: level, clipping, noise, band limit.
+"""What happens to a sound on its way to the detector: level, noise, band limit, converter, speed.
 
 Samples are float32 mono at 16 kHz, `[n]`, in and out; inputs are left as they are. Levels are in dB
 of full scale (a full-scale square wave has 0 dB).
@@ -6,6 +6,7 @@ of full scale (a full-scale square wave has 0 dB).
 
 import numpy as np
 import numpy.typing as npt
+from scipy.fft import irfft, next_fast_len, rfft
 
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 
@@ -90,3 +91,54 @@ def band_limit(samples: Samples, hertz: float) -> Samples:
     sections = butter(_BAND_LIMIT_ORDER, hertz, fs=SAMPLE_RATE, output="sos")
     padding = min(len(samples) - 1, SAMPLE_RATE // 10)
     return np.asarray(sosfiltfilt(sections, samples, padlen=padding), dtype=np.float32)
+
+
+def reduce_bits(samples: Samples, bits: int) -> Samples:
+    """Round to the steps of a converter with so many bits, full scale [-1, 1].
+
+    Raises
+    ------
+    ValueError
+        if there are fewer than 2 bits.
+    """
+    if bits < 2:
+        raise ValueError(f"a converter of {bits} bits has no steps")
+    steps = np.float32(2 ** (bits - 1))
+    return clipped(np.asarray(np.round(samples * steps) / steps, dtype=np.float32))
+
+
+def change_speed(samples: Samples, factor: float) -> Samples:
+    """Play faster (`factor` above 1: shorter and higher) or slower.
+
+    Raises
+    ------
+    ValueError
+        if the factor is not above 0.
+    """
+    import soxr
+
+    if not factor > 0:
+        raise ValueError(f"a speed of {factor:g} plays nothing")
+    played = soxr.resample(samples, SAMPLE_RATE * factor, SAMPLE_RATE, quality="MQ")
+    return np.asarray(played, dtype=np.float32)
+
+
+def through_microphone(
+    samples: Samples, points_hz: npt.ArrayLike, points_db: npt.ArrayLike
+) -> Samples:
+    """Colour a sound as a microphone with this frequency response does, without delay.
+
+    Parameters
+    ----------
+    points_hz : ascending frequencies above 0; the response runs straight, in dB over the
+        logarithm of frequency, from point to point, and flat outside them
+    points_db : response at each, relative
+    """
+    if len(samples) == 0:
+        return samples.copy()
+    count = next_fast_len(len(samples) + SAMPLE_RATE // 20, real=True)
+    hertz = np.fft.rfftfreq(count, 1 / SAMPLE_RATE)
+    hertz[0] = hertz[1]
+    decibels = np.interp(np.log(hertz), np.log(np.asarray(points_hz)), np.asarray(points_db))
+    spectrum = rfft(samples, count) * (10 ** (decibels / 20)).astype(np.float32)
+    return np.asarray(irfft(spectrum, count)[: len(samples)], dtype=np.float32)

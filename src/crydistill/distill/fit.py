@@ -15,6 +15,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +25,10 @@ import numpy as np
 import numpy.typing as npt
 
 from crydistill import atomic
+from crydistill.distill.average import WeightAverage
 from crydistill.distill.losses import Loss
+from crydistill.distill.masking import masked
+from crydistill.distill.targets import Targets
 from crydistill.errors import ConfigError
 from crydistill.progress import Advance, Progress, silent
 from crydistill.selection.pool import Indices, WindowPool
@@ -71,6 +75,10 @@ class FitOptions:
         larger for every other
     validate_every : epochs between validations; the last epoch is always validated
     patience : stop after so many validations without a better one; None trains to the end
+    average_decay : of the running average of the weights, which is what is validated and kept;
+        0 does without
+    mask_frames, mask_bands : see `crydistill.distill.masking.masked`
+    seed : of the masks
     """
 
     epochs: int
@@ -80,12 +88,17 @@ class FitOptions:
     best_metric: str = "loss"
     validate_every: int = 1
     patience: int | None = None
+    average_decay: float = 0.0
+    mask_frames: int = 0
+    mask_bands: int = 0
+    seed: int = 0
 
 
 def fit(
     model: keras.Model,
     loss: Loss,
     pool: WindowPool,
+    targets: Targets,
     sampler: Sampler,
     validate: Validate,
     options: FitOptions,
@@ -94,6 +107,10 @@ def fit(
     progress: Progress = silent,
 ) -> Path:
     """Train `model` in place on the sampler's windows of `pool`, or go on where a kill left off.
+
+    Parameters
+    ----------
+    targets : what `loss` compares the student's logits with, for windows of the pool
 
     Returns
     -------
@@ -112,7 +129,8 @@ def fit(
     optimizer.build(model.trainable_variables)
     # XLA on a CPU is several times slower than plain graphs for depthwise convolutions.
     model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
-    history = _resume(model, directory)
+    average = WeightAverage(model, options.average_decay)
+    history = _resume(model, average, directory)
     first = len(history)
     per_epoch = len(sampler.epoch(first))
     if per_epoch < options.batch_size:
@@ -125,14 +143,17 @@ def fit(
         for epoch in range(first, options.epochs):
             if _should_stop(history, options):
                 break
-            row = _train_epoch(model, pool, sampler.epoch(epoch), epoch, options, advance)
-            if (epoch + 1) % options.validate_every == 0 or epoch + 1 == options.epochs:
-                row |= {f"val_{name}": value for name, value in validate(model).items()}
-            history.append(row)
-            if _is_best(history, options):
-                with atomic.replacing(directory / "best.keras") as temporary:
-                    model.save(temporary, include_optimizer=False)
-            _save_state(model, history, directory)
+            row = _train_epoch(
+                model, pool, targets, sampler.epoch(epoch), epoch, average, options, advance
+            )
+            with average.in_place() if options.average_decay else nullcontext():
+                if (epoch + 1) % options.validate_every == 0 or epoch + 1 == options.epochs:
+                    row |= {f"val_{name}": value for name, value in validate(model).items()}
+                history.append(row)
+                if _is_best(history, options):
+                    with atomic.replacing(directory / "best.keras") as temporary:
+                        model.save(temporary, include_optimizer=False)
+            _save_state(model, average, history, directory)
             write_history(directory / "history.csv", history)
     _write_tensorboard(history, directory / "tensorboard")
     return directory / "best.keras"
@@ -178,21 +199,26 @@ def write_history(path: str | Path, history: Sequence[dict[str, float]]) -> None
 def _train_epoch(
     model: keras.Model,
     pool: WindowPool,
+    targets: Targets,
     indices: Indices,
     epoch: int,
+    average: WeightAverage,
     options: FitOptions,
     advance: Advance,
 ) -> dict[str, float]:
     size = options.batch_size
     losses = []
+    rng = np.random.default_rng([options.seed, epoch, 3])
     # The incomplete last batch is left out: a handful of windows would upset BatchNorm.
     steps = len(indices) // size
     for step in range(steps):
         rate = options.learning_rate.at(epoch + step / steps, options.epochs)
         model.optimizer.learning_rate = rate
         batch = indices[step * size : (step + 1) * size]
-        patches = pool.patches(batch)[..., None]
-        losses.append(float(model.train_on_batch(patches, pool.logits(batch))))
+        patches = masked(pool.patches(batch), options.mask_frames, options.mask_bands, rng)
+        losses.append(float(model.train_on_batch(patches[..., None], targets(batch))))
+        if options.average_decay:
+            average.after_step()
         advance(size)
     return {"epoch": epoch + 1, "learning_rate": rate, "loss": float(np.mean(losses))}
 
@@ -219,24 +245,38 @@ def _state_variables(model: keras.Model) -> list[Any]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def _save_state(model: keras.Model, history: Sequence[dict[str, float]], directory: Path) -> None:
+def _save_state(
+    model: keras.Model,
+    average: WeightAverage,
+    history: Sequence[dict[str, float]],
+    directory: Path,
+) -> None:
     arrays: dict[str, npt.NDArray[Any]] = {
         f"variable_{number}": keras.ops.convert_to_numpy(variable)
         for number, variable in enumerate(_state_variables(model))
     }
+    arrays |= {f"average_{number}": weight for number, weight in enumerate(average.weights)}
     columns = list(dict.fromkeys(name for row in history for name in row))
     table = np.array([[row.get(name, np.nan) for name in columns] for row in history])
     with atomic.replacing(directory / "last.npz") as temporary:
-        np.savez(temporary, history=table, columns=np.array(columns), **arrays)  # type: ignore[arg-type]
+        np.savez(
+            temporary,
+            history=table,
+            columns=np.array(columns),
+            averaged_steps=np.array(average.steps),
+            **arrays,  # type: ignore[arg-type]
+        )
 
 
-def _resume(model: keras.Model, directory: Path) -> list[dict[str, float]]:
+def _resume(model: keras.Model, average: WeightAverage, directory: Path) -> list[dict[str, float]]:
     path = directory / "last.npz"
     if not path.exists():
         return []
     with np.load(path) as state:
         for number, variable in enumerate(_state_variables(model)):
             variable.assign(state[f"variable_{number}"])
+        average.weights = [state[f"average_{n}"] for n in range(len(average.weights))]
+        average.steps = int(state["averaged_steps"])
         columns = [str(name) for name in state["columns"]]
         table = state["history"]
     return [

@@ -1,4 +1,4 @@
-"""What the student is asked to reproduce. Both losses take the teacher's logits as target."""
+"""What the student is asked to reproduce."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +11,15 @@ from crydistill.errors import ConfigError
 
 KL_EPSILON = 1e-8
 
+PROBABILITY_FLOOR = 1e-4
+"""Targets are kept this far from 0 and 1 when turned back into logits."""
+
 Loss = Callable[[Any, Any], Any]
-"""(teacher logits `[n, k]`, student logits `[n, k]`) to loss per window `[n]`."""
+"""(targets `[n, k]`, student logits `[n, k]`) to loss per window `[n]`.
+
+The targets are the teacher's logits, for a student with heads the probabilities of
+`crydistill.distill.targets.head_targets`.
+"""
 
 
 def kl_softmax(teacher_logits: Any, student_logits: Any) -> Any:
@@ -39,8 +46,7 @@ def sigmoid_bce(
     def loss(teacher_logits: Any, student_logits: Any) -> Any:
         target = ops.sigmoid(teacher_logits / temperature)
         x = student_logits / temperature
-        # The usual stable form of -t ln s(x) - (1 - t) ln(1 - s(x)).
-        bce = ops.maximum(x, 0.0) - x * target + ops.log1p(ops.exp(-ops.abs(x)))
+        bce = _cross_entropy(target, x)
         if class_weights is None:
             mean = ops.mean(bce, axis=-1)
         else:
@@ -49,6 +55,30 @@ def sigmoid_bce(
         return temperature**2 * mean
 
     return loss
+
+
+def headed_bce(heads: int, auxiliary_weight: float, temperature: float = 1.0) -> Loss:
+    """Binary cross-entropy of the first `heads` columns, summed, and of the others, averaged.
+
+    The others are the teacher's classes, which only training knows; their mean is multiplied by
+    `auxiliary_weight`. The temperature works as in `sigmoid_bce`: above 1 it makes much of how
+    improbable something is, which decides between recordings that hold a little crying and none.
+    """
+
+    def loss(targets: Any, student_logits: Any) -> Any:
+        p = ops.clip(targets, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
+        softened = ops.sigmoid((ops.log(p) - ops.log1p(-p)) / temperature)
+        x = ops.convert_to_tensor(student_logits) / temperature
+        bce = temperature**2 * _cross_entropy(softened, x)
+        own, auxiliary = bce[:, :heads], bce[:, heads:]
+        return ops.sum(own, axis=-1) + auxiliary_weight * ops.mean(auxiliary, axis=-1)
+
+    return loss
+
+
+def _cross_entropy(target: Any, x: Any) -> Any:
+    """-t ln s(x) - (1 - t) ln(1 - s(x)) in its usual stable form."""
+    return ops.maximum(x, 0.0) - x * target + ops.log1p(ops.exp(-ops.abs(x)))
 
 
 def named_loss(

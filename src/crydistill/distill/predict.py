@@ -14,7 +14,9 @@ def predict_logits(
 ) -> npt.NDArray[np.float32]:
     """Logits of some windows of a pool, `[len(indices), outputs]` float32."""
     rows = [
-        np.asarray(model.predict_on_batch(pool.patches(indices[start : start + _BATCH])[..., None]))
+        keras.ops.convert_to_numpy(
+            model.predict_on_batch(pool.patches(indices[start : start + _BATCH])[..., None])
+        )
         for start in range(0, len(indices), _BATCH)
     ]
     return np.concatenate(rows).astype(np.float32)

@@ -27,6 +27,7 @@ from crydistill.evaluation.intervals import (
     Weights,
 )
 from crydistill.evaluation.ranking import ClipScore, Detections, Floats, Ranking, ratio
+from crydistill.evaluation.reliability import calibration_error
 from crydistill.progress import Progress, silent
 
 METRICS = {
@@ -43,12 +44,13 @@ METRICS = {
     "best_f1_recall": "Recall, in hindsight",
     "best_f1_fpr": "FPR, in hindsight",
     "f1_at_half": "F1 at threshold 0.5",
+    "calibration_error": "Expected calibration error",
 }
 """Metrics of a clip score and their titles, in the order of the tables. FPR is the share of
 non-cries that are detected; "validated" is at the threshold chosen on validation clips, "in
 hindsight" at the one with the best F1 on the very clips that are judged."""
 
-DIFFERENCES = ("roc_auc", "average_precision", "recall_at_fpr_1pct")
+DIFFERENCES = ("roc_auc", "average_precision", "recall_at_fpr_1pct", "recall_at_fpr_0.1pct")
 """Metrics whose paired difference from the teacher is reported."""
 
 SLICE_BOUND = 0.01
@@ -166,12 +168,14 @@ class Agreement:
     kl : mean over all windows of KL(teacher || student); undefined if it was not given
     correlation : mean over clips of the correlation of the two tracks of window scores
     correlation_cries : the same over the cries
+    correlation_cry_windows : correlation over all windows of the cries, as one track
     correlated_clips : clips that count; the others have a constant track (or one window)
     """
 
     kl: Estimate
     correlation: Estimate
     correlation_cries: Estimate
+    correlation_cry_windows: Estimate
     correlated_clips: int
     skipped_clips: int
 
@@ -180,6 +184,7 @@ class Agreement:
             "kl": _plain_estimate(self.kl),
             "frame_correlation": _plain_estimate(self.correlation),
             "frame_correlation_cries": _plain_estimate(self.correlation_cries),
+            "frame_correlation_cry_windows": _plain_estimate(self.correlation_cry_windows),
             "correlated_clips": self.correlated_clips,
             "skipped_clips": self.skipped_clips,
         }
@@ -429,7 +434,7 @@ def _trial(
 ) -> _Trial:
     scores = _clip_scores(model, how)
     ranked = Ranking(labels=clips.labels, scores=scores)
-    metrics = bootstrap.run(_metrics_of(ranked, validation))
+    metrics = bootstrap.run(_metrics_of(ranked, scores, clips.labels, validation))
     return _Trial(
         scores=scores,
         metrics=dict(zip(METRICS, metrics, strict=True)),
@@ -453,9 +458,12 @@ def _judged(trial: _Trial, teacher: _Trial) -> ScoreEvaluation:
     )
 
 
-def _metrics_of(ranked: Ranking, validation: float | None) -> Statistic:
+def _metrics_of(
+    ranked: Ranking, scores: Floats, labels: npt.NDArray[np.bool_], validation: float | None
+) -> Statistic:
     def statistic(weights: Weights) -> Floats:
         metrics = _metrics(ranked.detections(weights), validation)
+        metrics["calibration_error"] = calibration_error(labels, scores, weights)
         return np.stack([metrics[name] for name in METRICS], axis=-1)
 
     return statistic
@@ -584,6 +592,7 @@ def _agreement(
     counted = ~np.isnan(correlations)
     correlations = np.where(counted, correlations, 0.0)
     windows = np.array([len(track) for track in model.windows])
+    moments = _track_moments(model, teacher)
     kl = np.full(len(clips), np.nan) if model.kl is None else np.asarray(model.kl, np.float64)
 
     def statistic(weights: Weights) -> Floats:
@@ -592,18 +601,36 @@ def _agreement(
                 _mean(kl, weights * windows),
                 _mean(correlations, weights * counted),
                 _mean(correlations, weights * (counted & clips.labels)),
+                _pooled_correlation((weights * clips.labels) @ moments),
             ],
             axis=-1,
         )
 
-    mean_kl, over_all, over_cries = (number.estimate() for number in bootstrap.run(statistic))
+    mean_kl, over_all, over_cries, pooled = (n.estimate() for n in bootstrap.run(statistic))
     return Agreement(
         kl=mean_kl,
         correlation=over_all,
         correlation_cries=over_cries,
+        correlation_cry_windows=pooled,
         correlated_clips=int(counted.sum()),
         skipped_clips=int((~counted).sum()),
     )
+
+
+def _track_moments(ours: ModelScores, theirs: ModelScores) -> Floats:
+    """Per clip: windows, and sums of our and their scores, of their squares and products."""
+    tracks = zip(ours.windows, theirs.windows, strict=True)
+    pairs = ((np.asarray(a, np.float64), np.asarray(b, np.float64)) for a, b in tracks)
+    return np.array([(len(a), a.sum(), b.sum(), a @ a, b @ b, a @ b) for a, b in pairs])
+
+
+def _pooled_correlation(sums: Floats) -> Floats:
+    """Pearson correlation from sums as of `_track_moments`, `[..., 6]`; NaN if one is constant."""
+    n, a, b, aa, bb, ab = np.moveaxis(sums, -1, 0)
+    variances = (n * aa - a**2) * (n * bb - b**2)
+    usable = variances > 1e-9 * n**4
+    root = np.sqrt(np.where(usable, variances, 1))
+    return np.where(usable, (n * ab - a * b) / root, np.nan)
 
 
 def _mean(values: Floats, weights: Weights) -> Floats:

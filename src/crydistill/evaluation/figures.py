@@ -33,6 +33,7 @@ from crydistill.audio.windows import WINDOW_FRAMES, window_start_seconds
 from crydistill.evaluation import ranking
 from crydistill.evaluation.compare import Evaluation
 from crydistill.evaluation.ranking import ClipScore, Detections, Floats, Ranking
+from crydistill.evaluation.reliability import reliability
 
 Axes = Any
 """matplotlib ships no types that a strict check could use."""
@@ -136,6 +137,26 @@ def histogram_svg(
         _number_ticks(axes.yaxis)
 
     return _svg("Histogram of clip scores", draw, size=(4.2, 2.5))
+
+
+def reliability_svg(
+    scores: Floats, labels: npt.NDArray[np.bool_], *, model: int, threshold: float = 0.5
+) -> str:
+    """Share of cries over the clip score, bin by bin; the diagonal is a perfect probability."""
+
+    def draw(axes: Axes, palette: Palette) -> None:
+        found = reliability(labels, scores)
+        axes.plot([0, 1], [0, 1], color=palette.muted, linewidth=1, linestyle=(0, (3, 2)))
+        axes.plot(found.score, found.cries, color=palette.model(model), marker="o", markersize=4)
+        for x, y, clips in zip(found.score, found.cries, found.clips, strict=True):
+            axes.annotate(
+                f"{clips:,}", (x, y), xytext=(4, -9), textcoords="offset points",
+                color=palette.muted, fontsize=7,
+            )  # fmt: skip
+        axes.axvline(threshold, color=palette.grid, linewidth=1, zorder=0)
+        axes.set(xlabel="clip score", ylabel="share of cries", xlim=(0, 1), ylim=(-0.02, 1.02))
+
+    return _svg("Reliability of clip scores", draw, size=(3.2, 2.8))
 
 
 def epochs_svg(

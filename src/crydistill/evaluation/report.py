@@ -83,6 +83,7 @@ def write_report(
         _headline(evaluation, title, how),
         _curves(evaluation, how),
         _histograms(evaluation, how),
+        _reliability(evaluation, how),
         _slices(evaluation, how),
         _mistakes(evaluation, worst),
         _training(history),
@@ -184,6 +185,25 @@ def _histograms(evaluation: Evaluation, how: ClipScore) -> str:
     return (
         '<h2>Scores</h2><p class="note">Filled: cries. Line: non-cries. The number of clips is on '
         f'a logarithmic axis.</p><div class="row">{"".join(plots)}</div>'
+    )
+
+
+def _reliability(evaluation: Evaluation, how: ClipScore) -> str:
+    plots = [
+        _figure(
+            figures.reliability_svg(
+                model.by_score[how].clip_scores, evaluation.clips.labels, model=number
+            ),
+            f"<b>{_text(name)}</b>, calibration error "
+            f"{_text(str(model.by_score[how].metrics['calibration_error']))}",
+        )
+        for number, (name, model) in enumerate(evaluation.models.items())
+    ]
+    return (
+        '<h2>Scores as probabilities</h2><p class="note">Share of cries among clips of about equal '
+        "score, with the number of clips; on the dashed line a score is a probability. The share "
+        "depends on how common cries are in these clips.</p>"
+        f'<div class="row">{"".join(plots)}</div>'
     )
 
 

@@ -104,6 +104,7 @@ def _agreement_rows(models: Sequence[ModelEvaluation]) -> list[tuple[str, list[s
         (title, [str(getattr(a, field)) if a else str(UNDEFINED) for a in agreements])
         for field, title in (
             ("correlation_cries", "Frame correlation, cries"),
+            ("correlation_cry_windows", "The same, windows pooled"),
             ("correlation", "Frame correlation, all"),
             ("kl", "KL per window, nats"),
         )

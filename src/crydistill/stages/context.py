@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crydistill.corpora.clip import Clip
+from crydistill.corpora.clip import Clip, Label
 from crydistill.corpora.split import hold_out_groups
 from crydistill.download import sha256_of
 from crydistill.errors import ConfigError, CorpusError
@@ -57,10 +57,11 @@ class Context:
         """
         data = self.config.data
         train = [self._part(corpus) for corpus in data.train]
-        if data.validation.corpora:
-            validation = [self._part(corpus) for corpus in data.validation.corpora]
-        else:
-            train, validation = self._held_out(train)
+        validation = [self._part(corpus) for corpus in data.validation.corpora]
+        if share := data.validation.held_out_share:
+            named = {clip.group for _, clips in validation for clip in clips}
+            train, held = self._held_out(train, share, named)
+            validation += held
         splits = Splits(train, validation, [self._part(corpus) for corpus in data.test])
         _require_disjoint_groups(splits)
         return splits
@@ -104,8 +105,12 @@ class Context:
                 f"run `crydistill {stage}` first, or `crydistill run` for everything"
             )
 
-    def store_directory(self, corpus: CorpusConfig) -> Path:
+    def store_directory(self, corpus: CorpusConfig, round_number: int | None = None) -> Path:
         """Where a corpus's scores by this teacher lie; of captures, outside any work tree.
+
+        Parameters
+        ----------
+        round_number : of the varied copies, from 0; None: the recordings as they are
 
         Raises
         ------
@@ -115,7 +120,42 @@ class Context:
         stores = private_dir() if corpus.captures else self.config.stores
         if corpus.captures:
             require_outside_work_tree(stores, "the scores of private captures")
-        return stores / f"{corpus.store_name}-{self.teacher_fingerprint[:8]}"
+        name = f"{corpus.store_name}-{self.teacher_fingerprint[:8]}"
+        if round_number is not None:
+            name += f"-varied-{self.variation_key[:8]}-{round_number}"
+        return stores / name
+
+    @cached_property
+    def noises(self) -> list[Clip]:
+        """The public training clips without a cry, which may be mixed into others."""
+        return [
+            clip
+            for _, clips in self.splits.train
+            for clip in clips
+            if clip.label is Label.NONCRY and not clip.private
+        ]
+
+    @cached_property
+    def variation_key(self) -> str:
+        """Names how training clips are varied, and with which noises; rounds are counted apart."""
+        options = self.config.data.augmentation.model_dump(mode="json", exclude={"rounds", "weight"})
+        return fingerprint(options, [(clip.source, clip.id) for clip in self.noises])
+
+    @cached_property
+    def train_pool(self) -> WindowPool:
+        """All windows that may train: of the clips as recorded, then of every varied round.
+
+        Raises
+        ------
+        StoreError
+            if a round has not been scored by this teacher.
+        """
+        rounds = [None, *range(self.config.data.augmentation.rounds)]
+        return window_pool(
+            (self._store(self.store_directory(corpus, number)), clips)
+            for number in rounds
+            for corpus, clips in self.splits.train
+        )
 
     def pool(self, parts: Sequence[Part]) -> WindowPool:
         """All windows of a split's scored clips.
@@ -153,14 +193,16 @@ class Context:
         clips = list_clips(corpus, self.config.stores, progress=self.progress, say=self.say)
         return corpus, clips
 
-    def _held_out(self, train: list[Part]) -> tuple[list[Part], list[Part]]:
-        """Hold groups of the public training clips out; private ones all train."""
+    def _held_out(
+        self, train: list[Part], share: float, also: set[str]
+    ) -> tuple[list[Part], list[Part]]:
+        """Hold public groups out of training, `also` among them; private clips all train."""
         _, held = hold_out_groups(
             [clip for _, clips in train for clip in clips if not clip.private],
-            share=self.config.data.validation.share,
-            seed=self.config.seed,
+            share=share,
+            seed=self.config.data.validation.seed,
         )
-        groups = {clip.group for clip in held}
+        groups = {clip.group for clip in held} | also
         return (
             [(corpus, [c for c in clips if c.group not in groups]) for corpus, clips in train],
             [(corpus, [c for c in clips if c.group in groups]) for corpus, clips in train],

@@ -42,6 +42,7 @@ from crydistill.student.manifest import (
     save_manifest,
 )
 from crydistill.student.runtime import TfliteStudent
+from crydistill.taxonomy import CLASSES
 
 TEACHER = "teacher"
 FP32 = "student FP32"
@@ -51,7 +52,7 @@ _WINDOWS_AT_ONCE = 1024
 
 Scores = npt.NDArray[np.float32]
 Score = Callable[[npt.NDArray[np.int64]], Scores]
-"""Activated outputs of some windows of a pool, `[n, 521]`."""
+"""Activated outputs of some windows of a pool, `[n, outputs]`."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,10 @@ def evaluate(context: Context) -> None:
         context.say("the evaluation is up to date")
         return
     context.require("quantize", quantize_key(context), run.student)
-    validation = _judge(context, context.splits.validation, "validation windows")
-    test = _judge(context, context.splits.test, "test windows")
+    student = TfliteStudent.load(run.path)
+    model = keras.saving.load_model(run.student_fp32, compile=False)
+    validation = _judge(context, context.splits.validation, model, student, "validation windows")
+    test = _judge(context, context.splits.test, model, student, "test windows")
     evaluation = compare(
         test.clips,
         test.models,
@@ -114,14 +117,14 @@ def evaluate(context: Context) -> None:
     context.show(evaluation)
 
 
-def _judge(context: Context, parts: list[Part], what: str) -> _Judged:
+def _judge(
+    context: Context, parts: list[Part], model: keras.Model, student: TfliteStudent, what: str
+) -> _Judged:
     labelled = [
         (corpus, [clip for clip in clips if clip.label is not Label.UNLABELLED])
         for corpus, clips in parts
     ]
     pool = context.pool(labelled)
-    model = keras.saving.load_model(context.run.student_fp32, compile=False)
-    student = TfliteStudent.load(context.run.path)
     activation = activation_of(context.config.training)
 
     def fp32(indices: npt.NDArray[np.int64]) -> Scores:
@@ -141,16 +144,17 @@ def _model_scores(
     name: str, score: Score, pool: WindowPool, cries: list[int], progress: Progress, what: str
 ) -> ModelScores:
     cry = np.empty(len(pool), dtype=np.float32)
-    kl = np.empty(len(pool), dtype=np.float32)
+    kl = np.full(len(pool), np.nan, dtype=np.float32)
     with progress(f"{name}, {what}", len(pool), "windows") as advance:
         for start in range(0, len(pool), _WINDOWS_AT_ONCE):
             indices = np.arange(start, min(start + _WINDOWS_AT_ONCE, len(pool)))
             scores = score(indices)
             cry[indices] = scores[:, cries].sum(axis=1)
-            kl[indices] = window_kl(expit(pool.logits(indices)), scores)
+            if scores.shape[1] == CLASSES:
+                kl[indices] = window_kl(expit(pool.logits(indices)), scores)
             advance(len(indices))
     clip_kl = [float(values.mean()) for values in pool.per_clip(kl)]
-    return ModelScores(name, pool.per_clip(cry), clip_kl)
+    return ModelScores(name, pool.per_clip(cry), None if np.isnan(kl).any() else clip_kl)
 
 
 def _add_presets(context: Context, validation: _Judged, test: _Judged) -> None:

@@ -18,6 +18,7 @@ from crydistill.selection.pool import Indices, WindowPool
 from crydistill.stages.context import Context
 from crydistill.stages.select import make_sampler
 from crydistill.stages.train import activation_of, train_key
+from crydistill.student.heads import Heads
 from crydistill.student.manifest import (
     YAMNET_OUTPUTS,
     Arena,
@@ -32,7 +33,9 @@ from crydistill.student.manifest import (
     save_manifest,
     sha256_of_ids,
 )
-from crydistill.taxonomy import cry_indices
+
+WindowName = tuple[str, str, int]
+"""Store, clip and number of a window."""
 
 CHECKED_WINDOWS = 200
 """Validation windows on which TFLite Micro and LiteRT's reference kernels are compared."""
@@ -60,9 +63,8 @@ def quantize(context: Context) -> None:
         return
     context.require("train", train_key(context), run.student_fp32)
     model = keras.saving.load_model(run.student_fp32, compile=False)
-    train = context.pool(context.splits.train)
     validation = context.pool(context.splits.validation)
-    pool = train if config.quantization.calibration_split == "train" else validation
+    pool = context.train_pool if config.quantization.calibration_split == "train" else validation
     chosen = _calibration_windows(context, pool)
     tflite = quantize_ptq(model, pool.patches(chosen))
     generator = np.random.default_rng(config.seed)
@@ -72,9 +74,9 @@ def quantize(context: Context) -> None:
     )
     atomic.write_bytes(run.student, tflite)
     atomic.write_text(run.check, report.to_json())
-    names = [(pool.clips[pool.clip_of[i]].id, int(pool.window_of[i])) for i in chosen]
+    names = [_window_name(pool, index) for index in chosen]
     _write_calibration(context, names)
-    save_manifest(run.manifest, _manifest(context, report, train, names, model.count_params()))
+    save_manifest(run.manifest, _manifest(context, report, names, model.count_params()))
     run.mark_done("quantize", key)
     context.say(
         f"INT8 student: {report.facts.size_bytes:,} bytes, arena {report.arena_bytes:,} bytes, "
@@ -101,10 +103,15 @@ def _calibration_windows(context: Context, pool: WindowPool) -> Indices:
     return np.array(sorted(distinct[: options.calibration_windows]))
 
 
-def _write_calibration(context: Context, names: list[tuple[str, int]]) -> None:
+def _window_name(pool: WindowPool, index: int) -> WindowName:
+    clip = pool.clip_of[index]
+    return pool.stores[clip].directory.name, pool.clips[clip].id, int(pool.window_of[index])
+
+
+def _write_calibration(context: Context, names: list[WindowName]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["clip", "window"])
+    writer.writerow(["store", "clip", "window"])
     writer.writerows(names)
     atomic.write_text(context.run.calibration, text.getvalue())
 
@@ -112,11 +119,12 @@ def _write_calibration(context: Context, names: list[tuple[str, int]]) -> None:
 def _manifest(
     context: Context,
     report: CheckReport,
-    pool: WindowPool,
-    calibration: list[tuple[str, int]],
+    calibration: list[WindowName],
     parameters: int,
 ) -> StudentManifest:
     config, facts = context.config, report.facts
+    pool = context.pool(context.splits.train)
+    heads = Heads.from_mids(config.student.outputs)
     corpora = _names(config.data.train)
     split = config.quantization.calibration_split
     calibrated = config.data.train if split == "train" else config.data.validation.corpora
@@ -129,8 +137,8 @@ def _manifest(
         input=Port(**vars(facts.input)),
         output=Port(**vars(facts.output)),
         activation=activation_of(config.training),
-        outputs=YAMNET_OUTPUTS,
-        cry_outputs=cry_indices(),
+        outputs=heads.names or YAMNET_OUTPUTS,
+        cry_outputs=heads.cry_outputs,
         ops=facts.ops,
         macs=facts.macs,
         parameters=parameters,
@@ -149,7 +157,7 @@ def _manifest(
             corpus=_names(calibrated) or f"held out of {corpora}",
             split=split,
             windows=len(calibration),
-            ids_sha256=sha256_of_ids(f"{clip}\t{window}" for clip, window in calibration),
+            ids_sha256=sha256_of_ids("\t".join(map(str, name)) for name in calibration),
         ),
         provenance=Provenance(
             package_version=__version__,

@@ -1,5 +1,6 @@
 """Stage 1: every clip gets the teacher's scores."""
 
+from crydistill.audio.variation import Variation
 from crydistill.corpora.clip import Clip
 from crydistill.errors import CorpusError
 from crydistill.experiment import CorpusConfig
@@ -7,6 +8,7 @@ from crydistill.stages.context import Context
 from crydistill.teacher.base import Teacher, load_teacher
 from crydistill.teacher.recorded import RecordedTeacher
 from crydistill.teacher.scoring import Failure, score_corpus, unscored
+from crydistill.teacher.variation import varying
 
 
 def score(context: Context) -> None:
@@ -24,6 +26,9 @@ def score(context: Context) -> None:
     failures: list[Failure] = []
     for corpus, by_id in known.values():
         failures += _score_corpus(context, corpus, list(by_id.values()))
+    for number in range(context.config.data.augmentation.rounds):
+        for corpus, clips in splits.train:
+            _score_varied(context, corpus, clips, number)
     total = sum(len(by_id) for _, by_id in known.values())
     for failure in failures:
         context.say(f"left out: {failure.reason}")
@@ -45,6 +50,26 @@ def _score_corpus(context: Context, corpus: CorpusConfig, clips: list[Clip]) -> 
         f"there, {len(result.failures)} left out"
     )
     return list(result.failures)
+
+
+def _score_varied(context: Context, corpus: CorpusConfig, clips: list[Clip], number: int) -> None:
+    """Score one varied round; clips that cannot be read were reported with the unvaried ones."""
+    directory = context.store_directory(corpus, number)
+    waiting = unscored(clips, directory)
+    if not waiting:
+        return
+    options = context.config.data.augmentation
+    change = varying(
+        context.noises,
+        Variation(**options.model_dump(exclude={"rounds", "weight", "seed", "noises"})),
+        count=options.noises,
+        seed=options.seed,
+        round_number=number,
+    )
+    result = score_corpus(
+        waiting, _load_teacher(context), directory, change=change, progress=context.progress
+    )
+    context.say(f"{corpus.store_name}, varied round {number + 1}: {result.scored} clips scored")
 
 
 def _load_teacher(context: Context) -> Teacher:

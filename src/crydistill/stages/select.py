@@ -26,7 +26,11 @@ def select_key(context: Context) -> str:
     config = context.config
     weights = [corpus.weight for corpus in config.data.train]
     train = context.data_key(context.splits.train)
-    return fingerprint(train, weights, config.selection, config.seed)
+    augmentation = config.data.augmentation
+    varied = [augmentation.rounds, augmentation.weight, context.variation_key]
+    if augmentation.rounds == 0:
+        varied = []
+    return fingerprint(train, weights, varied, config.selection, config.seed)
 
 
 def select(context: Context) -> None:
@@ -35,7 +39,7 @@ def select(context: Context) -> None:
     if context.run.is_done("select", key, [context.run.selection]):
         context.say("selection is up to date")
         return
-    pool = context.pool(context.splits.train)
+    pool = context.train_pool
     facts = _summary(context, pool)
     atomic.write_text(context.run.selection, json.dumps(facts, indent=2) + "\n")
     context.run.mark_done("select", key)
@@ -62,17 +66,19 @@ def make_sampler(context: Context, pool: WindowPool) -> Sampler:
 
 
 def _weights(context: Context, pool: WindowPool) -> Weights | None:
-    """Weight of each window, from its corpus; None where all corpora weigh the same."""
-    corpora = {corpus.weight for corpus, _ in context.splits.train}
-    if len(corpora) == 1:
-        return None
+    """Weight of each window, from its corpus and from being varied; None where all are equal."""
+    augmentation = context.config.data.augmentation
+    rounds = [(None, 1.0), *((number, augmentation.weight) for number in range(augmentation.rounds))]
     of_clip = {
-        (str(context.store_directory(corpus)), clip.id): corpus.weight
+        (context.store_directory(corpus, number), clip.id): corpus.weight * weight
+        for number, weight in rounds
         for corpus, clips in context.splits.train
         for clip in clips
     }
+    if len(set(of_clip.values())) == 1:
+        return None
     per_clip = [
-        of_clip[str(store.directory), clip.id]
+        of_clip[store.directory, clip.id]
         for clip, store in zip(pool.clips, pool.stores, strict=True)
     ]
     return np.array(per_clip)[pool.clip_of]

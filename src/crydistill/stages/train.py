@@ -7,9 +7,12 @@ import keras
 import numpy as np
 
 from crydistill import atomic
+from crydistill.corpora.clip import Label
+from crydistill.distill.calibration import clip_calibration
 from crydistill.distill.fit import FitOptions, LearningRate, best_epoch, fit, read_history
-from crydistill.distill.losses import Loss, named_loss
+from crydistill.distill.losses import Loss, headed_bce, named_loss
 from crydistill.distill.predict import predict_logits
+from crydistill.distill.targets import Targets, head_targets, teacher_logits
 from crydistill.errors import ConfigError
 from crydistill.evaluation.ranking import (
     ClipScore,
@@ -25,8 +28,10 @@ from crydistill.selection.pool import WindowPool
 from crydistill.stages.context import Context
 from crydistill.stages.select import make_sampler, select_key
 from crydistill.student.activation import Activation, activate
+from crydistill.student.heads import Heads, cut
+from crydistill.student.norm import CUSTOM_OBJECTS
 from crydistill.student.zoo import build
-from crydistill.taxonomy import class_mids, cry_indices, index_of
+from crydistill.taxonomy import CLASSES, class_mids, index_of
 
 
 def train_key(context: Context) -> str:
@@ -53,22 +58,32 @@ def train(context: Context) -> None:
         run.training.mkdir(parents=True)
         run.mark_done("train started", key)
     keras.utils.set_random_seed(config.seed)
-    model = build(config.student.architecture, **config.student.options)
-    loss = make_loss(config.training)
-    pool = context.pool(context.splits.train)
+    heads = Heads.from_mids(config.student.outputs)
+    model = build(
+        config.student.architecture, outputs=len(heads) + CLASSES, **config.student.options
+    )
+    loss = make_loss(config.training, heads)
+    pool = context.train_pool
+    validation = context.pool(context.splits.validation)
     best = fit(
         model,
         loss,
         pool,
+        make_targets(pool, heads, config.training),
         make_sampler(context, pool),
-        make_validation(context.pool(context.splits.validation), loss, config.training),
-        fit_options(config.training),
+        make_validation(validation, heads, loss, config.training),
+        fit_options(config.training, config.seed),
         run.training,
         progress=context.progress,
     )
-    # Saved anew without its loss, so that anybody can load it without this package.
+    trained = keras.saving.load_model(best, custom_objects=CUSTOM_OBJECTS, compile=False)
+    scale, offset = 1.0, 0.0
+    if heads:
+        scale, offset = _calibration(trained, validation)
+        context.say(f"cry logit calibrated on validation: {scale:.3f} x + {offset:.3f}")
+    # Saved anew without loss and layers of our own, so that anybody can load it.
     with atomic.replacing(run.student_fp32) as temporary:
-        keras.saving.load_model(best, compile=False).save(temporary)
+        cut(trained, len(heads) or CLASSES, scale, offset).save(temporary)
     run.mark_done("train", key)
     history = read_history(run.training / "history.csv")
     metric = config.training.best_metric
@@ -80,14 +95,21 @@ def train(context: Context) -> None:
     )
 
 
-def make_loss(options: TrainingConfig) -> Loss:
+def make_loss(options: TrainingConfig, heads: Heads) -> Loss:
     """Build the loss the config asks for.
 
     Raises
     ------
     ConfigError
-        if a weight is for a class YAMNet does not know.
+        if a weight is for a class YAMNet does not know, or the loss does not fit the outputs.
     """
+    if heads:
+        if options.loss != "sigmoid_bce" or options.class_weights:
+            raise ConfigError(
+                "a student with outputs of its own learns with training.loss sigmoid_bce, without "
+                "class weights"
+            )
+        return headed_bce(len(heads), options.auxiliary_weight, options.temperature)
     weights = None
     if options.class_weights:
         weights = np.ones(len(class_mids()), dtype=np.float32)
@@ -98,12 +120,21 @@ def make_loss(options: TrainingConfig) -> Loss:
     return named_loss(options.loss, temperature=options.temperature, class_weights=weights)
 
 
+def make_targets(pool: WindowPool, heads: Heads, options: TrainingConfig) -> Targets:
+    """Build what the windows of a pool teach a student with these heads."""
+    if not heads:
+        return teacher_logits(pool)
+    return head_targets(
+        pool, heads, trust_negatives=options.trust_negatives, cry_floor=options.cry_floor
+    )
+
+
 def activation_of(options: TrainingConfig) -> Activation:
     """What turns the logits of a student trained with this loss into scores."""
     return "softmax" if options.loss == "kl_softmax" else "sigmoid"
 
 
-def fit_options(options: TrainingConfig) -> FitOptions:
+def fit_options(options: TrainingConfig, seed: int) -> FitOptions:
     """Translate the config's training section for `fit`."""
     rate = options.learning_rate
     return FitOptions(
@@ -114,11 +145,15 @@ def fit_options(options: TrainingConfig) -> FitOptions:
         best_metric=options.best_metric,
         validate_every=options.validate_every,
         patience=options.patience,
+        average_decay=options.average_decay,
+        mask_frames=options.mask_frames,
+        mask_bands=options.mask_bands,
+        seed=seed,
     )
 
 
 def make_validation(
-    pool: WindowPool, loss: Loss, options: TrainingConfig
+    pool: WindowPool, heads: Heads, loss: Loss, options: TrainingConfig
 ) -> Callable[[keras.Model], dict[str, float]]:
     """Measure a student on all windows of the validation clips.
 
@@ -128,12 +163,14 @@ def make_validation(
     labelled = [number for number, clip in enumerate(pool.clips) if clip.label != "unlabelled"]
     labels = np.array([pool.clips[number].is_cry for number in labelled])
     indices = np.arange(len(pool))
+    targets = make_targets(pool, heads, options)(indices)
+    cries = list(heads.cry_outputs)
 
     def validate(model: keras.Model) -> dict[str, float]:
         logits = predict_logits(model, pool, indices)
-        losses = keras.ops.convert_to_numpy(loss(pool.logits(indices), logits))
+        losses = keras.ops.convert_to_numpy(loss(targets, logits))
         scores = activate(logits, activation_of(options))
-        per_clip = pool.per_clip(scores[:, list(cry_indices())].sum(axis=1))
+        per_clip = pool.per_clip(scores[:, cries].sum(axis=1))
         clip_scores = [clip_score(per_clip[number], ClipScore.MEAN) for number in labelled]
         detections = Ranking(labels=labels, scores=clip_scores).detections()
         return {
@@ -145,3 +182,10 @@ def make_validation(
         }
 
     return validate
+
+
+def _calibration(model: keras.Model, pool: WindowPool) -> tuple[float, float]:
+    """Scale and offset of the cry logit, fit on the labelled clips of a pool."""
+    tracks = pool.per_clip(predict_logits(model, pool, np.arange(len(pool)))[:, 0])
+    labelled = [n for n, clip in enumerate(pool.clips) if clip.label is not Label.UNLABELLED]
+    return clip_calibration([tracks[n] for n in labelled], [pool.clips[n].is_cry for n in labelled])

@@ -13,6 +13,7 @@ import keras
 
 from crydistill.audio.mel import MEL_BANDS
 from crydistill.audio.windows import WINDOW_FRAMES
+from crydistill.student.norm import BatchNorm
 from crydistill.taxonomy import CLASSES
 
 STEM_FILTERS = 8
@@ -46,5 +47,5 @@ def dscnn(outputs: int = CLASSES) -> keras.Model:
 
 
 def _norm_relu(x: keras.KerasTensor, layer: str) -> keras.KerasTensor:
-    x = keras.layers.BatchNormalization(name=f"{layer}_norm")(x)
+    x = BatchNorm(name=f"{layer}_norm")(x)
     return keras.layers.ReLU(name=f"{layer}_relu")(x)

@@ -13,11 +13,12 @@ from typing import Any
 import keras
 
 from crydistill.errors import ConfigError
+from crydistill.student.crynet import crynet
 from crydistill.student.dscnn import dscnn
 
 Builder = Callable[..., keras.Model]
 
-ARCHITECTURES: dict[str, Builder] = {"dscnn": dscnn}
+ARCHITECTURES: dict[str, Builder] = {"crynet": crynet, "dscnn": dscnn}
 
 
 def build(name: str, **options: Any) -> keras.Model:

@@ -1,13 +1,13 @@
 """From audio files to a score store: decode, front end, teacher, append."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from crydistill.audio.files import read_audio
-from crydistill.audio.mel import log_mel
+from crydistill.audio.mel import Samples, log_mel
 from crydistill.audio.windows import window_count
 from crydistill.corpora.clip import Clip
 from crydistill.download import sha256_of
@@ -21,6 +21,9 @@ WINDOWS_PER_BATCH = 512
 
 _CLIPS_AHEAD = 64
 """Decoded clips waiting for the teacher; bounds the memory."""
+
+Change = Callable[[Clip, Samples], Samples]
+"""What is done to a clip's samples before student and teacher hear them."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,13 @@ def score_corpus(
     teacher: Teacher,
     directory: str | Path,
     *,
+    change: Change = lambda clip, samples: samples,
     progress: Progress = silent,
 ) -> Scoring:
     """Append the teacher's scores of some clips to the store in `directory`.
 
-    A clip that cannot be decoded is recorded in the result and does not stop the others.
+    A clip that cannot be decoded is recorded in the result and does not stop the others. The store
+    cannot tell how clips were changed: those of another `change` belong in another directory.
 
     Raises
     ------
@@ -89,7 +94,7 @@ def score_corpus(
         open_for_writing(directory, identity) as store,
         progress("scoring", len(clips), "clips") as advance,
     ):
-        for batch in _batches(_decoded(clips, failures)):
+        for batch in _batches(_decoded(clips, change, failures)):
             logits = teacher.logits([item.recording for item in batch])
             for item, rows in zip(batch, logits, strict=True):
                 store.append(
@@ -106,26 +111,27 @@ def score_corpus(
     return Scoring(scored, tuple(failures))
 
 
-def _decode(clip: Clip) -> _Decoded | Failure:
+def _decode(clip: Clip, change: Change) -> _Decoded | Failure:
     try:
         audio = read_audio(clip.path)
     except AudioError as error:
         return Failure(clip.id, str(error))
-    recording = Recording(clip.id, audio.samples, log_mel(audio.samples))
+    samples = change(clip, audio.samples)
+    recording = Recording(clip.id, samples, log_mel(samples))
     return _Decoded(recording, sha256_of(clip.path), audio.duration, audio.notes)
 
 
-def _decoded(clips: Sequence[Clip], failures: list[Failure]) -> Iterator[_Decoded]:
+def _decoded(clips: Sequence[Clip], change: Change, failures: list[Failure]) -> Iterator[_Decoded]:
     """Decode in the background, in order, a bounded number of clips ahead."""
     left = iter(clips)
     with ThreadPoolExecutor(max_workers=2) as pool:
         queue: list[Future[_Decoded | Failure]] = [
-            pool.submit(_decode, clip) for clip in islice(left, _CLIPS_AHEAD)
+            pool.submit(_decode, clip, change) for clip in islice(left, _CLIPS_AHEAD)
         ]
         try:
             while queue:
                 result = queue.pop(0).result()
-                queue.extend(pool.submit(_decode, clip) for clip in islice(left, 1))
+                queue.extend(pool.submit(_decode, clip, change) for clip in islice(left, 1))
                 if isinstance(result, Failure):
                     failures.append(result)
                 else:

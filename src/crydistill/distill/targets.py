@@ -1,0 +1,57 @@
+"""What a window should make of the student: the teacher's word, and the clip's label."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from crydistill.corpora.clip import Label
+from crydistill.selection.pool import Indices, WindowPool
+from crydistill.student.heads import Heads
+
+Floats = npt.NDArray[np.float32]
+
+Targets = Callable[[Indices], Floats]
+"""Gives what some windows of a pool teach, `[n, k]`."""
+
+_BEST_SHARE = 0.5
+"""A window of a cry clip is among its best from this share of the clip's highest cry score on."""
+
+
+def teacher_logits(pool: WindowPool) -> Targets:
+    """Targets of a student that tells the teacher's classes: the teacher's logits, `[n, 521]`."""
+    return pool.logits
+
+
+def head_targets(
+    pool: WindowPool, heads: Heads, *, trust_negatives: bool, cry_floor: float
+) -> Targets:
+    """Targets of a student with heads: probabilities, `[n, heads + 521]`.
+
+    The first columns are the heads', the others the teacher's scores as they are. Labels are about
+    clips, the teacher is about windows; where asked to, the cry head learns from both.
+
+    Parameters
+    ----------
+    trust_negatives : in clips labelled noncry nothing is a cry
+    cry_floor : least target of the windows of a clip labelled cry that the teacher likes best
+    """
+    label = np.array([clip.label for clip in pool.clips])[pool.clip_of]
+    is_negative = (label == Label.NONCRY) & trust_negatives
+    floor = np.where((label == Label.CRY) & _best_windows(pool), np.float32(cry_floor), 0)
+
+    def targets(indices: Indices) -> Floats:
+        logits = pool.logits(indices)
+        own = heads.targets(logits)
+        own[:, 0] = np.maximum(own[:, 0], floor[indices])
+        own[is_negative[indices], 0] = 0
+        return np.concatenate([own, expit(logits)], axis=1, dtype=np.float32)
+
+    return targets
+
+
+def _best_windows(pool: WindowPool) -> npt.NDArray[np.bool_]:
+    highest = np.zeros(len(pool.clips), dtype=np.float32)
+    np.maximum.at(highest, pool.clip_of, pool.cry_scores)
+    return np.asarray(pool.cry_scores >= _BEST_SHARE * highest[pool.clip_of])

@@ -1,0 +1,42 @@
+"""Varied copies of a corpus's clips: which change each clip gets in which round."""
+
+from collections.abc import Sequence
+
+from crydistill.audio.files import read_audio
+from crydistill.audio.mel import SAMPLE_RATE, Samples
+from crydistill.audio.nursery import generator
+from crydistill.audio.variation import Variation, vary
+from crydistill.corpora.clip import Clip
+from crydistill.errors import AudioError
+from crydistill.teacher.scoring import Change
+
+NOISE_SECONDS = 20
+"""At most so much of each noise recording is kept at hand."""
+
+
+def varying(
+    noises: Sequence[Clip], options: Variation, *, count: int, seed: int, round_number: int
+) -> Change:
+    """Make the change that a round does to clips: a pure function of clip, seed and round.
+
+    Parameters
+    ----------
+    noises : clips without a cry; `count` of them, drawn anew each round, are mixed into others
+    """
+    draw = generator(seed, "noises", str(round_number))
+    chosen = draw.permutation(len(noises))[:count]
+    at_hand = [sound for number in sorted(chosen) for sound in _read(noises[number])]
+
+    def change(clip: Clip, samples: Samples) -> Samples:
+        rng = generator(seed, "vary", str(round_number), clip.source, clip.id)
+        return vary(samples, at_hand, options, rng)
+
+    return change
+
+
+def _read(clip: Clip) -> list[Samples]:
+    """The clip's samples; nothing where they cannot be read, which scoring reports."""
+    try:
+        return [read_audio(clip.path).samples[: NOISE_SECONDS * SAMPLE_RATE]]
+    except AudioError:
+        return []

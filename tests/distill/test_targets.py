@@ -1,0 +1,60 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from crydistill.corpora.clip import Clip, Label
+from crydistill.distill.targets import head_targets, teacher_logits
+from crydistill.student.heads import Heads
+from crydistill.taxonomy import CLASSES, class_mids, cry_indices
+
+CRY = Heads.from_mids({"cry": [class_mids()[index] for index in cry_indices()]})
+
+
+def pool(*tracks: tuple[Label, list[float]]) -> Any:
+    """A pool whose clips have these labels and logits of the first cry class, all others low."""
+    clips = [Clip(f"c{n}", Path("x"), label, f"g{n}") for n, (label, _) in enumerate(tracks)]
+    clip_of = np.repeat(np.arange(len(tracks)), [len(track) for _, track in tracks])
+    rows = np.full((len(clip_of), CLASSES), -9, dtype=np.float32)
+    rows[:, cry_indices()[0]] = np.concatenate([track for _, track in tracks])
+    return SimpleNamespace(
+        clips=clips,
+        clip_of=clip_of,
+        cry_scores=expit(rows[:, list(cry_indices())]).sum(axis=1),
+        logits=lambda indices: rows[indices],
+    )
+
+
+def cry_targets(windows: Any, **options: Any) -> np.ndarray:
+    found = head_targets(windows, CRY, **{"trust_negatives": False, "cry_floor": 0.0} | options)
+    return found(np.arange(len(windows.clip_of)))[:, 0]
+
+
+def test_without_heads_the_teachers_logits_are_the_targets() -> None:
+    windows = pool((Label.CRY, [1.0, 2.0]))
+    np.testing.assert_array_equal(teacher_logits(windows)(np.array([1])), windows.logits([1]))
+
+
+def test_heads_come_first_and_the_teachers_scores_after() -> None:
+    windows = pool((Label.UNLABELLED, [-1.0, 3.0]))
+    targets = head_targets(windows, CRY, trust_negatives=True, cry_floor=0.9)(np.array([1, 0]))
+    assert targets.shape == (2, 1 + CLASSES)
+    np.testing.assert_allclose(targets[:, 0], windows.cry_scores[[1, 0]], rtol=1e-6)
+    np.testing.assert_allclose(targets[:, 1:], expit(windows.logits([1, 0])), rtol=1e-6)
+
+
+def test_trusted_negatives_overrule_the_teacher_in_their_own_clips_only() -> None:
+    windows = pool((Label.NONCRY, [4.0]), (Label.CRY, [4.0]), (Label.UNLABELLED, [4.0]))
+    assert cry_targets(windows, trust_negatives=True) == pytest.approx([0, 0.982, 0.982], abs=2e-3)
+    assert cry_targets(windows) == pytest.approx([0.982] * 3, abs=2e-3)
+
+
+def test_floor_lifts_the_best_windows_of_cry_clips() -> None:
+    windows = pool((Label.CRY, [-2.0, -4.0, -2.1]), (Label.NONCRY, [-2.0]))
+    lifted = cry_targets(windows, cry_floor=0.6)
+    assert lifted[[0, 2]] == pytest.approx(0.6)
+    assert lifted[1] == pytest.approx(expit(-4.0), abs=1e-3)
+    assert lifted[3] == pytest.approx(expit(-2.0), abs=1e-3)
