@@ -27,7 +27,7 @@ def test_the_configuration_document_lists_every_key_with_its_default() -> None:
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", *(f"docs/experiments/{p.name}" for p in DOCS.glob("experiments/*.md"))],
+    ["README.md", *(str(p.relative_to(ROOT)) for p in DOCS.rglob("*.md"))],
 )
 def test_tables_are_those_of_the_recorded_runs(document: str, tmp_path: Path) -> None:
     copy = tmp_path / "page.md"

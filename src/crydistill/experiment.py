@@ -30,25 +30,31 @@ class _Section(BaseModel):
 
 
 class CorpusConfig(_Section):
-    """One source of clips; exactly one of path, catalogue, audioset, nursery_seed and captures.
+    """One source of clips: path, catalogue, audioset, nursery_seed, formulas_seed or captures.
 
     name : names the corpus's score store; derived from the source where not given
     weight : how often its windows train, relative to the other corpora's
+    vary : whether data.augmentation makes varied copies of its clips
     path : a clips.csv, a folder with one, or a folder of audio
     where : column and value (or values) that select rows of the manifest at `path`
     catalogue : a public corpus fetched with `crydistill fetch NAME`
     audioset : a segment list whose audio was fetched with `crydistill fetch audioset`
     nursery_seed : render the synthetic nursery from this seed
+    formulas_seed : render random sounds from this seed, see `crydistill.audio.formulas`
+    formulas_clips : how many of them, 6 seconds each
     captures : private home recordings, in the folder that CRYDISTILL_CAPTURES names
     """
 
     name: str = ""
     weight: float = Field(1.0, gt=0)
+    vary: bool = True
     path: Path | None = None
     where: dict[str, str | list[str]] = Field(default_factory=dict)
     catalogue: str | None = None
     audioset: Path | None = None
     nursery_seed: int | None = Field(None, ge=0)
+    formulas_seed: int | None = Field(None, ge=0)
+    formulas_clips: int = Field(600, ge=1)
     captures: bool = False
 
     @model_validator(mode="after")
@@ -68,6 +74,8 @@ class CorpusConfig(_Section):
             return self.path.resolve().name
         if self.audioset:
             return self.audioset.stem
+        if self.formulas_seed is not None:
+            return f"formulas-{self.formulas_seed}-{self.formulas_clips}"
         return self.catalogue or ("captures" if self.captures else f"nursery-{self.nursery_seed}")
 
     @property
@@ -83,6 +91,7 @@ class CorpusConfig(_Section):
             "catalogue": self.catalogue,
             "audioset": self.audioset,
             "nursery_seed": self.nursery_seed,
+            "formulas_seed": self.formulas_seed,
             "captures": True if self.captures else None,
         }
 

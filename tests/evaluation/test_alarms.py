@@ -113,6 +113,24 @@ def test_the_curve_is_read_at_a_rate() -> None:
     assert curve.at(0.0) == (math.inf, 1.0)
 
 
+@RELAXED
+@given(st.lists(streams(), min_size=1, max_size=3))
+def test_corners_are_the_points_no_other_beats(night: list[ScoredStream]) -> None:
+    curve = det_curve(night, VOTE)
+    corners = curve.corners()
+    points = set(zip(corners.thresholds, corners.per_hour, strict=True))
+    assert points <= set(zip(curve.thresholds, curve.per_hour, strict=True))
+    if np.isnan(curve.missed).any():
+        assert set(corners.per_hour[~np.isnan(corners.per_hour)]) == set(
+            curve.per_hour[~np.isnan(curve.per_hour)]
+        )
+        return
+    assert np.all(np.diff(corners.missed) < 0)
+    for per_hour, missed in zip(curve.per_hour, curve.missed, strict=True):
+        as_good = (corners.missed <= missed) & ~(corners.per_hour > per_hour)
+        assert as_good.any()
+
+
 def test_an_alert_that_never_ends_catches_all_and_shows_in_its_time() -> None:
     stream = ScoredStream(np.ones(500, np.float32), (Episode(100.0, 110.0, "a"),))
     figures = measure_nights([stream], VOTE)

@@ -85,3 +85,18 @@ def test_private_figures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="private"):
         add_record(tmp_path, tmp_path / "results", "x")
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("kind", ["robustness", "promises"])
+def test_what_a_trial_found_is_recorded_unless_private(kind: str, tmp_path: Path) -> None:
+    found = tmp_path / f"{kind}.json"
+    found.write_text(json.dumps({"kind": kind, "clips": {"private": False}}))
+    path = add_record(tmp_path, tmp_path / "results", "page")
+    assert json.loads(path.read_text())["kind"] == kind
+    found.write_text(json.dumps({"kind": kind, "clips": {"private": True}}))
+    with pytest.raises(ConfigError, match="private"):
+        add_record(tmp_path, tmp_path / "results", "other")
+    document = tmp_path / "page.md"
+    document.write_text(f"<!-- {kind}: missing -->\n<!-- end -->\n")
+    with pytest.raises(ConfigError, match=r"missing\.json"):
+        update_document(document, tmp_path / "results")

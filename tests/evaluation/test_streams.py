@@ -3,6 +3,7 @@ import itertools
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from crydistill.evaluation.streams import (
     StreamOptions,
     StreamPlan,
     compose,
+    excerpt,
     measure_clips,
     render,
     write_stream,
@@ -128,6 +130,25 @@ def test_audio_does_not_depend_on_the_blocks(clips: list[Clip], rooms: int) -> N
     assert whole.dtype == np.float32
 
 
+@pytest.mark.parametrize("rooms", [0, 3])
+def test_an_excerpt_is_a_piece_of_the_whole(clips: list[Clip], rooms: int) -> None:
+    plan = planned(clips, replace(DRY, episodes=2, rooms=rooms, dry_share=0.0))
+    whole = np.concatenate(list(render(plan)))
+    for start, stop in ((0, 5), (12_345, 200_000), (plan.samples - 100, plan.samples + 100)):
+        assert np.array_equal(excerpt(plan, start, stop), whole[start:stop])
+    assert np.array_equal(excerpt(plan, -50, 50), whole[:50])
+    assert len(excerpt(plan, plan.samples + 1, plan.samples + 2)) == 0
+
+
+def test_a_plan_knows_its_sounds_and_whether_it_is_private(clips: list[Clip]) -> None:
+    plan = planned(clips)
+    assert plan.sounds == 6 and not plan.private
+    assert plan.sound_hours == pytest.approx(sum(1.5 + n / 10 for n in range(6)) / 3600, rel=1e-3)
+    cats = [replace(one, private=one.id == "cat3") for one in clips]
+    assert planned(cats).private
+    assert [item.clip for item in planned(cats).placed if item.private] == ["cat3"]
+
+
 def test_a_room_only_adds_to_what_is_heard_dry(clips: list[Clip]) -> None:
     options = replace(DRY, episodes=1, rooms=1, dry_share=0.0, sound_dbfs=None)
     plan = planned(clips, options)
@@ -191,6 +212,22 @@ def test_bad_clips_are_told_and_left_out(tmp_path: Path, clips: list[Clip]) -> N
         cries=[], bed=[], measured=measured, options=DRY, seed=0,
     )  # fmt: skip
     assert not {"broken", "mute"} & {item.clip for item in plan.placed}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"snr_db": (30.0, 5.0)}, "snr_db: 30 to 5"),
+        ({"microphone_db": (0.0, float("inf"))}, "microphone_db"),
+        ({"rooms": -1}, "rooms"),
+        ({"mean_gap_seconds": float("nan")}, "mean_gap_seconds"),
+        ({"episodes": -1}, "-1 episodes"),
+        ({"hours": 0.0}, "hours"),
+    ],
+)
+def test_impossible_options_are_named(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        StreamOptions(**change)
 
 
 def test_what_cannot_be_built_is_said(clips: list[Clip]) -> None:

@@ -9,7 +9,18 @@ import sys
 
 import typer
 
-from crydistill.cli import data, detection, device, experiments, private, tables
+from crydistill.cli import (
+    data,
+    detection,
+    device,
+    experiments,
+    night,
+    private,
+    profile,
+    publish,
+    robustness,
+    tables,
+)
 from crydistill.cli.common import complain
 from crydistill.errors import CrydistillError, MissingExtraError
 
@@ -25,7 +36,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (experiments, detection, data, device, private, tables):
+for room in (
+    experiments,
+    detection,
+    night,
+    robustness,
+    data,
+    device,
+    profile,
+    private,
+    publish,
+    tables,
+):
     app.add_typer(room.app)
 
 

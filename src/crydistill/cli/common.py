@@ -34,6 +34,17 @@ def open_experiment(config: Path | None, overrides: list[str] | None, runs: Path
     return Context(loaded, directory, shown, tell, _print_evaluation)
 
 
+def columns(texts: list[str] | None, option: str = "--where") -> dict[str, str]:
+    """Take COLUMN=VALUE options apart."""
+    chosen = {}
+    for text in texts or []:
+        column, equals, value = text.partition("=")
+        if not (column and equals):
+            raise typer.BadParameter(f"'{text}': write COLUMN=VALUE", param_hint=option)
+        chosen[column] = value
+    return chosen
+
+
 def tell(line: str) -> None:
     """Say a line beside the output proper."""
     print(line, file=sys.stderr, flush=True)

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 RecordsOption = Annotated[Path, typer.Option("--records", help="Folder of recorded runs.")]
-EXPERIMENTS = Path("docs/experiments")
+DOCS = Path("docs")
+EXPERIMENTS = DOCS / "experiments"
 RECORDS = EXPERIMENTS / "results"
 
 app = typer.Typer()
@@ -29,12 +30,13 @@ def tables_add(
 @tables_app.command("update")
 def tables_update(
     documents: Annotated[
-        list[Path] | None, typer.Argument(help="Markdown files; README and experiments if none.")
+        list[Path] | None, typer.Argument(help="Markdown files; README and docs if none.")
     ] = None,
     records: RecordsOption = RECORDS,
 ) -> None:
     """Write the tables of documents anew from the recorded runs."""
     from crydistill.evaluation.documents import update_document
 
-    for path in documents or [Path("README.md"), *sorted(EXPERIMENTS.glob("*.md"))]:
+    pages = (*sorted(DOCS.glob("*.md")), *sorted(EXPERIMENTS.glob("*.md")))
+    for path in documents or [Path("README.md"), *pages]:
         print(f"{path}: {'updated' if update_document(path, records) else 'up to date'}")

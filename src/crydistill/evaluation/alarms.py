@@ -176,6 +176,16 @@ class DetCurve:
         index = max(0, int(np.searchsorted(self.per_hour, per_hour, side="right")) - 1)
         return float(self.thresholds[index]), float(self.missed[index])
 
+    def corners(self) -> "DetCurve":
+        """The points that matter: for each share missed, the highest threshold that reaches it.
+
+        All others have more false alarms and miss as much. Without episodes the points are those at
+        which the false alarms rise.
+        """
+        falling = self.per_hour if np.isnan(self.missed).any() else self.missed
+        first = np.flatnonzero(np.append(True, np.diff(falling) != 0))
+        return DetCurve(self.thresholds[first], self.per_hour[first], self.missed[first])
+
     def to_json(self) -> dict[str, list[float | None]]:
         """Columns of plain numbers; the first threshold, infinity, is None."""
         return {

@@ -9,7 +9,8 @@ A document holds marked blocks:
 `results: NAME` tabulates one run, every model beside the others. `series: NAME NAME ...` tabulates
 the INT8 students of several experiments, a row each, over all seeds recorded of them. The figures
 come from `NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of records, which
-`add_record` fills from a run's `metrics.json`.
+`add_record` fills from a run's `metrics.json`. `night: NAME`, `robustness: NAME` and
+`promises: NAME` tabulate what the verbs of these names found.
 """
 
 import json
@@ -21,7 +22,9 @@ from typing import Any
 
 from crydistill import atomic
 from crydistill.errors import ConfigError
+from crydistill.evaluation import promises, promises_page, robustness, robustness_page
 from crydistill.evaluation.compare import METRICS
+from crydistill.evaluation.nighttables import NIGHT_NAME, add_night, night_table
 
 HEADLINE = (
     "roc_auc",
@@ -41,7 +44,10 @@ AGREEMENT = {
 
 _CLIP_SCORE = "mean"
 _STUDENT = "student INT8"
-_BLOCK = re.compile(r"<!-- (results|series): ([A-Za-z0-9._ -]+?) -->\n.*?<!-- end -->", re.DOTALL)
+_BLOCK = re.compile(
+    r"<!-- (results|series|night|robustness|promises): ([A-Za-z0-9._ -]+?) -->\n.*?<!-- end -->",
+    re.DOTALL,
+)
 
 Record = dict[str, Any]
 
@@ -54,12 +60,16 @@ def add_record(run: str | Path, records: str | Path, name: str) -> Path:
     ConfigError
         if the run has not been evaluated, or holds anything private.
     """
-    metrics = _read(Path(run) / "metrics.json", "evaluate the run first")
+    if (Path(run) / NIGHT_NAME).is_file():
+        return add_night(run, records, name)
+    trials = [Path(run) / name for name in (robustness.RESULT_NAME, promises.RESULT_NAME)]
+    trial = next((path for path in trials if path.is_file()), None)
+    metrics = _read(trial or Path(run) / "metrics.json", "evaluate the run first")
     if metrics["clips"]["private"]:
         raise ConfigError(
             f"{run}: was evaluated on private clips; its figures may not be published"
         )
-    for model in metrics["models"].values():
+    for model in metrics.get("models", {}).values():
         for judged in model["clip_scores"].values():
             del judged["slices"], judged["source_auc"]
     path = Path(records) / f"{name}.json"
@@ -79,6 +89,9 @@ def update_document(path: str | Path, records: str | Path) -> bool:
     tables: dict[str, Callable[[Sequence[str], Path], str]] = {
         "results": _results_table,
         "series": _series_table,
+        "night": night_table,
+        "robustness": _trial_table(robustness_page.markdown_tables),
+        "promises": _trial_table(promises_page.markdown_table),
     }
 
     def block(match: re.Match[str]) -> str:
@@ -140,6 +153,18 @@ def _series_table(names: Sequence[str], records: Path) -> str:
         "95 % group-bootstrap bounds, which say how far other recordings would move the figure."
     )
     return "\n".join(lines)
+
+
+def _trial_table(
+    table: Callable[[Record], str],
+) -> Callable[[Sequence[str], Path], str]:
+    """Tabulate a record that is no run's, by its own page."""
+
+    def tabulate(names: Sequence[str], records: Path) -> str:
+        (name,) = names
+        return table(_read(records / f"{name}.json", "add it with `crydistill tables add`"))
+
+    return tabulate
 
 
 def _seeds(records: Path, name: str) -> list[Record]:

@@ -10,6 +10,7 @@ All clips of a stream come from one split; a stream mixes no splits, so no group
 
 import csv
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -96,6 +97,13 @@ class StreamOptions:
             raise ConfigError(f"hours: {self.hours:g} must lie between 0 and 1,000")
         if self.episodes < 0 or not 1 <= self.cries[0] <= self.cries[1]:
             raise ConfigError(f"{self.episodes} episodes of {self.cries} cries cannot be made")
+        for name in ("pause_seconds", "bed_dbfs", "sound_dbfs", "snr_db", "microphone_db"):
+            ends = getattr(self, name)
+            if ends is not None and not -math.inf < ends[0] <= ends[1] < math.inf:
+                raise ConfigError(f"{name}: {ends[0]:g} to {ends[1]:g} is no range; smallest first")
+        for name in ("rooms", "mean_gap_seconds"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name}: {getattr(self, name):g} must be at least 0")
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,7 @@ class Placed:
     room : number of the room it sounds in; None: dry
     episode : number of the episode it belongs to
     use : how often the clip has been used in this stream before
+    private : nothing derived from the clip may be published
     """
 
     start: int
@@ -131,6 +140,7 @@ class Placed:
     room: int | None = None
     episode: int | None = None
     use: int = 0
+    private: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,9 +164,28 @@ class StreamPlan:
         return self.samples / SAMPLE_RATE / 3600
 
     @property
+    def sounds(self) -> int:
+        """Times that a sound is heard."""
+        return len(self._sounds)
+
+    @property
+    def sound_hours(self) -> float:
+        """Hours in which a sound sounds; the rest is bed and crying."""
+        return sum(item.stop - item.start for item in self._sounds) / SAMPLE_RATE / 3600
+
+    @property
     def reused(self) -> int:
         """Sounds that are not heard for the first time; their false alarms are no new evidence."""
-        return sum(item.use > 0 for item in self.placed if item.kind is Kind.SOUND)
+        return sum(item.use > 0 for item in self._sounds)
+
+    @property
+    def private(self) -> bool:
+        """Whether any clip in it is private."""
+        return any(item.private for item in self.placed)
+
+    @property
+    def _sounds(self) -> list[Placed]:
+        return [item for item in self.placed if item.kind is Kind.SOUND]
 
     def spans(self) -> list[Span]:
         """The episodes as labels."""
@@ -216,7 +245,9 @@ class _Timeline:
         self.uses[clip.id] = use + 1
         names = (clip.id, clip.path, clip.group, clip.category)
         self.placed.append(
-            Placed(self.now, stop, kind, *names, round(gain, 2), snr, room, episode, use)
+            Placed(
+                self.now, stop, kind, *names, round(gain, 2), snr, room, episode, use, clip.private
+            )
         )
         self.now = stop
 
@@ -311,7 +342,6 @@ def render(plan: StreamPlan, *, block_seconds: float = BLOCK_SECONDS) -> Iterato
     size = max(1, int(block_seconds * SAMPLE_RATE))
     waiting = list(reversed(plan.placed))
     playing: list[tuple[Placed, _Player]] = []
-    microphone = np.float32(10 ** (plan.microphone_db / 20))
     for start in range(0, plan.samples, size):
         stop = min(start + size, plan.samples)
         mix = np.zeros(stop - start, dtype=np.float32)
@@ -322,7 +352,26 @@ def render(plan: StreamPlan, *, block_seconds: float = BLOCK_SECONDS) -> Iterato
             first, last = max(item.start, start), min(item.stop, stop)
             mix[first - start : last - start] += player.take(last - first)
         playing = [(item, player) for item, player in playing if item.stop > stop]
-        yield clipped(mix * microphone)
+        yield _through_microphone(mix, plan)
+
+
+def excerpt(plan: StreamPlan, start: int, stop: int) -> Samples:
+    """Samples `[start, stop)` of a stream, bit for bit as `render` plays them.
+
+    Raises
+    ------
+    AudioError
+        if a clip can no longer be read.
+    """
+    start, stop = max(0, start), min(stop, plan.samples)
+    mix = np.zeros(max(0, stop - start), dtype=np.float32)
+    for item in plan.placed:
+        first, last = max(item.start, start), min(item.stop, stop)
+        if first < last:
+            player = _Player(item, plan)
+            player.take(first - item.start)
+            mix[first - start : last - start] += player.take(last - first)
+    return _through_microphone(mix, plan)
 
 
 def write_stream(plan: StreamPlan, folder: str | Path, *, progress: Progress = silent) -> Path:
@@ -384,6 +433,10 @@ class _Player:
         self._rest = together[count:].copy()
         taken = together[:count]
         return np.pad(taken, (0, count - len(taken)))
+
+
+def _through_microphone(mix: Samples, plan: StreamPlan) -> Samples:
+    return clipped(mix * np.float32(10 ** (plan.microphone_db / 20)))
 
 
 def _measure(path: Path) -> Measured:
@@ -479,6 +532,7 @@ def _bed(
             group=clip.group if clip else "",
             category=clip.category if clip else "room tone",
             gain_db=round(dbfs - piece.dbfs, 2),
+            private=clip.private if clip else False,
         )
         start += piece.samples - fade
         number += 1

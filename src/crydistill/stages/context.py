@@ -138,7 +138,9 @@ class Context:
     @cached_property
     def variation_key(self) -> str:
         """Names how training clips are varied, and with which noises; rounds are counted apart."""
-        options = self.config.data.augmentation.model_dump(mode="json", exclude={"rounds", "weight"})
+        options = self.config.data.augmentation.model_dump(
+            mode="json", exclude={"rounds", "weight"}
+        )
         return fingerprint(options, [(clip.source, clip.id) for clip in self.noises])
 
     @cached_property
@@ -150,12 +152,19 @@ class Context:
         StoreError
             if a round has not been scored by this teacher.
         """
-        rounds = [None, *range(self.config.data.augmentation.rounds)]
-        return window_pool(
-            (self._store(self.store_directory(corpus, number)), clips)
-            for number in rounds
+        parts = [(self.store_directory(corpus), clips) for corpus, clips in self.splits.train]
+        parts += [(self.store_directory(c, number), clips) for number, c, clips in self.varied]
+        return window_pool((self._store(directory), clips) for directory, clips in parts)
+
+    @cached_property
+    def varied(self) -> list[tuple[int, CorpusConfig, list[Clip]]]:
+        """Round, corpus and clips of every varied copy that trains."""
+        return [
+            (number, corpus, clips)
+            for number in range(self.config.data.augmentation.rounds)
             for corpus, clips in self.splits.train
-        )
+            if corpus.vary
+        ]
 
     def pool(self, parts: Sequence[Part]) -> WindowPool:
         """All windows of a split's scored clips.

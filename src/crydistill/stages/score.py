@@ -26,9 +26,8 @@ def score(context: Context) -> None:
     failures: list[Failure] = []
     for corpus, by_id in known.values():
         failures += _score_corpus(context, corpus, list(by_id.values()))
-    for number in range(context.config.data.augmentation.rounds):
-        for corpus, clips in splits.train:
-            _score_varied(context, corpus, clips, number)
+    for number, corpus, clips in context.varied:
+        _score_varied(context, corpus, clips, number)
     total = sum(len(by_id) for _, by_id in known.values())
     for failure in failures:
         context.say(f"left out: {failure.reason}")

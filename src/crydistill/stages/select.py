@@ -24,7 +24,7 @@ from crydistill.stages.context import Context
 def select_key(context: Context) -> str:
     """Names the windows that train: data, selection and seed."""
     config = context.config
-    weights = [corpus.weight for corpus in config.data.train]
+    weights = [(corpus.weight, corpus.vary) for corpus in config.data.train]
     train = context.data_key(context.splits.train)
     augmentation = config.data.augmentation
     varied = [augmentation.rounds, augmentation.weight, context.variation_key]
@@ -67,12 +67,14 @@ def make_sampler(context: Context, pool: WindowPool) -> Sampler:
 
 def _weights(context: Context, pool: WindowPool) -> Weights | None:
     """Weight of each window, from its corpus and from being varied; None where all are equal."""
-    augmentation = context.config.data.augmentation
-    rounds = [(None, 1.0), *((number, augmentation.weight) for number in range(augmentation.rounds))]
+    share = context.config.data.augmentation.weight
     of_clip = {
-        (context.store_directory(corpus, number), clip.id): corpus.weight * weight
-        for number, weight in rounds
+        (context.store_directory(corpus), clip.id): corpus.weight
         for corpus, clips in context.splits.train
+        for clip in clips
+    } | {
+        (context.store_directory(corpus, number), clip.id): corpus.weight * share
+        for number, corpus, clips in context.varied
         for clip in clips
     }
     if len(set(of_clip.values())) == 1:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from crydistill.audio.formulas import write_formulas
 from crydistill.audio.nursery import write_nursery
 from crydistill.corpora.audioset import read_segments
 from crydistill.corpora.captures import hold_out, read_captures
@@ -46,6 +47,12 @@ def list_clips(
             say(f"captures: {len(captures.unreadable)} unreadable recordings left out")
         kept, _ = hold_out(captures)
         return kept
+    if corpus.formulas_seed is not None:
+        folder = stores / corpus.store_name
+        manifest = write_formulas(
+            folder, clips=corpus.formulas_clips, seed=corpus.formulas_seed, progress=progress
+        )
+        return read_corpus(manifest, where=corpus.where)
     assert corpus.nursery_seed is not None  # the config has exactly one source
     folder = stores / f"nursery-{corpus.nursery_seed}"
     manifest = write_nursery(folder, seed=corpus.nursery_seed, progress=progress)

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Debian packages without which tests skip (run as root): compilers and emulators for the firmware,
+# a broker for MQTT. What cannot be installed does not keep the other from being tried.
+set -u
+cd "$(dirname "$0")/.."
+failed=0
+sh firmware/install-emulators.sh || failed=1
+apt-get install --yes --no-install-recommends mosquitto || failed=1
+exit "$failed"

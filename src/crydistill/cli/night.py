@@ -1,0 +1,265 @@
+"""The verb of continuous audio: night."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from crydistill.cli.common import columns, tell
+from crydistill.errors import ConfigError
+
+if TYPE_CHECKING:
+    from crydistill.evaluation.nights import Night, NightResult
+    from crydistill.evaluation.scorers import Scorer
+
+app = typer.Typer()
+
+_PLAN_NAME, _PAGE_NAME = "plan.csv", "night.html"
+
+
+@app.command()
+def night(
+    corpus: Annotated[
+        Path | None, typer.Argument(help="A folder of clips or a manifest to build a night from.")
+    ] = None,
+    recording: Annotated[
+        Path | None, typer.Option(help="A long recording to hear instead.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Where it cries: Audacity label track, or CSV.")
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="The recording may be published, audio included.")
+    ] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="Nothing made from these clips may be published.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder for what is found.")] = Path("night"),
+    student: Annotated[
+        list[Path] | None,
+        typer.Option(help="A run directory or student.tflite; repeatable; packaged if none."),
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="YAMNet weights (.h5), or a .tflite teacher, to hear too.")
+    ] = None,
+    fp32: Annotated[
+        bool, typer.Option("--fp32/--no-fp32", help="Hear student.keras too where it is there.")
+    ] = True,
+    kernels: Annotated[
+        str, typer.Option(help="reference, as published figures need; optimized; xnnpack.")
+    ] = "reference",
+    votes: Annotated[
+        list[str] | None,
+        typer.Option("--votes", metavar="N/M", help="Judge this vote; repeatable."),
+    ] = None,
+    hold: Annotated[float, typer.Option(help="Seconds without a vote that end an alert.")] = 10.0,
+    annotate: Annotated[
+        bool, typer.Option("--annotate", help="Write what the presets did into student.json.")
+    ] = False,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Take these rows of the manifest only."),
+    ] = None,
+    bed: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Of these, play those in the background."),
+    ] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(help="Length; sounds are heard again. If left out: every sound exactly once."),
+    ] = None,
+    episodes: Annotated[int, typer.Option(help="Episodes of crying.")] = 100,
+    gap: Annotated[
+        float,
+        typer.Option(help="Mean seconds between sounds, beyond half a second."),
+    ] = 0.0,
+    snr: Annotated[
+        tuple[float, float],
+        typer.Option(help="Cries over the background, dB."),
+    ] = (5.0, 30.0),
+    rooms: Annotated[int, typer.Option(help="Different rooms; 0: all dry.")] = 8,
+    gain: Annotated[
+        tuple[float, float],
+        typer.Option(help="Microphone gain, dB."),
+    ] = (-6.0, 6.0),
+    seed: Annotated[int, typer.Option(help="Of the night.")] = 0,
+) -> None:
+    """Measure false alarms an hour and episodes caught on continuous audio."""
+    from crydistill.evaluation.nights import hear, judge
+    from crydistill.progress import shown
+    from crydistill.publish.boundary import require_outside_work_tree
+
+    if annotate and (corpus is None or not student or kernels != "reference"):
+        raise typer.BadParameter(
+            "needs a corpus, a student of yours (--student) and the reference kernels",
+            param_hint="--annotate",
+        )
+    pairs = _pairs(votes, hold)
+    scorers = _scorers(teacher, student, kernels, fp32)
+    heard_night: Night
+    if corpus is not None and recording is None and labels is None:
+        heard_night = _built(
+            corpus, where, bed, private,
+            hours=hours, episodes=episodes, mean_gap_seconds=gap, snr_db=snr, rooms=rooms,
+            microphone_db=gain, seed=seed,
+        )  # fmt: skip
+    elif recording is not None and corpus is None:
+        heard_night = _recorded(recording, labels, public)
+    else:
+        raise typer.BadParameter(
+            "name a corpus, or a recording with --recording, which --labels belongs to"
+        )
+    if heard_night.private:
+        require_outside_work_tree(out, "what was heard in private recordings")
+    if annotate:
+        _require_annotatable(heard_night, scorers)
+    heard = hear(heard_night, scorers, progress=shown)
+    result = judge(heard_night, heard, votes=pairs, hold_seconds=hold, seed=seed, progress=shown)
+    record = {**result.to_json(), "provenance": _provenance(kernels, seed, hold)}
+    _write(out, result, record)
+    _show(record)
+    if annotate:
+        _annotate(result)
+    print(f"night view: {out / _PAGE_NAME}")
+
+
+def _pairs(votes: list[str] | None, hold: float) -> list[tuple[int, int]]:
+    """Read N/M options; a wrong one is told before anything takes time."""
+    from crydistill.detector.vote import VoteSettings
+    from crydistill.evaluation.nights import DEFAULT_VOTES
+
+    pairs = []
+    for text in votes or [f"{n}/{m}" for n, m in DEFAULT_VOTES]:
+        n, slash, m = text.partition("/")
+        if not (slash and n.isdecimal() and m.isdecimal()):
+            raise typer.BadParameter(f"'{text}': write N/M, such as 5/9", param_hint="--votes")
+        VoteSettings(threshold=0.0, n=int(n), m=int(m), hold_seconds=hold)
+        pairs.append((int(n), int(m)))
+    return pairs
+
+
+def _scorers(
+    teacher: Path | None, students: list[Path] | None, kernels: str, fp32: bool
+) -> "list[Scorer]":
+    from crydistill.evaluation.scorers import named_apart, student_scorers, teacher_scorer
+    from crydistill.quantize.interpreters import Kernels
+    from crydistill.student.packaged import packaged_student
+
+    if kernels not in tuple(Kernels):
+        raise typer.BadParameter(f"choose one of {', '.join(Kernels)}", param_hint="--kernels")
+    scorers = [teacher_scorer(teacher)] if teacher else []
+    for path in students or [packaged_student()]:
+        scorers += student_scorers(path, kernels=Kernels(kernels), fp32=fp32)
+    return named_apart(scorers)
+
+
+def _recorded(recording: Path, labels: Path | None, public: bool) -> "Night":
+    from crydistill.evaluation.nights import RecordedNight
+    from crydistill.evaluation.spans import read_spans
+
+    spans = read_spans(labels) if labels else None
+    return RecordedNight(recording, spans, private=not public)
+
+
+def _built(
+    corpus: Path,
+    where: list[str] | None,
+    bed: list[str] | None,
+    private: bool,
+    *,
+    seed: int,
+    **options: Any,
+) -> "Night":
+    from crydistill.evaluation.nights import clip_night, read_split
+    from crydistill.evaluation.streams import StreamOptions
+    from crydistill.progress import shown
+
+    chosen = columns(where)
+    clips = read_split(corpus, where=chosen, private=private)
+    background = {**chosen, **columns(bed, "--bed")}
+    ambience = read_split(corpus, where=background, private=private) if bed else []
+    stated = ", ".join(f"{column} {value}" for column, value in chosen.items())
+    source = corpus.resolve()
+    name = source.name if source.is_dir() else source.parent.name
+    built = clip_night(
+        clips,
+        corpus=f"{name} ({stated})" if stated else name,
+        options=StreamOptions(**options),
+        seed=seed,
+        bed=ambience,
+        progress=shown,
+    )
+    for clip, reason in built.unusable.items():
+        tell(f"left out {clip}: {reason}")
+    return built
+
+
+def _provenance(kernels: str, seed: int, hold: float) -> dict[str, Any]:
+    from crydistill.evaluation.intervals import REPLICATES
+    from crydistill.provenance import git_commit, versions
+
+    return {
+        "git_commit": git_commit(),
+        "versions": versions(),
+        "kernels": kernels,
+        "seed": seed,
+        "hold_seconds": hold,
+        "replicates": REPLICATES,
+    }
+
+
+def _write(out: Path, result: "NightResult", record: dict[str, Any]) -> None:
+    import json
+
+    from crydistill import atomic
+    from crydistill.evaluation.nights import ClipNight
+    from crydistill.evaluation.nighttables import NIGHT_NAME
+    from crydistill.evaluation.nightview import write_night_view
+    from crydistill.evaluation.streams import write_plan
+    from crydistill.progress import shown
+
+    atomic.write_text(out / NIGHT_NAME, json.dumps(record, indent=1) + "\n")
+    if isinstance(result.night, ClipNight):
+        write_plan(result.night.plan, out / _PLAN_NAME)
+    write_night_view(out / _PAGE_NAME, result, record, progress=shown)
+
+
+def _show(record: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    from crydistill.evaluation.nighttables import facts, summary_table
+
+    console = Console()
+    for line in facts(record):
+        console.print(line, markup=False, highlight=False)
+    console.print(summary_table(record))
+
+
+def _require_annotatable(heard_night: "Night", scorers: "list[Scorer]") -> None:
+    if heard_night.private:
+        raise ConfigError(
+            f"{heard_night.title}: is private, and what a manifest says is published; annotate "
+            "with public clips"
+        )
+    for scorer in scorers:
+        if scorer.manifest_path is not None and not scorer.presets:
+            raise ConfigError(f"{scorer.manifest_path}: has no presets; evaluate the student first")
+
+
+def _annotate(result: "NightResult") -> None:
+    """Write the presets' figures into the manifests of the INT8 students."""
+    from crydistill.evaluation.operating import annotated_preset, with_presets
+    from crydistill.evaluation.scorers import Kind
+    from crydistill.student.manifest import load_manifest, save_manifest
+
+    for model in result.models:
+        scorer = model.heard.scorer
+        if scorer.kind is not Kind.INT8 or scorer.manifest_path is None:
+            continue
+        presets = {
+            name: annotated_preset(figures, audio=result.night.source)
+            for name, figures in model.presets.items()
+        }
+        manifest = with_presets(load_manifest(scorer.manifest_path), presets)
+        save_manifest(scorer.manifest_path, manifest)
+        print(f"{scorer.manifest_path}: {len(presets)} presets annotated")

@@ -1,0 +1,160 @@
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tests.evaluation.nightly import tone
+from typer.testing import CliRunner, Result
+
+from crydistill.cli import app
+from crydistill.errors import CrydistillError
+from crydistill.student.manifest import load_manifest
+from crydistill.student.packaged import packaged_student
+
+ONE_VOTE = ("--votes", "5/9")
+QUICK = (*ONE_VOTE, "--kernels", "xnnpack")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["night", *map(str, arguments)])
+
+
+def complaint(result: Result) -> str:
+    """What a failed command says; `main` makes one line of it."""
+    assert isinstance(result.exception, CrydistillError), result.output
+    assert "\n" not in str(result.exception)
+    return str(result.exception)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tones in two splits; one file is broken."""
+    folder = tmp_path_factory.mktemp("tones")
+    rows = ["path,label,category,group,split"]
+    for number in range(6):
+        label, split = ("cry" if number < 2 else "noncry"), ("train" if number == 5 else "dev")
+        soundfile.write(folder / f"{number}.wav", tone(300.0 * (number + 1), 2.0), 16_000)
+        rows.append(f"{number}.wav,{label},tone {number},g{number},{split}")
+    (folder / "broken.wav").write_bytes(b"nothing")
+    rows.append("broken.wav,noncry,tone,gx,dev")
+    (folder / "clips.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture
+def student(tmp_path: Path) -> Path:
+    shutil.copytree(packaged_student(), tmp_path / "student")
+    return tmp_path / "student"
+
+
+def test_a_night_from_clips(corpus: Path, student: Path, tmp_path: Path) -> None:
+    out = tmp_path / "night"
+    result = run(
+        corpus, "--where", "split=dev", "--episodes", 2, "--snr", 10, 20, "--rooms", 0,
+        "--seed", 7, "--student", student, "--annotate", "--out", out, *ONE_VOTE,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    record = json.loads((out / "night.json").read_text())
+    name = f"{corpus.name} (split dev)"
+    assert record["night"]["corpus"] == name and record["night"]["seed"] == 7
+    assert (record["night"]["sounds"], record["night"]["episodes"]) == (3, 2)
+    assert record["night"]["options"]["snr_db"] == [10.0, 20.0]
+    assert list(record["night"]["unusable"]) == ["broken.wav"]
+    assert "left out broken.wav" in result.stderr
+    rows = list(csv.DictReader((out / "plan.csv").open()))
+    assert {row["clip"] for row in rows if row["kind"] == "sound"} == {"2.wav", "3.wav", "4.wav"}
+    assert "<canvas" in (out / "night.html").read_text()
+    assert "preset" in result.stdout and "in alert" in result.stdout
+    # The annotation is what the JSON says.
+    (model,) = record["models"].values()
+    for preset_name, preset in load_manifest(student / "student.json").presets.items():
+        figures = model["presets"][preset_name]
+        assert preset.recall == pytest.approx(figures["caught"]["value"])
+        assert preset.false_alarms_per_hour == pytest.approx(
+            figures["false_alarms_per_hour"]["value"], abs=1e-3
+        )
+        assert preset.measured_on is not None and name in preset.measured_on
+
+
+def test_private_clips_annotate_nothing(corpus: Path, student: Path, tmp_path: Path) -> None:
+    before = (student / "student.json").read_bytes()
+    result = run(
+        corpus, "--where", "split=dev", "--private", "--student", student, "--annotate",
+        "--out", tmp_path / "night", *ONE_VOTE,
+    )  # fmt: skip
+    assert "is private" in complaint(result)
+    assert (student / "student.json").read_bytes() == before
+
+
+def test_a_recording(tmp_path: Path) -> None:
+    sound = np.concatenate([tone(400, 8.0), tone(900, 8.0)])
+    soundfile.write(tmp_path / "mine.wav", sound, 16_000)
+    (tmp_path / "labels.txt").write_text("2.0\t5.0\tcry\n")
+    out = tmp_path / "night"
+    common = ("--recording", tmp_path / "mine.wav", "--out", out, *QUICK)
+    assert run(*common, "--labels", tmp_path / "labels.txt").exit_code == 0
+    record = json.loads((out / "night.json").read_text())
+    assert record["night"]["private"] and record["night"]["episodes"] == 1
+    assert not (out / "plan.csv").exists()
+    assert "data:audio" not in (out / "night.html").read_text()
+    assert run(*common, "--public").exit_code == 0
+    record = json.loads((out / "night.json").read_text())
+    assert not record["night"]["private"] and not record["night"]["labelled"]
+
+
+def test_listening_works_without_the_training_extra(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "mine.wav", tone(400, 4.0), 16_000)
+    code = (
+        "import sys\n"
+        "for name in ('tensorflow', 'keras', 'h5py', 'matplotlib', 'sklearn', 'tflite_micro'):\n"
+        "    sys.modules[name] = None\n"
+        "from crydistill.cli import main; main()"
+    )
+    options = ("--recording", tmp_path / "mine.wav", "--out", tmp_path / "night", *QUICK)
+    command = [sys.executable, "-c", code, "night", *map(str, options)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "night" / "night.html").exists()
+
+
+def test_private_nights_stay_out_of_work_trees(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "mine.wav", tone(400, 2.0), 16_000)
+    (tmp_path / "tree" / ".git").mkdir(parents=True)
+    result = run("--recording", tmp_path / "mine.wav", "--out", tmp_path / "tree" / "night")
+    assert "must not lie in a git work tree" in complaint(result)
+    assert not (tmp_path / "tree" / "night").exists()
+
+
+def test_what_cannot_be_done_is_said_in_one_line(corpus: Path, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "night", *QUICK)
+    assert "several splits" in complaint(run(corpus, *out))
+    assert "9 of 5" in complaint(run(corpus, "--votes", "9/5"))
+    assert "snr_db: 9 to 3" in complaint(run(corpus, "--where", "split=dev", "--snr", 9, 3, *out))
+    assert "no column 'x'" in complaint(run(corpus, "--where", "x=y", *out))
+    assert "no manifest" in complaint(run(tmp_path / "none.csv", *out))
+    assert "no such file" in complaint(run("--recording", tmp_path / "none.wav", *out))
+    assert not (tmp_path / "night").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "name a corpus, or a recording"),
+        (("x", "--recording", "y.wav"), "name a corpus, or a recording"),
+        (("x", "--votes", "nine"), "write N/M"),
+        (("x", "--annotate"), "--student"),
+        (("x", "--annotate", "--student", "y", "--kernels", "xnnpack"), "reference kernels"),
+        (("x", "--kernels", "fast"), "reference, optimized, xnnpack"),
+        (("x", "--where", "split"), "write COLUMN=VALUE"),
+        (("x", "--labels", "y.txt"), "--labels belongs to"),
+    ],
+)
+def test_wrong_options_are_named(arguments: tuple[str, ...], expected: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert expected in " ".join(result.output.replace("│", " ").split())

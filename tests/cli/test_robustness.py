@@ -1,0 +1,77 @@
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+from typer.testing import CliRunner, Result
+
+from crydistill.audio.nursery import compose, render
+from crydistill.cli import app
+from crydistill.errors import CrydistillError
+from crydistill.evaluation import robustness
+from crydistill.evaluation.conditions import conditions
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three synthetic cries and three other sounds."""
+    folder = tmp_path_factory.mktemp("corpus")
+    kept = {"cry": 0, "noncry": 0}
+    for clip in compose(0):
+        label = "cry" if clip.cries else "noncry"
+        if kept[label] < 3:
+            kept[label] += 1
+            path = folder / label / f"{clip.category}-{kept[label]}.wav"
+            path.parent.mkdir(exist_ok=True)
+            soundfile.write(path, render(clip), 16_000)
+    return folder
+
+
+def run(*arguments: object) -> Result:
+    """In this process: a new one takes longer to start than these tests to run."""
+    return CliRunner().invoke(app, [*map(str, arguments)])
+
+
+def test_robustness_measures_and_goes_on(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyroomacoustics", reason="rooms need crydistill[train]")
+    monkeypatch.setattr(robustness, "conditions", lambda: conditions()[::6])
+    arguments = ("robustness", corpus, "--out", tmp_path, "--clips", 4, "--replicates", 20)
+    first = run(*arguments)
+    assert first.exit_code == 0, first.output
+    record = json.loads((tmp_path / "robustness.json").read_text())
+    assert record["clips"]["clips"] == 4 and record["clips"]["cries"] == 2
+    (verdicts,) = (student["conditions"] for student in record["students"].values())
+    assert len(verdicts) == len(record["conditions"]) == 7
+    assert all(0 <= verdict["auc"]["value"] <= 1 for verdict in verdicts)
+    assert record["provenance"]["kernels"] == "optimized"
+    assert (tmp_path / "robustness.png").is_file()
+    assert "4 clips, 2 cries" in " ".join(first.output.split())
+    scores = tmp_path / "scores-optimized.jsonl"
+    lines = scores.read_text().splitlines(keepends=True)
+    scores.write_text("".join(lines[:-1]))
+    assert run(*arguments).exit_code == 0
+    assert scores.read_text().splitlines(keepends=True) == lines
+    assert json.loads((tmp_path / "robustness.json").read_text())["students"] == record["students"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["robustness", "none"], "none: no manifest there"),
+        (["robustness", ".", "--kernels", "fast"], "choose one of reference"),
+        (["robustness", "none", "--where", "split"], "write COLUMN=VALUE"),
+        (["robustness", "CORPUS", "--private", "--out", "HERE"], "git work tree"),
+        (["promises", "CORPUS"], "do not fill a home"),
+    ],
+)
+def test_misuse_is_said(corpus: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    words = {"CORPUS": str(corpus), "HERE": str(Path(__file__).parent / "runs")}
+    given = [words.get(word, word) for word in arguments]
+    if "--out" not in given:
+        given += ["--out", str(tmp_path)]
+    result = run(*given)
+    assert result.exit_code != 0
+    said = str(result.exception) if isinstance(result.exception, CrydistillError) else result.output
+    assert message in " ".join(said.split())

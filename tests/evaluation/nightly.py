@@ -1,0 +1,47 @@
+"""Sounds and a scorer for the tests of nights; the scorer takes a tone at 3 kHz for a cry."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from crydistill.audio.mel import SAMPLE_RATE, Samples, log_mel
+from crydistill.audio.windows import windows
+from crydistill.corpora.clip import Clip, Label
+from crydistill.detector.vote import VoteSettings
+from crydistill.evaluation.scorers import Kind, Scorer
+from crydistill.teacher.base import Recording
+
+CRY_HERTZ = 3_000.0
+
+
+def tone(hertz: float, seconds: float, amplitude: float = 0.1) -> Samples:
+    time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    return (amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+
+
+def share_of_tone(recording: Recording) -> npt.NDArray[np.float32]:
+    """Share of a window's frames whose loudest band is that of the tone."""
+    band = int(log_mel(tone(CRY_HERTZ, 1.0)).mean(axis=0).argmax())
+    loud = (recording.frames.argmax(axis=1) == band)[:, None]
+    return np.asarray(windows(loud)[:, :, 0].mean(axis=1), dtype=np.float32)
+
+
+def scorer(name: str = "ear", presets: dict[str, VoteSettings] | None = None) -> Scorer:
+    return Scorer(name, Kind.INT8, "0" * 64, share_of_tone, None, presets or {})
+
+
+def clips(folder: Path, *, private: bool = False) -> list[Clip]:
+    """Cries of two children; fans, and two whistles that sound like a cry."""
+    sounds = [
+        *((f"cry{n}", Label.CRY, f"child{n % 2}", CRY_HERTZ, 4.0, "cry") for n in range(4)),
+        *((f"fan{n}", Label.NONCRY, f"fan{n}", 500.0 + n, 3.0, "fan") for n in range(6)),
+        *((f"whistle{n}", Label.NONCRY, f"w{n}", CRY_HERTZ, 5.0, "whistle") for n in range(2)),
+    ]
+    made = []
+    for name, label, group, hertz, seconds, category in sounds:
+        path = folder / f"{name}.wav"
+        soundfile.write(path, tone(hertz, seconds), SAMPLE_RATE, subtype="FLOAT")
+        made.append(Clip(name, path, label, group, category=category, private=private))
+    return made
