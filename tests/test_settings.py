@@ -59,3 +59,14 @@ def test_captures_only_where_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert settings.captures_dir() is None
     monkeypatch.setenv(settings.CAPTURES_VARIABLE, str(tmp_path))
     assert settings.captures_dir() == tmp_path
+
+
+def test_the_hub_is_named_by_its_own_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in (settings.HUB_TOKEN_VARIABLE, settings.HUB_ENDPOINT_VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
+    assert settings.hub_token() is None
+    assert settings.hub_endpoint() is None
+    monkeypatch.setenv("HF_TOKEN", " hf_token\n")
+    monkeypatch.setenv("HF_ENDPOINT", "http://localhost:8000/")
+    assert settings.hub_token() == "hf_token"
+    assert settings.hub_endpoint() == "http://localhost:8000"

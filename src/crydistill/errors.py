@@ -35,6 +35,10 @@ class ModelError(CrydistillError):
     """Raised when a `.tflite` or its manifest is not one this program can vouch for."""
 
 
+class HubError(CrydistillError):
+    """Raised when the model hub cannot be reached, refuses, or has moved on meanwhile."""
+
+
 class MissingExtraError(CrydistillError):
     """Raised when a command needs the full install: `pip install 'crydistill[train]'`."""
 

@@ -5,6 +5,8 @@ The command line asks here and hands the answers to library functions as argumen
     CRYDISTILL_CACHE      where downloads and decoded corpora are kept
     CRYDISTILL_CAPTURES   the folder of private home recordings, outside the repository
     CRYDISTILL_MQTT_PASSWORD   for `crydistill listen --mqtt-user`
+    HF_TOKEN              for `crydistill publish`: a token of the Hugging Face hub that may write
+    HF_ENDPOINT           another hub than huggingface.co
 """
 
 import os
@@ -14,6 +16,8 @@ from pathlib import Path
 CACHE_VARIABLE = "CRYDISTILL_CACHE"
 CAPTURES_VARIABLE = "CRYDISTILL_CAPTURES"
 MQTT_PASSWORD_VARIABLE = "CRYDISTILL_MQTT_PASSWORD"
+HUB_TOKEN_VARIABLE = "HF_TOKEN"
+HUB_ENDPOINT_VARIABLE = "HF_ENDPOINT"
 
 _APP = "crydistill"
 
@@ -52,6 +56,16 @@ def captures_dir() -> Path | None:
 def mqtt_password() -> str | None:
     """The MQTT broker's password, CRYDISTILL_MQTT_PASSWORD; None where it is not set."""
     return os.environ.get(MQTT_PASSWORD_VARIABLE) or None
+
+
+def hub_token() -> str | None:
+    """The Hugging Face hub's token, HF_TOKEN; None where it is not set. It is never written."""
+    return os.environ.get(HUB_TOKEN_VARIABLE, "").strip() or None
+
+
+def hub_endpoint() -> str | None:
+    """The hub's address, HF_ENDPOINT; None where it is not set."""
+    return os.environ.get(HUB_ENDPOINT_VARIABLE, "").strip().rstrip("/") or None
 
 
 def _platform_cache() -> Path:

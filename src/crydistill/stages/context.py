@@ -205,9 +205,17 @@ class Context:
     def _held_out(
         self, train: list[Part], share: float, also: set[str]
     ) -> tuple[list[Part], list[Part]]:
-        """Hold public groups out of training, `also` among them; private clips all train."""
+        """Hold public groups out of training, `also` among them.
+
+        Private clips and sounds from formulas all train.
+        """
         _, held = hold_out_groups(
-            [clip for _, clips in train for clip in clips if not clip.private],
+            [
+                clip
+                for corpus, clips in train
+                for clip in clips
+                if corpus.formulas_seed is None and not clip.private
+            ],
             share=share,
             seed=self.config.data.validation.seed,
         )

@@ -19,6 +19,9 @@ from crydistill.audio.windows import WINDOW_FRAMES
 from crydistill.student.norm import BatchNorm
 from crydistill.taxonomy import CLASSES
 
+NORM_MOMENTUM = 0.9
+"""Keras's 0.99 takes hundreds of steps to forget a weight that training has long moved on from."""
+
 
 def crynet(
     outputs: int = CLASSES,
@@ -73,7 +76,7 @@ def _block(
 
 
 def _norm(x: keras.KerasTensor, layer: str) -> keras.KerasTensor:
-    return BatchNorm(name=f"{layer}_norm")(x)
+    return BatchNorm(momentum=NORM_MOMENTUM, name=f"{layer}_norm")(x)
 
 
 def _relu(x: keras.KerasTensor, layer: str) -> keras.KerasTensor:

@@ -1,0 +1,150 @@
+"""ESPHome component: a baby's cry as a binary sensor, from a crydistill bundle's C sources.
+
+Checks the configuration, copies the student and the C library into the build, and sets up the
+listener of cry_listener.h. See README.md beside the components folder.
+"""
+
+import re
+from pathlib import Path
+
+import esphome.codegen as cg
+import esphome.config_validation as cv
+from esphome.components import binary_sensor, microphone, sensor
+from esphome.const import (
+    CONF_ID,
+    CONF_MICROPHONE,
+    CONF_MODEL,
+    CONF_THRESHOLD,
+    DEVICE_CLASS_SOUND,
+    PLATFORM_ESP32,
+    STATE_CLASS_MEASUREMENT,
+)
+from esphome.core import CORE
+from esphome.helpers import copy_file_if_changed
+
+DEPENDENCIES = ["microphone"]
+AUTO_LOAD = ["binary_sensor", "sensor"]
+
+CONF_CRYING = "crying"
+CONF_SCORE = "score"
+CONF_PRESET = "preset"
+CONF_VOTES = "votes"
+CONF_OF_WINDOWS = "of_windows"
+CONF_HOLD = "hold"
+
+MOST_WINDOWS = 64
+LONGEST_HOLD = cv.TimePeriod(hours=24)
+SAMPLE_RATE = 16000
+
+STUDENT = (
+    "crydistill_model.c",
+    "crydistill_model.h",
+    "crydistill_tables.c",
+    "crydistill_tables.h",
+)
+LIBRARY = ("crydistill.c", "crydistill.h")
+"""Of the C library only what shows that it is there; all sources are copied."""
+
+BUILD_FOLDER = "crydistill"
+"""Below the build's src; the C++ includes "crydistill/crydistill.h"."""
+
+# Not "crydistill": the C library has a struct of that name, and main.cpp opens namespace esphome.
+cry_listener_ns = cg.esphome_ns.namespace("cry_listener")
+CryListener = cry_listener_ns.class_("CryListener", cg.Component)
+
+
+def _presets(folder: Path) -> list[str]:
+    """Names of the presets that the student's header declares."""
+    header = (folder / "crydistill_model.h").read_text(encoding="utf-8")
+    return re.findall(r"crydistill_settings crydistill_preset_(\w+);", header)
+
+
+def _model_folder(value: object) -> Path:
+    folder = Path(cv.directory(value))
+    missing = [name for name in (*STUDENT, *LIBRARY) if not (folder / name).is_file()]
+    if missing:
+        raise cv.Invalid(
+            f"{folder} has no {missing[0]}; make the folder with `crydistill bundle RUN BUNDLE "
+            "--library firmware/src` and name its c/ here"
+        )
+    return folder
+
+
+def _known_preset(config: dict) -> dict:
+    known = _presets(config[CONF_MODEL])
+    preset = config[CONF_PRESET]
+    if re.sub(r"\W", "_", preset) not in known:
+        raise cv.Invalid(
+            f"the student has no preset '{preset}'; it has {', '.join(known) or 'none'}",
+            path=[CONF_PRESET],
+        )
+    return config
+
+
+def _votes_of_windows(config: dict) -> dict:
+    if (CONF_VOTES in config) != (CONF_OF_WINDOWS in config):
+        raise cv.Invalid("give votes and of_windows together", path=[CONF_VOTES])
+    if CONF_VOTES in config and config[CONF_VOTES] > config[CONF_OF_WINDOWS]:
+        raise cv.Invalid("votes cannot be more than of_windows", path=[CONF_VOTES])
+    return config
+
+
+CONFIG_SCHEMA = cv.All(
+    cv.Schema(
+        {
+            cv.GenerateID(): cv.declare_id(CryListener),
+            cv.Required(CONF_MICROPHONE): microphone.microphone_source_schema(
+                min_bits_per_sample=16,
+                max_bits_per_sample=16,
+            ),
+            cv.Required(CONF_MODEL): _model_folder,
+            cv.Optional(CONF_PRESET, default="balanced"): cv.string_strict,
+            cv.Optional(CONF_THRESHOLD): cv.float_range(min=0.0),
+            cv.Optional(CONF_VOTES): cv.int_range(1, MOST_WINDOWS),
+            cv.Optional(CONF_OF_WINDOWS): cv.int_range(1, MOST_WINDOWS),
+            cv.Optional(CONF_HOLD): cv.All(
+                cv.positive_time_period_milliseconds, cv.Range(max=LONGEST_HOLD)
+            ),
+            cv.Optional(CONF_CRYING): binary_sensor.binary_sensor_schema(
+                device_class=DEVICE_CLASS_SOUND
+            ),
+            cv.Optional(CONF_SCORE): sensor.sensor_schema(
+                accuracy_decimals=3, state_class=STATE_CLASS_MEASUREMENT
+            ),
+        }
+    ).extend(cv.COMPONENT_SCHEMA),
+    _known_preset,
+    _votes_of_windows,
+    cv.only_on([PLATFORM_ESP32]),
+)
+
+FINAL_VALIDATE_SCHEMA = cv.Schema(
+    {
+        cv.Required(CONF_MICROPHONE): microphone.final_validate_microphone_source_schema(
+            "crydistill", sample_rate=SAMPLE_RATE
+        ),
+    },
+    extra=cv.ALLOW_EXTRA,
+)
+
+
+async def to_code(config: dict) -> None:
+    """Write the C++ that sets the listener up."""
+    for path in sorted(config[CONF_MODEL].glob("*.[ch]")):
+        copy_file_if_changed(path, CORE.relative_src_path(BUILD_FOLDER, path.name))
+    preset = re.sub(r"\W", "_", config[CONF_PRESET])
+    settings = cg.RawExpression(f"crydistill_preset_{preset}")
+    listener = cg.new_Pvariable(config[CONF_ID], settings)
+    await cg.register_component(listener, config)
+    source = await microphone.microphone_source_to_code(config[CONF_MICROPHONE])
+    cg.add(listener.set_microphone_source(source))
+    if CONF_THRESHOLD in config:
+        cg.add(listener.set_threshold(config[CONF_THRESHOLD]))
+    if CONF_VOTES in config:
+        cg.add(listener.set_votes(config[CONF_VOTES], config[CONF_OF_WINDOWS]))
+    if CONF_HOLD in config:
+        cg.add(listener.set_hold(config[CONF_HOLD]))
+    if CONF_CRYING in config:
+        cg.add(listener.set_crying(await binary_sensor.new_binary_sensor(config[CONF_CRYING])))
+    if CONF_SCORE in config:
+        cg.add(listener.set_score(await sensor.new_sensor(config[CONF_SCORE])))

@@ -1,0 +1,100 @@
+#include "cry_listener.h"
+
+#include <cinttypes>
+
+#include "esphome/core/log.h"
+
+namespace esphome::cry_listener {
+
+static const char *const TAG = "crydistill";
+
+static const size_t BYTES_PER_SECOND = 2 * CRYDISTILL_SAMPLE_RATE;
+// A window may take most of the 480 ms until the next one; a second bridges that.
+static const size_t BUFFER_BYTES = BYTES_PER_SECOND;
+static const size_t BLOCK_SAMPLES = 512;
+static const uint32_t STACK_BYTES = 6144;
+static const UBaseType_t TASK_PRIORITY = 3;
+
+alignas(16) static int8_t arena[CRYDISTILL_ARENA_BYTES];
+
+void CryListener::setup() {
+  if (!crydistill_init(&this->ear_, &crydistill_model, nullptr, &this->settings_, arena,
+                       sizeof arena)) {
+    ESP_LOGE(TAG, "A detector setting is out of its range");
+    this->mark_failed();
+    return;
+  }
+  this->samples_ = xStreamBufferCreate(BUFFER_BYTES, sizeof(int16_t));
+  if (this->samples_ == nullptr ||
+      xTaskCreate(task_, "crydistill", STACK_BYTES, this, TASK_PRIORITY, nullptr) != pdPASS) {
+    ESP_LOGE(TAG, "Not enough memory for the listener");
+    this->mark_failed();
+    return;
+  }
+  this->source_->add_data_callback([this](const std::vector<uint8_t> &data) { this->hear_(data); });
+  this->source_->start();
+  if (this->crying_sensor_ != nullptr) {
+    this->crying_sensor_->publish_initial_state(false);
+  }
+}
+
+// The stream buffer has one writer (this, in the microphone's task) and one reader (listen_).
+void CryListener::hear_(const std::vector<uint8_t> &data) {
+  // Whole samples only, so that a full buffer never shifts the stream by a byte.
+  const size_t room = xStreamBufferSpacesAvailable(this->samples_);
+  const size_t fits = (data.size() < room ? data.size() : room) & ~static_cast<size_t>(1);
+  const size_t sent = xStreamBufferSend(this->samples_, data.data(), fits, 0);
+  this->lost_bytes_ += data.size() - sent;
+}
+
+void CryListener::listen_() {
+  static int16_t block[BLOCK_SAMPLES];
+  for (;;) {
+    const size_t bytes = xStreamBufferReceive(this->samples_, block, sizeof block, portMAX_DELAY);
+    crydistill_push(&this->ear_, block, bytes / sizeof block[0], on_window_, this);
+  }
+}
+
+void CryListener::on_window_(void *self, const struct crydistill_window *window) {
+  auto *listener = static_cast<CryListener *>(self);
+  listener->score_ = window->score;
+  if (window->event != CRYDISTILL_NONE) {
+    listener->crying_ = window->event == CRYDISTILL_ON;
+  }
+  listener->windows_ = window->index + 1;
+}
+
+void CryListener::loop() {
+  const uint32_t lost = this->lost_bytes_;
+  if (lost - this->reported_lost_bytes_ >= BYTES_PER_SECOND) {
+    const uint32_t milliseconds = (lost - this->reported_lost_bytes_) / (BYTES_PER_SECOND / 1000);
+    ESP_LOGW(TAG, "Too slow: %" PRIu32 " ms of audio lost", milliseconds);
+    this->reported_lost_bytes_ = lost;
+  }
+  const uint32_t windows = this->windows_;
+  if (windows == this->published_windows_) {
+    return;
+  }
+  this->published_windows_ = windows;
+  if (this->score_sensor_ != nullptr) {
+    this->score_sensor_->publish_state(this->score_);
+  }
+  if (this->crying_sensor_ != nullptr) {
+    this->crying_sensor_->publish_state(this->crying_);
+  }
+}
+
+void CryListener::dump_config() {
+  ESP_LOGCONFIG(TAG,
+                "Cry listener:\n"
+                "  Threshold: %g\n"
+                "  Votes: %u of %u windows\n"
+                "  Hold: %" PRIu32 " ms\n"
+                "  Arena: %u bytes",
+                this->settings_.threshold, this->settings_.n, this->settings_.m,
+                this->settings_.hold_ms, static_cast<unsigned>(sizeof arena));
+  LOG_BINARY_SENSOR("  ", "Crying", this->crying_sensor_);
+  LOG_SENSOR("  ", "Score", this->score_sensor_);
+}
+
+}  // namespace esphome::cry_listener

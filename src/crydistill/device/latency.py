@@ -1,0 +1,181 @@
+"""How long a window takes on a microcontroller: a model, not a measurement.
+
+Two kinds of figures go in, and each says where it is from:
+
+- executed instructions of the C library, counted under emulation (docs/firmware.md), times an
+  assumed range of cycles per instruction of the core;
+- for ESP-NN, cycles that Espressif published for single kernels on an ESP32-S3, by kind of layer.
+
+What comes out is a range. Where it matters, time the board.
+"""
+
+from dataclasses import dataclass
+
+from crydistill.audio.windows import WINDOW_HOP_SECONDS
+from crydistill.device.cost import layer_costs
+from crydistill.device.esp_nn import kernel_path
+from crydistill.quantize.tflite_file import Operator, TfliteFile
+
+ESP32_S3_HZ = 240_000_000
+
+FRONT_END_INSTRUCTIONS_PER_SECOND = 6_334_800
+INTEGER_FRONT_END_INSTRUCTIONS_PER_SECOND = 6_498_000
+NETWORK_INSTRUCTIONS_PER_MAC = 18_009_360 / 1_171_072
+SCORE_INSTRUCTIONS_PER_OUTPUT = 6_800 / 521
+VOTE_INSTRUCTIONS = 77
+"""Of the C library on a Cortex-M4 with FPU, gcc 12 -O2, for the reference student, counted by
+qemu (docs/firmware_cost.json). Another network has another mix of layers: within a fifth of this.
+Without an FPU the front end computes in integers."""
+
+PUBLISHED_FRONT_END_MS = (16.0, 176.0)
+"""What others published for a log-mel front end on ESP32-S3-class parts, per window."""
+
+PLAIN_CYCLES_PER_MAC = {"CONV_2D": 11.3, "DEPTHWISE_CONV_2D": 32.4, "FULLY_CONNECTED": 15.5}
+PLAIN_CYCLES_PER_MAC_3X3 = 19.0
+"""Espressif's plain C kernels on an ESP32-S3 at 240 MHz, data in external memory: 4,642,259 cycles
+for 409,600 products (1x1, 64 to 64 channels), 1,192,832 for 36,864 (3x3 depthwise, 16 channels),
+12,290 for 795 (dense), 2,106,801 for 110,592 (3x3, 3 to 64 channels). Source: README of ESP-NN
+1.0.2."""
+
+SPEED_UPS = {
+    "CONV_2D": (6.9, 14.0),
+    "DEPTHWISE_CONV_2D": (6.2, 6.3),
+    "FULLY_CONNECTED": (2.8, 7.8),
+}
+SPEED_UP_3X3 = (3.3, 6.0)
+"""ESP-NN over plain C, by kind: smallest and largest published (READMEs of ESP-NN 1.0.2 and of a
+later release); the second of `SPEED_UP_3X3` is assumed. Slow paths lie between 1 and the
+smallest."""
+
+OVERHEAD_CYCLES_PER_LAYER = 2_000
+"""Assumed: an interpreter's bookkeeping around one kernel call."""
+
+OTHER_CYCLES_PER_ELEMENT = (2.0, 10.0)
+"""Assumed, of operators without products (sums, pools, copies), per element that is read."""
+
+ASSUMPTIONS_ESP_NN = (
+    "cycles per product of each kind of layer as Espressif measured its plain C kernels on an "
+    "ESP32-S3 at 240 MHz with data in external memory (README of ESP-NN 1.0.2)",
+    "fast end: every layer runs with the largest published speed-up of its kind; slow end: with "
+    "the smallest, and layers off the vector paths run as plain C",
+    "2,000 cycles a layer for TFLite Micro; no other task, no second core, no cache misses",
+)
+ASSUMPTIONS_LIBRARY = (
+    "instructions counted by qemu on a Cortex-M4 for the reference student, scaled by "
+    "multiply-accumulates (docs/firmware_cost.json); other cores with a 32-bit multiplier need "
+    "about as many, times the factor that the table of boards assumes",
+    "the cycles per instruction stated for each core; code from flash through a cache, data in "
+    "internal memory; no other task",
+    "without an FPU, the library's front end in integers",
+)
+
+
+@dataclass(frozen=True)
+class Range:
+    """From the fastest to the slowest that the assumptions allow."""
+
+    low: float
+    high: float
+
+    def __add__(self, other: "Range") -> "Range":
+        return Range(self.low + other.low, self.high + other.high)
+
+    def times(self, factor: float) -> "Range":
+        """Scale both ends."""
+        return Range(self.low * factor, self.high * factor)
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """Executed instructions of the C library.
+
+    network, score, vote : per window
+    front_end : per hop, the new audio of a window
+    measured : counted for this very student; otherwise scaled from the reference student
+    """
+
+    front_end: float
+    network: float
+    score: float
+    vote: float
+    measured: bool
+
+    @property
+    def window(self) -> float:
+        """All of one window."""
+        return self.front_end + self.network + self.score + self.vote
+
+    @property
+    def front_end_share(self) -> float:
+        """Share of the front end in the whole, 0 to 1."""
+        return self.front_end / self.window
+
+
+def scaled_instructions(macs: int, activated_outputs: int) -> Instructions:
+    """Instructions of another student, scaled from the reference student's.
+
+    Parameters
+    ----------
+    macs : multiply-accumulates per window
+    activated_outputs : logits that are looked up: all of a softmax, the cry outputs of a sigmoid
+    """
+    return Instructions(
+        FRONT_END_INSTRUCTIONS_PER_SECOND * WINDOW_HOP_SECONDS,
+        macs * NETWORK_INSTRUCTIONS_PER_MAC,
+        activated_outputs * SCORE_INSTRUCTIONS_PER_OUTPUT,
+        VOTE_INSTRUCTIONS,
+        measured=False,
+    )
+
+
+def esp_nn_cycles(file: TfliteFile) -> tuple[Range, ...]:
+    """Cycles of each operator with ESP-NN on an ESP32-S3, in the order they run."""
+    layers = zip(file.operators, layer_costs(file), strict=True)
+    return tuple(_with_esp_nn(file, operator, layer.macs) for operator, layer in layers)
+
+
+def plain_cycles(file: TfliteFile) -> tuple[Range, ...]:
+    """Cycles of each operator with TFLite Micro and plain C kernels on an ESP32-S3."""
+    layers = zip(file.operators, layer_costs(file), strict=True)
+    return tuple(_plain(file, operator, layer.macs) for operator, layer in layers)
+
+
+def milliseconds(cycles: Range, hertz: float = ESP32_S3_HZ) -> Range:
+    """Time that cycles take."""
+    return cycles.times(1_000 / hertz)
+
+
+def _with_esp_nn(file: TfliteFile, operator: Operator, macs: int) -> Range:
+    plain = _plain(file, operator, macs)
+    if macs == 0:
+        return plain
+    least, most = SPEED_UP_3X3 if _is_wide_conv(file, operator) else SPEED_UPS[operator.name]
+    if not kernel_path(file, operator).fast:
+        least, most = 1.0, least
+    products = plain.high - OVERHEAD_CYCLES_PER_LAYER
+    return _overhead() + Range(products / most, products / least)
+
+
+def _plain(file: TfliteFile, operator: Operator, macs: int) -> Range:
+    if operator.name == "RESHAPE":
+        return Range(0, 0)
+    if macs == 0:
+        read = sum(file.tensors[i].size for i in operator.inputs if i != -1)
+        low, high = OTHER_CYCLES_PER_ELEMENT
+        return _overhead() + Range(low * read, high * read)
+    each = PLAIN_CYCLES_PER_MAC[operator.name]
+    if _is_wide_conv(file, operator):
+        each = PLAIN_CYCLES_PER_MAC_3X3
+    return _overhead() + Range(macs * each, macs * each)
+
+
+def _overhead() -> Range:
+    return Range(OVERHEAD_CYCLES_PER_LAYER, OVERHEAD_CYCLES_PER_LAYER)
+
+
+def _is_wide_conv(file: TfliteFile, operator: Operator) -> bool:
+    """Whether this is a convolution over more than one pixel."""
+    if operator.name != "CONV_2D":
+        return False
+    _, height, width, _ = file.tensors[operator.inputs[1]].shape
+    return height * width > 1

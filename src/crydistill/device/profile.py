@@ -1,0 +1,271 @@
+"""Everything a student costs on a device, each figure marked with how it came about.
+
+*measured*: run in Google's TFLite Micro interpreter or counted under emulation. *exact*: follows
+from the file. *formula*, *model*: neither; the assumptions stand beside the number.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from crydistill.device.arena import HOST_BITS, arena_bytes
+from crydistill.device.boards import BOARDS, Fit, Needs, fit
+from crydistill.device.c_arena import plan_arena
+from crydistill.device.c_layers import layer_in_c
+from crydistill.device.cost import layer_costs
+from crydistill.device.emulated import Emulated, count_instructions
+from crydistill.device.esp_nn import (
+    SCRATCH_HANDLE_BYTES,
+    SCRATCH_USERS,
+    kernel_path,
+    non_persistent_bytes,
+    scratch_bytes,
+)
+from crydistill.device.esp_nn import VERSION as ESP_NN_VERSION
+from crydistill.device.latency import (
+    ASSUMPTIONS_ESP_NN,
+    ASSUMPTIONS_LIBRARY,
+    ESP32_S3_HZ,
+    PUBLISHED_FRONT_END_MS,
+    Instructions,
+    Range,
+    esp_nn_cycles,
+    milliseconds,
+    plain_cycles,
+    scaled_instructions,
+)
+from crydistill.errors import MissingExtraError, ModelError
+from crydistill.quantize.check import TfliteFacts, tflite_bytes
+from crydistill.quantize.interpreters import tflite_micro_version
+from crydistill.quantize.tflite_file import Operator, TfliteFile, read_tflite
+from crydistill.student.manifest import TFLITE_NAME, StudentManifest
+from crydistill.student.runtime import TfliteStudent
+
+LIBRARY_CODE_BYTES = 5_069
+LIBRARY_TABLE_BYTES = 4_088
+LISTENER_BYTES = 9_056
+"""Of the C library on a Cortex-M4: code with libm's, front-end tables, `struct crydistill`
+(docs/firmware_cost.json)."""
+
+
+@dataclass(frozen=True)
+class LayerProfile:
+    """One operator.
+
+    macs : multiply-accumulates per window
+    weight_bytes : of its constants in the `.tflite`
+    input_bytes, output_bytes : of the results it reads and writes
+    esp_nn_scratch_bytes : formula
+    esp_nn_fast, esp_nn_path : whether ESP-NN has a vector path for it, and what decides
+    """
+
+    operator: str
+    output_shape: tuple[int, ...]
+    macs: int
+    weight_bytes: int
+    input_bytes: int
+    output_bytes: int
+    esp_nn_scratch_bytes: int
+    esp_nn_fast: bool
+    esp_nn_path: str
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Working memory, bytes.
+
+    library : the C library's plan, exact; None where it has no kernel for some operator
+    library_problem : which
+    library_constants : of the student in C, exact
+    tflite_micro : measured with the reference kernels on a host with pointers of `host_bits`;
+        None where the interpreter is not installed
+    tflite_micro_version : of the interpreter
+    planned : the part of it that holds intermediate results, exact
+    esp_nn : with ESP-NN's scratch memory, by its formulas, above what was measured; an upper bound
+        on a 32-bit microcontroller, whose bookkeeping is smaller
+    """
+
+    library: int | None
+    library_problem: str | None
+    library_constants: int | None
+    tflite_micro: int | None
+    tflite_micro_version: str | None
+    host_bits: int
+    planned: int
+    esp_nn: int | None
+    esp_nn_source: str = ESP_NN_VERSION
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of one window on an ESP32-S3 at 240 MHz: a model.
+
+    front_end, network : of the C library with its plain kernels; score and vote are with the latter
+    esp_nn : the network in TFLite Micro with ESP-NN
+    plain : the same with plain C kernels
+    front_end_share : of the whole, 0 to 1, beside the plain network and beside the fastest
+    """
+
+    clock_hz: int
+    front_end: Range
+    network: Range
+    plain: Range
+    esp_nn: Range
+    front_end_share: tuple[float, float]
+    published_front_end_ms: tuple[float, float] = PUBLISHED_FRONT_END_MS
+    assumptions_library: tuple[str, ...] = ASSUMPTIONS_LIBRARY
+    assumptions_esp_nn: tuple[str, ...] = ASSUMPTIONS_ESP_NN
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a student costs.
+
+    instructions : counted for this student if `emulated`, else scaled from the reference student
+    """
+
+    name: str
+    sha256: str
+    size_bytes: int
+    ops: dict[str, int]
+    macs: int
+    outputs: int
+    activation: str
+    layers: tuple[LayerProfile, ...]
+    memory: Memory
+    instructions: Instructions
+    emulated: Emulated | None
+    latency: Latency
+    boards: tuple[Fit, ...]
+
+    def to_json(self) -> str:
+        """Return the profile as indented JSON."""
+        plain: dict[str, Any] = asdict(self)
+        plain["instructions"]["front_end_share"] = self.instructions.front_end_share
+        return json.dumps(plain, indent=2) + "\n"
+
+
+def profile_student(path: str | Path, *, firmware: str | Path | None = None) -> Profile:
+    """Profile a student.
+
+    Parameters
+    ----------
+    path : a `.tflite` with its manifest beside it, or a directory with `student.tflite`
+    firmware : the project's `firmware/` folder: instructions are then counted under emulation for
+        this student, not scaled from the reference student
+
+    Raises
+    ------
+    ModelError
+        if the student is not one this program can vouch for.
+    ConfigError
+        if counting was asked for and cannot be done.
+    """
+    student = TfliteStudent.load(path)
+    tflite = tflite_bytes(Path(path) / TFLITE_NAME if Path(path).is_dir() else path)
+    file, facts, manifest = read_tflite(tflite), student.facts, student.manifest
+    emulated = None if firmware is None else count_instructions(tflite, manifest, firmware)
+    instructions = (
+        emulated.instructions if emulated else scaled_instructions(facts.macs, _activated(manifest))
+    )
+    memory = _memory(tflite, file)
+    return Profile(
+        manifest.name,
+        facts.sha256,
+        facts.size_bytes,
+        facts.ops,
+        facts.macs,
+        facts.output.shape[-1],
+        manifest.activation,
+        _layers(file),
+        memory,
+        instructions,
+        emulated,
+        _latency(file, instructions),
+        _fits(memory, facts, instructions),
+    )
+
+
+def _layers(file: TfliteFile) -> tuple[LayerProfile, ...]:
+    return tuple(
+        _layer(file, operator, cost.macs)
+        for operator, cost in zip(file.operators, layer_costs(file), strict=True)
+    )
+
+
+def _layer(file: TfliteFile, operator: Operator, macs: int) -> LayerProfile:
+    inputs = [file.tensors[index] for index in operator.inputs if index != -1]
+    output = file.tensors[operator.outputs[0]]
+    path = kernel_path(file, operator)
+    return LayerProfile(
+        operator.name,
+        output.shape,
+        macs,
+        sum(len(tensor.data) for tensor in inputs if tensor.data is not None),
+        sum(tensor.size for tensor in inputs if tensor.data is None),
+        output.size,
+        scratch_bytes(file, operator),
+        path.fast,
+        path.why,
+    )
+
+
+def _memory(tflite: bytes, file: TfliteFile) -> Memory:
+    planned = non_persistent_bytes(file, esp_nn=False)
+    library, constants, problem = _library(file)
+    try:
+        version = tflite_micro_version()
+        measured = arena_bytes(tflite)
+    except MissingExtraError:
+        return Memory(library, problem, constants, None, None, HOST_BITS, planned, None)
+    users = sum(operator.name in SCRATCH_USERS for operator in file.operators)
+    bookkeeping = measured - planned + users * SCRATCH_HANDLE_BYTES
+    with_esp_nn = bookkeeping + non_persistent_bytes(file, esp_nn=True)
+    return Memory(library, problem, constants, measured, version, HOST_BITS, planned, with_esp_nn)
+
+
+def _library(file: TfliteFile) -> tuple[int | None, int | None, str | None]:
+    """Arena and constants of the C library, or why it cannot run the student."""
+    try:
+        layers = [layer_in_c(file, position) for position in range(len(file.operators))]
+    except ModelError as error:
+        return None, None, str(error)
+    constants = sum(layer.constant_bytes for layer in layers if layer is not None)
+    return plan_arena(file).size, constants, None
+
+
+def _latency(file: TfliteFile, instructions: Instructions) -> Latency:
+    s3 = next(board for board in BOARDS if board.name == "ESP32-S3")
+    front_end = milliseconds(s3.core.cycles.times(instructions.front_end), s3.clock_hz)
+    rest = instructions.window - instructions.front_end
+    network = milliseconds(s3.core.cycles.times(rest), s3.clock_hz)
+    fast = milliseconds(_sum(esp_nn_cycles(file)))
+    return Latency(
+        ESP32_S3_HZ,
+        front_end,
+        network,
+        milliseconds(_sum(plain_cycles(file))),
+        fast,
+        (instructions.front_end_share, front_end.high / (front_end.high + fast.low)),
+    )
+
+
+def _fits(memory: Memory, facts: TfliteFacts, instructions: Instructions) -> tuple[Fit, ...]:
+    student = memory.library_constants or facts.size_bytes
+    arena = memory.library or memory.tflite_micro or memory.planned
+    needs = Needs(
+        student + LIBRARY_CODE_BYTES + LIBRARY_TABLE_BYTES, arena + LISTENER_BYTES, instructions
+    )
+    return tuple(fit(board, needs) for board in BOARDS)
+
+
+def _activated(manifest: StudentManifest) -> int:
+    """How many logits are looked up for a score."""
+    if manifest.activation == "softmax":
+        return manifest.output.shape[-1] + len(manifest.cry_outputs)
+    return len(manifest.cry_outputs)
+
+
+def _sum(ranges: tuple[Range, ...]) -> Range:
+    return sum(ranges, Range(0, 0))

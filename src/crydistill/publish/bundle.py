@@ -1,0 +1,362 @@
+"""The bundle: everything somebody needs to use a student, in one folder, checked.
+
+    README.md             the model card
+    student.tflite        the student
+    student.json          its manifest
+    student_float.tflite  the same with float32 input and output, for browsers
+    c/                    the student as C source
+    golden/               audio, patches, logits, votes: what a correct implementation makes
+    metrics.json          the run's figures
+    check.json            the device check's findings
+    config.yaml           the run's configuration
+    bundle.json           what made the bundle
+    SHA256SUMS            of all the others
+
+A bundle is refused where private recordings had a part in it, where files do not belong together,
+where the code that made it was not committed, and where the card would have gaps.
+"""
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crydistill import __version__, atomic
+from crydistill.device.export import export_c
+from crydistill.download import sha256_of
+from crydistill.errors import CheckFailed, ConfigError, ModelError
+from crydistill.experiment import RunDirectory
+from crydistill.progress import Progress, silent
+from crydistill.publish import card, golden
+from crydistill.publish.card import CardSources, check_card, make_card, require_complete
+from crydistill.publish.fingerprints import PrivateFingerprints
+from crydistill.publish.guard import scan
+from crydistill.quantize.check import SIZE_LIMIT, check_tflite, tflite_bytes
+from crydistill.quantize.float_io import float_twin
+from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, StudentManifest
+from crydistill.student.runtime import TfliteStudent
+
+FLOAT_NAME = "student_float.tflite"
+METRICS_NAME = "metrics.json"
+CHECK_NAME = "check.json"
+CONFIG_NAME = "config.yaml"
+ABOUT_NAME = "bundle.json"
+SUMS_NAME = "SHA256SUMS"
+C_FOLDER = "c"
+GOLDEN_FOLDER = "golden"
+
+DEFAULT_LICENCE = "mit"
+
+NOTES = {
+    TFLITE_NAME: "the student, int8 in and out, for TFLite Micro and LiteRT",
+    MANIFEST_NAME: "everything a program needs to know of it",
+    FLOAT_NAME: "the same network with float32 input and output, for LiteRT.js in browsers",
+    f"{C_FOLDER}/": "the student as C99 source for the library in `firmware/`",
+    f"{GOLDEN_FOLDER}/": "audio, patches, logits and votes to test an implementation with",
+    METRICS_NAME: "the run's figures, all models and slices",
+    CHECK_NAME: "what the check on TFLite Micro found",
+    CONFIG_NAME: "the configuration that made it",
+    ABOUT_NAME: "what made this bundle",
+    SUMS_NAME: "checksums of all files",
+}
+
+_DIRTY = "-dirty"
+_SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._][A-Za-z0-9._/-]*)")
+_LARGEST_TEXT = 16 << 20
+"""Bytes of the largest metrics or checksum file that is read."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was found in order.
+
+    files : sha256 by path below `directory`, SHA256SUMS included
+    draft : made from uncommitted code; never to be published
+    """
+
+    directory: Path
+    manifest: StudentManifest
+    files: dict[str, str]
+    draft: bool
+
+
+def make_bundle(
+    run: str | Path,
+    directory: str | Path,
+    *,
+    code_commit: str | None,
+    licence: str = DEFAULT_LICENCE,
+    draft: bool = False,
+    library: str | Path | None = None,
+    private: PrivateFingerprints | None = None,
+    progress: Progress = silent,
+) -> Bundle:
+    """Assemble a run's bundle.
+
+    The folder appears whole, after everything in it was checked, or not at all.
+
+    Parameters
+    ----------
+    run : an evaluated run directory
+    directory : must not exist
+    code_commit : of the code that runs now (`provenance.git_commit`); None outside a repository
+    licence : of the student, as the hub spells it
+    draft : accept uncommitted code; the bundle says so and cannot be published
+    library : folder of the C library's sources, to lie beside the student's; left out if None
+    private : fingerprints of recordings that must not be in it
+
+    Raises
+    ------
+    ConfigError
+        if the directory exists or the run was not evaluated.
+    ModelError
+        if student and manifest do not belong together or a file is damaged.
+    CheckFailed
+        if something speaks against publishing, naming all of it.
+    MissingExtraError
+        if huggingface_hub or tflite-micro is not installed.
+    """
+    directory, files = Path(directory), RunDirectory(Path(run))
+    if directory.exists():
+        raise ConfigError(f"{directory}: is already there; name a new folder or remove it")
+    student = TfliteStudent.load(files.path)
+    metrics = _read_json(files.metrics, "evaluate the run first")
+    manifest = student.manifest
+    sources = CardSources(manifest, metrics, licence, NOTES, draft)
+    _require_publishable(manifest, metrics, code_commit, draft)
+    require_complete(sources)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".bundle-") as name:
+        made = Path(name) / "bundle"
+        made.mkdir(mode=0o755)
+        _copy(files, made)
+        tflite = tflite_bytes(made / TFLITE_NAME)
+        atomic.write_bytes(made / FLOAT_NAME, float_twin(tflite))
+        _write_c(tflite, manifest, made / C_FOLDER, library)
+        for file, content in golden.make_golden(tflite, manifest).files().items():
+            atomic.write_bytes(made / GOLDEN_FOLDER / file, content)
+        about = _about(sources, code_commit)
+        atomic.write_text(made / ABOUT_NAME, json.dumps(about, indent=2) + "\n")
+        atomic.write_text(made / card.FILE_NAME, str(make_card(sources)))
+        atomic.write_text(made / SUMS_NAME, _sums(made))
+        check_bundle(made, private=private, progress=progress)
+        made.rename(directory)
+    return Bundle(directory, manifest, _hashes(directory), draft)
+
+
+def check_bundle(
+    directory: str | Path,
+    *,
+    private: PrivateFingerprints | None = None,
+    allowed: Collection[str] = (),
+    progress: Progress = silent,
+) -> Bundle:
+    """Examine a bundle as if a stranger had made it.
+
+    Every file is the one that SHA256SUMS names and nothing else is there; student and manifest
+    belong together; the student passes the device check on the golden audio and gives the golden
+    logits; the twin is the student's; the card is complete; the guard finds nothing private and no
+    audio but the golden one, which is rendered anew for the comparison.
+
+    Parameters
+    ----------
+    private : fingerprints of recordings that must not be in it
+    allowed : sha256 of contents that the guard shall let pass, beyond the golden audio
+
+    Raises
+    ------
+    ModelError
+        if a file is missing, damaged or not what SHA256SUMS says.
+    CheckFailed
+        if something speaks against publishing.
+    """
+    directory = Path(directory)
+    files = _verified(directory)
+    student = TfliteStudent.load(directory)
+    manifest = student.manifest
+    metrics = _read_json(directory / METRICS_NAME, "bundle again")
+    about = _read_json(directory / ABOUT_NAME, "bundle again")
+    draft = about.get("draft") is not False
+    commit = about.get("code_commit")
+    _require_publishable(manifest, metrics, None if commit is None else str(commit), draft)
+    require_complete(CardSources(manifest, metrics, str(about.get("licence", "")), NOTES, draft))
+    check_card(_read_text(directory / card.FILE_NAME, "bundle again"))
+    tflite = tflite_bytes(directory / TFLITE_NAME)
+    check_tflite(tflite, golden.golden_patches(), name=str(directory / TFLITE_NAME))
+    golden.check_golden(directory / GOLDEN_FOLDER, tflite, manifest)
+    if tflite_bytes(directory / FLOAT_NAME, size_limit=2 * SIZE_LIMIT) != float_twin(tflite):
+        raise CheckFailed(f"{directory / FLOAT_NAME}: not the student's twin; bundle again")
+    findings = scan(
+        directory.resolve(),
+        private=private,
+        allowed={*allowed, *golden.allowed_audio()},
+        progress=progress,
+    )
+    if findings:
+        raise CheckFailed(
+            f"{directory}: {len(findings)} findings of the guard, the first: {findings[0]}"
+        )
+    return Bundle(directory, manifest, files, draft)
+
+
+def stated_sums(text: str, name: str) -> dict[str, str]:
+    """Read the sha256 of each path from a `SHA256SUMS`.
+
+    Parameters
+    ----------
+    name : of the file, for messages
+
+    Raises
+    ------
+    ModelError
+        naming the line that is none of `sha256sum`'s, or leads out of the folder.
+    """
+    stated = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = _SUM_LINE.fullmatch(line)
+        if match is None or ".." in match[2].split("/"):
+            raise ModelError(f"{name}:{number}: not a line of `sha256sum`; bundle again")
+        stated[match[2]] = match[1]
+    return stated
+
+
+def _require_publishable(
+    manifest: StudentManifest, metrics: dict[str, Any], code_commit: str | None, draft: bool
+) -> None:
+    problems = []
+    if manifest.training.private:
+        problems.append("student.json: training.private: it learned from private recordings")
+    if _at(metrics, "clips", "private") is not False:
+        problems.append("metrics.json: clips.private: it was evaluated on private clips")
+    if _at(metrics, "provenance", "student", "sha256") != manifest.tflite.sha256:
+        problems.append("metrics.json: provenance.student.sha256: figures of another student")
+    if not draft:
+        problems += _uncommitted(manifest, _at(metrics, "provenance", "git_commit"), code_commit)
+    if problems:
+        raise CheckFailed(f"{manifest.name}: not to be published: {'; '.join(problems)}")
+
+
+def _uncommitted(manifest: StudentManifest, evaluated: Any, code_commit: str | None) -> list[str]:
+    """What was made by code that nobody else can get."""
+    problems = []
+    makers = {
+        "student.json": manifest.provenance.git_commit,
+        "metrics.json": evaluated,
+    }
+    for name, commit in makers.items():
+        if not isinstance(commit, str):
+            problems.append(f"{name}: provenance.git_commit: not known")
+        elif commit.endswith(_DIRTY):
+            problems.append(f"{name}: provenance.git_commit: made with uncommitted code")
+    # Outside a repository the release names the code.
+    if code_commit is not None and code_commit.endswith(_DIRTY):
+        problems.append("the code that bundles is not committed")
+    return problems
+
+
+def _at(value: Any, *keys: str) -> Any:
+    """What lies at a path of keys, None where there is nothing."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _copy(files: RunDirectory, made: Path) -> None:
+    named = {
+        TFLITE_NAME: files.student,
+        MANIFEST_NAME: files.manifest,
+        METRICS_NAME: files.metrics,
+        CHECK_NAME: files.check,
+        CONFIG_NAME: files.config,
+    }
+    for name, path in named.items():
+        try:
+            shutil.copyfile(path, made / name)
+        except OSError as error:
+            raise ConfigError(
+                f"{path}: cannot be read ({error.strerror}); a bundle needs a complete run"
+            ) from error
+
+
+def _write_c(
+    tflite: bytes, manifest: StudentManifest, folder: Path, library: str | Path | None
+) -> None:
+    export_c(tflite, manifest, folder)
+    if library is None:
+        return
+    sources = sorted(path for path in Path(library).glob("*.[ch]") if path.is_file())
+    if not any(path.name == "crydistill.h" for path in sources):
+        raise ConfigError(f"{library}: no crydistill.h there; give the project's firmware/src")
+    for path in sources:
+        shutil.copyfile(path, folder / path.name)
+
+
+def _about(sources: CardSources, code_commit: str | None) -> dict[str, Any]:
+    return {
+        "format_version": 1,
+        "name": sources.manifest.name,
+        "student_sha256": sources.manifest.tflite.sha256,
+        "licence": sources.licence,
+        "package_version": __version__,
+        "code_commit": code_commit,
+        "draft": sources.draft,
+    }
+
+
+def _sums(directory: Path) -> str:
+    return "".join(f"{digest}  {name}\n" for name, digest in _hashes(directory).items())
+
+
+def _hashes(directory: Path) -> dict[str, str]:
+    """The sha256 of every file, by its path below the folder, in the order of paths."""
+    return {
+        path.relative_to(directory).as_posix(): sha256_of(path)
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() or path.is_symlink()
+    }
+
+
+def _verified(directory: Path) -> dict[str, str]:
+    """The files, after comparing them with SHA256SUMS."""
+    if not directory.is_dir():
+        raise ModelError(f"{directory}: no bundle there; make one with `crydistill bundle`")
+    links = [path for path in sorted(directory.rglob("*")) if path.is_symlink()]
+    if links:
+        raise ModelError(f"{links[0]}: a link; a bundle holds plain files, bundle again")
+    sums = directory / SUMS_NAME
+    found, stated = _hashes(directory), stated_sums(_read_text(sums, "bundle again"), str(sums))
+    for name in sorted(stated.keys() | found.keys() - {SUMS_NAME}):
+        if name not in found:
+            raise ModelError(f"{directory / name}: named in {SUMS_NAME} but missing; bundle again")
+        if name not in stated:
+            raise ModelError(f"{directory / name}: not in {SUMS_NAME}; remove it or bundle again")
+        if found[name] != stated[name]:
+            raise ModelError(f"{directory / name}: its sha256 is not the one in {SUMS_NAME}")
+    return found
+
+
+def _read_json(path: Path, remedy: str) -> dict[str, Any]:
+    try:
+        content = json.loads(_read_text(path, remedy))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: not valid JSON; {remedy}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path}: not a JSON object; {remedy}")
+    return content
+
+
+def _read_text(path: Path, remedy: str) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_TEXT + 1)
+        if len(data) > _LARGEST_TEXT:
+            raise ModelError(f"{path}: larger than {_LARGEST_TEXT:,} bytes; {remedy}")
+        return data.decode("utf-8")
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: not UTF-8 text; {remedy}") from error

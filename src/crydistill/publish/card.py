@@ -1,0 +1,402 @@
+"""The model card: what a student is, for whom, how good, and what it must not be used for.
+
+Every figure comes from the run's own JSON. The text around them is `card.md`; the metadata above
+it, with the model index, is written through huggingface_hub's card classes.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from crydistill.errors import CheckFailed, MissingExtraError
+from crydistill.student.manifest import YAMNET_OUTPUTS, StudentManifest, ThresholdPreset
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelCard
+
+FILE_NAME = "README.md"
+INT8_MODEL = "student INT8"
+TEACHER_MODEL = "teacher"
+CLIP_SCORE = "mean"
+TAGS = ("audio-classification", "baby-cry-detection", "tinyml", "tflite-micro", "int8", "esp32")
+
+METRICS = {
+    "roc_auc": ("roc_auc", "ROC AUC"),
+    "average_precision": ("average_precision", "Average precision"),
+    "recall_at_fpr_1pct": ("recall", "Recall at a false-positive rate of 1 %"),
+    "recall_at_fpr_0.1pct": ("recall", "Recall at a false-positive rate of 0.1 %"),
+    "f1_at_validation": ("f1", "F1 at the validated threshold"),
+    "precision_at_validation": ("precision", "Precision at the validated threshold"),
+    "recall_at_validation": ("recall", "Recall at the validated threshold"),
+    "fpr_at_validation": ("false_positive_rate", "False-positive rate at the validated threshold"),
+}
+"""The figures that are shown, by their name in metrics.json: the hub's type and a title. Those at
+thresholds chosen in hindsight on the test clips are left out."""
+
+_REQUIRED_METADATA = ("license", "tags", "eval_results", "pipeline_tag")
+_REQUIRED_WORDS = (
+    "must not be used for",
+    "not a medical device and not a safety device",
+    "does not replace a person",
+    "Calibrate",
+    "Licences of the training clips",
+    "## Limits",
+)
+
+_HARDEST = 3
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CardSources:
+    """Where a card's facts come from.
+
+    manifest : `student.json`
+    metrics : the run's `metrics.json`
+    licence : of the student, as the hub spells it
+    files : what the bundle holds, with a note each
+    draft : made from uncommitted code
+    """
+
+    manifest: StudentManifest
+    metrics: Json
+    licence: str
+    files: Mapping[str, str]
+    draft: bool = False
+
+
+def require_complete(sources: CardSources) -> None:
+    """Make sure that every fact a reader needs is known.
+
+    Raises
+    ------
+    CheckFailed
+        naming all that is missing.
+    """
+    manifest, missing = sources.manifest, []
+    if not manifest.training.licences:
+        missing.append("student.json: training.licences")
+    if not manifest.training.summary:
+        missing.append("student.json: training.summary")
+    if not manifest.presets:
+        missing.append("student.json: presets")
+    missing += [
+        f"student.json: presets.{name}.{field}"
+        for name, preset in manifest.presets.items()
+        for field in ("recall", "false_alarms_per_hour", "measured_on")
+        if getattr(preset, field) is None
+    ]
+    if manifest.arena is None:
+        missing.append("student.json: arena")
+    if not sources.licence:
+        missing.append("the student's licence")
+    missing += [f"metrics.json: {field}" for field in _missing_metrics(sources.metrics)]
+    if missing:
+        raise CheckFailed(
+            f"{manifest.name}: the model card lacks {', '.join(missing)}; evaluate the run again "
+            "with this release"
+        )
+
+
+def make_card(sources: CardSources) -> "ModelCard":
+    """Write the card.
+
+    Raises
+    ------
+    CheckFailed
+        if facts are missing (`require_complete`).
+    MissingExtraError
+        if huggingface_hub is not installed.
+    """
+    model_card = _model_card_class()
+    require_complete(sources)
+    try:
+        metadata, text = _card_data(sources).to_yaml(), _text(sources)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise CheckFailed(
+            f"metrics.json: not as `evaluate` writes it ({error!r}); evaluate the run again"
+        ) from error
+    return model_card(f"---\n{metadata}\n---\n\n{text}")
+
+
+def check_card(text: str) -> None:
+    """Make sure that a card, perhaps edited by hand, still says what a card must say.
+
+    Raises
+    ------
+    CheckFailed
+        naming what is missing.
+    MissingExtraError
+        if huggingface_hub is not installed.
+    """
+    model_card = _model_card_class()
+    try:
+        card = model_card(text)
+    except (ValueError, TypeError, yaml.YAMLError) as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise CheckFailed(f"{FILE_NAME}: its metadata cannot be read ({reason})") from error
+    missing = [field for field in _REQUIRED_METADATA if not getattr(card.data, field, None)]
+    missing += [f"'{words}'" for words in _REQUIRED_WORDS if words not in card.text]
+    if missing:
+        raise CheckFailed(f"{FILE_NAME}: the model card lacks {', '.join(missing)}")
+
+
+def _model_card_class() -> "type[ModelCard]":
+    try:
+        from huggingface_hub import ModelCard
+    except ImportError as error:
+        raise MissingExtraError(
+            "a model card needs huggingface_hub: pip install 'crydistill[hub]'"
+        ) from error
+    return ModelCard
+
+
+def _missing_metrics(metrics: Json) -> list[str]:
+    try:
+        figures = _figures(metrics, INT8_MODEL)
+        have = {key for key in METRICS if figures.get(key, {}).get("low") is not None}
+        corpora = _test_corpora(metrics)
+    except (KeyError, TypeError, AttributeError) as error:
+        return [f"{error.args[0]} (of the INT8 student)"]
+    # A recall at a rate too low for the number of clips has no interval; the area always has one.
+    missing = [key for key in ("roc_auc", "average_precision") if key not in have]
+    missing += [field for field in ("clips", "intervals", "provenance") if field not in metrics]
+    return missing if corpora else [*missing, "provenance.config.data.test"]
+
+
+def _card_data(sources: CardSources) -> Any:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    metrics = sources.metrics
+    name = _title(sources.manifest)
+    intervals = metrics["intervals"]
+    results = [
+        EvalResult(
+            task_type="audio-classification",
+            task_name="Baby cry detection",
+            dataset_type=_slug(_test_data(metrics)),
+            dataset_name=_test_data(metrics),
+            metric_type=kind,
+            metric_name=title,
+            metric_value=figure["value"],
+            metric_args={
+                "interval": [figure["low"], figure["high"]],
+                "level": intervals["level"],
+                "method": intervals["method"],
+                "model": "int8",
+            },
+        )
+        for (kind, title), figure in _shown_figures(metrics)
+    ]
+    return ModelCardData(
+        license=sources.licence,
+        library_name="tflite",
+        pipeline_tag="audio-classification",
+        tags=list(TAGS),
+        metrics=sorted({kind for (kind, _), _ in _shown_figures(metrics)}),
+        model_name=name,
+        eval_results=results,
+    )
+
+
+def _text(sources: CardSources) -> str:
+    manifest, metrics = sources.manifest, sources.metrics
+    provenance, arena = manifest.provenance, manifest.arena
+    assert arena is not None  # require_complete
+    clips, intervals = metrics["clips"], metrics["intervals"]
+    parameters = f"{manifest.parameters:,}-parameter"
+    return Template(_template()).substitute(
+        title=_title(manifest),
+        draft=_DRAFT if sources.draft else "",
+        pitch=(
+            f"An int8 network of {manifest.tflite.size_bytes:,} bytes that hears a baby's cry on a "
+            f"microcontroller. It is a {parameters} student ({manifest.architecture}) of Google's "
+            "YAMNet, with the detector around it in portable C."
+        ),
+        outputs=_outputs(manifest),
+        size=f"{manifest.tflite.size_bytes:,}",
+        macs=f"{manifest.macs:,}",
+        arena=(
+            f"{arena.size_bytes:,} bytes of arena in TFLite Micro (measured, {arena.host_bits}-bit "
+            "host, reference kernels); vendor kernels want more"
+        ),
+        ops=", ".join(f"{count} {name}" for name, count in manifest.ops.items()),
+        teacher=f"{manifest.teacher.name}, sha256 `{manifest.teacher.sha256[:16]}...`",
+        teacher_short=manifest.teacher.name,
+        version=provenance.package_version,
+        commit=provenance.git_commit or "not known",
+        usage=_USAGE,
+        files="\n".join(f"| `{name}` | {note} |" for name, note in sources.files.items()),
+        evaluated=(
+            f"Measured with the int8 file itself on {_test_data(metrics)}: {clips['clips']:,} "
+            f"clips, {clips['cries']:,} of them with a cry, of {clips['groups']:,} separate "
+            "people, households or recordings."
+        ),
+        metrics="\n".join(
+            f"| {title} | {figure['value']:.3f} | {_interval(figure)} |"
+            for (_, title), figure in _shown_figures(metrics)
+        ),
+        intervals=(f"Intervals: {intervals['method']}, {intervals['replicates']:,} resamples."),
+        comparison=_comparison(metrics),
+        presets=_presets(manifest.presets),
+        bands=_bands(metrics),
+        hardest=_hardest(metrics),
+        calibration=(
+            f"{manifest.calibration.windows:,} windows of {manifest.calibration.corpus} "
+            f"({manifest.calibration.split})"
+        ),
+        training=manifest.training.summary,
+        licences="\n".join(
+            f"| {name.replace('|', '/')} | {count:,} |"
+            for name, count in manifest.training.licences.items()
+        ),
+        test_data=_test_data(metrics),
+        licence=f"The student: {sources.licence}",
+    )
+
+
+_DRAFT = """> **Draft.** Made from code that was not committed: nobody could make it again. Not to
+> be published.
+
+"""
+
+_USAGE = """On a computer:
+
+    pip install crydistill
+    crydistill detect night.wav --model .
+
+On a microcontroller: add the C sources in `c/` to the library of the crydistill repository
+(`firmware/`, C99, no allocation), push 16 kHz int16 samples, get alerts. In a browser:
+`student_float.tflite` with LiteRT.js; it takes float32 log-mel values and gives float32 logits."""
+
+
+def _template() -> str:
+    return files("crydistill").joinpath("publish/card.md").read_text(encoding="utf-8")
+
+
+def _title(manifest: StudentManifest) -> str:
+    return f"crydistill {manifest.name}"
+
+
+def _outputs(manifest: StudentManifest) -> str:
+    names = manifest.outputs
+    count = manifest.output.shape[-1]
+    cries = ", ".join(str(index) for index in manifest.cry_outputs)
+    what = "YAMNet's AudioSet classes" if names == YAMNET_OUTPUTS else ", ".join(names)
+    return (
+        f"{count} int8 logits ({what}); {manifest.activation}; cry score: sum of outputs {cries} "
+        "after it"
+    )
+
+
+def _figures(metrics: Json, model: str) -> Json:
+    figures: Json = metrics["models"][model]["clip_scores"][CLIP_SCORE]["metrics"]
+    return figures
+
+
+def _shown_figures(metrics: Json) -> list[tuple[tuple[str, str], Json]]:
+    figures = _figures(metrics, INT8_MODEL)
+    return [
+        (names, figures[key])
+        for key, names in METRICS.items()
+        if figures.get(key, {}).get("value") is not None
+    ]
+
+
+def _comparison(metrics: Json) -> str:
+    """One sentence on the teacher, where it was judged on the same clips."""
+    if TEACHER_MODEL not in metrics["models"]:
+        return ""
+    own, teacher = (_figures(metrics, model)["roc_auc"] for model in (INT8_MODEL, TEACHER_MODEL))
+    return (
+        f"On the same clips its teacher has a ROC AUC of {teacher['value']:.3f} "
+        f"({_interval(teacher)}), the student {own['value']:.3f} ({_interval(own)})."
+    )
+
+
+def _presets(presets: Mapping[str, ThresholdPreset]) -> str:
+    lines = [
+        "| preset | threshold | N of M | hold | cries caught | false alarms an hour |",
+        "| --- | ---: | --- | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {name} | {preset.threshold:.4g} | {preset.n} of {preset.m} | {preset.hold_seconds:g} s "
+        f"| {preset.recall:.1%} | {preset.false_alarms_per_hour:.2f} |"
+        for name, preset in presets.items()
+    ]
+    audio = sorted({preset.measured_on or "" for preset in presets.values()})
+    return "\n".join(lines) + "\n\nMeasured on: " + "; ".join(audio) + "."
+
+
+def _bands(metrics: Json) -> str:
+    """Recall by the band width of the cries, where both kinds were tested."""
+    recalls = [
+        f"{part['recall']['value']:.0%} ({_interval(part['recall'])}) of {part['clips']} "
+        f"{part['name']}-band cries"
+        for part in _slices(metrics, "band")
+        if part.get("recall")
+    ]
+    if len(recalls) < 2:
+        return ""
+    return (
+        f" At the threshold for 1 % of false positives it finds {' and '.join(recalls)} "
+        "(narrow: recorded at 8 kHz)."
+    )
+
+
+def _slices(metrics: Json, kind: str) -> list[Json]:
+    judged = metrics["models"][INT8_MODEL]["clip_scores"][CLIP_SCORE]
+    return [part for part in judged.get("slices", []) if part["kind"] == kind]
+
+
+def _hardest(metrics: Json) -> str:
+    """The categories of sounds that were most often taken for a cry."""
+    wrong = [
+        (part["false_positive_rate"]["value"], part["name"], part["clips"])
+        for part in _slices(metrics, "category")
+        if part["name"] and part.get("false_positive_rate")
+    ]
+    worst = [row for row in sorted(wrong, reverse=True) if row[0]][:_HARDEST]
+    if not worst:
+        return ""
+    named = ", ".join(f"{name} ({rate:.0%} of {clips} clips)" for rate, name, clips in worst)
+    return f" At the threshold for 1 % of all other test clips, taken for a cry were: {named}."
+
+
+def _test_corpora(metrics: Json) -> Sequence[Json]:
+    corpora: Sequence[Json] = (
+        metrics.get("provenance", {}).get("config", {}).get("data", {}).get("test", [])
+    )
+    return corpora
+
+
+def _test_data(metrics: Json) -> str:
+    """Name the test corpora without the folders they lie in."""
+    names = []
+    for corpus in _test_corpora(metrics):
+        sources = (corpus.get("name"), corpus.get("catalogue"))
+        files_of = [str(corpus[key]).rstrip("/") for key in ("path", "audioset") if corpus.get(key)]
+        name = next((source for source in sources if source), None)
+        if name is None and files_of:
+            name = re.split(r"[\\/]", files_of[0])[-1]
+        if name is None:
+            name = f"synthetic nursery {corpus.get('nursery_seed')}"
+        where = ", ".join(f"{key} {value}" for key, value in (corpus.get("where") or {}).items())
+        names.append(f"{name} ({where})" if where else name)
+    return ", ".join(names)
+
+
+def _interval(figure: Json) -> str:
+    if figure["low"] is None:
+        return "too few clips"
+    return f"{figure['low']:.3f} to {figure['high']:.3f}"
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

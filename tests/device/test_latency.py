@@ -1,0 +1,78 @@
+"""The latency model: against what was published, and as a model should behave."""
+
+import pytest
+
+from crydistill.device.boards import BOARDS, KIB, Needs, Verdict, fit
+from crydistill.device.latency import (
+    Instructions,
+    Range,
+    esp_nn_cycles,
+    milliseconds,
+    plain_cycles,
+    scaled_instructions,
+)
+from crydistill.quantize.tflite_file import read_tflite
+
+PUBLISHED_MS = 28
+"""Of the reference student on an ESP32-S3, TFLite Micro with ESP-NN."""
+
+
+def total(ranges: tuple[Range, ...]) -> Range:
+    return sum(ranges, Range(0, 0))
+
+
+def test_slow_end_with_esp_nn_is_near_the_published_time(reference_tflite: bytes) -> None:
+    time = milliseconds(total(esp_nn_cycles(read_tflite(reference_tflite))))
+    assert time.low < time.high
+    assert time.high == pytest.approx(PUBLISHED_MS, rel=0.15)
+
+
+@pytest.mark.parametrize("student", ["reference_tflite", "residual_tflite"])
+def test_esp_nn_never_slows_a_layer(student: str, request: pytest.FixtureRequest) -> None:
+    file = read_tflite(request.getfixturevalue(student))
+    for fast, plain in zip(esp_nn_cycles(file), plain_cycles(file), strict=True):
+        assert 0 <= fast.low <= fast.high <= plain.high
+
+
+def test_scaled_instructions_are_the_reference_students_own() -> None:
+    counted = scaled_instructions(1_171_072, 521)
+    assert counted.network == pytest.approx(18_009_360)
+    assert counted.score == pytest.approx(6_800)
+    assert not counted.measured
+    assert 0.12 < counted.front_end_share < 0.17
+
+
+def instructions(network: float) -> Instructions:
+    return Instructions(2.4e6, network, 5e4, 100, measured=False)
+
+
+def test_a_small_student_fits_boards_with_an_fpu_and_a_huge_one_none() -> None:
+    small = Needs(50_000, 40_000, instructions(2e6))
+    huge = Needs(100 << 20, 4 << 20, instructions(1e9))
+    for board in BOARDS:
+        if board.core.fpu:
+            assert fit(board, small).verdict == Verdict.FITS
+        judged = fit(board, huge)
+        assert judged.verdict == Verdict.DOES_NOT_FIT
+        assert {reason.split()[0] for reason in judged.reasons} >= {"flash", "RAM", "too"}
+
+
+def test_what_is_missing_is_said_to_the_byte() -> None:
+    board = next(board for board in BOARDS if board.name == "STM32L4")
+    judged = fit(board, Needs(50_000, board.ram_bytes, instructions(1e6)))
+    assert judged.reasons == (f"RAM is {16 * KIB:,} bytes short",)
+
+
+def test_without_an_fpu_the_front_end_is_the_one_in_integers() -> None:
+    board = next(board for board in BOARDS if not board.core.fpu)
+    few, many = (
+        fit(board, Needs(50_000, 40_000, Instructions(front_end, 1e6, 0, 0, measured=True)))
+        for front_end in (1.0, 1e9)
+    )
+    assert few.load == many.load
+    assert "no FPU: with the front end in integers" in few.reasons
+
+
+def test_between_the_ends_of_the_budget_is_tight() -> None:
+    board = next(board for board in BOARDS if board.name == "nRF52840")
+    assert fit(board, Needs(50_000, 40_000, instructions(15e6))).verdict == Verdict.TIGHT

@@ -1,0 +1,104 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.student_fixtures import manifest_for, seeded_model, synthetic_patches
+from typer.testing import CliRunner
+
+from crydistill.cli import app
+from crydistill.device.emulated import TOOLS, count_instructions
+from crydistill.device.export import export_c
+from crydistill.device.profile import profile_student
+from crydistill.errors import ConfigError, ModelError
+from crydistill.quantize.int8 import quantize_ptq
+from crydistill.student.manifest import Port, save_manifest
+
+FIRMWARE = Path(__file__).parents[2] / "firmware"
+
+
+def test_totals_are_the_models(student_dir: Path, tmp_path: Path) -> None:
+    found = profile_student(student_dir)
+    assert found.macs == sum(layer.macs for layer in found.layers)
+    weights = sum(layer.weight_bytes for layer in found.layers)
+    assert 0.8 * found.size_bytes < weights < found.size_bytes
+    tflite = (student_dir / "student.tflite").read_bytes()
+    exported = export_c(tflite, manifest_for(tflite), tmp_path / "c")
+    assert found.memory.library == exported.arena_bytes
+    assert found.memory.library_constants == exported.constant_bytes
+    assert found.layers[0].input_bytes == 96 * 64
+    for before, after in zip(found.layers, found.layers[1:], strict=False):
+        assert after.input_bytes == before.output_bytes
+
+
+def test_memory_is_ordered(student_dir: Path) -> None:
+    memory = profile_student(student_dir).memory
+    assert memory.tflite_micro is not None
+    assert memory.esp_nn is not None
+    assert memory.planned < memory.tflite_micro < memory.esp_nn
+
+
+def test_json_holds_everything_and_no_nan(student_dir: Path) -> None:
+    plain = json.loads(profile_student(student_dir).to_json(), parse_constant=pytest.fail)
+    assert plain["latency"]["assumptions_esp_nn"]
+    assert plain["latency"]["esp_nn"]["low"] < plain["latency"]["plain"]["high"]
+    assert {board["board"] for board in plain["boards"]} >= {"ESP32-S3", "nRF52840", "RP2040"}
+    assert plain["instructions"]["measured"] is False
+
+
+def test_a_sigmoid_student_with_named_outputs(tmp_path: Path) -> None:
+    tflite = quantize_ptq(seeded_model(outputs=5), synthetic_patches())
+    names = ("cry", "speech", "music", "cat", "other")
+    manifest = manifest_for(tflite, activation="sigmoid", outputs=names, cry_outputs=(0,))
+    (tmp_path / "student.tflite").write_bytes(tflite)
+    save_manifest(tmp_path / "student.json", manifest)
+    found = profile_student(tmp_path)
+    assert found.outputs == 5
+    assert found.activation == "sigmoid"
+    # One exponential instead of 521.
+    assert found.instructions.score < 200
+    assert "esp_nn" in json.loads(found.to_json())["memory"]
+
+
+def test_a_student_that_is_not_its_manifests_is_refused(student_dir: Path) -> None:
+    tflite = (student_dir / "student.tflite").read_bytes()
+    save_manifest(
+        student_dir / "student.json",
+        manifest_for(tflite, input=Port(shape=(1, 96, 64, 1), scale=0.5, zero_point=0)),
+    )
+    with pytest.raises(ModelError, match="input"):
+        profile_student(student_dir)
+
+
+def test_counting_needs_the_sources(student_dir: Path, tmp_path: Path) -> None:
+    if any(shutil.which(tool) is None for tool in TOOLS):
+        pytest.skip("needs the Arm compiler and qemu (firmware/install-emulators.sh)")
+    with pytest.raises(ConfigError, match=r"emulator/cost\.c"):
+        profile_student(student_dir, firmware=tmp_path)
+
+
+def test_counting_needs_the_tools(student_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigError, match="qemu-system-arm"):
+        profile_student(student_dir, firmware=FIRMWARE)
+
+
+def test_counted_instructions_are_near_the_scaled_ones(student_dir: Path) -> None:
+    if any(shutil.which(tool) is None for tool in TOOLS):
+        pytest.skip("needs the Arm compiler and qemu (firmware/install-emulators.sh)")
+    tflite = (student_dir / "student.tflite").read_bytes()
+    counted = count_instructions(tflite, manifest_for(tflite), FIRMWARE)
+    assert counted.instructions.measured
+    assert counted.flash_bytes > len(tflite) * 0.8
+    scaled = profile_student(student_dir).instructions
+    assert counted.instructions.network == pytest.approx(scaled.network, rel=0.2)
+    assert scaled.front_end / 2 < counted.instructions.front_end < 2 * scaled.front_end
+
+
+def test_the_verb_prints_tables_and_json(student_dir: Path) -> None:
+    shown = CliRunner().invoke(app, ["profile", str(student_dir)])
+    assert shown.exit_code == 0, shown.exception
+    for words in ("Layers", "depthwise 48x32x8", "a model", "measured", "nRF52840", "fast end"):
+        assert words in shown.output
+    printed = CliRunner().invoke(app, ["profile", str(student_dir), "--json"])
+    assert json.loads(printed.output)["macs"] == 1_171_072
