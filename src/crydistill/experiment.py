@@ -35,6 +35,7 @@ class CorpusConfig(_Section):
     name : names the corpus's score store; derived from the source where not given
     weight : how often its windows train, relative to the other corpora's
     vary : whether data.augmentation makes varied copies of its clips
+    hold_out : whether data.validation.share holds some of its groups out
     path : a clips.csv, a folder with one, or a folder of audio
     where : column and value (or values) that select rows of the manifest at `path`
     catalogue : a public corpus fetched with `crydistill fetch NAME`
@@ -48,6 +49,7 @@ class CorpusConfig(_Section):
     name: str = ""
     weight: float = Field(1.0, gt=0)
     vary: bool = True
+    hold_out: bool = True
     path: Path | None = None
     where: dict[str, str | list[str]] = Field(default_factory=dict)
     catalogue: str | None = None

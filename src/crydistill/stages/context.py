@@ -205,16 +205,13 @@ class Context:
     def _held_out(
         self, train: list[Part], share: float, also: set[str]
     ) -> tuple[list[Part], list[Part]]:
-        """Hold public groups out of training, `also` among them.
-
-        Private clips and sounds from formulas all train.
-        """
+        """Hold public groups out of training, `also` among them; private clips all train."""
         _, held = hold_out_groups(
             [
                 clip
                 for corpus, clips in train
                 for clip in clips
-                if corpus.formulas_seed is None and not clip.private
+                if corpus.hold_out and not clip.private
             ],
             share=share,
             seed=self.config.data.validation.seed,

@@ -47,9 +47,9 @@ def crynet(
     keras.Model from log-mel patches `[batch, 96, 64, 1]` to logits `[batch, outputs]`.
     """
     patch = keras.Input((WINDOW_FRAMES, MEL_BANDS, 1), name="log_mel")
-    x = keras.layers.Conv2D(
-        stem, stem_kernel, stem_stride, "same", use_bias=False, name="stem"
-    )(patch)
+    x = keras.layers.Conv2D(stem, stem_kernel, stem_stride, "same", use_bias=False, name="stem")(
+        patch
+    )
     x = _relu(_norm(x, "stem"), "stem")
     for stage, (filters, blocks) in enumerate(stages, start=1):
         for block in range(1, blocks + 1):
