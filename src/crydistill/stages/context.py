@@ -127,12 +127,12 @@ class Context:
 
     @cached_property
     def noises(self) -> list[Clip]:
-        """The public training clips without a cry, which may be mixed into others."""
+        """The public clips without a cry that may be mixed into others: of corpora that vary."""
         return [
             clip
-            for _, clips in self.splits.train
+            for corpus, clips in self.splits.train
             for clip in clips
-            if clip.label is Label.NONCRY and not clip.private
+            if corpus.vary and clip.label is Label.NONCRY and not clip.private
         ]
 
     @cached_property
