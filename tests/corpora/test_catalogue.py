@@ -4,8 +4,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import tarfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 import soundfile
+from tests.corpora.archives import QUICK, tarred, zipped
 from tests.fileserver import Fault, FileServer, file_server
 
 from crydistill.corpora import catalogue
@@ -20,6 +19,7 @@ from crydistill.corpora.catalogue import (
     CATALOGUE,
     Archive,
     Installed,
+    corpora_with,
     corpus_clips,
     corpus_folder,
     fetch_corpus,
@@ -28,11 +28,9 @@ from crydistill.corpora.catalogue import (
     installed,
 )
 from crydistill.corpora.unpack import unpack
-from crydistill.download import DownloadError, Patience
+from crydistill.download import DownloadError
 from crydistill.errors import CorpusError
 from crydistill.lock import BusyError, exclusive
-
-QUICK = Patience(tries=3, first_wait=0.001, longest_wait=0.01, timeout=2.0)
 
 
 def wav(seconds: float) -> bytes:
@@ -63,24 +61,6 @@ ROOMS = {
     "RIRS_NOISES/real_rirs_isotropic_noises/RVB2014_type1_noise_largeroom1_1.wav": wav(9.0),
     "RIRS_NOISES/pointsource_noises/noise-free-sound-0000.wav": wav(9.0),
 }
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return file.getvalue()
-
-
-def tarred(files: dict[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return file.getvalue()
 
 
 @pytest.fixture
@@ -262,6 +242,36 @@ class TestTheCatalogueItself:
         if None not in known:
             assert sum(size or 0 for size in known) == pytest.approx(corpus.about_bytes, rel=0.01)
 
+    def test_public_names_lead_to_files_that_are_unpacked(self) -> None:
+        files = {
+            "gveres/donateacry-corpus/donateacry-ios-upload-bucket/x-1.0-m-04-ti.caf": [
+                ("donateacry", "d-master/donateacry-ios-upload-bucket/x-1.0-m-04-ti.caf")
+            ],
+            "karolpiczak/ESC-10/001 - Dog bark/1-100032-A.ogg": [
+                ("esc-10", "ESC-10-1a2b/001 - Dog bark/1-100032-A.ogg"),
+                ("esc-50", "ESC-50-master/audio/1-100032-A-0.wav"),
+            ],
+            "giulbia/baby_cry_detection/data/301 - Crying baby/Louise_01.m4a_0.wav": [
+                ("baby-cry-detection", "b/data/301 - Crying baby/Louise_01.m4a_0.wav")
+            ],
+            "Alejandro-131004/AC-II/UrbanSound8K/audio/fold1/1-3-0-0.wav": [
+                ("urbansound8k", "UrbanSound8K/audio/fold1/1-3-0-0.wav")
+            ],
+            "chaeyoung-lee/wids_tutorial/data/_background_noise_/pink_noise.wav": [
+                ("speech-commands", "_background_noise_/pink_noise.wav")
+            ],
+            "someone/else/x.wav": [],
+        }
+        for origin, kept in files.items():
+            assert corpora_with(origin) == [name for name, _ in kept]
+            for name, path in kept:
+                assert any(Path(path).match(pattern) for pattern in CATALOGUE[name].files)
+
+    def test_a_public_name_is_no_pattern(self) -> None:
+        (place,) = CATALOGUE["fsdd"].places
+        pattern = place.pattern("Jakobovski/free-spoken-digit-dataset/recordings/[ab]*?.wav")
+        assert pattern == "*/recordings/[[]ab][*][?].wav"
+
     def test_what_is_unpacked_is_what_is_listed(self) -> None:
         """The patterns of `files` let through the layouts that the listings read."""
         layout = {
@@ -270,10 +280,17 @@ class TestTheCatalogueItself:
             "fsd50k": "FSD50K.dev_audio/x.wav",
             "fsd50k-eval": "FSD50K.metadata/eval_clips_info_FSD50K.json",
             "musan": "musan/noise/free-sound/x.wav",
+            "esc-10": "ESC-10-1a2b/004 - Baby cry/x.ogg",
+            "baby-cry-detection": "b-1a2b/data/901 - Silence/x.wav",
+            "fsdd": "f-1a2b/recordings/x.wav",
+            "speech-to-intent": "s-1a2b/data/speech/clean/x.wav",
+            "speech-commands": "_background_noise_/x.wav",
+            "blanket": "b-1a2b/data/resources/sounds/priors/x.ogg",
+            "baby-sleep-sounds": "b-1a2b/app/src/main/res/raw/x.mp3",
+            "voice-emotion-analysis": "v-1a2b/wav/x.wav",
         }
         for name, path in layout.items():
             assert any(Path(path).match(pattern) for pattern in CATALOGUE[name].files)
         assert not any(
-            Path("d-master/donateacry-ios-upload-bucket/x.caf").match(pattern)
-            for pattern in CATALOGUE["donateacry"].files
+            Path("d-master/README.md").match(pattern) for pattern in CATALOGUE["donateacry"].files
         )

@@ -108,6 +108,52 @@ def test_speechocean762(tmp_path: Path) -> None:
     assert [clip.group for clip in clips] == ["so:3", "so:3", "so:1030"]
 
 
+def test_folders_named_by_number_and_class(tmp_path: Path) -> None:
+    touch(tmp_path, "ESC-10-1a2b/004 - Baby cry/1-187207-A.ogg", "ESC-10-1a2b/README.md")
+    touch(tmp_path, "ESC-10-1a2b/001 - Dog bark/5-9032-A.ogg")
+    dog, baby = listings.esc_10(tmp_path)
+    assert (dog.label, baby.label) == (Label.NONCRY, Label.CRY)
+    assert (dog.group, dog.category, baby.mids) == ("fs:9032", "Dog bark", ("/t/dd00002",))
+
+    other = tmp_path / "other"
+    touch(other, "b-1a2b/data/106 - Cat/1-34094-A.ogg", "b-1a2b/src/main.py")
+    touch(other, *(f"b-1a2b/data/301 - Crying baby/Louise_01.m4a_{n}.wav" for n in (0, 12)))
+    cat, first, second = listings.baby_cry_detection(other)
+    assert (cat.group, cat.label) == ("fs:34094", Label.NONCRY)
+    assert first.group == second.group == "baby-cry-detection:Louise_01.m4a"
+    assert first.is_cry and second.is_cry
+
+
+@pytest.mark.parametrize(
+    ("listing", "path", "group"),
+    [
+        (listings.fsdd, "f-1a2b/recordings/0_george_12.wav", "fsdd:george"),
+        (listings.speech_to_intent, "s-1a2b/data/speech/clean/0075.wav", "speech-to-intent:0075"),
+        (
+            listings.speech_commands,
+            "_background_noise_/pink_noise.wav",
+            "speech-commands:pink_noise",
+        ),
+        (listings.blanket, "b-1a2b/data/resources/sounds/priors/rain.ogg", "blanket:rain"),
+        (listings.blanket, "b-1a2b/data/resources/sounds/rain.ogg", "blanket:rain"),
+        (
+            listings.baby_sleep_sounds,
+            "b-1a2b/app/src/main/res/raw/dryer.mp3",
+            "baby-sleep-sounds:dryer",
+        ),
+        (listings.voice_emotion_analysis, "v-1a2b/wav/03a01Fa.wav", "voice-emotion-analysis:03"),
+    ],
+)
+def test_recordings_without_cries(
+    tmp_path: Path, listing: Callable[[Path], Iterable[Clip]], path: str, group: str
+) -> None:
+    touch(tmp_path, path, "x-1a2b/README.md", "README.md")
+    (clip,) = listing(tmp_path)
+    assert (clip.id, clip.path, clip.group) == (path, tmp_path / path, group)
+    assert clip.label is Label.NONCRY
+    assert clip.licence and clip.source == group.partition(":")[0]
+
+
 @pytest.mark.parametrize(
     ("listing", "table"),
     [

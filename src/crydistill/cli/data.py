@@ -1,21 +1,32 @@
 """Verbs that bring or make audio."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crydistill.cli.common import complain, tell
 from crydistill.errors import CheckFailed
 
+if TYPE_CHECKING:
+    from crydistill.corpora.rebuild import Missing
+
 AUDIOSET = "audioset"
 """The name under which `fetch` takes segment lists instead of a catalogue entry."""
 
 IDS = Path("data/ids")
+MANIFESTS = Path("data/manifests")
 
 app = typer.Typer()
 ids_app = typer.Typer(help="AudioSet segment lists.", no_args_is_help=True)
 app.add_typer(ids_app, name="ids")
+corpora_app = typer.Typer(invoke_without_command=True)
+app.add_typer(corpora_app, name="corpora")
+
+_NAMED = 10
+"""Missing recordings that are named one by one."""
 
 
 @ids_app.command("curate")
@@ -58,9 +69,62 @@ def fetch(
         _fetch_audioset(lists, per_hour, workers)
 
 
-@app.command()
-def corpora() -> None:
+@corpora_app.callback()
+def corpora(context: typer.Context) -> None:
     """List the catalogue of public corpora: what is here, how many minutes, which licence."""
+    if context.invoked_subcommand is None:
+        _print_catalogue()
+
+
+@corpora_app.command("manifest")
+def corpora_manifest(
+    audio: Annotated[Path, typer.Argument(help="A folder of recordings with a clips.csv.")],
+    out: Annotated[Path, typer.Argument(help="Where the manifests go.")] = MANIFESTS,
+) -> None:
+    """Write the public names of a folder's recordings: base-train.csv, validation.csv, dev.csv."""
+    from crydistill.corpora.manifest import write_manifests
+    from crydistill.progress import shown
+
+    for path, count in write_manifests(audio, out, progress=shown).items():
+        print(f"{path}: {count:,} recordings")
+
+
+@corpora_app.command("rebuild")
+def corpora_rebuild(
+    manifest: Annotated[Path, typer.Argument(help="For instance data/manifests/base-train.csv.")],
+    folder: Annotated[Path, typer.Argument(help="Where the audio goes; several may share one.")],
+    copies: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            exists=True,
+            file_okay=False,
+            help="A copy of a public repository, looked at first; repeatable.",
+        ),
+    ] = None,
+) -> None:
+    """Make a manifest's audio from the public corpora that are here; goes on where it stopped."""
+    from crydistill.corpora.rebuild import rebuild
+    from crydistill.progress import shown
+    from crydistill.settings import cache_dir
+
+    done = rebuild(manifest, folder, cache_dir(), copies=copies or (), progress=shown)
+    print(f"{folder}: {done.made:,} made, {done.kept:,} were here, {len(done.missing):,} missing")
+    if done.missing:
+        _tell_missing(done.missing)
+        raise typer.Exit(CheckFailed.exit_code)
+
+
+def _tell_missing(missing: Sequence["Missing"]) -> None:
+    for lack in missing[:_NAMED]:
+        tell(str(lack))
+    if len(missing) > _NAMED:
+        tell(f"and {len(missing) - _NAMED:,} more")
+    by_corpus = Counter(lack.corpus or "of no known corpus" for lack in missing)
+    tell("missing: " + ", ".join(f"{name} {count:,}" for name, count in by_corpus.items()))
+
+
+def _print_catalogue() -> None:
     from rich.console import Console
     from rich.table import Table
 

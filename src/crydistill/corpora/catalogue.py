@@ -12,8 +12,10 @@ download and a later one must match it.
 """
 
 import dataclasses
+import glob
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -50,6 +52,23 @@ class Archive:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a corpus keeps files that manifests name by a public repository (see `Origin`).
+
+    origin : regular expression of `OWNER/REPOSITORY/PATH`, matched as a whole
+    files : pattern below `data/`; {0}, {1}, ... stand for the expression's groups
+    """
+
+    origin: str
+    files: str = "*/{0}"
+
+    def pattern(self, origin: str) -> str | None:
+        """Pattern of one file below `data/`; None for a file that is not kept here."""
+        match = re.fullmatch(self.origin, origin)
+        return match and self.files.format(*map(glob.escape, match.groups()))
+
+
+@dataclass(frozen=True)
 class PublicCorpus:
     """An entry of the catalogue.
 
@@ -59,6 +78,7 @@ class PublicCorpus:
     files : paths below `data/` that are unpacked (a pattern of `PurePosixPath.match`)
     listing : the recordings below `data/`, for a corpus of recordings
     impulses : patterns of the room impulse responses below `data/`, for a set of those
+    places : which public file names are found where
     """
 
     name: str
@@ -71,6 +91,7 @@ class PublicCorpus:
     files: tuple[str, ...]
     listing: Callable[[Path], Iterable[Clip]] | None = None
     impulses: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,6 +192,31 @@ def impulse_responses(name: str, cache_dir: str | Path) -> list[Path]:
     if not found:
         raise CorpusError(f"{name}: holds no room impulse responses")
     return found
+
+
+def corpora_with(origin: str) -> list[str]:
+    """Names of the corpora that have a file of `OWNER/REPOSITORY/PATH`, the repository's first."""
+    return [name for name, _ in _patterns(origin)]
+
+
+def find_origin(origin: str, cache_dir: str | Path) -> list[Path]:
+    """The copies of a file of `OWNER/REPOSITORY/PATH` in the corpora that are here."""
+    found: list[Path] = []
+    for name, pattern in _patterns(origin):
+        folder = corpus_folder(cache_dir, name)
+        if _marker(folder).is_file():
+            found += _matching(folder / "data", [pattern])
+    return found
+
+
+def _patterns(origin: str) -> list[tuple[str, str]]:
+    """Names of the corpora that have a file, each with its pattern below `data/`."""
+    return [
+        (corpus.name, pattern)
+        for corpus in CATALOGUE.values()
+        for place in corpus.places
+        if (pattern := place.pattern(origin))
+    ]
 
 
 def installed(cache_dir: str | Path) -> list[Installed]:
@@ -298,6 +344,16 @@ def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
     return sorted(path for pattern in patterns for path in folder.glob(pattern))
 
 
+def _github(repository: str) -> tuple[tuple[Archive, ...], ...]:
+    """The archive of a repository's default branch, which has no published size or checksum."""
+    return ((Archive(f"https://github.com/{repository}/archive/HEAD.zip"),),)
+
+
+def _repository(name: str) -> Place:
+    """All files of a repository, in whatever folder its archive puts them."""
+    return Place(re.escape(name) + "/(.+)")
+
+
 _ZENODO = "https://zenodo.org/records"
 _OPENSLR = "https://www.openslr.org/resources"
 _FSD50K_PART_BYTES = 3_221_225_472
@@ -349,8 +405,38 @@ CATALOGUE = MappingProxyType(
                 ),
                 about_bytes=300_000_000,
                 labels="every recording is a cry",
-                files=("donateacry_corpus_cleaned_and_updated_data/*/*.wav",),
+                files=(
+                    "donateacry_corpus_cleaned_and_updated_data/*/*.wav",
+                    # The uploads as they came, which manifests name beside the cleaned clips.
+                    "donateacry-android-upload-bucket/*.3gp",
+                    "donateacry-ios-upload-bucket/*.caf",
+                ),
                 listing=listings.donateacry,
+                places=(_repository("gveres/donateacry-corpus"),),
+            ),
+            PublicCorpus(
+                name="esc-10",
+                title="ESC-10: 400 environmental sounds of 10 classes, the first edition",
+                page="https://github.com/karolpiczak/ESC-10",
+                licence="CC BY 3.0; each clip CC0 or CC BY",
+                archives=_github("karolpiczak/ESC-10"),
+                about_bytes=40_000_000,
+                labels="Baby cry is cry, the other 9 classes are not",
+                files=("[0-9]* - */*.ogg",),
+                listing=listings.esc_10,
+                places=(_repository("karolpiczak/ESC-10"),),
+            ),
+            PublicCorpus(
+                name="baby-cry-detection",
+                title="baby_cry_detection: cries, baby laughter and silence beside ESC-50's sounds",
+                page="https://github.com/giulbia/baby_cry_detection",
+                licence="none stated: not to train what is passed on",
+                archives=_github("giulbia/baby_cry_detection"),
+                about_bytes=500_000_000,
+                labels="Crying baby is cry, the other classes are not",
+                files=("[0-9]* - */*.ogg", "[0-9]* - */*.wav"),
+                listing=listings.baby_cry_detection,
+                places=(_repository("giulbia/baby_cry_detection"),),
             ),
             PublicCorpus(
                 name="esc-50",
@@ -368,6 +454,14 @@ CATALOGUE = MappingProxyType(
                 labels="crying_baby is cry, the other 49 classes are not",
                 files=("audio/*.wav", "meta/esc50.csv"),
                 listing=listings.esc_50,
+                # Listed after the two that hold the same recordings under other names.
+                places=(
+                    Place(
+                        r"(?:karolpiczak/ESC-10|giulbia/baby_cry_detection/data)"
+                        r"/[^/]+/(\d-\d+-[A-Z])\.ogg",
+                        "*/audio/{0}-*.wav",
+                    ),
+                ),
             ),
             PublicCorpus(
                 name="urbansound8k",
@@ -387,6 +481,8 @@ CATALOGUE = MappingProxyType(
                 labels="nothing is a cry; children_playing is the hard class",
                 files=("audio/*/*.wav", "metadata/UrbanSound8K.csv"),
                 listing=listings.urbansound8k,
+                # A copy of it, resampled to 22,050 Hz.
+                places=(Place("Alejandro-131004/AC-II/UrbanSound8K/(audio/.+)"),),
             ),
             PublicCorpus(
                 name="fsd50k",
@@ -457,6 +553,88 @@ CATALOGUE = MappingProxyType(
                 labels="nothing is a cry",
                 files=("WAVE/*/*.WAV",),
                 listing=listings.speechocean762,
+                places=(Place("jimbozhang/speechocean762/(WAVE/.+)"),),
+            ),
+            PublicCorpus(
+                name="fsdd",
+                title="Free Spoken Digit Dataset: digits in English, 8 kHz",
+                page="https://github.com/Jakobovski/free-spoken-digit-dataset",
+                licence="CC BY-SA 4.0",
+                archives=_github("Jakobovski/free-spoken-digit-dataset"),
+                about_bytes=20_000_000,
+                labels="nothing is a cry",
+                files=("recordings/*.wav",),
+                listing=listings.fsdd,
+                places=(_repository("Jakobovski/free-spoken-digit-dataset"),),
+            ),
+            PublicCorpus(
+                name="speech-to-intent",
+                title="Picovoice's speech-to-intent benchmark: orders to a coffee machine",
+                page="https://github.com/Picovoice/speech-to-intent-benchmark",
+                licence="Apache 2.0",
+                archives=_github("Picovoice/speech-to-intent-benchmark"),
+                about_bytes=200_000_000,
+                labels="nothing is a cry",
+                files=("data/speech/clean/*.wav",),
+                listing=listings.speech_to_intent,
+                places=(_repository("Picovoice/speech-to-intent-benchmark"),),
+            ),
+            PublicCorpus(
+                name="speech-commands",
+                title="Speech Commands 0.02: its six long recordings of background noise",
+                page="https://www.tensorflow.org/datasets/catalog/speech_commands",
+                licence="CC BY 4.0",
+                archives=(
+                    (
+                        Archive(
+                            "https://storage.googleapis.com/download.tensorflow.org"
+                            "/data/speech_commands_v0.02.tar.gz",
+                            2_428_923_189,
+                            "6b74f3901214cb2c2934e98196829835",
+                        ),
+                    ),
+                ),
+                about_bytes=2_430_000_000,
+                labels="nothing is a cry",
+                files=("_background_noise_/*.wav",),
+                listing=listings.speech_commands,
+                places=(Place("chaeyoung-lee/wids_tutorial/data/(_background_noise_/.+)", "{0}"),),
+            ),
+            PublicCorpus(
+                name="blanket",
+                title="Blanket: ambient sounds to sleep or work by",
+                page="https://github.com/rafaelmardojai/blanket",
+                licence="each sound its own: CC0, CC BY, CC BY-SA, public domain",
+                archives=_github("rafaelmardojai/blanket"),
+                about_bytes=60_000_000,
+                labels="nothing is a cry",
+                files=("resources/sounds/*.ogg", "resources/sounds/*/*.ogg"),
+                listing=listings.blanket,
+                places=(_repository("rafaelmardojai/blanket"),),
+            ),
+            PublicCorpus(
+                name="baby-sleep-sounds",
+                title="Baby Sleep Sounds: noises to put an infant to sleep",
+                page="https://github.com/brarcher/baby-sleep-sounds",
+                licence='CC BY-NC-SA 3.0 / "Personal Use"',
+                archives=_github("brarcher/baby-sleep-sounds"),
+                about_bytes=60_000_000,
+                labels="nothing is a cry",
+                files=("app/src/main/res/raw/*.mp3",),
+                listing=listings.baby_sleep_sounds,
+                places=(_repository("brarcher/baby-sleep-sounds"),),
+            ),
+            PublicCorpus(
+                name="voice-emotion-analysis",
+                title="A copy of EmoDB: actors' sentences in German, two seconds of each",
+                page="https://github.com/sylaschacko/voice-emotion-analysis",
+                licence="EmoDB: free for research; the repository states none",
+                archives=_github("sylaschacko/voice-emotion-analysis"),
+                about_bytes=200_000_000,
+                labels="nothing is a cry",
+                files=("wav/*.wav",),
+                listing=listings.voice_emotion_analysis,
+                places=(_repository("sylaschacko/voice-emotion-analysis"),),
             ),
             PublicCorpus(
                 name="rirs-noises",
@@ -483,5 +661,5 @@ CATALOGUE = MappingProxyType(
         )
     }
 )
-"""The public corpora that `crydistill fetch NAME` knows. Sizes and checksums are their
-publishers'."""
+"""The public corpora that `crydistill fetch NAME` knows. Sizes and checksums of archives are their
+publishers'; an archive of GitHub has neither, and its corpus's `about_bytes` is a guess."""

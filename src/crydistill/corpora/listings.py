@@ -5,12 +5,13 @@ They raise CorpusError naming the file, and the line of a malformed row.
 
 Groups are named by what they are in the world (`fs:` a Freesound item, `dac:` an installation of
 the Donate-a-cry app, `so:` a speaker of speechocean762): one item is one group across corpora.
+Where there is nothing of that kind, the corpus's name stands before the speaker's or the file's.
 """
 
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from crydistill.corpora.clip import Clip, Label
@@ -18,6 +19,14 @@ from crydistill.errors import CorpusError
 from crydistill.taxonomy import BABY_CRY, CRY_MIDS
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+_ESC_NAME = re.compile(r"\d-(\d+)-[A-Z]")
+"""ESC's file names: fold, Freesound item, take."""
+
+_CUT = re.compile(r"_\d+$")
+"""What ends the name of a stretch that was cut from a longer recording."""
+
+_CRY_FOLDERS = frozenset({"Baby cry", "Crying baby"})
 
 _LICENCE_NAMES = (
     ("publicdomain/zero", "CC0 1.0"),
@@ -138,6 +147,131 @@ def speechocean762(data: Path) -> Iterator[Clip]:
             source="speechocean762",
             licence="CC BY 4.0",
             native_rate=16_000,
+        )
+
+
+def esc_10(data: Path) -> Iterator[Clip]:
+    """`Baby cry` is a cry; the group is the Freesound item."""
+    return _numbered_folders(data, "*/[0-9]* - */*.ogg", "esc-10", "CC BY 3.0")
+
+
+def baby_cry_detection(data: Path) -> Iterator[Clip]:
+    """`Crying baby` is a cry; the group is the Freesound item or the recording that was cut."""
+    licence = "none stated"
+    return _numbered_folders(data, "*/data/[0-9]* - */*.*", "baby-cry-detection", licence)
+
+
+def fsdd(data: Path) -> Iterator[Clip]:
+    """No cries; the group is the speaker."""
+    return _without_cries(
+        data,
+        "*/recordings/*.wav",
+        source="fsdd",
+        licence="CC BY-SA 4.0",
+        category="speech",
+        group=lambda path: path.stem.split("_")[1],
+        native_rate=8_000,
+    )
+
+
+def speech_to_intent(data: Path) -> Iterator[Clip]:
+    """No cries; the speakers are not named, so that each recording is a group."""
+    return _without_cries(
+        data,
+        "*/data/speech/clean/*.wav",
+        source="speech-to-intent",
+        licence="Apache 2.0",
+        category="speech",
+        native_rate=16_000,
+    )
+
+
+def speech_commands(data: Path) -> Iterator[Clip]:
+    """The recordings of background noise; no cries."""
+    return _without_cries(
+        data,
+        "_background_noise_/*.wav",
+        source="speech-commands",
+        licence="CC BY 4.0",
+        category="noise",
+        native_rate=16_000,
+    )
+
+
+def blanket(data: Path) -> Iterator[Clip]:
+    """No cries; the group is the sound, which may be there in several versions."""
+    return _without_cries(
+        data,
+        "*/*/resources/sounds/**/*.ogg",
+        source="blanket",
+        licence="CC0, CC BY, CC BY-SA or public domain",
+        category="ambience",
+    )
+
+
+def baby_sleep_sounds(data: Path) -> Iterator[Clip]:
+    """No cries."""
+    return _without_cries(
+        data,
+        "*/app/src/main/res/raw/*.mp3",
+        source="baby-sleep-sounds",
+        licence="CC BY-NC-SA 3.0 / personal use",
+        category="ambience",
+    )
+
+
+def voice_emotion_analysis(data: Path) -> Iterator[Clip]:
+    """No cries; the group is the speaker, whose number EmoDB's names begin with."""
+    return _without_cries(
+        data,
+        "*/wav/*.wav",
+        source="voice-emotion-analysis",
+        licence="EmoDB: free for research",
+        category="speech",
+        group=lambda path: path.stem[:2],
+        native_rate=22_050,
+    )
+
+
+def _numbered_folders(data: Path, pattern: str, source: str, licence: str) -> Iterator[Clip]:
+    """Recordings in folders named `NUMBER - CLASS`."""
+    for path in sorted(data.glob(pattern)):
+        category = path.parent.name.partition(" - ")[2]
+        is_cry = category in _CRY_FOLDERS
+        item = _ESC_NAME.fullmatch(path.stem)
+        yield Clip(
+            id=path.relative_to(data).as_posix(),
+            path=path,
+            label=Label.CRY if is_cry else Label.NONCRY,
+            group=f"fs:{item[1]}" if item else f"{source}:{_CUT.sub('', path.stem)}",
+            mids=(BABY_CRY,) if is_cry else (),
+            category=category,
+            source=source,
+            licence=licence,
+            native_rate=44_100,
+        )
+
+
+def _without_cries(
+    data: Path,
+    pattern: str,
+    *,
+    source: str,
+    licence: str,
+    category: str,
+    group: Callable[[Path], str] = lambda path: path.stem,
+    native_rate: int | None = None,
+) -> Iterator[Clip]:
+    for path in sorted(data.glob(pattern)):
+        yield Clip(
+            id=path.relative_to(data).as_posix(),
+            path=path,
+            label=Label.NONCRY,
+            group=f"{source}:{group(path)}",
+            category=category,
+            source=source,
+            licence=licence,
+            native_rate=native_rate,
         )
 
 

@@ -48,10 +48,17 @@ def find_tools() -> Tools:
         yt_dlp = (found,)
     else:
         raise MissingExtraError("yt-dlp is not installed: pip install 'crydistill[audioset]'")
-    return Tools(yt_dlp, _find_ffmpeg())
+    return Tools(yt_dlp, find_ffmpeg())
 
 
-def _find_ffmpeg() -> Path:
+def find_ffmpeg() -> Path:
+    """Find ffmpeg: the extra's package, else the program on the path.
+
+    Raises
+    ------
+    MissingExtraError
+        if there is none.
+    """
     # The package carries a build that cuts YouTube's streams; ffmpeg 8.1 does not (yt-dlp #16546).
     if importlib.util.find_spec("imageio_ffmpeg"):
         with suppress(RuntimeError):  # a platform without a build

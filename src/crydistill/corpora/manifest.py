@@ -1,0 +1,220 @@
+"""Public manifests: which recordings a corpus is made of, by public names and without the audio.
+
+A manifest is a CSV file whose rows are recordings, sorted by path. `path` is the clip's id, by
+which score stores and results name it, and where `crydistill.corpora.rebuild` puts the audio;
+`origin` is the public file that it was made from.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import astuple, dataclass, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self
+
+import soundfile
+
+from crydistill import atomic
+from crydistill.corpora.clip import Label
+from crydistill.errors import AudioError, CorpusError
+from crydistill.progress import Progress, silent
+
+OPEN = "open"
+"""The `licence_class` of what a model that is passed on may be trained on."""
+
+_TRAIN, _TRAIN_UNLABELLED, _DEV = "train", "train_unlabelled", "dev"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A file in a public repository, written OWNER/REPOSITORY/PATH."""
+
+    owner: str
+    repository: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.owner}/{self.repository}/{self.path}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Take an origin apart; its text is that of `str`.
+
+        Raises
+        ------
+        CorpusError
+            if it has fewer than three parts, or is not a plain path downwards.
+        """
+        parts = text.split("/")
+        if len(parts) < 3 or not _leads_down(text):
+            raise CorpusError(f"origin '{text}' is not OWNER/REPOSITORY/PATH")
+        return cls(parts[0], parts[1], "/".join(parts[2:]))
+
+
+@dataclass(frozen=True, order=True)
+class Recording:
+    """A row of a manifest; the fields are its columns.
+
+    path : the clip's id, relative to the folder of the audio
+    split : what the recording is for: train, train_unlabelled, dev
+    label, category, group, source, licence : as in `Clip`
+    origin : the public file, see `Origin`
+    licence_class : open, or a word for what is not
+    duration_s : seconds
+    native_rate_hz : sample rate of the public file
+    """
+
+    path: str
+    split: str
+    label: Label
+    category: str
+    group: str
+    source: str
+    origin: str
+    licence: str
+    licence_class: str
+    duration_s: float
+    native_rate_hz: int
+
+
+COLUMNS = tuple(field.name for field in fields(Recording))
+
+_MANIFESTS: MappingProxyType[str, Callable[[Recording], bool]] = MappingProxyType(
+    {
+        "base-train.csv": lambda row: (
+            row.split in (_TRAIN, _TRAIN_UNLABELLED) and row.licence_class == OPEN
+        ),
+        "validation.csv": lambda row: row.split == _TRAIN and row.licence_class != OPEN,
+        "dev.csv": lambda row: row.split == _DEV,
+    }
+)
+"""The files that a folder of recordings is described by, and which rows are in each."""
+
+
+def write_manifests(
+    audio: str | Path, out: str | Path, *, progress: Progress = silent
+) -> dict[Path, int]:
+    """Describe a folder of recordings with a `clips.csv` in public manifests.
+
+    Durations are measured: a `clips.csv` may tell those of another version of the public file.
+
+    Returns
+    -------
+    The files written and the number of recordings in each.
+
+    Raises
+    ------
+    CorpusError
+        if the folder's clips.csv is missing or malformed.
+    AudioError
+        if a recording is missing or cannot be read.
+    """
+    audio = Path(audio)
+    rows = read_recordings(audio / "clips.csv")
+    with progress("measure", len(rows), "recordings") as advance:
+        measured = []
+        for row in rows:
+            measured.append(_measured(row, audio))
+            advance(1)
+    written = {}
+    for name, wanted in _MANIFESTS.items():
+        chosen = [row for row in measured if wanted(row)]
+        write_recordings(Path(out) / name, chosen)
+        written[Path(out) / name] = len(chosen)
+    return written
+
+
+def read_recordings(path: str | Path) -> list[Recording]:
+    """Read a manifest; further columns are left out.
+
+    Raises
+    ------
+    CorpusError
+        naming the file and the row or column at fault.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(f"{path}: cannot be read ({error}); name a manifest") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise CorpusError(f"{path}: no column '{missing[0]}', so that this is no manifest")
+        rows = [_recording(row, f"{path}:{reader.line_num}") for row in reader]
+    except csv.Error as error:
+        raise CorpusError(f"{path}:{reader.line_num}: not readable as CSV ({error})") from error
+    _check_paths(rows, path)
+    return rows
+
+
+def write_recordings(path: str | Path, rows: Iterable[Recording]) -> None:
+    """Write a manifest, sorted by path, whole or not at all."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(astuple(row) for row in sorted(rows))
+    atomic.write_text(path, buffer.getvalue())
+
+
+def _measured(row: Recording, audio: Path) -> Recording:
+    path = audio / row.path
+    try:
+        seconds = soundfile.info(path).duration
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path}: cannot be read ({error.error_string})") from error
+    return replace(row, duration_s=round(seconds, 2))
+
+
+def _recording(row: dict[str, str], place: str) -> Recording:
+    cells = {name: row[name] for name in COLUMNS}
+    if None in row or None in cells.values():
+        raise CorpusError(f"{place}: the row has more or fewer cells than the header")
+    try:
+        Origin.parse(cells["origin"])
+    except CorpusError as error:
+        raise CorpusError(f"{place}: {error}") from error
+    if not _leads_down(cells["path"]):
+        raise CorpusError(f"{place}: path '{cells['path']}' leads out of the folder")
+    if cells["label"] not in set(Label):
+        raise CorpusError(f"{place}: label '{cells['label']}' is not one of {', '.join(Label)}")
+    return Recording(
+        path=cells["path"],
+        split=cells["split"],
+        label=Label(cells["label"]),
+        category=cells["category"],
+        group=cells["group"],
+        source=cells["source"],
+        origin=cells["origin"],
+        licence=cells["licence"],
+        licence_class=cells["licence_class"],
+        duration_s=_number(cells["duration_s"], f"{place}: duration_s"),
+        native_rate_hz=round(_number(cells["native_rate_hz"], f"{place}: native_rate_hz")),
+    )
+
+
+def _number(text: str, place: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise CorpusError(f"{place} '{text}' is not a number from 0 up")
+    return value
+
+
+def _leads_down(path: str) -> bool:
+    """Whether a relative path stays below where it starts, on every system."""
+    plain = not any(character in path for character in "\\:\0\r\n")
+    return plain and not {"", ".", ".."} & set(path.split("/"))
+
+
+def _check_paths(rows: list[Recording], path: Path) -> None:
+    seen: set[str] = set()
+    for row in rows:
+        if row.path in seen:
+            raise CorpusError(f"{path}: two rows name {row.path}; remove one")
+        seen.add(row.path)
