@@ -25,7 +25,7 @@ test-fast: $(VENV)/.installed
 
 # The C library: skips what compilers and emulators are missing (firmware/install-emulators.sh).
 firmware-test: $(VENV)/.installed
-	$(BIN)/python -m pytest tests/firmware tests/device/test_export.py
+	$(BIN)/python -m pytest tests/firmware tests/device
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .

@@ -4,4 +4,5 @@ set -eu
 apt-get update
 apt-get install --yes --no-install-recommends \
     gcc g++ libc6-dev make clang libclang-rt-dev \
-    gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+    gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
+    gcc-xtensa-lx106 qemu-system-misc

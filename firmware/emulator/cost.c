@@ -1,15 +1,13 @@
-/* Counts executed instructions under qemu: `-icount shift=0` lets one instruction take 1 ns, and
- * SysTick counts at 25 MHz, so a tick is 40 instructions. Prints "part instructions" per line. */
+/* Counts executed instructions under qemu, `-icount shift=0`. Prints "part instructions" per line,
+ * and in the end how deep the stack was. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "crydistill.h"
 #include "crydistill_model.h"
+#include "machine.h"
 
-enum { TICK_INSTRUCTIONS = 40, TICKS = 1 << 24, VOTES = 1000 };
-
-static volatile uint32_t *const systick = (uint32_t *)0xE000E010u; /* control, reload, value */
+enum { VOTES = 1000, STACK_BYTES = 4096, PAINT = 0xa5 };
 
 static int8_t arena[CRYDISTILL_ARENA_BYTES];
 static int8_t patch[CRYDISTILL_PATCH_SIZE];
@@ -28,20 +26,35 @@ static void noise(void)
     }
 }
 
-static uint32_t now(void)
-{
-    return TICKS - 1 - systick[2];
-}
-
 static void report(const char *part, uint32_t since, uint32_t times)
 {
-    const uint32_t ticks = (now() - since) & (TICKS - 1);
-    printf("%s %" PRIu32 "\n", part, (uint32_t)((uint64_t)ticks * TICK_INSTRUCTIONS / times));
+    const uint32_t ticks = (machine_clock() - since) & machine_clock_mask;
+    printf("%s %" PRIu32 "\n", part, ticks * machine_tick_instructions / times);
+}
+
+/* Paints the stack below its caller; or says how much of it was written to since. */
+__attribute__((noinline)) static uint32_t stack_depth(bool paint)
+{
+    volatile uint8_t stack[STACK_BYTES];
+    uint32_t untouched = 0;
+    for (int i = 0; paint && i < STACK_BYTES; i++) {
+        stack[i] = PAINT;
+    }
+    while (untouched < STACK_BYTES && stack[untouched] == PAINT) {
+        untouched++;
+    }
+    return STACK_BYTES - untouched;
+}
+
+static void ignore(void *context, const struct crydistill_window *window)
+{
+    (void)context;
+    (void)window;
 }
 
 static void one_second_of_frames(void)
 {
-    float frame[CRYDISTILL_MEL_BANDS];
+    crydistill_level frame[CRYDISTILL_MEL_BANDS];
     bool complete;
     const int16_t *pcm = second;
     for (size_t n = CRYDISTILL_SAMPLE_RATE, taken; n > 0; pcm += taken, n -= taken) {
@@ -59,27 +72,29 @@ int main(void)
         return 1;
     }
     noise();
-    systick[1] = TICKS - 1;
-    systick[2] = 0;
-    systick[0] = 5; /* on, at the processor's clock */
+    machine_start_clock();
 
     one_second_of_frames(); /* so that the next second's frames begin at its start */
-    uint32_t since = now();
+    uint32_t since = machine_clock();
     one_second_of_frames();
     report("front_end_per_second", since, 1);
 
-    since = now();
+    since = machine_clock();
     const int8_t *logits = crydistill_model.run(crydistill_model.kernels, patch, arena);
     report("network_per_window", since, 1);
 
-    since = now();
+    since = machine_clock();
     const float score = crydistill_score(&crydistill_model, logits);
     report("score_per_window", since, 1);
 
-    since = now();
+    since = machine_clock();
     for (int i = 0; i < VOTES; i++) {
         crydistill_detector_push(&ear.detector, i % 20 < 7 ? 1.0f : score);
     }
     report("vote_per_window", since, VOTES);
+
+    stack_depth(true);
+    crydistill_push(&ear, second, CRYDISTILL_SAMPLE_RATE, ignore, NULL);
+    printf("stack_bytes %" PRIu32 "\n", stack_depth(false));
     return 0;
 }

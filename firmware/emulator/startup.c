@@ -1,6 +1,8 @@
 /* From reset to newlib's start-up code, for a Cortex-M with an FPU under qemu. */
 #include <stdint.h>
 
+#include "machine.h"
+
 void reset(void);
 void fault(void);
 extern void _start(void);
@@ -12,6 +14,24 @@ void reset(void)
     *coprocessor_access |= 0xFu << 20;
     __asm volatile("dsb\n\tisb");
     _start();
+}
+
+/* SysTick has 24 bits, counts down, and at 25 MHz. */
+const uint32_t machine_tick_instructions = 40;
+const uint32_t machine_clock_mask = (1 << 24) - 1;
+
+static volatile uint32_t *const systick = (uint32_t *)0xE000E010u; /* control, reload, value */
+
+void machine_start_clock(void)
+{
+    systick[1] = machine_clock_mask;
+    systick[2] = 0;
+    systick[0] = 5; /* on, at the processor's clock */
+}
+
+uint32_t machine_clock(void)
+{
+    return machine_clock_mask - systick[2];
 }
 
 /* End the emulation with an error. */

@@ -1,10 +1,11 @@
 /* The library as a program, for tests on a computer and under emulation.
  *
- *     host frames  PCM SEED     float32 log-mel frames, raw
+ *     host frames  PCM SEED     log-mel frames, raw: float32, or with FIXED=1 int32
  *     host patches PCM SEED     int8 patches of all windows, raw
  *     host logits  PCM SEED     int8 logits of all windows, raw
  *     host windows PCM SEED     a line per window: index, the score's bits in hex, event, onset
  *     host network PATCHES      from raw int8 patches to raw int8 logits
+ *     host scores  LOGITS       from raw int8 logits to raw float32 scores
  *     host vote    SCORES       from lines "settings THRESHOLD_BITS N M HOLD_MS" (a new detector)
  *                               and SCORE_BITS (a window) to lines of event and onset
  *
@@ -65,7 +66,7 @@ static size_t next_piece(uint32_t *seed)
 
 static void write_frames(const int16_t *pcm, size_t n)
 {
-    float frame[CRYDISTILL_MEL_BANDS];
+    crydistill_level frame[CRYDISTILL_MEL_BANDS];
     bool complete;
     for (size_t taken; n > 0; pcm += taken, n -= taken) {
         taken = crydistill_mel_push(&ear.mel, pcm, n, frame, &complete);
@@ -127,18 +128,31 @@ static void run_network(FILE *file)
     }
 }
 
+static void run_scores(FILE *file)
+{
+    static int8_t logits[CRYDISTILL_OUTPUTS];
+    while (fread(logits, sizeof logits, 1, file) == 1) {
+        const float score = crydistill_score(&crydistill_model, logits);
+        fwrite(&score, sizeof score, 1, stdout);
+    }
+}
+
 static void run_vote(FILE *file)
 {
     struct crydistill_detector detector;
     char line[80];
-    uint32_t bits, hold_ms;
-    unsigned n, m;
     while (fgets(line, sizeof line, file) != NULL) {
-        if (sscanf(line, "settings %" SCNx32 " %u %u %" SCNu32, &bits, &n, &m, &hold_ms) == 4) {
-            const struct crydistill_settings settings = settings_of(bits, n, m, hold_ms);
+        if (line[0] == 's') {
+            char *word = line + sizeof "settings";
+            const uint32_t bits = (uint32_t)strtoul(word, &word, 16);
+            const unsigned n = (unsigned)strtoul(word, &word, 10);
+            const unsigned m = (unsigned)strtoul(word, &word, 10);
+            const struct crydistill_settings settings =
+                settings_of(bits, n, m, (uint32_t)strtoul(word, NULL, 10));
             puts(crydistill_detector_init(&detector, &settings) ? "ready" : "refused");
-        } else if (sscanf(line, "%" SCNx32, &bits) == 1) {
-            const enum crydistill_event event = crydistill_detector_push(&detector, float_of(bits));
+        } else {
+            const float score = float_of((uint32_t)strtoul(line, NULL, 16));
+            const enum crydistill_event event = crydistill_detector_push(&detector, score);
             printf("%s %" PRId32 "\n", EVENT_NAMES[event],
                    event == CRYDISTILL_NONE ? -1 : (int32_t)detector.onset);
         }
@@ -175,6 +189,8 @@ int main(int argc, char **argv)
         run_audio(file, seed, write_window);
     } else if (strcmp(argv[1], "network") == 0) {
         run_network(file);
+    } else if (strcmp(argv[1], "scores") == 0) {
+        run_scores(file);
     } else if (strcmp(argv[1], "vote") == 0) {
         run_vote(file);
     } else {

@@ -1,6 +1,8 @@
 #include "crydistill.h"
 
+#ifndef CRYDISTILL_FIXED_POINT
 #include <math.h>
+#endif
 #include <string.h>
 
 bool crydistill_init(struct crydistill *self, const struct crydistill_model *model,
@@ -19,19 +21,27 @@ bool crydistill_init(struct crydistill *self, const struct crydistill_model *mod
     return true;
 }
 
+static int8_t clamped(int32_t step)
+{
+    return (int8_t)(step < INT8_MIN ? INT8_MIN : step > INT8_MAX ? INT8_MAX : step);
+}
+
+static int32_t steps_of(const struct crydistill_model *model, crydistill_level level)
+{
+#ifdef CRYDISTILL_FIXED_POINT
+    return (int32_t)(((int64_t)level * model->input_factor + (INT64_C(1) << 31)) >> 32);
+#else
+    return (int32_t)rintf(level / model->input_scale);
+#endif
+}
+
 void crydistill_quantize(const struct crydistill_model *model,
-                         const float frame[CRYDISTILL_MEL_BANDS],
+                         const crydistill_level frame[CRYDISTILL_MEL_BANDS],
                          int8_t steps[CRYDISTILL_MEL_BANDS])
 {
     for (int band = 0; band < CRYDISTILL_MEL_BANDS; band++) {
-        const float step = rintf(frame[band] / model->input_scale) + (float)model->input_zero_point;
-        steps[band] = (int8_t)fmaxf(-128.0f, fminf(step, 127.0f));
+        steps[band] = clamped(steps_of(model, frame[band]) + model->input_zero_point);
     }
-}
-
-static float logit(const struct crydistill_model *model, int8_t step)
-{
-    return (float)(step - model->output_zero_point) * model->output_scale;
 }
 
 static int8_t largest(const int8_t *steps, int32_t n)
@@ -43,19 +53,27 @@ static int8_t largest(const int8_t *steps, int32_t n)
     return found;
 }
 
-float crydistill_score(const struct crydistill_model *model, const int8_t *logits)
+static float softmax_score(const struct crydistill_model *model, const int8_t *logits)
 {
-    float highest = 0.0f, total = 1.0f, score = 0.0f;
-    if (model->softmax) {
-        highest = logit(model, largest(logits, model->outputs));
-        total = 0.0f;
-        for (int32_t i = 0; i < model->outputs; i++) {
-            total += expf(logit(model, logits[i]) - highest);
-        }
+    const int highest = largest(logits, model->outputs);
+    float total = 0.0f, cries = 0.0f;
+    for (int32_t i = 0; i < model->outputs; i++) {
+        total += model->activation[highest - logits[i]];
     }
     for (int32_t i = 0; i < model->cry_output_count; i++) {
-        const float value = logit(model, logits[model->cry_outputs[i]]);
-        score += model->softmax ? expf(value - highest) / total : 1.0f / (1.0f + expf(-value));
+        cries += model->activation[highest - logits[model->cry_outputs[i]]];
+    }
+    return cries / total;
+}
+
+float crydistill_score(const struct crydistill_model *model, const int8_t *logits)
+{
+    if (model->softmax) {
+        return softmax_score(model, logits);
+    }
+    float score = model->activation[logits[model->cry_outputs[0]] - INT8_MIN];
+    for (int32_t i = 1; i < model->cry_output_count; i++) {
+        score += model->activation[logits[model->cry_outputs[i]] - INT8_MIN];
     }
     return score;
 }
@@ -70,8 +88,8 @@ static void take_window(struct crydistill *self, crydistill_listener *listener, 
     listener(context, &window);
 }
 
-static void take_frame(struct crydistill *self, const float *frame, crydistill_listener *listener,
-                       void *context)
+static void take_frame(struct crydistill *self, const crydistill_level *frame,
+                       crydistill_listener *listener, void *context)
 {
     enum { HOP = CRYDISTILL_WINDOW_HOP_FRAMES * CRYDISTILL_MEL_BANDS };
     crydistill_quantize(self->model, frame, self->patch + self->frames * CRYDISTILL_MEL_BANDS);
@@ -85,7 +103,7 @@ static void take_frame(struct crydistill *self, const float *frame, crydistill_l
 void crydistill_push(struct crydistill *self, const int16_t *pcm, size_t n,
                      crydistill_listener *listener, void *context)
 {
-    float frame[CRYDISTILL_MEL_BANDS];
+    crydistill_level frame[CRYDISTILL_MEL_BANDS];
     while (n > 0) {
         bool complete;
         const size_t taken = crydistill_mel_push(&self->mel, pcm, n, frame, &complete);

@@ -10,7 +10,8 @@
  *     }
  *
  * Nothing is allocated and nothing is global: each `struct crydistill` with its arena is a listener
- * of its own. Needs libc's memcpy, memmove and memset and libm's sqrtf, logf, expf and rintf. */
+ * of its own. Needs libc's memcpy, memmove and memset, and libm's sqrtf, logf and rintf unless
+ * compiled with CRYDISTILL_FIXED_POINT. */
 #ifndef CRYDISTILL_H
 #define CRYDISTILL_H
 
@@ -61,7 +62,7 @@ void crydistill_push(struct crydistill *self, const int16_t *pcm, size_t n,
 
 /* A log-mel frame as the network's int8 steps. */
 void crydistill_quantize(const struct crydistill_model *model,
-                         const float frame[CRYDISTILL_MEL_BANDS],
+                         const crydistill_level frame[CRYDISTILL_MEL_BANDS],
                          int8_t steps[CRYDISTILL_MEL_BANDS]);
 
 /* The cry score of a window's logits. */

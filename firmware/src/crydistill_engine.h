@@ -103,8 +103,11 @@ void crydistill_pad_2d(const struct crydistill_pad *, const int8_t *input, int8_
 
 /* run: from an int8 patch to int8 logits, which lie in the arena until the next run
  * arena_bytes: working memory of run; align it to 16 where the kernels ask for that
+ * input_factor: steps per unit of the logarithm times 2^16, for the front end in integers
  * cry_outputs: the cry score is the sum of these outputs' scores
- * softmax: turns logits into scores; otherwise each has its own sigmoid */
+ * softmax: turns logits into scores; otherwise each has its own sigmoid
+ * activation: 256 values. With softmax, exp(-d output_scale) for a logit d steps below the highest;
+ *     otherwise the sigmoid of each logit from step -128 on. */
 struct crydistill_model {
     const int8_t *(*run)(const struct crydistill_kernels *kernels, const int8_t *patch,
                          int8_t *arena);
@@ -112,12 +115,12 @@ struct crydistill_model {
     size_t arena_bytes;
     float input_scale;
     int32_t input_zero_point;
-    float output_scale;
-    int32_t output_zero_point;
+    int32_t input_factor;
     int32_t outputs;
     const uint16_t *cry_outputs;
     int32_t cry_output_count;
     bool softmax;
+    const float *activation;
 };
 
 #ifdef __cplusplus

@@ -1,27 +1,54 @@
-/* A frame, 100 times a second, costs 11,120 products and sums in single precision:
- *     window                                   400
- *     FFT of 256 complex points              7,174    256 radix-4 butterflies, 171 with 3 turns
- *     256 points to 255 magnitudes           2,560    and 256 square roots
- *     mel bands                                986    and 64 logarithms */
+/* A frame, 100 times a second, costs up to the bins (products of 32 x 32 to 64 bits, then sums):
+ *     window                         400 products
+ *     FFT of 256 complex points    2,052 products    5,122 sums    256 radix-4 butterflies, 171 of
+ *                                                                  them with 3 turns
+ *     256 points to 235 bins         472 products    1,180 sums
+ * The bands are in crydistill_bands_float.h and crydistill_bands_fixed.h.
+ *
+ * Why integers: under a loud tone the bands it leaves empty show the FFT's rounding noise, and a
+ * float has only 24 bits of the 32 that are used here. In single precision the log-mel of a
+ * full-scale tone would be 4e-3 off. */
 #include "crydistill_mel.h"
 
-#include <math.h>
 #include <string.h>
+
+#ifdef CRYDISTILL_FIXED_POINT
+#include "crydistill_bands_fixed.h"
+#else
+#include "crydistill_bands_float.h"
+#endif
 
 #if CRYDISTILL_FFT_LENGTH != 512
 #error "the FFT below is of 512 real points: 256 complex ones, four stages of radix 4"
 #endif
+#if CRYDISTILL_FIRST_BIN + CRYDISTILL_LAST_BIN > CRYDISTILL_FFT_LENGTH / 2
+#error "bins come in pairs, the lower of which must have a weight"
+#endif
 
+/* A frame is amplified by 2^gain as far as its peak allows. A sample then has INPUT_BITS fractional
+ * bits, as many as the first stage has room for; each later stage takes two of them away before it
+ * grows the points by up to four. What remains, and the factor 2 of the last step, make a bin of
+ * CRYDISTILL_BIN_ONE x 2^gain for a real magnitude of 1. */
+enum { INPUT_BITS = 13, MOST_GAIN = 14 };
 enum { HALF = CRYDISTILL_FFT_LENGTH / 2, TURN = CRYDISTILL_FFT_LENGTH };
 
-static float cosine(int angle) /* 512 to a turn */
+typedef struct crydistill_point point;
+
+static int32_t cosine(int angle) /* 512 to a turn */
 {
     return crydistill_cosine[angle & (TURN - 1)];
 }
 
-static float sine(int angle)
+static int32_t sine(int angle)
 {
     return cosine(angle - TURN / 4);
+}
+
+/* Divide by 2^bits, to nearest. Relies on >> of a negative number being arithmetic, as it is with
+ * every compiler for these targets. */
+static int32_t scaled(int64_t value, int bits)
+{
+    return (int32_t)((value + (INT64_C(1) << (bits - 1))) >> bits);
 }
 
 /* Swap the four base-4 digits of 0..255 end for end. */
@@ -30,89 +57,107 @@ static int reversed(int i)
     return (i & 3) << 6 | (i & 12) << 2 | (i & 48) >> 2 | i >> 6;
 }
 
+static int gain_of(const int16_t *samples)
+{
+    int bits = 0, gain = 0;
+    for (int i = 0; i < CRYDISTILL_FRAME_LENGTH; i++) {
+        bits |= samples[i] < 0 ? ~samples[i] : samples[i];
+    }
+    while (gain < MOST_GAIN && bits << gain < 1 << 14) {
+        gain++;
+    }
+    return gain;
+}
+
+static int32_t windowed(const int16_t *samples, int at, int gain)
+{
+    if (at >= CRYDISTILL_FRAME_LENGTH) {
+        return 0;
+    }
+    const int mirrored = CRYDISTILL_FRAME_LENGTH - at;
+    const int64_t weight = crydistill_window[at < mirrored ? at : mirrored];
+    return scaled(weight * (samples[at] * (1 << (INPUT_BITS + 1 + gain))), 32);
+}
+
 /* Even samples become real parts, odd ones imaginary parts, in the order the FFT wants. */
-static void load(float *work, const int16_t *samples)
+static void load(point *work, const int16_t *samples, int gain)
 {
     for (int i = 0; i < HALF; i++) {
-        float *point = work + 2 * reversed(i);
-        for (int part = 0; part < 2; part++) {
-            const int at = 2 * i + part;
-            point[part] =
-                at < CRYDISTILL_FRAME_LENGTH ? (float)samples[at] * crydistill_window[at] : 0.0f;
-        }
+        work[reversed(i)] =
+            (point){windowed(samples, 2 * i, gain), windowed(samples, 2 * i + 1, gain)};
     }
 }
 
-/* Multiply by exp(-i angle). */
-static void turn(float *point, int angle)
+/* Multiply by exp(-i angle) / 2^bits. */
+static point turned(point p, int angle, int bits)
 {
-    const float c = cosine(angle), s = sine(angle), re = point[0], im = point[1];
-    point[0] = c * re + s * im;
-    point[1] = c * im - s * re;
+    const int64_t c = cosine(angle), s = sine(angle);
+    return (point){scaled(c * p.re + s * p.im, 31 + bits), scaled(c * p.im - s * p.re, 31 + bits)};
 }
 
-static void butterfly(float *a, float *b, float *c, float *d)
+static point quartered(point p)
 {
-    const float sum_re = a[0] + c[0], sum_im = a[1] + c[1];
-    const float dif_re = a[0] - c[0], dif_im = a[1] - c[1];
-    const float odd_sum_re = b[0] + d[0], odd_sum_im = b[1] + d[1];
-    const float odd_dif_re = b[0] - d[0], odd_dif_im = b[1] - d[1];
-    a[0] = sum_re + odd_sum_re;
-    a[1] = sum_im + odd_sum_im;
-    b[0] = dif_re + odd_dif_im;
-    b[1] = dif_im - odd_dif_re;
-    c[0] = sum_re - odd_sum_re;
-    c[1] = sum_im - odd_sum_im;
-    d[0] = dif_re - odd_dif_im;
-    d[1] = dif_im + odd_dif_re;
+    return (point){(p.re + 2) >> 2, (p.im + 2) >> 2};
+}
+
+/* The four points a stride apart become their sums, each a quarter turn further than the last. */
+static void butterfly(point *at, int stride, point a, point b, point c, point d)
+{
+    const point even = {a.re + c.re, a.im + c.im}, even_odd = {a.re - c.re, a.im - c.im};
+    const point odd = {b.re + d.re, b.im + d.im}, odd_odd = {b.re - d.re, b.im - d.im};
+    at[0] = (point){even.re + odd.re, even.im + odd.im};
+    at[stride] = (point){even_odd.re + odd_odd.im, even_odd.im - odd_odd.re};
+    at[2 * stride] = (point){even.re - odd.re, even.im - odd.im};
+    at[3 * stride] = (point){even_odd.re - odd_odd.im, even_odd.im + odd_odd.re};
 }
 
 /* In place, from digit-reversed to natural order: decimation in time. */
-static void complex_fft(float *work)
+static void complex_fft(point *work)
 {
-    for (int quarter = 1; quarter < HALF; quarter *= 4) {
-        for (int j = 0; j < quarter; j++) {
+    for (point *p = work; p < work + HALF; p += 4) {
+        butterfly(p, 1, p[0], p[1], p[2], p[3]);
+    }
+    for (int quarter = 4; quarter < HALF; quarter *= 4) {
+        for (point *p = work; p < work + HALF; p += 4 * quarter) {
+            butterfly(p, quarter, quartered(p[0]), quartered(p[quarter]),
+                      quartered(p[2 * quarter]), quartered(p[3 * quarter]));
+        }
+        for (int j = 1; j < quarter; j++) {
             const int angle = j * (TURN / 4 / quarter);
-            for (int first = j; first < HALF; first += 4 * quarter) {
-                float *a = work + 2 * first;
-                float *b = a + 2 * quarter, *c = b + 2 * quarter, *d = c + 2 * quarter;
-                if (j > 0) {
-                    turn(b, angle);
-                    turn(c, 2 * angle);
-                    turn(d, 3 * angle);
-                }
-                butterfly(a, b, c, d);
+            for (point *p = work + j; p < work + HALF; p += 4 * quarter) {
+                butterfly(p, quarter, quartered(p[0]), turned(p[quarter], angle, 2),
+                          turned(p[2 * quarter], 2 * angle, 2),
+                          turned(p[3 * quarter], 3 * angle, 2));
             }
         }
     }
 }
 
-/* From the FFT of the 256 complex points to the magnitudes of the real FFT's bins 1 to 255, left in
- * work[2 * bin]. The factor 1/2 of this step is in the window. */
-static void magnitudes(float *work)
+/* From the FFT of the 256 complex points to the real FFT's bins, times 2, and on to the bands. */
+static void add_bins(const point *work, band_sum *sums)
 {
-    for (int bin = 1; bin <= HALF / 2; bin++) {
-        float *z = work + 2 * bin, *y = work + 2 * (HALF - bin);
-        const float even_re = z[0] + y[0], even_im = z[1] - y[1];
-        float odd[2] = {z[1] + y[1], y[0] - z[0]};
-        turn(odd, bin);
-        const float re = even_re + odd[0], im = even_im + odd[1];
-        const float mirror_re = even_re - odd[0], mirror_im = even_im - odd[1];
-        z[0] = sqrtf(re * re + im * im);
-        y[0] = sqrtf(mirror_re * mirror_re + mirror_im * mirror_im);
+    for (int bin = CRYDISTILL_FIRST_BIN; bin <= HALF / 2; bin++) {
+        const int mirror = HALF - bin;
+        const point z = work[bin], y = work[mirror];
+        const point even = {z.re + y.re, z.im - y.im};
+        const point odd = turned((point){z.im + y.im, y.re - z.re}, bin, 0);
+        share(sums + crydistill_mel_band[bin], bin, even.re + odd.re, even.im + odd.im);
+        if (mirror <= CRYDISTILL_LAST_BIN && mirror != bin) {
+            share(sums + crydistill_mel_band[mirror], mirror, even.re - odd.re, even.im - odd.im);
+        }
     }
 }
 
-static void log_bands(const float *work, float *frame)
+static void transform(struct crydistill_mel *mel, crydistill_level *frame)
 {
-    const float *weight = crydistill_mel_weights;
+    /* One sum more at either end, for the parts of bins beyond the outermost bands' peaks. */
+    band_sum sums[CRYDISTILL_MEL_BANDS + 2] = {0};
+    const int gain = gain_of(mel->samples);
+    load(mel->work, mel->samples, gain);
+    complex_fft(mel->work);
+    add_bins(mel->work, sums);
     for (int band = 0; band < CRYDISTILL_MEL_BANDS; band++) {
-        const int first = crydistill_mel_first[band];
-        float sum = 0.0f;
-        for (int bin = first; bin < first + crydistill_mel_bins[band]; bin++) {
-            sum += *weight++ * work[2 * bin];
-        }
-        frame[band] = logf(sum + CRYDISTILL_LOG_OFFSET);
+        frame[band] = level(sums[band + 1], gain);
     }
 }
 
@@ -122,7 +167,7 @@ void crydistill_mel_init(struct crydistill_mel *mel)
 }
 
 size_t crydistill_mel_push(struct crydistill_mel *mel, const int16_t *pcm, size_t n,
-                           float frame[CRYDISTILL_MEL_BANDS], bool *complete)
+                           crydistill_level frame[CRYDISTILL_MEL_BANDS], bool *complete)
 {
     const size_t wanted = (size_t)CRYDISTILL_FRAME_LENGTH - mel->filled;
     const size_t taken = n < wanted ? n : wanted;
@@ -132,10 +177,7 @@ size_t crydistill_mel_push(struct crydistill_mel *mel, const int16_t *pcm, size_
         mel->filled = (uint16_t)(mel->filled + taken);
     }
     if (*complete) {
-        load(mel->work, mel->samples);
-        complex_fft(mel->work);
-        magnitudes(mel->work);
-        log_bands(mel->work, frame);
+        transform(mel, frame);
         mel->filled = CRYDISTILL_FRAME_LENGTH - CRYDISTILL_FRAME_HOP;
         memmove(mel->samples, mel->samples + CRYDISTILL_FRAME_HOP,
                 mel->filled * sizeof *mel->samples);

@@ -1,5 +1,9 @@
-/* The front end: 16 kHz PCM in, log-mel frames out. The twin of crydistill.audio.mel in Python, in
- * single precision; its tables are generated from the Python code (crydistill_tables.c). */
+/* The front end: 16 kHz PCM in, log-mel frames out. The twin of crydistill.audio.mel in Python; its
+ * tables are generated from the Python code (crydistill_tables.c).
+ *
+ * Window and FFT are in 32-bit integers. What follows, magnitudes to logarithms, is in single
+ * precision for cores with an FPU, or, where CRYDISTILL_FIXED_POINT is defined, in integers too.
+ * All of the library must be compiled one way. */
 #ifndef CRYDISTILL_MEL_H
 #define CRYDISTILL_MEL_H
 
@@ -13,11 +17,22 @@
 extern "C" {
 #endif
 
+/* The natural logarithm of a band: as it is, or times 65,536. */
+#ifdef CRYDISTILL_FIXED_POINT
+typedef int32_t crydistill_level;
+#else
+typedef float crydistill_level;
+#endif
+
+struct crydistill_point {
+    int32_t re, im;
+};
+
 /* State of one stream of audio, 2.8 KB. */
 struct crydistill_mel {
     int16_t samples[CRYDISTILL_FRAME_LENGTH]; /* of the frame that is being filled */
     uint16_t filled;
-    float work[CRYDISTILL_FFT_LENGTH];
+    struct crydistill_point work[CRYDISTILL_FFT_LENGTH / 2];
 };
 
 /* Start a stream. */
@@ -33,7 +48,7 @@ void crydistill_mel_init(struct crydistill_mel *mel);
  *     }
  */
 size_t crydistill_mel_push(struct crydistill_mel *mel, const int16_t *pcm, size_t n,
-                           float frame[CRYDISTILL_MEL_BANDS], bool *complete);
+                           crydistill_level frame[CRYDISTILL_MEL_BANDS], bool *complete);
 
 #ifdef __cplusplus
 }

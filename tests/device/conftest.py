@@ -1,3 +1,6 @@
+import re
+
+import pytest
 from tests.student_fixtures import (  # noqa: F401 - fixtures
     patches,
     reference_model,
@@ -6,3 +9,19 @@ from tests.student_fixtures import (  # noqa: F401 - fixtures
     residual_tflite,
     student_dir,
 )
+
+from crydistill.quantize.interpreters import TfliteMicro
+
+
+def non_persistent_bytes(tflite: bytes, capfd: pytest.CaptureFixture[str]) -> int:
+    """The part of TFLite Micro's arena that holds intermediate results, as it prints it itself."""
+    runtime = pytest.importorskip(
+        "tflite_micro.python.tflite_micro.runtime",
+        reason="needs Google's TFLite Micro interpreter",
+    )
+    TfliteMicro(tflite, 1 << 20)
+    runtime.Interpreter.from_bytes(tflite, arena_size=1 << 20).print_allocations()
+    printed = "".join(capfd.readouterr())
+    head = re.search(r"Arena allocation head (\d+) bytes", printed)
+    assert head is not None, printed
+    return int(head[1])

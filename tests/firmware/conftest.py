@@ -1,6 +1,15 @@
 import keras
 import pytest
-from tests.firmware.programs import Program, build, need, under_qemu
+from tests.firmware.programs import (
+    CORTEX_M4,
+    CORTEX_M7,
+    LX106,
+    Emulated,
+    Program,
+    build,
+    need,
+    under_qemu,
+)
 from tests.student_fixtures import (  # noqa: F401 - fixtures
     manifest_for,
     residual_tflite,
@@ -24,33 +33,46 @@ def student_tflite() -> bytes:
     return quantize_ptq(model, patches)
 
 
-@pytest.fixture(scope="session", params=["gcc", "clang"])
+HOSTS = {"gcc": {}, "clang": {}, "gcc-fixed": {"FIXED": "1"}}
+"""A compiler, and perhaps the front end in integers."""
+
+
+@pytest.fixture(scope="session", params=HOSTS)
 def program(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     student_tflite: bytes,
 ) -> Program:
-    """The program with the student, by each compiler."""
-    need("make", request.param)
+    """The program with the student, by each compiler and with either front end."""
+    compiler = request.param.removesuffix("-fixed")
+    need("make", compiler)
     directory = tmp_path_factory.mktemp(request.param)
     manifest = manifest_for(student_tflite)
-    return build("all", student_tflite, manifest, directory, CC=request.param)
+    return build("all", student_tflite, manifest, directory, CC=compiler, **HOSTS[request.param])
 
 
-@pytest.fixture(scope="session", params=["gcc", "clang"])
+@pytest.fixture(scope="session", params=HOSTS)
 def sanitized(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     student_tflite: bytes,
 ) -> Program:
     """The same; it ends with an error at the first access or operation that C leaves undefined."""
-    need("make", request.param)
+    compiler = request.param.removesuffix("-fixed")
+    need("make", compiler)
     directory = tmp_path_factory.mktemp(f"{request.param}-sanitized")
     manifest = manifest_for(student_tflite)
-    return build("sanitize", student_tflite, manifest, directory, CC=request.param)
+    settings = {"CC": compiler, **HOSTS[request.param]}
+    return build("sanitize", student_tflite, manifest, directory, **settings)
 
 
-BOARDS = {"cortex-m4": "mps2-an386", "cortex-m7": "mps2-an500"}
+BOARDS = {
+    "cortex-m4": (CORTEX_M4, "arm-none-eabi-gcc", False),
+    "cortex-m4-fixed": (CORTEX_M4, "arm-none-eabi-gcc", True),
+    "cortex-m7": (CORTEX_M7, "arm-none-eabi-gcc", False),
+    "lx106": (LX106, "xtensa-lx106-elf-gcc", True),
+}
+"""How to emulate it, its compiler, and whether the front end is the one in integers."""
 
 
 @pytest.fixture(scope="session", params=BOARDS)
@@ -58,10 +80,13 @@ def emulated(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     student_tflite: bytes,
-) -> Program:
+) -> Emulated:
     """The same on emulated microcontrollers."""
-    need("make", "arm-none-eabi-gcc", "qemu-system-arm")
-    command = under_qemu(BOARDS[request.param])
+    machine, compiler, fixed = BOARDS[request.param]
+    need("make", "gcc", compiler, machine[0])
     directory = tmp_path_factory.mktemp(request.param)
-    manifest = manifest_for(student_tflite)
-    return build(request.param, student_tflite, manifest, directory, command)
+    manifest, front_end = manifest_for(student_tflite), {"FIXED": "1"} if fixed else {}
+    host = build("all", student_tflite, manifest, directory, CC="gcc", **front_end)
+    target = request.param.removesuffix("-fixed")
+    made = build(target, student_tflite, manifest, directory, under_qemu(*machine), **front_end)
+    return Emulated(made.binary, made.command, fixed, host)

@@ -25,6 +25,8 @@ FIRMWARE = Path(__file__).parents[2] / "firmware"
 Pcm = npt.NDArray[np.int16]
 Command = Callable[[Path, Sequence[str]], list[str]]
 
+FIXED_POINT_ONE = 1 << 16
+
 WHOLE = 0
 """The seed with which audio is pushed in large blocks of one size."""
 
@@ -35,10 +37,12 @@ class Program:
 
     binary : built by firmware/Makefile
     command : gives the command line that runs it with arguments
+    fixed : its front end computes in integers
     """
 
     binary: Path
     command: Command
+    fixed: bool = False
 
     def run(self, mode: str, data: bytes, *arguments: object) -> bytes:
         """Give the program a file; return what it prints."""
@@ -58,7 +62,11 @@ class Program:
     def frames(self, pcm: Pcm, seed: int = WHOLE) -> LogMel:
         """Log-mel frames of the audio, `[n, 64]`."""
         out = self.run("frames", pcm.tobytes(), seed)
-        return np.frombuffer(out, dtype=np.float32).reshape(-1, MEL_BANDS)
+        if self.fixed:
+            levels = np.frombuffer(out, dtype=np.int32) / np.float32(FIXED_POINT_ONE)
+        else:
+            levels = np.frombuffer(out, dtype=np.float32)
+        return levels.astype(np.float32).reshape(-1, MEL_BANDS)
 
     def patches(self, pcm: Pcm, seed: int = WHOLE) -> Int8:
         """Quantised patches of the audio, `[n, 96, 64]`."""
@@ -88,6 +96,20 @@ class Program:
         out = self.run("network", patches.tobytes())
         return np.frombuffer(out, dtype=np.int8).reshape(-1, outputs)
 
+    def scores(self, logits: Int8) -> Float32:
+        """Cry scores of quantised logits `[n, outputs]`, `[n]`."""
+        return np.frombuffer(self.run("scores", logits.tobytes()), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Emulated(Program):
+    """The program on an emulated microcontroller.
+
+    host : the same on this computer
+    """
+
+    host: Program | None = None
+
 
 def words_of(settings: VoteSettings | None) -> list[str]:
     """Detector settings as the program takes them."""
@@ -101,18 +123,24 @@ def on_this_computer(binary: Path, words: Sequence[str]) -> list[str]:
     return [str(binary), *words]
 
 
-def under_qemu(machine: str, *options: str) -> Command:
-    """How to run a Cortex-M program on an emulated board."""
+def under_qemu(*machine: str) -> Command:
+    """How to run a program on an emulated board: the emulator and its options."""
 
     def command(binary: Path, words: Sequence[str]) -> list[str]:
         arguments = ",".join(f"arg={word}" for word in ("host", *words))
         return [
-            *("qemu-system-arm", "-M", machine, "-nographic", "-monitor", "none"),
-            *("-serial", "none", "-kernel", str(binary), *options),
+            *machine,
+            *("-nographic", "-monitor", "none", "-serial", "none", "-kernel", str(binary)),
             *("-semihosting-config", f"enable=on,target=native,{arguments}"),
         ]
 
     return command
+
+
+CORTEX_M4 = ("qemu-system-arm", "-M", "mps2-an386")
+CORTEX_M7 = ("qemu-system-arm", "-M", "mps2-an500")
+LX106 = ("qemu-system-xtensa", "-M", "sim", "-cpu", "lx106")
+COUNTING = ("-icount", "shift=0")
 
 
 def need(*tools: str) -> None:
@@ -142,16 +170,19 @@ def build(
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    return Program(binary, command)
+    return Program(binary, command, bool(variables.get("FIXED")))
 
 
 BINARIES = {
     "all": "host",
     "sanitize": "host-sanitized",
+    "fuzz": "fuzz",
     "cortex-m4": "cortex-m4.elf",
     "cortex-m7": "cortex-m7.elf",
+    "lx106": "lx106.elf",
     "cost-m4": "cost-m4.elf",
     "cost-m7": "cost-m7.elf",
+    "cost-lx106": "cost-lx106.elf",
 }
 
 

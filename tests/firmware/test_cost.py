@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 from tests.firmware.conftest import BOARDS
-from tests.firmware.programs import build, need, under_qemu
+from tests.firmware.programs import COUNTING, build, need, under_qemu
 from tests.student_fixtures import manifest_for
 
 from crydistill.quantize.check import inspect_tflite
 
-SUMS_AND_PRODUCTS_PER_FRAME = 11_120
-"""As firmware/src/crydistill_mel.c counts them."""
+SUMS_AND_PRODUCTS_PER_FRAME = 11_000
+"""About, of all sizes, as firmware/src/crydistill_mel.c counts them."""
 
 
 @pytest.mark.parametrize("core", ["m4", "m7"])
 def test_counts_are_exact_and_plausible(core: str, student_tflite: bytes, tmp_path: Path) -> None:
     need("make", "arm-none-eabi-gcc", "qemu-system-arm")
-    command = under_qemu(BOARDS[f"cortex-{core}"], "-icount", "shift=0")
+    command = under_qemu(*BOARDS[f"cortex-{core}"][0], *COUNTING)
     manifest = manifest_for(student_tflite)
     program = build(f"cost-{core}", student_tflite, manifest, tmp_path, command)
     printed = program.run("", b"").decode()

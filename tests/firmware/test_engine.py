@@ -3,14 +3,17 @@
 import keras
 import numpy as np
 import pytest
+from tests.device.conftest import non_persistent_bytes
 from tests.firmware.programs import Program, build, need
 from tests.student_fixtures import manifest_for, stirred, synthetic_patches
 
 from crydistill.audio.mel import MEL_BANDS
 from crydistill.audio.windows import WINDOW_FRAMES
+from crydistill.device.c_arena import plan_arena
 from crydistill.quantize.check import inspect_tflite
 from crydistill.quantize.int8 import quantize_ptq
 from crydistill.quantize.interpreters import Int8, TfliteMicro, quantize
+from crydistill.quantize.tflite_file import read_tflite
 
 pytest.importorskip("tflite_micro", reason="needs Google's TFLite Micro interpreter")
 
@@ -60,6 +63,40 @@ def test_residual_network(residual_tflite: bytes, tmp_path_factory: pytest.TempP
 def test_unusual_layers(tmp_path_factory: pytest.TempPathFactory) -> None:
     tflite = quantize_ptq(_unusual_model(), synthetic_patches())
     assert_equals_tflite_micro(_small(tflite, tmp_path_factory), tflite)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_residual_networks(
+    seed: int,
+    tmp_path_factory: pytest.TempPathFactory,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """ADD over one and several layers, kernels square and oblong; no more arena than TFLM's."""
+    tflite = quantize_ptq(_random_residual_model(seed), synthetic_patches())
+    assert inspect_tflite(tflite).ops["ADD"] >= 2
+    assert plan_arena(read_tflite(tflite)).size <= non_persistent_bytes(tflite, capfd)
+    assert_equals_tflite_micro(_small(tflite, tmp_path_factory), tflite)
+
+
+def _random_residual_model(seed: int) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    rng, layers = np.random.default_rng(seed), keras.layers
+    kernels = [(3, 3), (5, 5), (1, 3), (3, 1), (5, 1)]
+    patch = keras.Input((WINDOW_FRAMES, MEL_BANDS, 1))
+    channels = int(rng.choice([8, 12, 16]))
+    x = layers.Conv2D(channels, 3, 2, "same", activation="relu")(patch)
+    x = layers.AveragePooling2D(2)(x)
+    for _ in range(3):
+        y = x
+        for _ in range(int(rng.integers(1, 3))):
+            kernel = kernels[int(rng.integers(len(kernels)))]
+            y = layers.DepthwiseConv2D(kernel, padding="same", use_bias=False)(y)
+            y = layers.ReLU(6)(layers.BatchNormalization()(y))
+            y = layers.BatchNormalization()(layers.Conv2D(channels, 1, use_bias=False)(y))
+        x = layers.Add()([x, y] if rng.random() < 0.5 else [y, x])
+        x = layers.ReLU()(x) if rng.random() < 0.5 else x
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(24, 1, activation="relu")(x))
+    return stirred(keras.Model(patch, layers.Dense(12)(x)), seed)
 
 
 def _unusual_model() -> keras.Model:

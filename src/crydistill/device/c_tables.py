@@ -3,7 +3,11 @@
 They do not depend on the student.
 """
 
+import math
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from crydistill.audio import mel
 from crydistill.audio.windows import WINDOW_FRAMES, WINDOW_HOP_FRAMES
@@ -14,17 +18,32 @@ PCM_FULL_SCALE = 32_768
 """The int16 sample that stands for 1, one more than the largest: as audio files are read."""
 
 
+_BIN_BITS = 23
+"""A bin of the FFT in firmware/src/crydistill_mel.c is 2^23 times its real value."""
+
+_SUM_BITS = _BIN_BITS + 16
+"""A band's sum in integers has 16 bits more: those of the weights."""
+
+_SQRT_STEPS = range(64, 257)
+_LOG2_STEPS = 64
+
+
 def tables_header() -> str:
     """Return `crydistill_tables.h`."""
-    bands, weights = mel.MEL_BANDS, int(np.count_nonzero(mel.mel_matrix()))
+    bins, _, _ = _bands_of_bins()
     constants = {
         "SAMPLE_RATE": mel.SAMPLE_RATE,
         "FRAME_LENGTH": mel.FRAME_LENGTH,
         "FRAME_HOP": mel.FRAME_HOP,
         "FFT_LENGTH": mel.FFT_LENGTH,
-        "MEL_BANDS": bands,
-        "MEL_WEIGHTS": weights,
+        "MEL_BANDS": mel.MEL_BANDS,
+        "FIRST_BIN": bins[0],
+        "LAST_BIN": bins[-1],
+        "BIN_ONE": float32(2.0**_BIN_BITS),
+        "SUM_BITS": _SUM_BITS,
         "LOG_OFFSET": float32(mel.LOG_OFFSET),
+        "LOG_OFFSET_SUM": f"UINT64_C({round(mel.LOG_OFFSET * 2**_SUM_BITS)})",
+        "LN2_Q31": round(math.log(2) * 2**31),
         "WINDOW_FRAMES": WINDOW_FRAMES,
         "WINDOW_HOP_FRAMES": WINDOW_HOP_FRAMES,
         "WINDOW_HOP_MS": WINDOW_HOP_MILLISECONDS,
@@ -33,37 +52,71 @@ def tables_header() -> str:
         f"/* Front end {mel.FRONT_END_VERSION}. {DO_NOT_EDIT} */\n"
         "#include <stdint.h>\n\n"
         + "".join(f"#define CRYDISTILL_{name} {value}\n" for name, value in constants.items())
-        + "\n/* The window, times 1/2 for the real FFT's last step and 1/32768 for int16. */\n"
-        "extern const float crydistill_window[CRYDISTILL_FRAME_LENGTH];\n"
-        "/* One turn of the cosine. */\n"
-        "extern const float crydistill_cosine[CRYDISTILL_FFT_LENGTH];\n"
-        "/* Each band's first bin, number of bins, and then all the bands' weights in order. */\n"
-        "extern const uint8_t crydistill_mel_first[CRYDISTILL_MEL_BANDS];\n"
-        "extern const uint8_t crydistill_mel_bins[CRYDISTILL_MEL_BANDS];\n"
-        "extern const float crydistill_mel_weights[CRYDISTILL_MEL_WEIGHTS];\n"
+        + "\n"
+        + "".join(
+            f"/* {meaning} */\nextern const {kind} crydistill_{name}[{len(values)}];\n"
+            for kind, name, values, meaning in _tables()
+        )
     )
     return include_guard("CRYDISTILL_TABLES_H", body)
 
 
 def tables_source() -> str:
     """Return `crydistill_tables.c`."""
-    window = mel.hann_window() / (2 * PCM_FULL_SCALE)
-    cosine = np.cos(2 * np.pi * np.arange(mel.FFT_LENGTH) / mel.FFT_LENGTH)
-    bands = [np.flatnonzero(band) for band in mel.mel_matrix().T]
-    weights = np.concatenate(
-        [band[bins] for band, bins in zip(mel.mel_matrix().T, bands, strict=True)]
-    )
-    first = np.array([bins[0] for bins in bands])
-    count = np.array([len(bins) for bins in bands])
-    definitions = (
-        ("float", "crydistill_window", window),
-        ("float", "crydistill_cosine", cosine),
-        ("uint8_t", "crydistill_mel_first", first),
-        ("uint8_t", "crydistill_mel_bins", count),
-        ("float", "crydistill_mel_weights", weights),
-    )
     return (
         f"/* Front end {mel.FRONT_END_VERSION}. {DO_NOT_EDIT} */\n"
         '#include "crydistill_tables.h"\n'
-        + "".join(f"\n{array(*definition, storage='const')}" for definition in definitions)
+        + "".join(
+            f"\n{array(kind, f'crydistill_{name}', values, storage='const')}"
+            for kind, name, values, _ in _tables()
+        )
     )
+
+
+def _tables() -> list[tuple[str, str, npt.NDArray[Any], str]]:
+    """Kind, name, values and meaning of each table."""
+    half_window = mel.hann_window()[: mel.FRAME_LENGTH // 2 + 1]
+    cosine = np.cos(2 * np.pi * np.arange(mel.FFT_LENGTH) / mel.FFT_LENGTH)
+    _, band, rising = _bands_of_bins()
+    root = np.sqrt(np.array(_SQRT_STEPS) * 2.0**24)
+    logarithm = np.log2(1 + np.arange(_LOG2_STEPS + 1) / _LOG2_STEPS)
+    return [
+        ("int32_t", "window", _fixed(half_window, 31), "The window's rising half, times 2^31."),
+        ("int32_t", "cosine", _fixed(cosine, 31), "One turn of the cosine, times 2^31."),
+        (
+            "uint8_t",
+            "mel_band",
+            band,
+            "A bin lies between the peaks of two bands, 1 to 64: the lower one. Its weight in the\n"
+            " * upper one is 'rising', in the lower one 1 - rising.",
+        ),
+        ("float", "mel_rising", rising, "The weight."),
+        ("uint16_t", "mel_rising_q16", _unsigned(rising * 2**16), "The same times 2^16."),
+        ("uint16_t", "sqrt", _unsigned(root), "Square roots of 2^30 to 2^32 in steps of 2^24."),
+        ("uint16_t", "log2", _unsigned(logarithm * 2**16), "log2 of 1 to 2 by 64ths, times 2^16."),
+    ]
+
+
+def _bands_of_bins() -> tuple[range, npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+    """Return the bins with weight, and for each bin up to the last of them its lower band (1 to 64,
+    0 if none) and its weight in the band above, as `crydistill.audio.mel.mel_matrix` has them."""
+    matrix = np.pad(mel.mel_matrix(), ((0, 0), (1, 1)))
+    weighted = np.flatnonzero(matrix.any(axis=1))
+    bins = np.arange(weighted[-1] + 1)
+    low, high = mel.hertz_to_mel([mel.MEL_MIN_HZ, mel.MEL_MAX_HZ])
+    peaks = np.linspace(low, high, mel.MEL_BANDS + 2)
+    bins_mel = mel.hertz_to_mel(bins * mel.SAMPLE_RATE / mel.FFT_LENGTH)
+    lower = np.maximum(np.searchsorted(peaks, bins_mel, side="right") - 1, 0)
+    # Above the last band there is none, so that there the weight is what that band lacks.
+    rising = np.where(lower < mel.MEL_BANDS, matrix[bins, lower + 1], 1.0 - matrix[bins, lower])
+    return range(int(weighted[0]), len(bins)), lower.astype(np.uint8), rising
+
+
+def _fixed(values: npt.NDArray[np.float64], bits: int) -> npt.NDArray[np.int64]:
+    """Return values of -1 to 1 times 2^bits; 1 itself is a step too much and becomes less."""
+    return np.asarray(np.minimum(np.rint(values * 2.0**bits), 2**bits - 1), dtype=np.int64)
+
+
+def _unsigned(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Return values of up to 65,536 as 16 bits hold them."""
+    return np.asarray(np.minimum(np.rint(values), 2**16 - 1), dtype=np.int64)

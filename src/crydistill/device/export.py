@@ -20,8 +20,13 @@ from crydistill.device.c_tables import tables_header, tables_source
 from crydistill.device.c_text import DO_NOT_EDIT, array, float32, include_guard, struct
 from crydistill.errors import ModelError
 from crydistill.quantize.check import SIZE_LIMIT, Port, inspect_tflite
+from crydistill.quantize.interpreters import Float32, dequantize
 from crydistill.quantize.tflite_file import TfliteFile, read_tflite
+from crydistill.student.activation import activate
 from crydistill.student.manifest import FrontEnd, StudentManifest, ThresholdPreset
+
+DEFAULT_PRESET = "balanced"
+"""What a firmware takes that was told nothing else; the first preset where none is so named."""
 
 _MOST_OUTPUTS = 1 << 16
 """The C model holds the indices of the cry outputs in 16 bits."""
@@ -81,7 +86,7 @@ def export_c(
     texts = {
         "crydistill_tables.h": tables_header(),
         "crydistill_tables.c": tables_source(),
-        "crydistill_model.h": _model_header(manifest, plan, presets),
+        "crydistill_model.h": _model_header(manifest, plan, facts.output, presets),
         "crydistill_model.c": _heading(manifest)
         + _constants(computed)
         + _kernel_table(computed)
@@ -168,26 +173,61 @@ def _model(manifest: StudentManifest, patch: Port, logits: Port) -> str:
         "arena_bytes": "CRYDISTILL_ARENA_BYTES",
         "input_scale": float32(patch.scale),
         "input_zero_point": patch.zero_point,
-        "output_scale": float32(logits.scale),
-        "output_zero_point": logits.zero_point,
+        "input_factor": _input_factor(manifest, patch),
         "outputs": outputs,
         "cry_outputs": "cry_outputs",
         "cry_output_count": len(cries),
         "softmax": "true" if manifest.activation == "softmax" else "false",
+        "activation": "activation",
     }
     model = f"const struct crydistill_model crydistill_model = {struct(fields)};\n"
-    return f"\n{array('uint16_t', 'cry_outputs', cries)}\n{model}"
+    tables = (
+        array("uint16_t", "cry_outputs", cries),
+        array("float", "activation", _activation(manifest, logits)),
+    )
+    return "".join(f"\n{text}" for text in (*tables, model))
 
 
-def _model_header(manifest: StudentManifest, plan: ArenaPlan, presets: dict[str, str]) -> str:
+def _input_factor(manifest: StudentManifest, patch: Port) -> int:
+    """Steps per unit of the logarithm in 16 fractional bits."""
+    factor = round(2**16 / patch.scale)
+    if factor >= 2**31:
+        raise ModelError(
+            f"{manifest.name}: the input's scale {patch.scale:g} is too small for a log-mel; "
+            "the student was not calibrated on audio"
+        )
+    return factor
+
+
+def _activation(manifest: StudentManifest, logits: Port) -> Float32:
+    """The 256 values that `struct crydistill_model` asks for."""
+    if manifest.activation == "softmax":
+        return np.asarray(np.exp(-np.arange(256) * logits.scale), dtype=np.float32)
+    every_step = np.arange(-128, 128, dtype=np.int8)[:, None]
+    values = dequantize(every_step, logits.scale, logits.zero_point)
+    return activate(values, manifest.activation).ravel()
+
+
+def _model_header(
+    manifest: StudentManifest, plan: ArenaPlan, logits: Port, presets: dict[str, str]
+) -> str:
     body = (
         f"/* Student of sha256 {manifest.tflite.sha256}.\n * {DO_NOT_EDIT} */\n"
         '#include "crydistill.h"\n\n'
-        f"#define CRYDISTILL_ARENA_BYTES {plan.size}\n\n"
+        f"#define CRYDISTILL_ARENA_BYTES {plan.size}\n"
+        f"#define CRYDISTILL_OUTPUTS {logits.shape[-1]}\n"
+        f"{_default_preset(presets)}\n"
         "extern const struct crydistill_model crydistill_model;\n"
         + "".join(f"extern const struct crydistill_settings {name};\n" for name in presets.values())
     )
     return include_guard("CRYDISTILL_MODEL_H", body)
+
+
+def _default_preset(presets: dict[str, str]) -> str:
+    if not presets:
+        return ""
+    name = presets.get(DEFAULT_PRESET, next(iter(presets.values())))
+    return f"#define CRYDISTILL_DEFAULT_PRESET {name}\n"
 
 
 def _preset_names(manifest: StudentManifest) -> dict[str, str]:

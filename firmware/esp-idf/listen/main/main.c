@@ -1,0 +1,175 @@
+/* An I2S microphone (INMP441, ICS-43434 ...) in, an LED and log lines out.
+ *
+ *     I (12345) listen: alert on, since 9.6 s
+ *     I (20123) listen: 41 windows, score 0.013, level -38.2 dBFS, 0 clipped, load 7 %, lost 0
+ *
+ * Reading and listening share one task: the driver's buffers hold the 0.24 s during which the
+ * network may be busy. */
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "driver/gpio.h"
+#include "driver/i2s_std.h"
+#include "esp_attr.h"
+#include "esp_check.h"
+#include "esp_log.h"
+#include "esp_timer.h"
+#include "freertos/FreeRTOS.h"
+#include "sdkconfig.h"
+
+#include "crydistill_golden.h"
+#include "crydistill_model.h"
+#include "crydistill_port.h"
+#ifdef LISTEN_TFLM
+#include "crydistill_tflm.h"
+#define ARENA_BYTES CRYDISTILL_TFLM_ARENA_BYTES
+#else
+#define ARENA_BYTES CRYDISTILL_ARENA_BYTES
+#endif
+
+#if !CONFIG_CRYDISTILL_CUSTOM_SETTINGS && !defined(CRYDISTILL_DEFAULT_PRESET)
+#error "this student has no preset: set the detector by hand (CRYDISTILL_CUSTOM_SETTINGS)"
+#endif
+
+enum { PIECE = 480, BUFFERS = 8, REPORT_SECONDS = 10 };
+
+static const char *const TAG = "listen";
+static const char *const SELFTEST_RESULTS[] = {"passed", "failed: settings", "failed: front end",
+                                               "failed: network", "failed: detector"};
+
+static int8_t arena[ARENA_BYTES] __attribute__((aligned(16)));
+static struct crydistill ear;
+static struct crydistill_level_meter meter;
+static volatile uint32_t lost; /* pieces that came while the driver's buffers were full */
+static uint32_t windows;
+static float last_score;
+
+static bool IRAM_ATTR on_overflow(i2s_chan_handle_t channel, i2s_event_data_t *event, void *context)
+{
+    (void)channel;
+    (void)event;
+    (void)context;
+    lost = lost + 1;
+    return false;
+}
+
+static i2s_chan_handle_t start_microphone(void)
+{
+    i2s_chan_handle_t channel;
+    i2s_chan_config_t config = I2S_CHANNEL_DEFAULT_CONFIG(I2S_NUM_AUTO, I2S_ROLE_MASTER);
+    config.dma_desc_num = BUFFERS;
+    config.dma_frame_num = PIECE;
+    ESP_ERROR_CHECK(i2s_new_channel(&config, NULL, &channel));
+
+    const i2s_std_config_t format = {
+        .clk_cfg = I2S_STD_CLK_DEFAULT_CONFIG(CRYDISTILL_SAMPLE_RATE),
+        .slot_cfg =
+            I2S_STD_PHILIPS_SLOT_DEFAULT_CONFIG(I2S_DATA_BIT_WIDTH_32BIT, I2S_SLOT_MODE_MONO),
+        .gpio_cfg = {.mclk = I2S_GPIO_UNUSED,
+                     .bclk = CONFIG_LISTEN_I2S_BCLK,
+                     .ws = CONFIG_LISTEN_I2S_WS,
+                     .dout = I2S_GPIO_UNUSED,
+                     .din = CONFIG_LISTEN_I2S_DATA},
+    };
+    const i2s_event_callbacks_t callbacks = {.on_recv_q_ovf = on_overflow};
+    ESP_ERROR_CHECK(i2s_channel_init_std_mode(channel, &format));
+    ESP_ERROR_CHECK(i2s_channel_register_event_callback(channel, &callbacks, NULL));
+    ESP_ERROR_CHECK(i2s_channel_enable(channel));
+    return channel;
+}
+
+static struct crydistill_settings chosen_settings(void)
+{
+#if CONFIG_CRYDISTILL_CUSTOM_SETTINGS
+    const struct crydistill_settings settings = {
+        .threshold = CONFIG_CRYDISTILL_THRESHOLD / 10000.0f,
+        .n = CONFIG_CRYDISTILL_N,
+        .m = CONFIG_CRYDISTILL_M,
+        .hold_ms = CONFIG_CRYDISTILL_HOLD_MS,
+    };
+    return settings;
+#else
+    return CRYDISTILL_DEFAULT_PRESET;
+#endif
+}
+
+static const struct crydistill_model *chosen_model(void)
+{
+#ifdef LISTEN_TFLM
+    return crydistill_tflm_init(&crydistill_model, arena);
+#else
+    return &crydistill_model;
+#endif
+}
+
+static void on_window(void *context, const struct crydistill_window *window)
+{
+    (void)context;
+    windows++;
+    last_score = window->score;
+    if (window->event == CRYDISTILL_ON) {
+        const uint32_t since = window->onset * (CRYDISTILL_WINDOW_HOP_MS / 10);
+        ESP_LOGI(TAG, "alert on, since %" PRIu32 ".%02" PRIu32 " s", since / 100, since % 100);
+        gpio_set_level(CONFIG_LISTEN_LED, 1);
+    } else if (window->event == CRYDISTILL_OFF) {
+        ESP_LOGI(TAG, "alert off");
+        gpio_set_level(CONFIG_LISTEN_LED, 0);
+    }
+}
+
+/* busy: microseconds in the library since the last report */
+static void report(int64_t busy)
+{
+    const int32_t level = crydistill_level_decibels(&meter);
+    ESP_LOGI(TAG,
+             "%" PRIu32 " windows, score %.3f, level %s%" PRId32 ".%" PRId32 " dBFS, %" PRIu32
+             " clipped, load %d %%, lost %" PRIu32,
+             windows, (double)last_score, level < 0 ? "-" : "", (int32_t)abs((int)level) / 10,
+             (int32_t)abs((int)level) % 10, meter.clipped, (int)(busy / (REPORT_SECONDS * 10000)),
+             lost);
+    meter = (struct crydistill_level_meter){0};
+}
+
+void app_main(void)
+{
+    const struct crydistill_settings settings = chosen_settings();
+    const struct crydistill_model *model = chosen_model();
+    if (model == NULL) {
+        ESP_LOGE(TAG, "TensorFlow Lite Micro refuses the student or the arena");
+        return;
+    }
+#if CONFIG_CRYDISTILL_SELFTEST
+    const int64_t begin = esp_timer_get_time();
+    const enum crydistill_selftest_result result =
+        crydistill_selftest(&ear, model, NULL, &crydistill_golden, arena, sizeof arena);
+    ESP_LOGI(TAG, "self-test %s in %d ms", SELFTEST_RESULTS[result],
+             (int)((esp_timer_get_time() - begin) / 1000));
+    if (result != CRYDISTILL_SELFTEST_PASSED) {
+        return;
+    }
+#endif
+    if (!crydistill_init(&ear, model, NULL, &settings, arena, sizeof arena)) {
+        ESP_LOGE(TAG, "detector settings out of range");
+        return;
+    }
+    gpio_reset_pin(CONFIG_LISTEN_LED);
+    gpio_set_direction(CONFIG_LISTEN_LED, GPIO_MODE_OUTPUT);
+    const i2s_chan_handle_t microphone = start_microphone();
+    static int32_t raw[PIECE];
+    static int16_t pcm[PIECE];
+    int64_t busy = 0;
+    for (;;) {
+        size_t bytes = 0;
+        ESP_ERROR_CHECK(i2s_channel_read(microphone, raw, sizeof raw, &bytes, portMAX_DELAY));
+        const size_t n = bytes / sizeof *raw;
+        const int64_t start = esp_timer_get_time();
+        crydistill_amplify(raw, pcm, n, CONFIG_CRYDISTILL_GAIN_BITS, &meter);
+        crydistill_push(&ear, pcm, n, on_window, NULL);
+        busy += esp_timer_get_time() - start;
+        if (meter.samples >= REPORT_SECONDS * CRYDISTILL_SAMPLE_RATE) {
+            report(busy);
+            busy = 0;
+        }
+    }
+}

@@ -1,0 +1,71 @@
+/* A libFuzzer target at the PCM boundary: any settings, any samples, in pieces of any size.
+ *
+ *     make MODEL=... BUILD=... fuzz && BUILD/fuzz -max_total_time=60
+ *
+ * The input is ten bytes of settings, one that seeds the sizes of the pieces, and samples, which
+ * are repeated until two windows are full. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crydistill.h"
+#include "crydistill_model.h"
+
+enum { SETTINGS_BYTES = 10, LARGEST_PIECE = 2048, SAMPLES = 23280 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int8_t arena[CRYDISTILL_ARENA_BYTES];
+static struct crydistill ear;
+
+/* What must hold of every window. */
+static void check(void *context, const struct crydistill_window *window)
+{
+    uint32_t *windows = context;
+    const bool finite = window->score >= 0.0f && window->score <= (float)CRYDISTILL_OUTPUTS;
+    if (window->index != (*windows)++ || !finite || window->onset > window->index) {
+        abort();
+    }
+}
+
+/* Each piece is a heap block of its own, so that the address sanitizer notices a read beyond it. */
+static void push_piece(const uint8_t *bytes, size_t count, size_t at, size_t n, uint32_t *windows)
+{
+    int16_t *piece = malloc(n > 0 ? n * sizeof *piece : 1);
+    if (piece == NULL) {
+        abort();
+    }
+    for (size_t i = 0; i < n; i++) {
+        memcpy(piece + i, bytes + (at + i) % count * sizeof *piece, sizeof *piece);
+    }
+    crydistill_push(&ear, piece, n, check, windows);
+    free(piece);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < SETTINGS_BYTES + 1 + sizeof(int16_t)) {
+        return 0;
+    }
+    struct crydistill_settings settings = {.n = data[4], .m = data[5]};
+    memcpy(&settings.threshold, data, sizeof settings.threshold);
+    memcpy(&settings.hold_ms, data + 6, sizeof settings.hold_ms);
+    if (!crydistill_init(&ear, &crydistill_model, NULL, &settings, arena, sizeof arena)) {
+        const struct crydistill_settings usual = {0.5f, 1, 2, 0};
+        if (!crydistill_init(&ear, &crydistill_model, NULL, &usual, arena, sizeof arena)) {
+            abort();
+        }
+    }
+    uint32_t seed = data[SETTINGS_BYTES], windows = 0;
+    const uint8_t *samples = data + SETTINGS_BYTES + 1;
+    const size_t count = (size - SETTINGS_BYTES - 1) / sizeof(int16_t);
+    for (size_t at = 0, n; at < SAMPLES; at += n) {
+        seed = seed * 1664525u + 1013904223u;
+        n = (seed >> 16) % LARGEST_PIECE;
+        n = n < SAMPLES - at ? n : SAMPLES - at;
+        push_piece(samples, count, at, n, &windows);
+    }
+    if (windows != 2) {
+        abort();
+    }
+    return 0;
+}

@@ -1,0 +1,122 @@
+"""A student as a component for ESP-IDF, with an example application and a self-test.
+
+`export_esp_idf` copies `firmware/esp-idf` and the library into a directory of the user's and adds
+what belongs to the student: its C source, golden data for the self-test, and, for the alternative
+backend on TensorFlow Lite Micro, the file itself with the operators and the arena it needs.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from crydistill import atomic
+from crydistill.device.c_text import DO_NOT_EDIT, array, include_guard
+from crydistill.device.esp_nn import non_persistent_bytes
+from crydistill.device.export import export_c
+from crydistill.device.golden import golden_header, golden_source, make_golden
+from crydistill.device.library import copy_library, copy_tree, firmware_directory
+from crydistill.quantize.tflite_file import ALIGNMENT, TfliteFile, read_tflite
+from crydistill.student.manifest import StudentManifest
+
+COMPONENT = "crydistill"
+TFLM_COMPONENT = "crydistill_tflm"
+
+_MOST_BOOKKEEPING = 16_384
+"""Bytes of TFLite Micro's own structures, where the manifest has no measured arena."""
+
+_RESOLVER_METHODS = {
+    "ADD": "AddAdd",
+    "AVERAGE_POOL_2D": "AddAveragePool2D",
+    "CONV_2D": "AddConv2D",
+    "DEPTHWISE_CONV_2D": "AddDepthwiseConv2D",
+    "FULLY_CONNECTED": "AddFullyConnected",
+    "MEAN": "AddMean",
+    "PAD": "AddPad",
+    "RESHAPE": "AddReshape",
+}
+
+
+def export_esp_idf(
+    tflite: bytes, manifest: StudentManifest, directory: str | Path
+) -> tuple[Path, ...]:
+    """Write component, TensorFlow Lite Micro backend and example; return the files.
+
+    Parameters
+    ----------
+    tflite : the student
+    manifest : its `student.json`
+    directory : made if missing; files of the same names are replaced
+
+    Raises
+    ------
+    ModelError, ConfigError
+        as `export_c`; also if the package was installed without the C library.
+    """
+    directory = Path(directory)
+    component, tflm = directory / COMPONENT, directory / TFLM_COMPONENT
+    model = component / "model"
+    made = export_c(tflite, manifest, model).files
+    texts = {
+        model / "crydistill_golden.h": golden_header(),
+        model / "crydistill_golden.c": golden_source(
+            make_golden(tflite, manifest), manifest.tflite.sha256
+        ),
+        tflm / "model" / "crydistill_tflite.h": _tflm_header(tflite, manifest),
+        tflm / "model" / "crydistill_tflite.c": _tflm_source(tflite, manifest),
+    }
+    for path, text in texts.items():
+        atomic.write_text(path, text)
+    firmware = firmware_directory()
+    return (
+        *copy_tree(firmware / "esp-idf", directory),
+        *copy_library(component / "src"),
+        *copy_tree(firmware / "selftest", component / "selftest"),
+        *made,
+        *texts,
+    )
+
+
+def tflm_arena_bytes(file: TfliteFile, manifest: StudentManifest) -> int:
+    """Arena that TensorFlow Lite Micro needs with ESP-NN's kernels, not less.
+
+    What was measured with reference kernels on a 64-bit host (pointers there are larger), plus what
+    ESP-NN's scratch memory adds to the plan by its formulas.
+    """
+    planned = non_persistent_bytes(file, esp_nn=False)
+    measured = planned + _MOST_BOOKKEEPING if manifest.arena is None else manifest.arena.size_bytes
+    total = measured - planned + non_persistent_bytes(file, esp_nn=True)
+    return -(-total // ALIGNMENT) * ALIGNMENT
+
+
+def _tflm_header(tflite: bytes, manifest: StudentManifest) -> str:
+    file = read_tflite(tflite)
+    names = sorted({operator.name for operator in file.operators})
+    added = " && \\\n     ".join(
+        f"(resolver).{_RESOLVER_METHODS[name]}() == kTfLiteOk" for name in names
+    )
+    body = (
+        f"/* Student of sha256 {manifest.tflite.sha256}.\n * {DO_NOT_EDIT} */\n\n"
+        "/* As measured with TensorFlow Lite Micro on a computer, with ESP-NN's scratch memory by\n"
+        " * its formulas. */\n"
+        f"#define CRYDISTILL_TFLM_ARENA_BYTES {tflm_arena_bytes(file, manifest)}\n"
+        f"#define CRYDISTILL_TFLM_OPERATORS {len(names)}\n"
+        f"#define CRYDISTILL_TFLM_ADD_OPERATORS(resolver) \\\n    ({added})\n\n"
+        "#ifdef __cplusplus\n"
+        'extern "C" {\n'
+        "#endif\n"
+        f"extern const unsigned char crydistill_tflite[{len(tflite)}];\n"
+        "#ifdef __cplusplus\n"
+        "}\n"
+        "#endif\n"
+    )
+    return include_guard("CRYDISTILL_TFLITE_H", body)
+
+
+def _tflm_source(tflite: bytes, manifest: StudentManifest) -> str:
+    values = np.frombuffer(tflite, dtype=np.uint8)
+    storage = "__attribute__((aligned(16))) const"
+    return (
+        f"/* Student of sha256 {manifest.tflite.sha256}.\n * {DO_NOT_EDIT} */\n"
+        '#include "crydistill_tflite.h"\n\n'
+        f"{array('unsigned char', 'crydistill_tflite', values, storage=storage)}"
+    )

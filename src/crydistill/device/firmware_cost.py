@@ -1,0 +1,231 @@
+"""What the C library costs, as emulators and the linker say: figures for `docs/firmware.md`.
+
+`measure` builds `firmware/emulator/cost.c` for each core and runs it under qemu, which counts every
+executed instruction; bytes come from the linker's map. `update_document` writes the figures into
+the blocks of a document:
+
+    <!-- firmware: instructions -->
+    ... replaced ...
+    <!-- end -->
+"""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crydistill import __version__, atomic
+from crydistill.audio.windows import WINDOW_HOP_SECONDS
+from crydistill.device.export import export_c
+from crydistill.errors import ConfigError
+from crydistill.quantize.check import inspect_tflite
+from crydistill.student.manifest import StudentManifest
+
+_TIMEOUT_SECONDS = 600
+_ARM = ("arm-none-eabi-gcc", "qemu-system-arm", "-M")
+_XTENSA = ("xtensa-lx106-elf-gcc", "qemu-system-xtensa", "-M", "sim", "-cpu", "lx106")
+
+
+@dataclass(frozen=True)
+class Core:
+    """A processor to measure on.
+
+    target : of firmware/Makefile
+    fixed_point : the front end in integers
+    compiler : of the program
+    emulator : command that runs it
+    """
+
+    title: str
+    target: str
+    fixed_point: bool
+    compiler: str
+    emulator: tuple[str, ...]
+
+
+CORES = (
+    Core("Cortex-M4", "cost-m4", False, _ARM[0], (*_ARM[1:], "mps2-an386")),
+    Core("Cortex-M4, integers", "cost-m4", True, _ARM[0], (*_ARM[1:], "mps2-an386")),
+    Core("Cortex-M7", "cost-m7", False, _ARM[0], (*_ARM[1:], "mps2-an500")),
+    Core("Xtensa lx106, integers", "cost-lx106", True, _XTENSA[0], _XTENSA[1:]),
+)
+
+_COUNTED = {
+    "front_end_per_second": "front end, instructions per second of audio",
+    "network_per_window": "network, instructions per window",
+    "score_per_window": "score, instructions per window",
+    "vote_per_window": "vote, instructions per window",
+}
+_MEMORY = {
+    "code": "code of the library with this student's kernels",
+    "libm": "libm's part of that work",
+    "tables": "tables of the front end",
+    "student": "student",
+    "arena": "arena (RAM)",
+    "state": "`struct crydistill` (RAM)",
+    "stack": "stack (RAM)",
+}
+
+_LIBRARY = ("crydistill", "crydistill_detector", "crydistill_kernels", "crydistill_mel")
+_SECTION = re.compile(
+    r"^ \.(?P<kind>text|rodata|bss)(?:\.(?P<name>\S+))?\s+0x[0-9a-f]+\s+0x(?P<size>[0-9a-f]+) "
+    r"(?P<file>\S+)$",
+    re.MULTILINE,
+)
+_WRAPPED = re.compile(r"^( \.\S+)\n\s+(0x)", re.MULTILINE)
+_BLOCK = re.compile(r"<!-- firmware: ([a-z]+) -->\n.*?<!-- end -->", re.DOTALL)
+
+Record = dict[str, Any]
+
+
+def measure(tflite: bytes, manifest: StudentManifest, firmware: str | Path) -> Record:
+    """Count what a student costs on every core of `CORES`.
+
+    Parameters
+    ----------
+    firmware : the project's `firmware` directory
+
+    Raises
+    ------
+    ConfigError
+        naming the tools that are missing, or what went wrong with one.
+    """
+    tools = {"make"} | {tool for core in CORES for tool in (core.compiler, core.emulator[0])}
+    if missing := sorted(tool for tool in tools if shutil.which(tool) is None):
+        raise ConfigError(f"measuring needs {', '.join(missing)}: firmware/install-emulators.sh")
+    facts = inspect_tflite(tflite, name=manifest.name)
+    with tempfile.TemporaryDirectory(prefix="crydistill-") as name:
+        model = Path(name) / "model"
+        export_c(tflite, manifest, model)
+        cores = {
+            core.title: _measure_on(core, Path(firmware), model, Path(name) / str(number))
+            for number, core in enumerate(CORES)
+        }
+    return {
+        "package_version": __version__,
+        "student": {"name": manifest.name, "sha256": facts.sha256, "macs": facts.macs},
+        "cores": cores,
+    }
+
+
+def _measure_on(core: Core, firmware: Path, model: Path, build: Path) -> Record:
+    settings = [f"MODEL={model}", f"BUILD={build}", "FIXED=1" if core.fixed_point else "FIXED="]
+    _run("make", "-C", str(firmware.resolve()), *settings, core.target)
+    program = build / f"{core.target}.elf"
+    printed = _run(
+        *core.emulator,
+        *("-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0"),
+        *("-semihosting-config", "enable=on,target=native,arg=cost", "-kernel", str(program)),
+    )
+    counts = {part: int(count) for part, count in map(str.split, printed.splitlines())}
+    stack = counts.pop("stack_bytes")
+    return {
+        "compiler": _run(core.compiler, "--version").splitlines()[0],
+        "instructions": counts,
+        "bytes": _bytes(program.with_suffix(".map").read_text(encoding="utf-8")) | {"stack": stack},
+    }
+
+
+def _bytes(linker_map: str) -> dict[str, int]:
+    """Bytes of what is linked, by whose they are."""
+    linked = linker_map.partition("Linker script and memory map")[2]
+    found: Counter[str] = Counter()
+    for owner, size in _owned(_WRAPPED.sub(r"\1 \2", linked)):
+        found[owner] += size
+    return {owner: found[owner] for owner in _MEMORY if owner != "stack"}
+
+
+def _owned(linked: str) -> Iterator[tuple[str, int]]:
+    for section in _SECTION.finditer(linked):
+        size, file = int(section["size"], 16), Path(section["file"]).name
+        source = re.sub(r"^.*elf-|\.o$", "", file)
+        if section["kind"] == "bss":
+            if source == "cost" and section["name"] in ("arena", "ear"):
+                yield ("arena" if section["name"] == "arena" else "state"), size
+        elif source in _LIBRARY:
+            yield "code", size
+        elif source == "crydistill_tables":
+            yield "tables", size
+        elif source == "crydistill_model":
+            yield "student", size
+        elif file.startswith("libm.a("):
+            yield "libm", size
+
+
+def update_document(path: str | Path, record: Record) -> bool:
+    """Write the tables of a document anew; return whether anything changed."""
+    text = Path(path).read_text(encoding="utf-8")
+    tables: dict[str, Callable[[Record], str]] = {
+        "instructions": _instruction_table,
+        "memory": _memory_table,
+    }
+
+    def block(match: re.Match[str]) -> str:
+        return f"<!-- firmware: {match[1]} -->\n{tables[match[1]](record)}\n<!-- end -->"
+
+    updated = _BLOCK.sub(block, text)
+    if updated == text:
+        return False
+    atomic.write_text(path, updated)
+    return True
+
+
+def _instruction_table(record: Record) -> str:
+    rows = {
+        title: [core["instructions"][part] for core in record["cores"].values()]
+        for part, title in _COUNTED.items()
+    }
+    lines = _table(list(record["cores"]), {t: [f"{n:,}" for n in r] for t, r in rows.items()})
+    per_second = [_million_per_second(core["instructions"]) for core in record["cores"].values()]
+    lines.append(_row(["all, million instructions per second of audio", *per_second]))
+    student = record["student"]
+    lines.append(
+        f"\nStudent {student['sha256'][:10]}, {student['macs']:,} multiply-accumulates per window."
+    )
+    return "\n".join(lines)
+
+
+def _million_per_second(counts: dict[str, int]) -> str:
+    windows = sum(count for part, count in counts.items() if part.endswith("_per_window"))
+    return f"{(counts['front_end_per_second'] + windows / WINDOW_HOP_SECONDS) / 1e6:.1f}"
+
+
+def _memory_table(record: Record) -> str:
+    cores = record["cores"]
+    rows = {
+        title: [f"{core['bytes'][part]:,}" for core in cores.values()]
+        for part, title in _MEMORY.items()
+    }
+    return "\n".join(_table(list(cores), rows))
+
+
+def _table(columns: list[str], rows: dict[str, list[str]]) -> list[str]:
+    head = [_row(["", *columns]), _row(["---", *["---:"] * len(columns)])]
+    return head + [_row([title, *cells]) for title, cells in rows.items()]
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _run(*command: str) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=_TIMEOUT_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ConfigError(f"{command[0]}: not done after {_TIMEOUT_SECONDS} s") from error
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip().splitlines() or [f"exit status {error.returncode}"])[-1]
+        raise ConfigError(f"{command[0]} failed ({last})") from error
+    return done.stdout

@@ -1,0 +1,44 @@
+"""Where the hand-written C of the device library lies, and copies of it.
+
+In an installed package it lies inside (`crydistill/firmware`, put there when the wheel is built);
+in a checkout, beside `src`.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+
+from crydistill import atomic
+from crydistill.errors import ConfigError
+
+
+def firmware_directory() -> Path:
+    """The directory that holds `src`, `selftest` and `esp-idf`.
+
+    Raises
+    ------
+    ConfigError
+        if the package was installed without it.
+    """
+    package = Path(str(files("crydistill")))
+    for candidate in (package / "firmware", package.parents[1] / "firmware"):
+        if (candidate / "src" / "crydistill.h").is_file():
+            return candidate
+    raise ConfigError(
+        f"{package / 'firmware'}: the C library is missing; install crydistill from its wheel"
+    )
+
+
+def copy_library(directory: str | Path) -> tuple[Path, ...]:
+    """Copy the library's C files into a directory; files of the same names are replaced."""
+    return copy_tree(firmware_directory() / "src", directory)
+
+
+def copy_tree(source: Path, directory: str | Path) -> tuple[Path, ...]:
+    """Copy all files below `source`; return the copies, sorted."""
+    copies = []
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            copy = Path(directory) / path.relative_to(source)
+            atomic.write_bytes(copy, path.read_bytes())
+            copies.append(copy)
+    return tuple(copies)

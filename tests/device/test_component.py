@@ -1,0 +1,75 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.student_fixtures import manifest_for
+
+from crydistill.device.component import (
+    _RESOLVER_METHODS,
+    export_esp_idf,
+    tflm_arena_bytes,
+)
+from crydistill.device.esp_nn import non_persistent_bytes
+from crydistill.quantize.tflite_file import ALIGNMENT, OPERATOR_KINDS, read_tflite
+from crydistill.student.manifest import Arena
+
+
+def test_the_same_student_gives_the_same_component(reference_tflite: bytes, tmp_path: Path) -> None:
+    manifest = manifest_for(reference_tflite)
+    first = export_esp_idf(reference_tflite, manifest, tmp_path / "a")
+    second = export_esp_idf(reference_tflite, manifest, tmp_path / "b")
+    assert [path.relative_to(tmp_path / "a") for path in first] == [
+        path.relative_to(tmp_path / "b") for path in second
+    ]
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+        assert str(tmp_path).encode() not in one.read_bytes()
+
+
+def test_the_resolver_has_the_operators_of_the_graph(
+    residual_tflite: bytes, tmp_path: Path
+) -> None:
+    manifest = manifest_for(residual_tflite, outputs=("a", "b", "c", "d"), cry_outputs=(1,))
+    export_esp_idf(residual_tflite, manifest, tmp_path)
+    header = (tmp_path / "crydistill_tflm/model/crydistill_tflite.h").read_text(encoding="utf-8")
+    added = re.findall(r"\(resolver\)\.Add(\w+)\(\)", header)
+    assert added == [
+        "Add",
+        "AveragePool2D",
+        "Conv2D",
+        "DepthwiseConv2D",
+        "FullyConnected",
+        "Pad",
+        "Reshape",
+    ]
+    assert f"#define CRYDISTILL_TFLM_OPERATORS {len(added)}\n" in header
+
+
+def test_every_allowed_operator_has_a_resolver_method() -> None:
+    assert _RESOLVER_METHODS.keys() == {kind.name for kind in OPERATOR_KINDS.values()}
+
+
+def test_the_file_travels_byte_for_byte(reference_tflite: bytes, tmp_path: Path) -> None:
+    export_esp_idf(reference_tflite, manifest_for(reference_tflite), tmp_path)
+    source = (tmp_path / "crydistill_tflm/model/crydistill_tflite.c").read_text(encoding="utf-8")
+    values = source[source.index("{") + 1 : source.index("}")].replace(",", " ").split()
+    assert np.array(values, dtype=np.uint8).tobytes() == reference_tflite
+
+
+@pytest.mark.parametrize("measured", [43_168, None])
+def test_the_arena_is_what_was_measured_and_scratch(
+    measured: int | None, reference_tflite: bytes
+) -> None:
+    arena = None
+    if measured is not None:
+        arena = Arena(size_bytes=measured, tflite_micro="0", host_bits=64)
+    file = read_tflite(reference_tflite)
+    found = tflm_arena_bytes(file, manifest_for(reference_tflite, arena=arena))
+    scratch = non_persistent_bytes(file, esp_nn=True) - non_persistent_bytes(file, esp_nn=False)
+    assert found % ALIGNMENT == 0
+    assert scratch > 0
+    if measured is not None:
+        assert 0 <= found - measured - scratch < ALIGNMENT
+    else:
+        assert found > non_persistent_bytes(file, esp_nn=True) + 8_192

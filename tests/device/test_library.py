@@ -1,0 +1,69 @@
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from crydistill.device import library
+from crydistill.device.library import copy_library, firmware_directory
+from crydistill.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_library_is_copied_whole(tmp_path: Path) -> None:
+    copies = copy_library(tmp_path / "new")
+    source = firmware_directory() / "src"
+    assert {path.name for path in copies} == {path.name for path in source.iterdir()}
+    for path in copies:
+        assert path.read_bytes() == (source / path.name).read_bytes()
+
+
+def test_a_package_without_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    package = tmp_path / "site-packages" / "crydistill"
+    monkeypatch.setattr(library, "files", lambda name: package)
+    with pytest.raises(ConfigError, match="the C library is missing"):
+        firmware_directory()
+
+
+def test_the_wheel_brings_it(tmp_path: Path) -> None:
+    """`export` in an installed package, here in an unpacked wheel."""
+    pytest.importorskip("hatchling", reason="needs the build backend")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=120)
+    (wheel,) = tmp_path.glob("*.whl")
+    installed = tmp_path / "installed"
+    zipfile.ZipFile(wheel).extractall(installed)
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import crydistill.cli; sys.argv[1:] = ['export', 'esp-idf', sys.argv[2]]\n"
+        "crydistill.cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(installed), str(tmp_path / "component")],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+    )
+    written = {Path(line).relative_to(tmp_path / "component") for line in done.stdout.splitlines()}
+    assert Path("crydistill/src/crydistill.c") in written
+    assert Path("crydistill/selftest/crydistill_selftest.c") in written
+    assert Path("listen/main/main.c") in written
+    found = subprocess.run(
+        [
+            *(sys.executable, "-c"),
+            "import sys; sys.path.insert(0, sys.argv[1])\n"
+            "from crydistill.device.library import firmware_directory\n"
+            "print(firmware_directory())",
+            str(installed),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert Path(found.stdout.strip()) == installed / "crydistill" / "firmware"

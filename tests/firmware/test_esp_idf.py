@@ -1,0 +1,169 @@
+"""The ESP-IDF component, as far as a computer without ESP-IDF can tell."""
+
+import ctypes
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from tests.firmware.programs import FIRMWARE, need
+from tests.student_fixtures import manifest_for
+
+from crydistill.device.component import export_esp_idf
+
+DECLARATIONS = Path(__file__).parent / "declarations"
+WARNINGS = ["-Wall", "-Wextra", "-Werror"]
+
+
+@pytest.fixture(scope="module")
+def exported(student_tflite: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("esp-idf")
+    export_esp_idf(student_tflite, manifest_for(student_tflite), directory)
+    return directory
+
+
+def make_selftest(exported: Path, build: Path, *settings: str) -> Path:
+    need("make", "gcc")
+    model = exported / "crydistill" / "model"
+    command = ["make", "-C", str(FIRMWARE), f"MODEL={model}", f"BUILD={build}", *settings]
+    done = subprocess.run(
+        [*command, "selftest"], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return build / "selftest"
+
+
+def said(program: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [program, *arguments], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("settings", [(), ("FIXED=1",)], ids=["float", "fixed"])
+def test_the_self_test_passes_and_can_fail(
+    settings: tuple[str, ...], exported: Path, tmp_path: Path
+) -> None:
+    program = make_selftest(exported, tmp_path, *settings)
+    assert said(program) == "passed"
+    assert said(program, "patch") == "front end"
+    assert said(program, "logits") == "network"
+    assert said(program, "events") == "detector"
+
+
+def test_the_component_compiles_by_itself(exported: Path, tmp_path: Path) -> None:
+    """All sources that its CMakeLists names, and no others, with its include directories."""
+    need("gcc")
+    component = exported / "crydistill"
+    cmake = (component / "CMakeLists.txt").read_text(encoding="utf-8")
+    sources = re.findall(r'^\s+"([^"]+\.c)"$', cmake, re.MULTILINE)
+    there = [str(path.relative_to(component)) for path in component.rglob("*.c")]
+    assert sorted(sources) == sorted(there)
+    line = re.search(r"INCLUDE_DIRS (.+)", cmake)
+    assert line is not None
+    includes = [f"-I{component / name}" for name in re.findall(r'"([^"]+)"', line[1])]
+    for flags in ([], ["-DCRYDISTILL_FIXED_POINT"]):
+        subprocess.run(
+            ["gcc", "-std=c99", *WARNINGS, *flags, *includes, "-fsyntax-only", *sources],
+            check=True,
+            cwd=component,
+        )
+
+
+@pytest.mark.parametrize("flags", [[], ["-DCUSTOM_SETTINGS"], ["-DLISTEN_TFLM"]])
+def test_syntax_of_the_example(flags: list[str], exported: Path) -> None:
+    """Against hand-written declarations of ESP-IDF, which prove nothing about the real one."""
+    need("gcc")
+    subprocess.run(
+        [
+            *("gcc", "-std=gnu17", "-fsyntax-only", *WARNINGS, *flags),
+            *_includes(exported),
+            str(exported / "listen" / "main" / "main.c"),
+        ],
+        check=True,
+    )
+
+
+def test_syntax_of_the_tensorflow_lite_micro_backend(exported: Path) -> None:
+    """Against hand-written declarations, which prove nothing about the real ones."""
+    need("g++")
+    subprocess.run(
+        [
+            *("g++", "-std=c++17", "-fsyntax-only", *WARNINGS, *_includes(exported)),
+            str(exported / "crydistill_tflm" / "crydistill_tflm.cc"),
+        ],
+        check=True,
+    )
+
+
+def _includes(exported: Path) -> list[str]:
+    component, tflm = exported / "crydistill", exported / "crydistill_tflm"
+    folders = [component / name for name in ("src", "selftest", "model", "port")]
+    return [f"-I{folder}" for folder in (*folders, tflm, tflm / "model", DECLARATIONS)]
+
+
+def test_the_settings_in_the_example_are_those_of_kconfig(exported: Path) -> None:
+    used = set(re.findall(r"CONFIG_(\w+)", (exported / "listen/main/main.c").read_text("utf-8")))
+    offered = set()
+    for path in ("crydistill/Kconfig", "listen/main/Kconfig.projbuild"):
+        offered |= set(re.findall(r"^\s*config (\w+)", (exported / path).read_text("utf-8"), re.M))
+    assert used <= offered
+    assert offered - used == {"CRYDISTILL_FIXED_POINT"}
+
+
+def test_manifests_are_yaml(exported: Path) -> None:
+    manifests = sorted(exported.rglob("idf_component.yml"))
+    assert len(manifests) == 3
+    for path in manifests:
+        assert "idf" in yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
+
+
+class Meter(ctypes.Structure):
+    _fields_ = (
+        ("samples", ctypes.c_uint32),
+        ("clipped", ctypes.c_uint32),
+        ("energy", ctypes.c_uint64),
+    )
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    need("gcc")
+    library = tmp_path_factory.mktemp("port") / "port.so"
+    source = FIRMWARE / "esp-idf" / "crydistill" / "port" / "crydistill_port.c"
+    command = ["gcc", "-shared", "-fPIC", "-Wconversion", *WARNINGS, str(source), "-o"]
+    subprocess.run([*command, str(library)], check=True)
+    return ctypes.CDLL(str(library))
+
+
+def test_amplification_shifts_and_clips(port: ctypes.CDLL) -> None:
+    raw = np.array([0, 1 << 16, -(1 << 16), 2**31 - 1, -(2**31), 8191 << 16], dtype=np.int32)
+    for bits, expected in {
+        0: [0, 1, -1, 32767, -32768, 8191],
+        2: [0, 4, -4, 32767, -32768, 32764],
+        12: [0, 4096, -4096, 32767, -32768, 32767],
+    }.items():
+        pcm, meter = np.empty(len(raw), dtype=np.int16), Meter()
+        port.crydistill_amplify(
+            raw.ctypes, pcm.ctypes, ctypes.c_size_t(len(raw)), bits, ctypes.byref(meter)
+        )
+        assert pcm.tolist() == expected
+        assert meter.samples == len(raw)
+        assert meter.energy == sum(value**2 for value in expected)
+        assert meter.clipped == {0: 0, 2: 2, 12: 3}[bits]
+
+
+@pytest.mark.parametrize("amplitude", [1, 7, 100, 3_000, 32_767])
+def test_decibels(amplitude: int, port: ctypes.CDLL) -> None:
+    meter = Meter(1_000, 0, 1_000 * amplitude**2)
+    expected = 20 * np.log10(amplitude / 32_768)
+    assert port.crydistill_level_decibels(ctypes.byref(meter)) / 10 == pytest.approx(
+        expected, abs=0.35
+    )
+
+
+def test_silence_has_a_level(port: ctypes.CDLL) -> None:
+    for meter in (Meter(), Meter(100, 0, 0)):
+        assert port.crydistill_level_decibels(ctypes.byref(meter)) == -1000

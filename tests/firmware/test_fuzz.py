@@ -1,0 +1,44 @@
+"""Any settings and samples at the PCM boundary: `firmware/host/fuzz.c` for a few seconds."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.firmware.programs import build, need
+from tests.student_fixtures import manifest_for
+
+SECONDS = 3
+
+
+@pytest.mark.parametrize("front_end", ["float", "fixed"])
+def test_nothing_breaks(front_end: str, residual_tflite: bytes, tmp_path: Path) -> None:
+    need("make", "clang")
+    names = ("cry", "b", "c", "d")
+    manifest = manifest_for(
+        residual_tflite, activation="sigmoid", outputs=names, cry_outputs=(0, 2)
+    )
+    if not _has_libfuzzer(tmp_path):
+        pytest.skip("clang has no libFuzzer (libclang-rt-dev, firmware/install-emulators.sh)")
+    settings = {"FIXED": "1"} if front_end == "fixed" else {}
+    program = build("fuzz", residual_tflite, manifest, tmp_path, **settings)
+    done = subprocess.run(
+        [program.binary, f"-max_total_time={SECONDS}", "-seed=1", "-max_len=4096"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Done " in done.stderr
+
+
+def _has_libfuzzer(directory: Path) -> bool:
+    source = directory / "empty.c"
+    source.write_text(
+        "#include <stddef.h>\n#include <stdint.h>\n"
+        "int LLVMFuzzerTestOneInput(const uint8_t *d, size_t n) { return d == 0 && n > 0; }\n",
+        encoding="utf-8",
+    )
+    command = ["clang", "-fsanitize=fuzzer,address", str(source), "-o", str(directory / "empty")]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
