@@ -289,10 +289,12 @@ class EvaluationConfig(_Section):
 
     replicates : bootstrap resamples of the groups behind every 95 % interval
     worst_mistakes : mistakes of each kind shown in the report
+    episodes : of crying in the night made of the test clips
     """
 
     replicates: int = Field(1000, ge=100)
     worst_mistakes: int = Field(4, ge=0)
+    episodes: int = Field(100, ge=1)
 
 
 class ExperimentConfig(_Section):
@@ -400,6 +402,18 @@ class RunDirectory:
     @property
     def figure(self) -> Path:
         return self.path / "summary.png"
+
+    @property
+    def night(self) -> Path:
+        return self.path / "night.json"
+
+    @property
+    def night_page(self) -> Path:
+        return self.path / "night.html"
+
+    @property
+    def night_plan(self) -> Path:
+        return self.path / "night.csv"
 
     def start(self, config: ExperimentConfig) -> None:
         """Create the directory and write the resolved config into it."""

@@ -10,9 +10,7 @@ from crydistill.evaluation.alarms import Episode, ScoredStream, measure_nights
 from crydistill.evaluation.operating import (
     PRESET_RATES,
     choose_presets,
-    choose_presets_by_rate,
     highest_vote,
-    measure,
     measure_presets,
     with_presets,
 )
@@ -36,22 +34,12 @@ def test_the_highest_vote_is_where_the_detector_stops_alerting(
         assert alerts(track, VoteSettings(threshold=highest, n=n, m=m))
 
 
-@given(noncries=st.lists(tracks, min_size=1, max_size=200))
-def test_presets_keep_their_word_where_they_were_chosen(noncries: list[np.ndarray]) -> None:
-    presets = choose_presets(noncries, n=3, m=5)
-    allowed = {"sensitive": 0.01 * len(noncries), "balanced": 0, "quiet": 0}
-    for name, threshold in presets.items():
-        found = measure([], noncries, VoteSettings(threshold=threshold, n=3, m=5))
-        assert found.false_alarms <= allowed[name]
-    assert presets["sensitive"] <= presets["balanced"] < presets["quiet"]
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_rates_are_kept_by_the_lowest_threshold_that_keeps_them(seed: int) -> None:
     rng = np.random.default_rng(seed)
     smooth = np.convolve(rng.random(30_000), np.ones(5) / 5, mode="same").astype(np.float32)
     stream = ScoredStream(smooth, (Episode(600.0, 660.0, "a"),))
-    presets = choose_presets_by_rate([stream], n=3, m=5, hold_seconds=2.0)
+    presets = choose_presets([stream], n=3, m=5, hold_seconds=2.0)
     assert presets["sensitive"] < presets["balanced"] < presets["quiet"]
 
     def per_hour(threshold: float) -> float:
@@ -66,34 +54,18 @@ def test_rates_are_kept_by_the_lowest_threshold_that_keeps_them(seed: int) -> No
 
 def test_rates_need_audio_without_a_cry() -> None:
     quiet = ScoredStream(np.zeros(7_500, dtype=np.float32))
-    presets = choose_presets_by_rate([quiet], n=5, m=9)
+    presets = choose_presets([quiet], n=5, m=9)
     # At 0 everything votes: one alert, which an hour allows and an eighth of a night does not.
     assert presets["sensitive"] == presets["balanced"] == 0
     assert 0 < presets["quiet"] < 1e-30
     with pytest.raises(ValueError, match="without a cry"):
-        choose_presets_by_rate([], n=5, m=9)
-
-
-def test_what_is_measured() -> None:
-    loud = np.full(10, 0.9, dtype=np.float32)
-    calm = np.full(20, 0.1, dtype=np.float32)
-    found = measure([loud, calm], [calm, calm, loud], VoteSettings(threshold=0.5))
-    assert found.recall == 0.5
-    assert found.false_alarms == 1
-    assert found.hours == pytest.approx(50 * 0.48 / 3600)
-
-
-def test_no_clips() -> None:
-    with pytest.raises(ValueError, match="clips without a cry"):
         choose_presets([], n=5, m=9)
 
 
 def test_quiet_is_never_deaf() -> None:
-    confident = [np.full(20, 0.98, dtype=np.float32)]  # a sigmoid student's cat
-    presets = choose_presets(confident, n=5, m=9)
-    assert presets["balanced"] < presets["quiet"] < 1.0
-    two_outputs = choose_presets(confident, n=5, m=9, highest=2.0)
-    assert two_outputs["quiet"] == pytest.approx(1.03)
+    confident = [ScoredStream(np.full(20, 0.996, dtype=np.float32))]  # a sigmoid student's cat
+    assert choose_presets(confident, n=5, m=9)["quiet"] > 0.996
+    assert choose_presets(confident, n=5, m=9, highest=0.996)["quiet"] == 0.996
 
 
 def test_presets_are_measured_on_continuous_audio(tmp_path: Path) -> None:

@@ -20,12 +20,12 @@ app.add_typer(teacher_app, name="teacher")
 
 @app.command()
 def run(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
-    """Run a whole experiment: score, select, train, quantize, evaluate."""
+    """Run a whole experiment: score, select, train, quantize, evaluate on clips and on a night."""
     from crydistill.stages.run import run_all
 
     context = open_experiment(config, set_, runs)
     run_all(context)
-    print(f"report: {context.run.report}")
+    print(f"report: {context.run.report}, night: {context.run.night_page}")
 
 
 @app.command()
@@ -66,12 +66,14 @@ def quantize(
 def evaluate(
     config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS
 ) -> None:
-    """Compare teacher, FP32 and INT8 student on the test clips; write metrics and report."""
+    """Compare teacher, FP32 and INT8 student on the test clips; write metrics, report, night."""
     from crydistill.stages.evaluate import evaluate
+    from crydistill.stages.night import night
 
     context = open_experiment(config, set_, runs)
     evaluate(context)
-    print(f"report: {context.run.report}")
+    night(context)
+    print(f"report: {context.run.report}, night: {context.run.night_page}")
 
 
 @teacher_app.command("fetch")

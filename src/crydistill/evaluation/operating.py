@@ -1,20 +1,14 @@
 """Operating points of the N-of-M vote: chosen on one set of audio, measured on another.
 
-The maximum of a clip's vote statistic is the highest threshold at which it would raise an alert.
-Sorting it over clips without a cry gives the threshold for any share of false alarms, without a
-grid. Clips are heard one by one: an alert that never ends would else count as one.
-
-What the thresholds achieve is measured on clips (`measure`) or, as a parent meets them, on
-continuous audio (`measure_presets`).
+Both are counted as a parent meets them: alerts an hour, and episodes of crying.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.detector.vote import DEFAULT_HOLD_SECONDS, VoteSettings, vote_statistic
 from crydistill.evaluation.alarms import (
     DetCurve,
@@ -29,65 +23,18 @@ from crydistill.student.manifest import StudentManifest, ThresholdPreset
 Track = npt.NDArray[np.float32]
 """Cry score of each window of a clip, `[windows]`."""
 
-SENSITIVE_SHARE = 0.01
-"""Share of the validation clips without a cry that may raise an alert at the preset `sensitive`."""
-
-QUIET_MARGIN = 0.05
-"""How far `quiet` lies above `balanced`, the threshold at which no such clip raises an alert."""
-
-
 PRESET_RATES = {"sensitive": 10.0, "balanced": 1.0, "quiet": 1 / HOURS_PER_NIGHT}
 """False alarms per hour that each preset may raise on continuous validation audio."""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What a setting achieved on labelled clips, each heard by itself.
-
-    recall : share of the cry clips that raise an alert, 0 to 1
-    false_alarms : clips without a cry that raise an alert
-    hours : length of all clips without a cry
-    """
-
-    recall: float
-    false_alarms: int
-    hours: float
-
-
 def choose_presets(
-    noncries: Sequence[Track], *, n: int, m: int, highest: float = 1.0
-) -> dict[str, float]:
-    """Choose the thresholds `sensitive`, `balanced` and `quiet` on clips without a cry.
-
-    Parameters
-    ----------
-    highest : largest cry score the student can give (`detector.calibrate.highest_score`); `quiet`
-        stays halfway below it where the margin would lead beyond, since a threshold that no score
-        reaches is not quiet but deaf
-
-    Raises
-    ------
-    ValueError
-        if there is no clip.
-    """
-    if not noncries:
-        raise ValueError("operating points need clips without a cry")
-    falling = np.sort([highest_vote(track, n=n, m=m) for track in noncries])[::-1]
-    balanced = _just_above(falling[0])
-    return {
-        "sensitive": _just_above(falling[int(SENSITIVE_SHARE * len(falling))]),
-        "balanced": balanced,
-        "quiet": _quieter(balanced, highest),
-    }
-
-
-def choose_presets_by_rate(
     streams: Sequence[ScoredStream],
     *,
     n: int,
     m: int,
     hold_seconds: float = DEFAULT_HOLD_SECONDS,
     rates: Mapping[str, float] = PRESET_RATES,
+    highest: float = math.inf,
 ) -> dict[str, float]:
     """Choose thresholds on continuous audio: the lowest with no more than so many false alarms.
 
@@ -96,7 +43,10 @@ def choose_presets_by_rate(
 
     Parameters
     ----------
+    streams : continuous audio, or clips, each heard by itself
     rates : false alarms per hour by preset; in less than 1 / rate hours, none is allowed
+    highest : largest cry score the student can give (`detector.calibrate.highest_score`): a
+        threshold that no score reaches is not quiet but deaf
 
     Raises
     ------
@@ -107,21 +57,7 @@ def choose_presets_by_rate(
     curve = det_curve(streams, settings)
     if np.isnan(curve.per_hour).any():
         raise ValueError("operating points need audio without a cry")
-    return {name: _lowest_threshold(curve, rate) for name, rate in rates.items()}
-
-
-def measure(cries: Sequence[Track], noncries: Sequence[Track], settings: VoteSettings) -> Measured:
-    """Apply a setting to clips it was not chosen on."""
-
-    def raises(track: Track) -> bool:
-        highest = highest_vote(track, n=settings.n, m=settings.m)
-        return bool(highest >= np.float32(settings.threshold))
-
-    return Measured(
-        recall=float(np.mean([raises(track) for track in cries])) if cries else float("nan"),
-        false_alarms=sum(raises(track) for track in noncries),
-        hours=sum(len(track) for track in noncries) * WINDOW_HOP_SECONDS / 3600,
-    )
+    return {name: min(_lowest_threshold(curve, rate), highest) for name, rate in rates.items()}
 
 
 def measure_presets(
@@ -177,11 +113,6 @@ def _lowest_threshold(curve: DetCurve, per_hour: float) -> float:
     if too_many == len(curve.thresholds):
         return float(curve.thresholds[-1])
     return _just_above(curve.thresholds[too_many])
-
-
-def _quieter(balanced: float, highest: float) -> float:
-    margin = balanced + QUIET_MARGIN
-    return min(margin, (balanced + highest) / 2) if balanced < highest else margin
 
 
 def _just_above(score: float) -> float:

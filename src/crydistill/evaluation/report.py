@@ -65,6 +65,7 @@ def write_report(
     provenance: Mapping[str, Any] | None = None,
     worst: Sequence[WorstMistake] = (),
     limits: Sequence[str] = (),
+    night: str | None = None,
     how: ClipScore = ClipScore.MEAN,
 ) -> None:
     """Write the report of an evaluation.
@@ -76,11 +77,13 @@ def write_report(
         `distill.fit.read_history` returns; epochs may lack columns
     provenance : what made the model: versions, commit, seeds, config; may be nested
     worst : mistakes to show, worst first (`compare.hardest` finds them)
+    night : address of the page about continuous audio, relative to this one
     limits : sentences about what these clips cannot tell, beside those every report has
     how : clip score of the headline, figures and slices; all metrics are tabulated for both
     """
     sections = [
         _headline(evaluation, title, how),
+        _night(night),
         _curves(evaluation, how),
         _histograms(evaluation, how),
         _reliability(evaluation, how),
@@ -114,6 +117,15 @@ def _headline(evaluation: Evaluation, title: str, how: ClipScore) -> str:
     return (
         f'<header><h1>{_text(title)}</h1><p class="facts">{facts}</p>{private}'
         f'<ul class="answers">{answers}</ul></header>' + _headline_table(evaluation, how)
+    )
+
+
+def _night(address: str | None) -> str:
+    if address is None:
+        return ""
+    return (
+        f'<p><a href="{_text(address)}">The same clips as one long night</a>: scores, votes and '
+        "alerts on a time line, false alarms an hour, episodes caught.</p>"
     )
 
 

@@ -1,7 +1,7 @@
 """Stage 5: teacher, FP32 and INT8 student side by side on the test clips."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,11 @@ from scipy.special import expit
 
 from crydistill import atomic
 from crydistill.corpora.clip import Label
-from crydistill.detector.vote import DEFAULT_HOLD_SECONDS, DEFAULT_M, DEFAULT_N, VoteSettings
+from crydistill.detector.calibrate import highest_score
+from crydistill.detector.vote import DEFAULT_HOLD_SECONDS, DEFAULT_M, DEFAULT_N
 from crydistill.distill.fit import read_history
 from crydistill.distill.predict import predict_logits
+from crydistill.evaluation.alarms import ScoredStream
 from crydistill.evaluation.compare import (
     EvaluatedClips,
     Evaluation,
@@ -25,9 +27,9 @@ from crydistill.evaluation.compare import (
 )
 from crydistill.evaluation.compare import evaluate as compare
 from crydistill.evaluation.figures import summary_figure
-from crydistill.evaluation.operating import choose_presets, measure
+from crydistill.evaluation.operating import choose_presets, with_presets
 from crydistill.evaluation.report import WorstMistake, write_report
-from crydistill.experiment import fingerprint
+from crydistill.experiment import CorpusConfig, fingerprint
 from crydistill.progress import Progress
 from crydistill.provenance import git_commit, versions
 from crydistill.selection.pool import WindowPool
@@ -35,12 +37,7 @@ from crydistill.stages.context import Context, Part
 from crydistill.stages.quantize import quantize_key
 from crydistill.stages.train import activation_of
 from crydistill.student.activation import activate
-from crydistill.student.manifest import (
-    StudentManifest,
-    ThresholdPreset,
-    load_manifest,
-    save_manifest,
-)
+from crydistill.student.manifest import ThresholdPreset, load_manifest, save_manifest
 from crydistill.student.runtime import TfliteStudent
 from crydistill.taxonomy import CLASSES
 
@@ -74,7 +71,7 @@ def evaluate_key(context: Context) -> str:
 
 
 def evaluate(context: Context) -> None:
-    """Write metrics, report and figure; complete the manifest's threshold presets.
+    """Write metrics, report and figure; choose the manifest's threshold presets.
 
     Raises
     ------
@@ -100,7 +97,7 @@ def evaluate(context: Context) -> None:
         seed=config.seed,
         progress=context.progress,
     )
-    _add_presets(context, validation, test)
+    _choose_presets(context, validation)
     provenance = _provenance(context)
     metrics = {**evaluation.to_json(), "provenance": provenance}
     atomic.write_text(run.metrics, json.dumps(metrics, indent=2) + "\n")
@@ -110,6 +107,7 @@ def evaluate(context: Context) -> None:
         evaluation=evaluation,
         history=read_history(run.training / "history.csv"),
         provenance=provenance,
+        night=run.night_page.name,
         worst=_worst_mistakes(evaluation, test, config.evaluation.worst_mistakes),
     )
     summary_figure(evaluation, run.figure)
@@ -157,44 +155,33 @@ def _model_scores(
     return ModelScores(name, pool.per_clip(cry), None if np.isnan(kl).any() else clip_kl)
 
 
-def _add_presets(context: Context, validation: _Judged, test: _Judged) -> None:
-    """Write into the manifest what the INT8 student's thresholds, fit on validation, achieve."""
+def _choose_presets(context: Context, validation: _Judged) -> None:
+    """Write thresholds chosen on the validation clips into the manifest.
 
-    def tracks(judged: _Judged, crying: bool) -> list[Scores]:
-        (model,) = (model for model in judged.models if model.name == INT8)
-        return [
-            track
-            for track, label in zip(model.windows, judged.clips.labels, strict=True)
-            if label == crying
-        ]
-
-    thresholds = choose_presets(tracks(validation, crying=False), n=DEFAULT_N, m=DEFAULT_M)
-    presets = {}
-    cries, others = tracks(test, crying=True), tracks(test, crying=False)
-    for name, threshold in thresholds.items():
-        settings = VoteSettings(threshold=threshold)
-        found = measure(cries, others, settings)
-        presets[name] = ThresholdPreset(
-            threshold=threshold,
-            n=settings.n,
-            m=settings.m,
-            hold_seconds=DEFAULT_HOLD_SECONDS,
-            recall=round(found.recall, 4),
-            false_alarms_per_hour=round(found.false_alarms / found.hours, 3),
-            measured_on=(
-                f"{_test_names(context)}: {len(cries)} cry clips; "
-                f"{found.false_alarms} alerts on {len(others):,} other clips, "
-                f"{found.hours:.2f} h"
-            ),
-        )
+    What they do to the test clips, played one after the other, is the next stage's to say.
+    """
     manifest = load_manifest(context.run.manifest)
-    complete = {**manifest.model_dump(), "presets": presets}
-    save_manifest(context.run.manifest, StudentManifest.model_validate(complete))
+    (model,) = (model for model in validation.models if model.name == INT8)
+    tracks = zip(model.windows, validation.clips.labels, strict=True)
+    thresholds = choose_presets(
+        [ScoredStream(track) for track, crying in tracks if not crying],
+        n=DEFAULT_N,
+        m=DEFAULT_M,
+        highest=highest_score(manifest),
+    )
+    presets = {
+        name: ThresholdPreset(
+            threshold=threshold, n=DEFAULT_N, m=DEFAULT_M, hold_seconds=DEFAULT_HOLD_SECONDS
+        )
+        for name, threshold in thresholds.items()
+    }
+    save_manifest(context.run.manifest, with_presets(manifest, presets))
 
 
-def _test_names(context: Context) -> str:
+def names_of(corpora: Sequence[CorpusConfig]) -> str:
+    """Corpora with what selects their rows, for people: "audio (split dev)"."""
     names = []
-    for corpus in context.config.data.test:
+    for corpus in corpora:
         where = ", ".join(f"{key} {value}" for key, value in corpus.where.items())
         names.append(f"{corpus.store_name} ({where})" if where else corpus.store_name)
     return "; ".join(names)
