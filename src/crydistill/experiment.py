@@ -400,6 +400,10 @@ class RunDirectory:
         return self.path / "report.html"
 
     @property
+    def scores(self) -> Path:
+        return self.path / "scores.npz"
+
+    @property
     def figure(self) -> Path:
         return self.path / "summary.png"
 

@@ -27,6 +27,34 @@ def tables_add(
     print(add_record(run, records, name))
 
 
+@tables_app.command("compare")
+def tables_compare(
+    name: Annotated[str, typer.Argument(help="What documents call the comparison.")],
+    ours: Annotated[list[Path], typer.Option(help="Run directory; repeat it for every seed.")],
+    against: Annotated[list[Path], typer.Option(help="... of the other recipe.")],
+    model: Annotated[str, typer.Option(help="Which model of each run.")] = "student INT8",
+    records: RecordsOption = RECORDS,
+) -> None:
+    """Record how two recipes differ on the same test clips, over their seeds."""
+    import json
+
+    from crydistill import atomic
+    from crydistill.evaluation.paired import compare_recipes, load_scores, table, to_json
+    from crydistill.experiment import RunDirectory
+
+    saved = [[load_scores(RunDirectory(path).scores) for path in side] for side in (ours, against)]
+    found = compare_recipes(*saved, model=model)
+    record = to_json(found, _recipe(ours), _recipe(against))
+    atomic.write_text(records / f"{name}.json", json.dumps(record, indent=1) + "\n")
+    print(table(record))
+
+
+def _recipe(runs: list[Path]) -> str:
+    """The runs' common name, and how many seeds there are."""
+    name = runs[0].name.rpartition("-seed")[0] or runs[0].name
+    return f"{name}, {len(runs)} seeds"
+
+
 @tables_app.command("update")
 def tables_update(
     documents: Annotated[

@@ -9,8 +9,8 @@ A document holds marked blocks:
 `results: NAME` tabulates one run, every model beside the others. `series: NAME NAME ...` tabulates
 the INT8 students of several experiments, a row each, over all seeds recorded of them. The figures
 come from `NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of records, which
-`add_record` fills from a run's `metrics.json`. `night: NAME`, `robustness: NAME` and
-`promises: NAME` tabulate what the verbs of these names found.
+`add_record` fills from a run's `metrics.json`. `paired: NAME` says how two recipes differ.
+`night: NAME`, `robustness: NAME` and `promises: NAME` tabulate what the verbs of these names found.
 """
 
 import json
@@ -22,7 +22,7 @@ from typing import Any
 
 from crydistill import atomic
 from crydistill.errors import ConfigError
-from crydistill.evaluation import promises, promises_page, robustness, robustness_page
+from crydistill.evaluation import paired, promises, promises_page, robustness, robustness_page
 from crydistill.evaluation.compare import METRICS
 from crydistill.evaluation.nighttables import NIGHT_NAME, add_night, night_table
 
@@ -45,7 +45,8 @@ AGREEMENT = {
 _CLIP_SCORE = "mean"
 _STUDENT = "student INT8"
 _BLOCK = re.compile(
-    r"<!-- (results|series|night|robustness|promises): ([A-Za-z0-9._ -]+?) -->\n.*?<!-- end -->",
+    r"<!-- (results|series|paired|night|robustness|promises): ([A-Za-z0-9._ -]+?) -->\n"
+    r".*?<!-- end -->",
     re.DOTALL,
 )
 
@@ -90,6 +91,7 @@ def update_document(path: str | Path, records: str | Path) -> bool:
         "results": _results_table,
         "series": _series_table,
         "night": night_table,
+        "paired": _trial_table(paired.table),
         "robustness": _trial_table(robustness_page.markdown_tables),
         "promises": _trial_table(promises_page.markdown_table),
     }

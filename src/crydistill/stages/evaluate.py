@@ -28,6 +28,7 @@ from crydistill.evaluation.compare import (
 from crydistill.evaluation.compare import evaluate as compare
 from crydistill.evaluation.figures import summary_figure
 from crydistill.evaluation.operating import choose_presets, with_presets
+from crydistill.evaluation.paired import save_scores
 from crydistill.evaluation.report import WorstMistake, write_report
 from crydistill.experiment import CorpusConfig, fingerprint
 from crydistill.progress import Progress
@@ -80,7 +81,7 @@ def evaluate(context: Context) -> None:
     """
     run, config = context.run, context.config
     key = evaluate_key(context)
-    if run.is_done("evaluate", key, [run.metrics, run.report, run.figure]):
+    if run.is_done("evaluate", key, [run.metrics, run.report, run.scores, run.figure]):
         context.say("the evaluation is up to date")
         return
     context.require("quantize", quantize_key(context), run.student)
@@ -110,6 +111,7 @@ def evaluate(context: Context) -> None:
         night=run.night_page.name,
         worst=_worst_mistakes(evaluation, test, config.evaluation.worst_mistakes),
     )
+    save_scores(run.scores, test.clips, test.models)
     summary_figure(evaluation, run.figure)
     run.mark_done("evaluate", key)
     context.show(evaluation)

@@ -1,0 +1,190 @@
+"""Two recipes on the same clips, over the seeds of each: is one better than the other?
+
+Every run keeps the window scores its models gave the test clips. The difference of two recipes is
+taken within each group-bootstrap resample, between the means over their seeds, so that what makes
+clips hard for both cancels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crydistill.atomic import replacing
+from crydistill.errors import ConfigError
+from crydistill.evaluation import ranking
+from crydistill.evaluation.compare import (
+    METRICS,
+    SLICE_BOUND,
+    STRICT_BOUND,
+    EvaluatedClips,
+    ModelScores,
+)
+from crydistill.evaluation.intervals import REPLICATES, Estimate, GroupBootstrap, Weights
+from crydistill.evaluation.ranking import ClipScore, Floats, Ranking, clip_score
+
+COMPARED = (
+    "roc_auc",
+    "average_precision",
+    "best_f1",
+    "recall_at_fpr_1pct",
+    "recall_at_fpr_0.1pct",
+)
+"""Keys of `compare.METRICS` that two recipes are compared by."""
+
+
+@dataclass(frozen=True, eq=False)
+class SavedScores:
+    """What a run's models said of the test clips.
+
+    windows : for each model, the cry score of every window, `[clips]` arrays
+    """
+
+    ids: tuple[str, ...]
+    labels: npt.NDArray[np.bool_]
+    groups: tuple[str, ...]
+    windows: dict[str, list[npt.NDArray[np.float32]]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of two recipes: means over their seeds, and the paired difference."""
+
+    ours: Estimate
+    theirs: Estimate
+    difference: Estimate
+
+
+def save_scores(path: str | Path, clips: EvaluatedClips, models: Sequence[ModelScores]) -> None:
+    """Write the window scores of some models as an `.npz`."""
+    counts = [len(track) for track in models[0].windows]
+    scores = {f"model_{m.name}": np.concatenate(m.windows).astype(np.float32) for m in models}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            ids=np.array(clips.ids),
+            labels=clips.labels,
+            groups=np.array(clips.groups),
+            windows=np.array(counts),
+            **scores,  # type: ignore[arg-type]
+        )
+
+
+def load_scores(path: str | Path) -> SavedScores:
+    """Read what `save_scores` wrote.
+
+    Raises
+    ------
+    ConfigError
+        if it is not there or damaged.
+    """
+    try:
+        with np.load(path) as saved:
+            ends = np.cumsum(saved["windows"])[:-1]
+            return SavedScores(
+                tuple(saved["ids"].tolist()),
+                saved["labels"],
+                tuple(saved["groups"].tolist()),
+                {n[6:]: np.split(saved[n], ends) for n in saved.files if n.startswith("model_")},
+            )
+    except (OSError, KeyError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: no window scores ({type(error).__name__}); run `crydistill evaluate` first"
+        ) from error
+
+
+def compare_recipes(
+    ours: Sequence[SavedScores],
+    theirs: Sequence[SavedScores],
+    *,
+    model: str,
+    how: ClipScore = ClipScore.MEAN,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> dict[str, Comparison]:
+    """Compare the seeds of one recipe with those of another, by every metric of `COMPARED`.
+
+    Parameters
+    ----------
+    model : which model of each run
+
+    Raises
+    ------
+    ConfigError
+        if the runs were not evaluated on the same clips, or one lacks the model.
+    """
+    runs = [*ours, *theirs]
+    first = runs[0]
+    for number, run in enumerate(runs, start=1):
+        if run.ids != first.ids or not np.array_equal(run.labels, first.labels):
+            raise ConfigError(f"run {number} was evaluated on other clips than the first")
+        if model not in run.windows:
+            raise ConfigError(f"run {number} has no '{model}'; it has {', '.join(run.windows)}")
+    rankings = [
+        Ranking(
+            labels=first.labels,
+            scores=np.array([clip_score(track, how) for track in run.windows[model]]),
+        )
+        for run in runs
+    ]
+
+    def statistic(weights: Weights) -> Floats:
+        each = np.stack([_metrics(ranked, weights) for ranked in rankings])
+        means = each[: len(ours)].mean(axis=0), each[len(ours) :].mean(axis=0)
+        return np.concatenate([*means, means[0] - means[1]], axis=-1)
+
+    bootstrap = GroupBootstrap(
+        groups=first.groups, labels=first.labels, replicates=replicates, seed=seed
+    )
+    found = [number.estimate() for number in bootstrap.run(statistic)]
+    count = len(COMPARED)
+    return {
+        key: Comparison(found[n], found[count + n], found[2 * count + n])
+        for n, key in enumerate(COMPARED)
+    }
+
+
+def to_json(comparison: dict[str, Comparison], ours: str, theirs: str) -> dict[str, Any]:
+    """Plain values of a comparison, with the recipes' names."""
+    return {
+        "ours": ours,
+        "theirs": theirs,
+        "metrics": {
+            key: {name: vars(value) for name, value in vars(metric).items()}
+            for key, metric in comparison.items()
+        },
+    }
+
+
+def table(record: dict[str, Any]) -> str:
+    """Markdown of what `to_json` made."""
+    lines = [
+        f"|  | {record['ours']} | {record['theirs']} | difference |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for key, metric in record["metrics"].items():
+        ours, theirs, difference = (
+            Estimate(**metric[name]) for name in ("ours", "theirs", "difference")
+        )
+        sign = f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+        lines.append(f"| {METRICS[key]} | {ours} | {theirs} | {sign} |")
+    lines.append(
+        "\nMeans over seeds; differences are paired within each resample of the groups. "
+        "Clip score: mean over windows."
+    )
+    return "\n".join(lines)
+
+
+def _metrics(ranked: Ranking, weights: Weights) -> Floats:
+    detections = ranked.detections(weights)
+    values = {
+        "roc_auc": ranking.roc_auc(detections),
+        "average_precision": ranking.average_precision(detections),
+        "best_f1": ranking.best_f1(detections).f1,
+        "recall_at_fpr_1pct": ranking.recall_at_false_positive_rate(detections, SLICE_BOUND),
+        "recall_at_fpr_0.1pct": ranking.recall_at_false_positive_rate(detections, STRICT_BOUND),
+    }
+    return np.stack([values[key] for key in COMPARED], axis=-1)

@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crydistill.corpora.clip import Clip, Label
+from crydistill.errors import ConfigError
+from crydistill.evaluation.compare import EvaluatedClips, ModelScores
+from crydistill.evaluation.paired import (
+    COMPARED,
+    SavedScores,
+    compare_recipes,
+    load_scores,
+    save_scores,
+    table,
+    to_json,
+)
+from crydistill.evaluation.ranking import Ranking, roc_auc
+
+CLIPS = EvaluatedClips.from_clips(
+    [
+        Clip(f"c{n}", Path("x"), Label.CRY if n % 4 == 0 else Label.NONCRY, group=f"g{n // 2}")
+        for n in range(160)
+    ]
+)
+
+
+def saved(path: Path, noise: float, seed: int, clips: EvaluatedClips = CLIPS) -> SavedScores:
+    rng = np.random.default_rng(seed)
+    tracks = [(label + noise * rng.standard_normal(3)).astype(np.float32) for label in clips.labels]
+    save_scores(path, clips, [ModelScores("m", tracks), ModelScores("other", tracks)])
+    return load_scores(path)
+
+
+def test_scores_come_back(tmp_path: Path) -> None:
+    tracks = [np.arange(1 + n % 3, dtype=np.float32) for n in range(len(CLIPS))]
+    save_scores(tmp_path / "s.npz", CLIPS, [ModelScores("student INT8", tracks)])
+    found = load_scores(tmp_path / "s.npz")
+    assert found.ids == CLIPS.ids and found.groups == CLIPS.groups
+    np.testing.assert_array_equal(found.labels, CLIPS.labels)
+    for ours, theirs in zip(found.windows["student INT8"], tracks, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_better_recipe_is_told_apart(tmp_path: Path) -> None:
+    good = [saved(tmp_path / f"g{n}", 0.5, n) for n in range(2)]
+    bad = [saved(tmp_path / f"b{n}", 2.0, 10 + n) for n in range(3)]
+    found = compare_recipes(good, bad, model="m", replicates=200)
+    assert tuple(found) == COMPARED
+    auc = found["roc_auc"]
+    by_hand = [
+        float(
+            roc_auc(
+                Ranking(
+                    labels=CLIPS.labels, scores=[t.mean() for t in run.windows["m"]]
+                ).detections()
+            )
+        )
+        for run in good
+    ]
+    assert auc.ours.value == pytest.approx(np.mean(by_hand))
+    assert auc.difference.value == pytest.approx(auc.ours.value - auc.theirs.value)
+    assert 0 < auc.difference.low < auc.difference.high
+    assert "| ROC AUC |" in table(to_json(found, "good", "bad"))
+
+
+def test_the_same_recipe_differs_by_nothing(tmp_path: Path) -> None:
+    runs = [saved(tmp_path / f"g{n}", 0.5, n) for n in range(2)]
+    for metric in compare_recipes(runs, runs, model="m", replicates=100).values():
+        assert metric.difference.value == 0
+
+
+def test_faults_are_told(tmp_path: Path) -> None:
+    run = saved(tmp_path / "a", 0.5, 0)
+    with pytest.raises(ConfigError, match="run 1 has no 'x'; it has m, other"):
+        compare_recipes([run], [run], model="x")
+    fewer = EvaluatedClips.from_clips(
+        [Clip("z", Path("x"), Label.CRY, "g"), Clip("y", Path("x"), Label.NONCRY, "h")]
+    )
+    with pytest.raises(ConfigError, match="run 2 was evaluated on other clips"):
+        compare_recipes([run], [saved(tmp_path / "b", 0.5, 0, fewer)], model="m")
+    (tmp_path / "broken").write_bytes(b"nothing")
+    for path in ("broken", "missing"):
+        with pytest.raises(ConfigError, match=f"{path}: no window scores"):
+            load_scores(tmp_path / path)
