@@ -10,7 +10,8 @@ A document holds marked blocks:
 the INT8 students of several experiments, a row each, over all seeds recorded of them. The figures
 come from `NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of records, which
 `add_record` fills from a run's `metrics.json`. `paired: NAME` says how two recipes differ.
-`night: NAME`, `robustness: NAME` and `promises: NAME` tabulate what the verbs of these names found.
+`night: NAME` (in short: `night-summary: NAME`), `robustness: NAME` and `promises: NAME` tabulate
+what the verbs of these names found.
 """
 
 import json
@@ -24,7 +25,12 @@ from crydistill import atomic
 from crydistill.errors import ConfigError
 from crydistill.evaluation import paired, promises, promises_page, robustness, robustness_page
 from crydistill.evaluation.compare import METRICS
-from crydistill.evaluation.nighttables import NIGHT_NAME, add_night, night_table
+from crydistill.evaluation.nighttables import (
+    NIGHT_NAME,
+    add_night,
+    night_summary,
+    night_table,
+)
 
 HEADLINE = (
     "roc_auc",
@@ -38,14 +44,16 @@ HEADLINE = (
 """Metrics of the clip score that documents show, of all in `compare.METRICS`."""
 
 AGREEMENT = {
-    "frame_correlation_cries": "Frame correlation with the teacher, cries",
+    "frame_correlation_cries": "Frame correlation with the teacher, mean over cries",
+    "frame_correlation_cry_windows": "Frame correlation with the teacher, windows of cries pooled",
     "kl": "KL from the teacher per window, nats",
 }
 
 _CLIP_SCORE = "mean"
 _STUDENT = "student INT8"
 _BLOCK = re.compile(
-    r"<!-- (results|series|paired|night|robustness|promises): ([A-Za-z0-9._ -]+?) -->\n"
+    r"<!-- (results|series|paired|night|night-summary|robustness|promises): "
+    r"([A-Za-z0-9._ -]+?) -->\n"
     r".*?<!-- end -->",
     re.DOTALL,
 )
@@ -91,6 +99,7 @@ def update_document(path: str | Path, records: str | Path) -> bool:
         "results": _results_table,
         "series": _series_table,
         "night": night_table,
+        "night-summary": night_summary,
         "paired": _trial_table(paired.table),
         "robustness": _trial_table(robustness_page.markdown_tables),
         "promises": _trial_table(promises_page.markdown_table),
@@ -118,11 +127,11 @@ def _results_table(names: Sequence[str], records: Path) -> str:
             _row([METRICS[key], *(_cell(_metric(model, key)) for model in models.values())])
         )
     for key, title in AGREEMENT.items():
-        cells = [
-            _cell(model["agreement"][key]) if model["agreement"] else ""
-            for model in models.values()
-        ]
-        lines.append(_row([title, *cells]))
+        # A student with outputs of its own has no KL, and older records lack a row.
+        found = [(model["agreement"] or {}).get(key, {"value": None}) for model in models.values()]
+        if any(estimate["value"] is not None for estimate in found):
+            cells = ["" if each["value"] is None else _cell(each) for each in found]
+            lines.append(_row([title, *cells]))
     clips, intervals = record["clips"], record["intervals"]
     lines.append(
         f"\nClip score: mean over windows. {clips['clips']} clips, {clips['cries']} cries, "

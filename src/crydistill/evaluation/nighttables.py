@@ -105,6 +105,33 @@ def night_table(names: Sequence[str], records: Path) -> str:
     return "\n\n".join(parts)
 
 
+def night_summary(names: Sequence[str], records: Path) -> str:
+    """Each network at its settings, in few columns: `<!-- night-summary: NAME -->`.
+
+    Raises
+    ------
+    ConfigError
+        if the record is not there.
+    """
+    (name,) = names
+    record = read_night(records / f"{name}.json")
+    columns = ("network", "setting", "false alarms/h", "episodes caught", "delay s", "in alert")
+    rows = [
+        [
+            name,
+            setting,
+            _interval(figures["false_alarms_per_hour"], "{:.1f}"),
+            _interval(figures["caught"], "{:.2f}"),
+            _number(figures["delay_s"]["median"], "{:.1f}"),
+            _number(figures["time_in_alert"], "{:.1%}"),
+        ]
+        for name, model in record["models"].items()
+        for setting, figures in _headline(model)
+    ]
+    sheet = Sheet("At 5 of 9 windows", columns, rows, text_columns=2)
+    return "\n\n".join([*facts(record), _markdown(sheet)])
+
+
 def add_night(folder: str | Path, records: str | Path, name: str) -> Path:
     """Copy a night's JSON, without the figures at fixed thresholds, into the folder of records.
 
