@@ -69,7 +69,8 @@ def add_record(run: str | Path, records: str | Path, name: str) -> Path:
     ConfigError
         if the run has not been evaluated, or holds anything private.
     """
-    if (Path(run) / NIGHT_NAME).is_file():
+    # A run holds both; a folder that only `crydistill night` wrote has no metrics.
+    if not (Path(run) / "metrics.json").is_file() and (Path(run) / NIGHT_NAME).is_file():
         return add_night(run, records, name)
     trials = [Path(run) / name for name in (robustness.RESULT_NAME, promises.RESULT_NAME)]
     trial = next((path for path in trials if path.is_file()), None)
