@@ -59,7 +59,7 @@ def use(data: bytes) -> None:
 
 
 def small_student() -> bytes:
-    """The packaged student cut down to three outputs, so that less of the file is weights."""
+    """The packaged student with three outputs at most."""
     tflite = (packaged_student() / TFLITE_NAME).read_bytes()
 
     def cut(model: schema.ModelT) -> None:

@@ -27,7 +27,7 @@ def positions(small: bytes) -> list[int]:
 
 
 def test_the_seed_is_a_student(small: bytes) -> None:
-    assert len(small) < 30_000
+    assert len(small) < 110_000
     assert read(small)
     use(small)
 

@@ -266,7 +266,7 @@ def test_missing_and_foreign_files_are_noticed(copy: Path) -> None:
 @pytest.mark.parametrize("name", ["golden/logits.i8", "golden/pcm.s16", "golden/votes.txt"])
 def test_changed_golden_vectors_are_noticed_even_with_new_sums(name: str, copy: Path) -> None:
     data = bytearray((copy / name).read_bytes())
-    data[200] ^= 1
+    data[len(data) // 2] ^= 1
     (copy / name).write_bytes(data)
     resum(copy)
     with pytest.raises(CheckFailed, match=Path(name).name):
