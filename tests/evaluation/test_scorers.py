@@ -19,8 +19,8 @@ from crydistill.audio.windows import windows
 from crydistill.errors import ModelError
 from crydistill.evaluation.scorers import Kind, named_apart, student_scorers, teacher_scorer
 from crydistill.quantize.interpreters import Kernels
+from crydistill.student.layers import plain
 from crydistill.student.manifest import save_manifest
-from crydistill.student.norm import plain
 from crydistill.teacher.base import Recording
 
 

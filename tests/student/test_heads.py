@@ -6,7 +6,7 @@ from crydistill.audio.mel import LogMel
 from crydistill.errors import ConfigError
 from crydistill.student.crynet import crynet
 from crydistill.student.heads import Heads, cut
-from crydistill.student.norm import BatchNorm
+from crydistill.student.layers import BatchNorm
 from crydistill.taxonomy import class_mids, cry_indices
 
 SPEECH = class_mids()[0]

@@ -29,7 +29,7 @@ from crydistill.stages.context import Context
 from crydistill.stages.select import make_sampler, select_key
 from crydistill.student.activation import Activation, activate
 from crydistill.student.heads import Heads, cut
-from crydistill.student.norm import CUSTOM_OBJECTS
+from crydistill.student.layers import CUSTOM_OBJECTS
 from crydistill.student.zoo import build
 from crydistill.taxonomy import CLASSES, class_mids, index_of
 

@@ -16,7 +16,7 @@ import keras
 
 from crydistill.audio.mel import MEL_BANDS
 from crydistill.audio.windows import WINDOW_FRAMES
-from crydistill.student.norm import BatchNorm
+from crydistill.student.layers import BatchNorm, Conv, DepthwiseConv
 from crydistill.taxonomy import CLASSES
 
 NORM_MOMENTUM = 0.9
@@ -47,9 +47,7 @@ def crynet(
     keras.Model from log-mel patches `[batch, 96, 64, 1]` to logits `[batch, outputs]`.
     """
     patch = keras.Input((WINDOW_FRAMES, MEL_BANDS, 1), name="log_mel")
-    x = keras.layers.Conv2D(stem, stem_kernel, stem_stride, "same", use_bias=False, name="stem")(
-        patch
-    )
+    x = Conv(stem, stem_kernel, stem_stride, "same", use_bias=False, name="stem")(patch)
     x = _relu(_norm(x, "stem"), "stem")
     for stage, (filters, blocks) in enumerate(stages, start=1):
         for block in range(1, blocks + 1):
@@ -64,11 +62,9 @@ def _block(
     x: keras.KerasTensor, filters: int, stride: int, kernel: int, name: str
 ) -> keras.KerasTensor:
     shortcut = x if stride == 1 and x.shape[-1] == filters else None
-    x = keras.layers.DepthwiseConv2D(
-        kernel, stride, "same", use_bias=False, name=f"{name}_depthwise"
-    )(x)
+    x = DepthwiseConv(kernel, stride, "same", use_bias=False, name=f"{name}_depthwise")(x)
     x = _relu(_norm(x, f"{name}_depthwise"), f"{name}_depthwise")
-    x = keras.layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_pointwise")(x)
+    x = Conv(filters, 1, use_bias=False, name=f"{name}_pointwise")(x)
     x = _norm(x, f"{name}_pointwise")
     if shortcut is not None:
         x = keras.layers.Add(name=f"{name}_add")([shortcut, x])

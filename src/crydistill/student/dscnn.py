@@ -13,7 +13,7 @@ import keras
 
 from crydistill.audio.mel import MEL_BANDS
 from crydistill.audio.windows import WINDOW_FRAMES
-from crydistill.student.norm import BatchNorm
+from crydistill.student.layers import BatchNorm, Conv, DepthwiseConv
 from crydistill.taxonomy import CLASSES
 
 STEM_FILTERS = 8
@@ -34,13 +34,13 @@ def dscnn(outputs: int = CLASSES) -> keras.Model:
     `[batch, 96, 64]` it adds the last axis itself.
     """
     patch = keras.Input((WINDOW_FRAMES, MEL_BANDS, 1), name="log_mel")
-    x = keras.layers.Conv2D(STEM_FILTERS, 3, 2, "same", use_bias=False, name="stem")(patch)
+    x = Conv(STEM_FILTERS, 3, 2, "same", use_bias=False, name="stem")(patch)
     x = _norm_relu(x, "stem")
     for number, (stride, filters) in enumerate(BLOCKS, start=1):
         depthwise, pointwise = f"block{number}_depthwise", f"block{number}_pointwise"
-        x = keras.layers.DepthwiseConv2D(3, stride, "same", use_bias=False, name=depthwise)(x)
+        x = DepthwiseConv(3, stride, "same", use_bias=False, name=depthwise)(x)
         x = _norm_relu(x, depthwise)
-        x = keras.layers.Conv2D(filters, 1, use_bias=False, name=pointwise)(x)
+        x = Conv(filters, 1, use_bias=False, name=pointwise)(x)
         x = _norm_relu(x, pointwise)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(patch, keras.layers.Dense(outputs, name="logits")(x), name="dscnn")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from crydistill.errors import ConfigError
-from crydistill.student.norm import plain
+from crydistill.student.layers import plain
 from crydistill.taxonomy import class_mids, cry_indices, index_of
 
 

@@ -1,0 +1,115 @@
+"""Keras layers that train fast on either backend; saved students hold Keras's own (`plain`).
+
+What Keras does around the kernels of PyTorch costs a small student on a CPU more than its
+multiplications: batch normalisation is written as a chain of elementwise operations, and each
+convolution copies its input to channels first and back.
+"""
+
+from typing import Any
+
+import keras
+
+
+def _on_torch() -> bool:
+    return bool(keras.backend.backend() == "torch")
+
+
+class BatchNorm(keras.layers.BatchNormalization):  # type: ignore[misc]
+    """Keras's BatchNormalization over the last axis; trains with PyTorch's own kernel there."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        if not training or not _on_torch():
+            return super().call(inputs, training=training, mask=mask)
+        import torch
+
+        # Keras keeps the share of the old average, PyTorch asks for that of the new one.
+        normed = torch.nn.functional.batch_norm(
+            _channels_first(inputs),
+            self.moving_mean.value,
+            self.moving_variance.value,
+            self.gamma.value,
+            self.beta.value,
+            training=True,
+            momentum=1 - self.momentum,
+            eps=self.epsilon,
+        )
+        return torch.movedim(normed, 1, -1)
+
+
+class Conv(keras.layers.Conv2D):  # type: ignore[misc]
+    """Keras's Conv2D, channels last; without its copies on PyTorch."""
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        if not _on_torch():
+            return super().convolution_op(inputs, kernel)
+        return _convolution(inputs, kernel.value.permute(3, 2, 0, 1), self.strides, self.padding)
+
+
+class DepthwiseConv(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
+    """Keras's DepthwiseConv2D, channels last; without its copies on PyTorch."""
+
+    def call(self, inputs: Any) -> Any:
+        if not _on_torch() or self.use_bias or self.depth_multiplier != 1:
+            return super().call(inputs)
+        filters = self.kernel.value.permute(2, 3, 0, 1)
+        return _convolution(inputs, filters, self.strides, self.padding, inputs.shape[-1])
+
+
+def _convolution(
+    inputs: Any, filters: Any, strides: tuple[int, int], padding: str, groups: int = 1
+) -> Any:
+    """Convolve `[n, h, w, c]` with `[out, c / groups, kh, kw]`, padded as TensorFlow does."""
+    import torch
+
+    if padding == "same":
+        pads = []
+        for size, kernel, stride in zip(
+            inputs.shape[2:0:-1], filters.shape[:1:-1], strides[::-1], strict=True
+        ):
+            total = max(0, (-(-size // stride) - 1) * stride + kernel - size)
+            pads += [total // 2, total - total // 2]
+        even = pads[0] == pads[1] and pads[2] == pads[3]
+    else:
+        pads, even = [0, 0, 0, 0], True
+    if not even:
+        inputs = torch.nn.functional.pad(inputs, (0, 0, *pads))
+    convolved = torch.nn.functional.conv2d(
+        _channels_first(inputs),
+        filters.contiguous(memory_format=torch.channels_last),
+        stride=strides,
+        padding=(pads[2], pads[0]) if even else 0,
+        groups=groups,
+    )
+    return torch.movedim(convolved, 1, -1)
+
+
+def _channels_first(inputs: Any) -> Any:
+    """The same memory seen as `[n, c, h, w]`.
+
+    A patch has one channel, so that PyTorch cannot tell which of its two memory layouts it has, and
+    would go on in the slower one: channels last is twice as fast.
+    """
+    import torch
+
+    return torch.movedim(inputs.contiguous(), -1, 1)
+
+
+CUSTOM_OBJECTS = {layer.__name__: layer for layer in (BatchNorm, Conv, DepthwiseConv)}
+"""What `keras.saving.load_model` must be told of to load a checkpoint of training."""
+
+_PLAIN = {
+    BatchNorm: keras.layers.BatchNormalization,
+    Conv: keras.layers.Conv2D,
+    DepthwiseConv: keras.layers.DepthwiseConv2D,
+}
+
+
+def plain(model: keras.Model) -> keras.Model:
+    """Copy a model with Keras's own layers, so that anybody can load the saved file."""
+
+    def plain_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+        return _PLAIN.get(type(layer), type(layer)).from_config(layer.get_config())
+
+    copy = keras.models.clone_model(model, clone_function=plain_layer)
+    copy.set_weights(model.get_weights())
+    return copy

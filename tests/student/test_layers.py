@@ -1,0 +1,69 @@
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from crydistill.student.layers import BatchNorm
+
+PROGRAM = """
+import keras
+import numpy as np
+from crydistill.student.layers import BatchNorm, Conv, DepthwiseConv
+
+rng = np.random.default_rng(0)
+x = rng.normal(2, 3, (8, 12, 6, 16)).astype(np.float32)
+
+def show(values, digits):
+    print(np.round(keras.ops.convert_to_numpy(values).ravel()[:5], digits).tolist())
+
+layer = BatchNorm()
+show(layer(x, training=True), 4)
+show(layer.moving_mean.value, 4)
+show(layer.moving_variance.value, 3)
+for size in (x, x[:, :11, :5], x[..., :1]):
+    for layer in (
+        Conv(8, 3, 2, "same", use_bias=False),
+        Conv(8, 7, 4, "same", use_bias=False),
+        Conv(8, 1, use_bias=False),
+        DepthwiseConv(3, 2, "same", use_bias=False),
+        DepthwiseConv(5, 1, "same", use_bias=False),
+        DepthwiseConv(3, 1, use_bias=False),
+    ):
+        layer.build(size.shape)
+        layer.set_weights([rng.normal(size=weight.shape) for weight in layer.weights])
+        y = layer(size)
+        print(y.shape[1:] == layer.compute_output_shape(size.shape)[1:])
+        show(y, 3)
+"""
+
+
+def test_is_keras_own_layer_elsewhere() -> None:
+    x = np.random.default_rng(0).normal(2, 3, (8, 6, 4, 16)).astype(np.float32)
+    ours, theirs = BatchNorm(), keras.layers.BatchNormalization()
+    for training in (True, False):
+        np.testing.assert_array_equal(
+            np.asarray(ours(x, training=training)), np.asarray(theirs(x, training=training))
+        )
+
+
+def test_pytorch_calculates_alike() -> None:
+    pytest.importorskip("torch", reason="PyTorch, an optional second backend, is not installed")
+
+    def printed(backend: str) -> str:
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        return subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    ours, theirs = printed("torch").splitlines(), printed("tensorflow").splitlines()
+    assert len(ours) == len(theirs) == 39
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(json.loads(one.lower()), json.loads(other.lower()), atol=2e-3)
