@@ -43,6 +43,7 @@ class CorpusConfig(_Section):
     nursery_seed : render the synthetic nursery from this seed
     formulas_seed : render random sounds from this seed, see `crydistill.audio.formulas`
     formulas_clips : how many of them, 6 seconds each
+    formulas_kind : any sounds, or voices around the borders of what is a cry
     captures : private home recordings, in the folder that CRYDISTILL_CAPTURES names
     """
 
@@ -57,6 +58,7 @@ class CorpusConfig(_Section):
     nursery_seed: int | None = Field(None, ge=0)
     formulas_seed: int | None = Field(None, ge=0)
     formulas_clips: int = Field(600, ge=1)
+    formulas_kind: Literal["sounds", "voices"] = "sounds"
     captures: bool = False
 
     @model_validator(mode="after")
@@ -77,7 +79,8 @@ class CorpusConfig(_Section):
         if self.audioset:
             return self.audioset.stem
         if self.formulas_seed is not None:
-            return f"formulas-{self.formulas_seed}-{self.formulas_clips}"
+            kind = "formulas" if self.formulas_kind == "sounds" else self.formulas_kind
+            return f"{kind}-{self.formulas_seed}-{self.formulas_clips}"
         return self.catalogue or ("captures" if self.captures else f"nursery-{self.nursery_seed}")
 
     @property
@@ -94,6 +97,7 @@ class CorpusConfig(_Section):
             "audioset": self.audioset,
             "nursery_seed": self.nursery_seed,
             "formulas_seed": self.formulas_seed,
+            "formulas_kind": None if self.formulas_seed is None else self.formulas_kind,
             "captures": True if self.captures else None,
         }
 

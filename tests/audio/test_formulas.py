@@ -49,3 +49,17 @@ def test_seeds_differ(tmp_path: Path) -> None:
     one, other = (write_formulas(tmp_path / str(s), clips=1, seed=s).parent for s in (0, 1))
     sounds = [soundfile.read(next(folder.glob("*.wav")))[0] for folder in (one, other)]
     assert not np.array_equal(*sounds)
+
+
+def test_voices_are_another_corpus(tmp_path: Path) -> None:
+    sounds = write_formulas(tmp_path / "sounds", clips=2, seed=3)
+    voices = write_formulas(tmp_path / "voices", clips=2, seed=3, kind="voices")
+    rows = [list(csv.DictReader(path.open(encoding="utf-8"))) for path in (sounds, voices)]
+    groups = {row["group"] for part in rows for row in part}
+    assert len(groups) == 4
+    assert {row["source"] for row in rows[1]} == {"voices"}
+    for row in rows[1]:
+        samples, rate = soundfile.read(voices.parent / row["path"])
+        assert rate == SAMPLE_RATE
+        assert len(samples) >= 4 * SAMPLE_RATE
+        assert np.abs(samples).max() > 0

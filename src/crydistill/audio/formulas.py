@@ -8,7 +8,9 @@ knowledge distillation in deep networks").
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import soundfile
@@ -32,6 +34,8 @@ from crydistill.audio.nursery.synthesis import (
     shaped_noise,
     wander,
 )
+from crydistill.audio.variation import Variation, vary
+from crydistill.audio.voices import voice_sound
 from crydistill.progress import Progress, silent
 
 FORMULAS_VERSION = 1
@@ -39,6 +43,9 @@ FORMULAS_VERSION = 1
 
 SECONDS = 6.0
 """Length of a clip."""
+
+Kind = Literal["sounds", "voices"]
+"""Any sound (`formula_sound`), or voices (`voice_sound`) in rooms and through microphones."""
 
 _LOWEST_HZ, _HIGHEST_HZ = 70.0, 3000.0
 
@@ -57,7 +64,12 @@ def formula_sound(rng: np.random.Generator, seconds: float = SECONDS) -> Floats:
 
 
 def write_formulas(
-    directory: str | Path, *, clips: int, seed: int, progress: Progress = silent
+    directory: str | Path,
+    *,
+    clips: int,
+    seed: int,
+    kind: Kind = "sounds",
+    progress: Progress = silent,
 ) -> Path:
     """Write so many clips, or those that are missing, and return the manifest's path.
 
@@ -66,22 +78,34 @@ def write_formulas(
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
+    source = "formulas" if kind == "sounds" else kind
     rows = [("path", "label", "group", "source", "licence", "licence_class")]
     with progress("formulas", clips, "clips") as advance:
         for number in range(clips):
             name = f"v{FORMULAS_VERSION}-{seed}-{number}"
             path = directory / f"{name}.wav"
             if not path.is_file():
-                samples = formula_sound(generator(seed, "formulas", str(number)))
+                samples = _MAKERS[kind](generator(seed, "formulas", str(number)))
                 with atomic.replacing(path) as temporary:
                     soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
-            rows.append((path.name, "unlabelled", name, "formulas", "MIT", "open"))
+            rows.append((path.name, "unlabelled", f"{kind}-{name}", source, "MIT", "open"))
             advance(1)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     manifest = directory / "clips.csv"
     atomic.write_text(manifest, text.getvalue())
     return manifest
+
+
+def _placed_voice(rng: np.random.Generator) -> Floats:
+    voice = (0.9 * voice_sound(rng, SECONDS)).astype(np.float32)
+    return np.asarray(vary(voice, (), Variation(), rng), dtype=np.float64)
+
+
+_MAKERS: dict[Kind, Callable[[np.random.Generator], Floats]] = {
+    "sounds": formula_sound,
+    "voices": _placed_voice,
+}
 
 
 def _tonal_voice(rng: np.random.Generator, seconds: float) -> Floats:

@@ -50,7 +50,11 @@ def list_clips(
     if corpus.formulas_seed is not None:
         folder = stores / corpus.store_name
         manifest = write_formulas(
-            folder, clips=corpus.formulas_clips, seed=corpus.formulas_seed, progress=progress
+            folder,
+            clips=corpus.formulas_clips,
+            seed=corpus.formulas_seed,
+            kind=corpus.formulas_kind,
+            progress=progress,
         )
         return read_corpus(manifest, where=corpus.where)
     assert corpus.nursery_seed is not None  # the config has exactly one source
