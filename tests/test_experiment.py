@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crydistill.errors import ConfigError
-from crydistill.experiment import RunDirectory, fingerprint, load_config
+from crydistill.experiment import CorpusConfig, RunDirectory, fingerprint, load_config
 
 MINIMAL = {"data": {"train": [{"path": "a", "where": {"split": "train"}}], "test": [{"path": "b"}]}}
 
@@ -166,3 +166,12 @@ def test_private_captures_only_train(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match="captures"):
             load_config(path, [override])
+
+
+def test_two_kinds_of_formulas_are_two_sources() -> None:
+    sounds, voices = (
+        CorpusConfig.model_validate({"formulas_seed": 3, "formulas_kind": kind})
+        for kind in ("sounds", "voices")
+    )
+    assert sounds.source != voices.source
+    assert sounds.store_name != voices.store_name

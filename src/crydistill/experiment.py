@@ -87,7 +87,8 @@ class CorpusConfig(_Section):
     def source(self) -> str:
         """Tells two sources apart, whatever their names."""
         named = ((k, v.resolve() if isinstance(v, Path) else v) for k, v in self._sources.items())
-        return ", ".join(f"{key} {value}" for key, value in named if value is not None)
+        source = ", ".join(f"{key} {value}" for key, value in named if value is not None)
+        return source if self.formulas_kind == "sounds" else f"{source} {self.formulas_kind}"
 
     @property
     def _sources(self) -> dict[str, Any]:
@@ -97,7 +98,6 @@ class CorpusConfig(_Section):
             "audioset": self.audioset,
             "nursery_seed": self.nursery_seed,
             "formulas_seed": self.formulas_seed,
-            "formulas_kind": None if self.formulas_seed is None else self.formulas_kind,
             "captures": True if self.captures else None,
         }
 
