@@ -340,12 +340,14 @@ def test_clips_of_survivors(fake: Fake, folder: Path) -> None:
 
 
 PROGRAM = """
-import json, sys
+import json, signal, sys
 from pathlib import Path
 from crydistill.corpora.audioset import read_segments
 from crydistill.corpora.youtube import Pace, fetch_segments
 from crydistill.corpora.ytdlp import Tools
 
+# Whoever starts the tests in the background of a shell hands down an ignored SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 listed, folder, timeout, *command = sys.argv[1:]
 report = fetch_segments(
     read_segments(listed), folder, Tools(tuple(command), Path("ffmpeg")),
