@@ -74,7 +74,7 @@ def night() -> tuple[str, str]:
     """Score audio and vote on a whole night's scores: seconds of one core that a night takes."""
     from crydistill.audio.mel import SAMPLE_RATE
     from crydistill.detector.vote import VoteSettings, alerts
-    from crydistill.evaluation.nights import score_together
+    from crydistill.evaluation.hearing import score_together
     from crydistill.evaluation.scorers import student_scorers
     from crydistill.quantize.interpreters import Kernels
     from crydistill.student.packaged import packaged_student

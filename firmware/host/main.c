@@ -1,6 +1,7 @@
 /* The library as a program, for tests on a computer and under emulation.
  *
  *     host frames  PCM SEED     log-mel frames, raw: float32, or with FIXED=1 int32
+ *     host steps   PCM SEED     the same as the network's int8 steps
  *     host patches PCM SEED     int8 patches of all windows, raw
  *     host logits  PCM SEED     int8 logits of all windows, raw
  *     host windows PCM SEED     a line per window: index, the score's bits in hex, event, onset
@@ -64,13 +65,17 @@ static size_t next_piece(uint32_t *seed)
     return (*seed >> 16) % LARGEST_PIECE;
 }
 
-static void write_frames(const int16_t *pcm, size_t n)
+static void write_frames(const int16_t *pcm, size_t n, bool quantized)
 {
     crydistill_level frame[CRYDISTILL_MEL_BANDS];
+    int8_t steps[CRYDISTILL_MEL_BANDS];
     bool complete;
     for (size_t taken; n > 0; pcm += taken, n -= taken) {
         taken = crydistill_mel_push(&ear.mel, pcm, n, frame, &complete);
-        if (complete) {
+        if (complete && quantized) {
+            crydistill_quantize(&crydistill_model, frame, steps);
+            fwrite(steps, sizeof steps, 1, stdout);
+        } else if (complete) {
             fwrite(frame, sizeof frame, 1, stdout);
         }
     }
@@ -78,7 +83,7 @@ static void write_frames(const int16_t *pcm, size_t n)
 
 /* Push the file piece by piece. Each is a heap block of its own, so that the address sanitizer
  * notices a read beyond it. Without a listener only the front end runs. */
-static void run_audio(FILE *file, uint32_t seed, crydistill_listener *listener)
+static void run_audio(FILE *file, uint32_t seed, crydistill_listener *listener, bool quantized)
 {
     for (;;) {
         const size_t n = next_piece(&seed);
@@ -88,7 +93,7 @@ static void run_audio(FILE *file, uint32_t seed, crydistill_listener *listener)
         }
         const size_t got = fread(piece, sizeof *piece, n, file);
         if (listener == NULL) {
-            write_frames(piece, got);
+            write_frames(piece, got, quantized);
         } else {
             crydistill_push(&ear, piece, got, listener, NULL);
         }
@@ -180,13 +185,15 @@ int main(int argc, char **argv)
         fail("settings out of range");
     }
     if (strcmp(argv[1], "frames") == 0) {
-        run_audio(file, seed, NULL);
+        run_audio(file, seed, NULL, false);
+    } else if (strcmp(argv[1], "steps") == 0) {
+        run_audio(file, seed, NULL, true);
     } else if (strcmp(argv[1], "patches") == 0) {
-        run_audio(file, seed, write_patch);
+        run_audio(file, seed, write_patch, false);
     } else if (strcmp(argv[1], "logits") == 0) {
-        run_audio(file, seed, write_logits);
+        run_audio(file, seed, write_logits, false);
     } else if (strcmp(argv[1], "windows") == 0) {
-        run_audio(file, seed, write_window);
+        run_audio(file, seed, write_window, false);
     } else if (strcmp(argv[1], "network") == 0) {
         run_network(file);
     } else if (strcmp(argv[1], "scores") == 0) {

@@ -46,7 +46,7 @@ crydistill_selftest(struct crydistill *ear, const struct crydistill_model *model
                     const struct crydistill_golden *golden, int8_t *arena, size_t arena_bytes);
 
 /* State of the made-up audio: bursts of a gliding, bright tone between hiss. Integers only, so that
- * every machine makes the same; the twin of crydistill.device.golden in Python. */
+ * every machine makes the same; the twin of crydistill.device.selftest in Python. */
 struct crydistill_babble {
     uint32_t noise, phase, step, glide, sample;
 };

@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from crydistill import __version__
 
@@ -11,6 +12,11 @@ _LIBRARIES = (
     "numpy", "scipy", "soundfile", "soxr", "keras", "tensorflow", "tensorflow-cpu",
     "ai-edge-litert", "tflite-micro",
 )  # fmt: skip
+
+
+def made_by(**settings: Any) -> dict[str, Any]:
+    """What a record says of its making: the commit, versions, and the settings given."""
+    return {"git_commit": git_commit(), "versions": versions(), **settings}
 
 
 def versions() -> dict[str, str]:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from tests.student_fixtures import manifest_for
 
+from crydistill.detector.vote import VoteSettings
 from crydistill.device.component import (
     _RESOLVER_METHODS,
     export_esp_idf,
@@ -73,3 +74,34 @@ def test_the_arena_is_what_was_measured_and_scratch(
         assert 0 <= found - measured - scratch < ALIGNMENT
     else:
         assert found > non_persistent_bytes(file, esp_nn=True) + 8_192
+
+
+ROOM = VoteSettings(threshold=0.4321, n=3, m=6, hold_seconds=7.25)
+
+
+@pytest.mark.parametrize(
+    ("calibrated", "expected"),
+    [
+        (ROOM, {"THRESHOLD": "4321", "N": "3 if CRYDISTILL_M >= 3", "M": "6", "HOLD_MS": "7250"}),
+        (None, {"THRESHOLD": "1000", "N": "5 if CRYDISTILL_M >= 5", "M": "9", "HOLD_MS": "10000"}),
+    ],
+)
+def test_kconfig_starts_from_the_same_settings(
+    calibrated: VoteSettings | None,
+    expected: dict[str, str],
+    reference_tflite: bytes,
+    tmp_path: Path,
+) -> None:
+    manifest = manifest_for(reference_tflite)
+    export_esp_idf(reference_tflite, manifest, tmp_path, calibrated=calibrated)
+    text = (tmp_path / "crydistill" / "Kconfig").read_text(encoding="utf-8")
+    for name, value in expected.items():
+        symbol = text[text.index(f"config CRYDISTILL_{name}\n") :]
+        assert re.search(r"default (.+)", symbol)[1] == value  # type: ignore[index]
+    # Nothing is left to fill in; the template's comment aside.
+    assert re.findall(r"@[A-Z_]+@", text) == []
+
+
+def test_a_student_without_presets_has_a_kconfig(reference_tflite: bytes, tmp_path: Path) -> None:
+    export_esp_idf(reference_tflite, manifest_for(reference_tflite, presets={}), tmp_path)
+    assert "@" not in (tmp_path / "crydistill" / "Kconfig").read_text("utf-8").partition("menu")[2]

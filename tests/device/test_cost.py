@@ -1,6 +1,6 @@
 import keras
 
-from crydistill.device.cost import layer_costs, total_macs
+from crydistill.device.cost import layer_costs, layer_work, total_macs
 from crydistill.quantize.tflite_file import read_tflite
 from crydistill.student.dscnn import BLOCKS, STEM_FILTERS
 
@@ -35,3 +35,13 @@ def test_only_products_count(residual_tflite: bytes) -> None:
         assert (costs[operator].macs, costs[operator].weights) == (0, 0)
     assert costs["FULLY_CONNECTED"].macs == 72 * 4
     assert costs["FULLY_CONNECTED"].weights == 72 * 4 + 4
+
+
+def test_work_counts_inner_loops_and_what_is_read(residual_tflite: bytes) -> None:
+    work = layer_work(read_tflite(residual_tflite))
+    assert [layer.operator for layer in work].count("RESHAPE") == 0
+    first = next(layer for layer in work if layer.operator == "CONV_2D")
+    # 3x3 on one channel: nine loops of one product for each output.
+    assert (first.macs, first.inner_loops) == (9 * first.outputs, 9 * first.outputs)
+    add = next(layer for layer in work if layer.operator == "ADD")
+    assert (add.macs, add.reads) == (0, 2 * add.outputs)

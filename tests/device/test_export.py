@@ -9,17 +9,33 @@ import pytest
 from tests.device.conftest import non_persistent_bytes
 from tests.quantize.editing import damaged, edited, structure_bytes, tensor
 from tests.student_fixtures import manifest_for
+from typer.testing import CliRunner
 
 from crydistill.audio import mel
+from crydistill.cli import app
+from crydistill.detector.calibrated import (
+    CalibratedSettings,
+    Calibration,
+    Method,
+    save_settings,
+)
+from crydistill.detector.vote import VoteSettings
 from crydistill.device import c_layers
 from crydistill.device.c_arena import plan_arena
 from crydistill.device.c_layers import fixed_point, layer_in_c
 from crydistill.device.c_text import array, float32
-from crydistill.device.export import export_c
+from crydistill.device.export import default_preset, export_c
 from crydistill.errors import ConfigError, ModelError
 from crydistill.quantize.tflite_file import ALIGNMENT, TfliteFile, read_tflite
 from crydistill.student.activation import Activation
-from crydistill.student.manifest import FrontEnd, StudentManifest, ThresholdPreset
+from crydistill.student.manifest import (
+    MANIFEST_NAME,
+    FrontEnd,
+    StudentManifest,
+    ThresholdPreset,
+    load_manifest,
+)
+from crydistill.student.packaged import packaged_student
 
 FILES = [
     "crydistill_tables.h",
@@ -215,6 +231,70 @@ def test_presets_become_settings(reference_tflite: bytes, tmp_path: Path) -> Non
     definition = source[source.index("crydistill_settings crydistill_preset_quiet_room = ") :]
     fields = re.findall(r"\.(\w+) = (\S+),", definition)
     assert fields == [("threshold", "0.300000012f"), ("n", "6"), ("m", "9"), ("hold_ms", "12500")]
+
+
+ROOM = VoteSettings(threshold=0.4321, n=3, m=5, hold_seconds=7.25)
+
+
+def test_calibrated_settings_are_the_default(reference_tflite: bytes, tmp_path: Path) -> None:
+    quiet = ThresholdPreset(threshold=0.3, n=6, m=9, hold_seconds=12.5)
+    manifest = manifest_for(reference_tflite, presets={"balanced": quiet})
+    exported = export_c(reference_tflite, manifest, tmp_path, calibrated=ROOM)
+    assert exported.presets["calibrated"] == "crydistill_preset_calibrated"
+    header = (tmp_path / "crydistill_model.h").read_text(encoding="utf-8")
+    assert "#define CRYDISTILL_DEFAULT_PRESET crydistill_preset_calibrated\n" in header
+    assert "crydistill_settings crydistill_preset_balanced;" in header
+    source = (tmp_path / "crydistill_model.c").read_text(encoding="utf-8")
+    definition = source[source.index("crydistill_settings crydistill_preset_calibrated = ") :]
+    fields = re.findall(r"\.(\w+) = (\S+),", definition)
+    assert fields == [("threshold", "0.432099998f"), ("n", "3"), ("m", "5"), ("hold_ms", "7250")]
+
+
+def test_the_default_is_balanced_else_the_first() -> None:
+    assert default_preset(("quiet", "balanced")) == "balanced"
+    assert default_preset(("quiet", "loud")) == "quiet"
+    assert default_preset(()) is None
+
+
+def test_a_preset_with_the_name_of_the_calibrated_is_refused(
+    reference_tflite: bytes, tmp_path: Path
+) -> None:
+    preset = ThresholdPreset(threshold=0.3, n=6, m=9, hold_seconds=12.5)
+    manifest = manifest_for(reference_tflite, presets={"calibrated": preset})
+    with pytest.raises(ModelError, match="rename the preset"):
+        export_c(reference_tflite, manifest, tmp_path, calibrated=ROOM)
+
+
+def write_room(path: Path, sha256: str) -> Path:
+    """A settings file as `calibrate` writes it."""
+    found = Calibration(
+        vote=ROOM, method=Method.MAX_MARGIN, wanted_per_night=None, expected_per_night=None,
+        threshold_range=None, hours=1.0, alerts=0,
+    )  # fmt: skip
+    save_settings(path, CalibratedSettings(student="s", student_sha256=sha256, calibration=found))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("what", "header"),
+    [("c", "crydistill_model.h"), ("esp-idf", "crydistill/model/crydistill_model.h")],
+)
+def test_the_verbs_take_a_settings_file(what: str, header: str, tmp_path: Path) -> None:
+    student = load_manifest(packaged_student() / MANIFEST_NAME)
+    room = write_room(tmp_path / "room.json", student.tflite.sha256)
+    done = CliRunner().invoke(app, ["export", what, str(tmp_path / "to"), "--settings", str(room)])
+    assert done.exit_code == 0, done.exception
+    text = (tmp_path / "to" / header).read_text(encoding="utf-8")
+    assert "CRYDISTILL_DEFAULT_PRESET crydistill_preset_calibrated" in text
+
+
+@pytest.mark.parametrize("what", ["c", "esp-idf"])
+def test_settings_for_another_student_are_refused(what: str, tmp_path: Path) -> None:
+    room = write_room(tmp_path / "room.json", "ab" * 32)
+    done = CliRunner().invoke(app, ["export", what, str(tmp_path / "to"), "--settings", str(room)])
+    assert isinstance(done.exception, ConfigError)
+    assert "calibrate again" in str(done.exception)
+    assert not (tmp_path / "to").exists()
 
 
 def test_presets_of_one_name_in_c_are_refused(reference_tflite: bytes, tmp_path: Path) -> None:

@@ -97,3 +97,9 @@ def test_measured(reference_tflite: bytes, tmp_path: Path) -> None:
         assert 0 < size["student"] - exported.constant_bytes < 4_096
         assert 2_000 < size["code"] < 10_000
         assert 256 < size["stack"] < 4_096
+        assert [x["operator"] for x in core["layers"]] == ["CONV_2D"] + 4 * [
+            "DEPTHWISE_CONV_2D",
+            "CONV_2D",
+        ] + ["MEAN", "FULLY_CONNECTED"]
+        total = sum(layer["instructions"] for layer in core["layers"])
+        assert total == pytest.approx(counts["network_per_window"], rel=0.001)

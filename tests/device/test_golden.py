@@ -1,33 +1,33 @@
+"""Every stage of the golden data against the code that scores and votes elsewhere."""
+
+from pathlib import Path
+
 import numpy as np
-from tests.student_fixtures import manifest_for
+from tests.firmware.programs import samples_of, scene
 
 from crydistill.audio.mel import log_mel
-from crydistill.detector.vote import EventKind
-from crydistill.device.golden import babble, golden_source, make_golden
+from crydistill.audio.windows import windows
+from crydistill.detector.vote import EventKind, VoteSettings, alerts
+from crydistill.device.golden import log_mel_patches, make_golden
+from crydistill.quantize.interpreters import LiteRt
+from crydistill.student.manifest import load_manifest
+from crydistill.student.runtime import TfliteStudent
 
 
-def test_the_audio_has_tones_and_pauses() -> None:
-    audio = babble(24_000)
-    assert audio.dtype == np.int16
-    loud = np.abs(audio.reshape(3, 8_000)).max(axis=1)
-    assert loud[0] > 8_000
-    assert loud[2] < 300 or loud[1] < 300
-    # Bright: the bands above the fundamental are filled, too.
-    frames = log_mel(audio[:8_000].astype(np.float32) / 32_768)
-    assert (frames.mean(axis=0) > 0).mean() > 0.7
-
-
-def test_more_audio_continues_the_same() -> None:
-    np.testing.assert_array_equal(babble(20_000)[:9_000], babble(9_000))
-
-
-def test_golden_data_is_repeatable_and_raises_an_alert(reference_tflite: bytes) -> None:
-    manifest = manifest_for(reference_tflite)
-    golden = make_golden(reference_tflite, manifest)
-    assert golden.patch.shape == (96, 64)
-    assert golden.logits.shape == (521,)
-    assert golden.events[0].kind is EventKind.ON
-    source = golden_source(golden, manifest.tflite.sha256)
-    again = make_golden(reference_tflite, manifest)
-    assert golden_source(again, manifest.tflite.sha256) == source
-    assert max(map(len, source.splitlines())) <= 100
+def test_every_stage_is_the_students(student_dir: Path) -> None:
+    student = TfliteStudent.load(student_dir)
+    tflite = (student_dir / "student.tflite").read_bytes()
+    manifest = load_manifest(student_dir / "student.json")
+    pcm = scene(8)
+    golden = make_golden(pcm, tflite, manifest, LiteRt(tflite))
+    patches = windows(log_mel(samples_of(pcm)))
+    np.testing.assert_array_equal(log_mel_patches(pcm), patches)
+    np.testing.assert_array_equal(golden.scores, student.cry_scores(patches))
+    assert golden.patches.shape == patches.shape
+    assert golden.logits.shape == (len(patches), 521)
+    settings = VoteSettings(threshold=float(np.median(golden.scores)), n=1, m=2, hold_seconds=0.5)
+    found = golden.events(settings)
+    assert len(found) == len(patches)
+    raised = [event.onset for event in found if event is not None and event.kind is EventKind.ON]
+    assert raised == [alert.onset_window for alert in alerts(golden.scores, settings)]
+    assert raised

@@ -1,6 +1,7 @@
 """The latency model: against what was published, and as a model should behave."""
 
 import pytest
+from tests.student_fixtures import manifest_for
 
 from crydistill.device.boards import BOARDS, KIB, Needs, Verdict, fit
 from crydistill.device.latency import (
@@ -9,9 +10,15 @@ from crydistill.device.latency import (
     esp_nn_cycles,
     milliseconds,
     plain_cycles,
-    scaled_instructions,
+    recorded_instructions,
 )
+from crydistill.device.recorded import recorded_sha256
 from crydistill.quantize.tflite_file import read_tflite
+from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, load_manifest
+from crydistill.student.packaged import packaged_student
+
+NETWORK_COUNTED, SCORE_COUNTED = 18_009_360, 6_800
+"""Instructions of the reference student on a Cortex-M4, gcc 12 -O2, counted by qemu."""
 
 PUBLISHED_MS = 28
 """Of the reference student on an ESP32-S3, TFLite Micro with ESP-NN."""
@@ -34,12 +41,25 @@ def test_esp_nn_never_slows_a_layer(student: str, request: pytest.FixtureRequest
         assert 0 <= fast.low <= fast.high <= plain.high
 
 
-def test_scaled_instructions_are_the_reference_students_own() -> None:
-    counted = scaled_instructions(1_171_072, 521)
-    assert counted.network == pytest.approx(18_009_360)
-    assert counted.score == pytest.approx(6_800)
-    assert not counted.measured
-    assert 0.12 < counted.front_end_share < 0.17
+def test_instructions_of_the_reference_student(reference_tflite: bytes) -> None:
+    found = recorded_instructions(read_tflite(reference_tflite), manifest_for(reference_tflite))
+    assert found.network == pytest.approx(NETWORK_COUNTED, rel=0.1)
+    assert found.score == pytest.approx(SCORE_COUNTED, rel=0.02)
+    assert not found.measured
+    assert 0.12 < found.front_end_share < 0.17
+
+
+def test_the_recorded_student_has_its_own_counts() -> None:
+    folder = packaged_student()
+    manifest = load_manifest(folder / MANIFEST_NAME)
+    own = manifest.tflite.model_copy(update={"sha256": recorded_sha256()})
+    file = read_tflite((folder / TFLITE_NAME).read_bytes())
+    counted = recorded_instructions(file, manifest.model_copy(update={"tflite": own}))
+    assert counted.measured
+    other = manifest.tflite.model_copy(update={"sha256": "ab" * 32})
+    derived = recorded_instructions(file, manifest.model_copy(update={"tflite": other}))
+    assert not derived.measured
+    assert derived.network == pytest.approx(counted.network, rel=0.02)
 
 
 def instructions(network: float) -> Instructions:

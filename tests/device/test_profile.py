@@ -7,13 +7,14 @@ from tests.student_fixtures import manifest_for, seeded_model, synthetic_patches
 from typer.testing import CliRunner
 
 from crydistill.cli import app
-from crydistill.device.emulated import TOOLS, count_instructions
+from crydistill.device.emulated import count_instructions
 from crydistill.device.export import export_c
 from crydistill.device.profile import profile_student
 from crydistill.errors import ConfigError, ModelError
 from crydistill.quantize.int8 import quantize_ptq
 from crydistill.student.manifest import Port, save_manifest
 
+TOOLS = ("make", "arm-none-eabi-gcc", "arm-none-eabi-size", "qemu-system-arm")
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 
 

@@ -1,13 +1,15 @@
 """Made-up clips and models for the tests of evaluation and report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from crydistill.corpora.clip import Clip, Label
-from crydistill.evaluation.compare import EvaluatedClips, ModelScores
+from crydistill.evaluation.compare import METRICS, EvaluatedClips, ModelScores
+from crydistill.evaluation.ranking import ClipScore
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,3 +61,32 @@ def noisy_model(name: str, clips: EvaluatedClips, *, noise: float, seed: int = 0
         return np.clip(middle + 0.1 * rng.normal(size=8), 0, 1)
 
     return model(name, clips, score)
+
+
+def run_metrics(
+    auc: float, *, private: bool = False, scores: Sequence[str] = tuple(ClipScore)
+) -> dict[str, Any]:
+    """What `metrics.json` of a run may hold; every metric of the student is `auc`."""
+
+    def judged(value: float) -> dict[str, Any]:
+        estimate = {"value": value, "low": value - 0.1, "high": value + 0.1}
+        return {"metrics": dict.fromkeys(METRICS, estimate), "slices": [], "source_auc": {}}
+
+    def model(value: float, agreement: Any) -> dict[str, Any]:
+        return {"clip_scores": {how: judged(value) for how in scores}, "agreement": agreement}
+
+    agreement = {
+        "kl": {"value": 1.5, "low": None, "high": None},
+        "frame_correlation_cries": {"value": 0.8, "low": 0.7, "high": 0.9},
+    }
+    return {
+        "clips": {"clips": 10, "cries": 4, "groups": 6, "private": private},
+        "intervals": {"method": "bootstrap", "replicates": 100, "seed": 0},
+        "models": {"teacher": model(0.99, None), "student INT8": model(auc, agreement)},
+        "provenance": {
+            "student": {"size_bytes": 95312},
+            "arena_bytes": 43168,
+            "teacher": {"name": "yamnet"},
+            "git_commit": "0123456789abcdef",
+        },
+    }

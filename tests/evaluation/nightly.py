@@ -10,10 +10,17 @@ from crydistill.audio.mel import SAMPLE_RATE, Samples, log_mel
 from crydistill.audio.windows import windows
 from crydistill.corpora.clip import Clip, Label
 from crydistill.detector.vote import VoteSettings
+from crydistill.evaluation.nights import ClipNight, clip_night
 from crydistill.evaluation.scorers import Kind, Scorer
+from crydistill.evaluation.streams import StreamOptions
 from crydistill.teacher.base import Recording
 
 CRY_HERTZ = 3_000.0
+
+VOTE = VoteSettings(threshold=0.5, n=2, m=3, hold_seconds=1.0)
+OPTIONS = StreamOptions(
+    rooms=0, episodes=6, mean_gap_seconds=8.0, snr_db=(15.0, 25.0), microphone_db=(0.0, 0.0)
+)
 
 
 def tone(hertz: float, seconds: float, amplitude: float = 0.1) -> Samples:
@@ -45,3 +52,20 @@ def clips(folder: Path, *, private: bool = False) -> list[Clip]:
         soundfile.write(path, tone(hertz, seconds), SAMPLE_RATE, subtype="FLOAT")
         made.append(Clip(name, path, label, group, category=category, private=private))
     return made
+
+
+def tones(folder: Path, *, private: bool = False) -> ClipNight:
+    """A night of those clips, made anew in a folder."""
+    made = clips(folder, private=private)
+    return clip_night(made, corpus="tones", options=OPTIONS, seed=0)
+
+
+def home(path: Path) -> Path:
+    """30 s at 44.1 kHz in stereo, the tone from 10 to 15 s and from 20 to 24 s."""
+    rate = 44_100
+    time = np.arange(30 * rate) / rate
+    crying = ((time >= 10) & (time < 15)) | ((time >= 20) & (time < 24))
+    sound = 0.2 * np.sin(2 * np.pi * CRY_HERTZ * time) * crying
+    sound += np.random.default_rng(0).normal(0, 1e-3, len(time))
+    soundfile.write(path, np.stack([sound, sound], axis=1), rate)
+    return path

@@ -21,6 +21,14 @@ def thresholds(scores: Scores) -> list[float]:
     return [float("inf"), *sorted(set(scores), reverse=True)]
 
 
+def mean_of_highest(scores: Scores, count: int) -> float:
+    """Take out the highest score until there are enough, or none is left."""
+    left, taken = list(scores), []
+    while left and len(taken) < count:
+        taken.append(left.pop(left.index(max(left))))
+    return sum(taken) / len(taken)
+
+
 def roc_auc(labels: Labels, scores: Scores) -> float:
     cries = [score for label, score in zip(labels, scores, strict=True) if label]
     others = [score for label, score in zip(labels, scores, strict=True) if not label]

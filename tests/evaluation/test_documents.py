@@ -1,39 +1,14 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from tests.evaluation.made_up import run_metrics as metrics
 
 from crydistill.errors import ConfigError
-from crydistill.evaluation.compare import METRICS
 from crydistill.evaluation.documents import add_record, update_document
-
-
-def metrics(auc: float, *, private: bool = False) -> dict[str, object]:
-    def judged(value: float) -> dict[str, object]:
-        estimate = {"value": value, "low": value - 0.1, "high": value + 0.1}
-        return {"metrics": dict.fromkeys(METRICS, estimate), "slices": [], "source_auc": {}}
-
-    def model(value: float, agreement: object) -> dict[str, object]:
-        return {
-            "clip_scores": {"mean": judged(value), "max": judged(value)},
-            "agreement": agreement,
-        }
-
-    agreement = {
-        "kl": {"value": 1.5, "low": None, "high": None},
-        "frame_correlation_cries": {"value": 0.8, "low": 0.7, "high": 0.9},
-    }
-    return {
-        "clips": {"clips": 10, "cries": 4, "groups": 6, "private": private},
-        "intervals": {"method": "bootstrap", "replicates": 100, "seed": 0},
-        "models": {"teacher": model(0.99, None), "student INT8": model(auc, agreement)},
-        "provenance": {
-            "student": {"size_bytes": 95312},
-            "arena_bytes": 43168,
-            "teacher": {"name": "yamnet"},
-            "git_commit": "0123456789abcdef",
-        },
-    }
+from crydistill.student.manifest import load_manifest
+from crydistill.student.packaged import packaged_student
 
 
 def add(directory: Path, name: str, auc: float) -> None:
@@ -100,3 +75,17 @@ def test_what_a_trial_found_is_recorded_unless_private(kind: str, tmp_path: Path
     document.write_text(f"<!-- {kind}: missing -->\n<!-- end -->\n")
     with pytest.raises(ConfigError, match=r"missing\.json"):
         update_document(document, tmp_path / "results")
+
+
+def test_a_runs_costs_are_those_of_the_student_that_was_evaluated(tmp_path: Path) -> None:
+    manifest = load_manifest(packaged_student() / "student.json")
+    shutil.copy(packaged_student() / "student.json", tmp_path)
+    found = metrics(0.9)
+    found["provenance"]["student"]["sha256"] = manifest.tflite.sha256
+    (tmp_path / "metrics.json").write_text(json.dumps(found))
+    made = json.loads(add_record(tmp_path, tmp_path / "results", "x").read_text())["provenance"]
+    assert (made["macs"], made["parameters"]) == (manifest.macs, manifest.parameters)
+    found["provenance"]["student"]["sha256"] = "0" * 64
+    (tmp_path / "metrics.json").write_text(json.dumps(found))
+    with pytest.raises(ConfigError, match=r"student\.json: is of another student"):
+        add_record(tmp_path, tmp_path / "results", "y")

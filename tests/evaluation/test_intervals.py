@@ -11,6 +11,7 @@ from crydistill.evaluation.intervals import (
     Resampled,
     Statistic,
     Weights,
+    mean_estimate,
 )
 from crydistill.evaluation.ranking import Floats, Ranking
 
@@ -153,3 +154,13 @@ def test_estimates_as_text() -> None:
     assert str(Estimate(0.98123, 0.972, 0.9891)) == "0.981 [0.972, 0.989]"
     assert str(Estimate(0.5, np.nan, np.nan)) == "0.500"
     assert str(Estimate(np.nan, np.nan, np.nan)) == "–"
+
+
+def test_a_mean_is_drawn_by_groups() -> None:
+    values, groups = [0.0, 0.0, 1.0, 1.0, 1.0, 4.0], ["a", "a", "b", "b", "c", "d"]
+    found = mean_estimate(values, groups=groups, replicates=400, seed=1)
+    bootstrap = GroupBootstrap(groups=groups, labels=[1] * 6, replicates=400, seed=1)
+    by_hand = [np.average(values, weights=weights) for weights in the_weights(bootstrap)]
+    assert found.value == pytest.approx(np.mean(values))
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(by_hand, [0.025, 0.975])))
+    assert np.isnan(mean_estimate(values, groups=["one"] * 6).low)

@@ -73,7 +73,7 @@ def night(tmp_path: Path) -> Path:
 
 def test_a_recorded_night_becomes_tables(night: Path, tmp_path: Path) -> None:
     assert add_night(night, tmp_path / "records", "dev") == tmp_path / "records" / "dev.json"
-    text = night_table(["dev"], tmp_path / "records")
+    text = night_table(read_night(tmp_path / "records" / "dev.json"))
     assert "2.00 h from audio (split dev), seed 3: 1,234 sounds (1.50 h), each once; 10" in text
     assert (
         "| student INT8 | preset balanced | 5 of 9 | 0.2500 | 2 | 1.00 [0.10, 9.50] | "
@@ -133,7 +133,7 @@ def test_private_nights_are_not_recorded(night: Path, tmp_path: Path) -> None:
 
 def test_what_is_no_night_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"dev\.json: cannot be read"):
-        night_table(["dev"], tmp_path)
+        read_night(tmp_path / "dev.json")
     (tmp_path / "dev.json").write_text("{}")
     with pytest.raises(ConfigError, match="no night's JSON"):
         read_night(tmp_path / "dev.json")

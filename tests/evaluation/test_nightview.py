@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tests.evaluation.nightly import clips, scorer
+from tests.evaluation.nightly import VOTE, clips, scorer
 
 from crydistill.audio.mel import SAMPLE_RATE
-from crydistill.detector.vote import VoteSettings
-from crydistill.evaluation.nights import ClipNight, NightResult, clip_night, hear, judge
+from crydistill.evaluation.hearing import hear
+from crydistill.evaluation.nightjudge import NightResult, judge
+from crydistill.evaluation.nights import ClipNight, clip_night
 from crydistill.evaluation.nightview import det_svg, write_night_view
 from crydistill.evaluation.streams import StreamOptions
 
-VOTE = VoteSettings(threshold=0.5, n=2, m=3, hold_seconds=1.0)
 OPTIONS = StreamOptions(rooms=0, episodes=3, mean_gap_seconds=6.0, snr_db=(15.0, 25.0))
 
 

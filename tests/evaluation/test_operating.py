@@ -9,9 +9,9 @@ from crydistill.detector.vote import VoteSettings, alerts
 from crydistill.evaluation.alarms import Episode, ScoredStream, measure_nights
 from crydistill.evaluation.operating import (
     PRESET_RATES,
+    annotated_preset,
     choose_presets,
     highest_vote,
-    measure_presets,
     with_presets,
 )
 from crydistill.student.manifest import load_manifest, save_manifest
@@ -78,7 +78,10 @@ def test_presets_are_measured_on_continuous_audio(tmp_path: Path) -> None:
         "sensitive": VoteSettings(threshold=0.5),
         "quiet": VoteSettings(threshold=0.8, n=3, m=5, hold_seconds=2.0),
     }
-    presets = measure_presets(settings, [stream], audio="tones (split dev)")
+    presets = {
+        name: annotated_preset(measure_nights([stream], setting), audio="tones (split dev)")
+        for name, setting in settings.items()
+    }
     assert presets["sensitive"].recall == presets["quiet"].recall == 0.5
     assert presets["sensitive"].false_alarms_per_hour == pytest.approx(1.0, abs=0.02)
     assert presets["quiet"].false_alarms_per_hour == 0
@@ -94,7 +97,6 @@ def test_presets_are_measured_on_continuous_audio(tmp_path: Path) -> None:
 
 
 def test_a_stream_without_crying_has_no_recall() -> None:
-    (preset,) = measure_presets(
-        {"x": VoteSettings(threshold=0.5)}, [ScoredStream(np.zeros(7_500, np.float32))], audio="a"
-    ).values()
+    quiet = ScoredStream(np.zeros(7_500, np.float32))
+    preset = annotated_preset(measure_nights([quiet], VoteSettings(threshold=0.5)), audio="a")
     assert preset.recall is None and preset.false_alarms_per_hour == 0

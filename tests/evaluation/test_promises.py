@@ -6,143 +6,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 from scipy.special import expit
+from tests.evaluation.at_home import EAR, SMALL, one_home, tone_clips
 
-from crydistill.audio.mel import SAMPLE_RATE
-from crydistill.corpora.clip import Clip, Label
+from crydistill.corpora.clip import Clip
 from crydistill.detector.calibrated import Calibration, Method, Range
-from crydistill.detector.vote import Scores, VoteSettings, alerts
-from crydistill.errors import CorpusError
+from crydistill.detector.vote import VoteSettings, alerts
 from crydistill.evaluation import promises
 from crydistill.evaluation.alarms import Episode, ScoredStream
-from crydistill.evaluation.promises import (
-    HeardHome,
-    HomeOptions,
-    Part,
-    Recipe,
-    Sounds,
-    draw_homes,
-    hear_homes,
-    report,
-    try_promises,
-)
+from crydistill.evaluation.homes import HeardHome, Part, draw_homes
+from crydistill.evaluation.promises import Recipe, Sounds, report, try_promises
 from crydistill.evaluation.promises_page import markdown_table, picture, terminal_table
-from crydistill.evaluation.scorers import Kind, Scorer
-from crydistill.evaluation.streams import StreamOptions, compose, measure_clips, render
-from crydistill.teacher.base import Recording
-
-SMALL = HomeOptions(homes=3, clips=20, clips_per_group=2, takes=2, episodes=3, observed_hours=4.0)
-
-
-def loudness(recording: Recording) -> Scores:
-    """Share of a window's frames in which something louder than the bed sounds."""
-    loud = recording.frames.max(axis=1) > 0
-    count = (len(loud) - 96) // 48 + 1
-    return np.array([loud[48 * n : 48 * n + 96].mean() for n in range(count)], dtype=np.float32)
-
-
-EAR = Scorer("ear", Kind.INT8, "f", loudness, None, {})
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
-    folder = tmp_path_factory.mktemp("clips")
-    found = []
-    for number in range(44):
-        cry = number >= 40
-        path = folder / f"{number}.wav"
-        time = np.arange(int((1 + number / 40) * SAMPLE_RATE)) / SAMPLE_RATE
-        soundfile.write(path, 0.2 * np.sin(2 * np.pi * (400 + 9 * number) * time), SAMPLE_RATE)
-        label = Label.CRY if cry else Label.NONCRY
-        found.append(Clip(f"{number}", path, label, f"{'c' if cry else 'n'}{number // 3}"))
-    return found
-
-
-@pytest.fixture(scope="module")
-def heard(clips: list[Clip], tmp_path_factory: pytest.TempPathFactory) -> list[HeardHome]:
-    homes = draw_homes(clips, [], replace(SMALL, homes=1), seed=0)
-    folder = tmp_path_factory.mktemp("homes")
-    found, unusable = hear_homes(homes, clips[40:], EAR, folder, highest=1.0, options=SMALL, seed=0)
-    assert not unusable
-    return found
-
-
-def test_homes_keep_their_halves_apart_and_their_bed_out(clips: list[Clip]) -> None:
-    bed = clips[:3]
-    homes = draw_homes(clips, bed, replace(SMALL, homes=12), seed=0)
-    for home in homes:
-        known, new = ({clip.id for clip in part} for part in home.parts)
-        assert len(known) == len(new) == 10
-        assert not known & new
-        assert not any(clip.is_cry for part in home.parts for clip in part)
-        assert not {clip.id for clip in bed} & (known | new)
-        groups = [clip.group for part in home.parts for clip in part]
-        assert max(map(groups.count, groups)) <= SMALL.clips_per_group
-    assert {home.bed for home in homes} == {(), tuple(bed)}
-    assert homes == draw_homes(clips, bed, replace(SMALL, homes=12), seed=0)
-    assert homes != draw_homes(clips, bed, replace(SMALL, homes=12), seed=1)
-
-
-def test_too_few_clips_are_named(clips: list[Clip]) -> None:
-    with pytest.raises(CorpusError, match="do not fill a home"):
-        draw_homes(clips[:9], [], SMALL, seed=0)
-
-
-def test_tracks_are_cut_where_sounds_are_heard(clips: list[Clip]) -> None:
-    measured, _ = measure_clips(clips[:6])
-    plan = compose(
-        sounds=clips[:6], cries=[], bed=[], measured=measured, seed=0,
-        options=StreamOptions(rooms=0, mean_gap_seconds=2.0, sound_dbfs=(-20.0, -20.0)),
-    )  # fmt: skip
-    scores = promises._scores(plan, EAR)
-    part = promises._part([(plan, scores)], highest=1.0)
-    assert len(part.sounds) == 6
-    assert sum(map(len, part.sounds)) + len(part.quiet) == len(scores)
-    assert part.quiet.max() == 0
-    assert all(track.max() > 0 for track in part.sounds)
-    assert sum(map(len, render(plan))) == plan.samples  # the plan is whole
-
-
-def test_a_home_is_heard_once(
-    clips: list[Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    homes = draw_homes(clips, [], replace(SMALL, homes=1), seed=0)
-
-    def hear(scorer: Scorer = EAR) -> list[HeardHome]:
-        return hear_homes(homes, clips[40:], scorer, tmp_path, highest=1.0, options=SMALL, seed=0)[
-            0
-        ]
-
-    (first,) = hear()
-
-    def refuse(recording: Recording) -> Scores:
-        raise AssertionError("was heard again")
-
-    (again,) = hear(replace(EAR, score=refuse))
-    np.testing.assert_array_equal(again.crying.scores, first.crying.scores)
-    for one, other in zip(first.parts, again.parts, strict=True):
-        np.testing.assert_array_equal(np.concatenate(one.sounds), np.concatenate(other.sounds))
-        assert one.spread == other.spread
-    with pytest.raises(AssertionError, match="heard again"):
-        hear(replace(EAR, score=refuse, fingerprint="another"))
-
-
-def test_a_night_is_as_long_as_asked_and_has_pauses() -> None:
-    part = Part((np.full(10, 0.5, np.float32),), np.zeros(7, np.float32), spread=0.0)
-    night = part.night(2.0, 24.0, 1.0, np.random.default_rng(0))
-    assert len(night) == 15_000
-    # Ten windows of sound after 24 / 0.48 = 50 of quiet on average.
-    assert night.mean() == pytest.approx(0.5 * 10 / 60, rel=0.15)
-
-
-def test_shifts_are_as_wide_as_takes_differ() -> None:
-    rng = np.random.default_rng(0)
-    peaks = rng.normal(-2, 3, (4_000, 1)) + rng.normal(0, 0.7, (4_000, 2))
-    assert promises._spread(peaks.tolist()) == pytest.approx(0.7, rel=0.05)
-    assert promises._spread([[1.0], [2.0]]) == 0
-    shifted = promises._shifted(np.array([0.2, 1.0, 1.9], np.float32), 0.5, 2.0)
-    np.testing.assert_allclose(shifted, 2 * expit(np.log([1 / 9, 1, 19]) + 0.5), rtol=1e-4)
+    return tone_clips(tmp_path_factory.mktemp("clips"))
 
 
 def made_up_home(number: int, rng: np.random.Generator, *, louder: float = 0.0) -> HeardHome:
@@ -181,8 +60,8 @@ def test_a_promise_comes_true_among_the_same_sounds_and_not_among_louder_ones() 
     assert np.mean([bool(outcome.kept[Sounds.NEW]) for outcome in louder.outcomes]) < 0.5
 
 
-def test_a_trial_counts_what_the_detector_would_raise(heard: list[HeardHome]) -> None:
-    home, rng = heard[0], np.random.default_rng(1)
+def test_a_trial_counts_what_the_detector_would_raise(clips: list[Clip], tmp_path: Path) -> None:
+    home, rng = one_home(clips, tmp_path), np.random.default_rng(1)
     night = home.parts[1].night(SMALL.observed_hours, 5.0, 1.0, rng)
     vote = VoteSettings(threshold=0.4, n=2, m=3)
     trial = promises._Trial(home, vote, dict.fromkeys(Sounds, night), SMALL)

@@ -201,5 +201,17 @@ def test_clip_scores() -> None:
     windows = np.array([0.25, 0.5, 0.75, 1.0], dtype=np.float16)
     assert clip_score(windows, ClipScore.MEAN) == 0.625
     assert clip_score(windows, ClipScore.MAX) == 1.0
+    assert clip_score(windows, ClipScore.TOP4) == 0.625
+    assert clip_score([0.0, *windows, 0.125], ClipScore.TOP4) == 0.625
     with pytest.raises(ValueError, match="without windows"):
         clip_score([], ClipScore.MEAN)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_the_mean_of_the_highest_agrees_with_the_loop(windows: list[float]) -> None:
+    top = clip_score(windows, ClipScore.TOP4)
+    assert top == pytest.approx(reference.mean_of_highest(windows, 4))
+    mean, highest = clip_score(windows, ClipScore.MEAN), clip_score(windows, ClipScore.MAX)
+    assert mean - 1e-12 <= top <= highest + 1e-12
+    if len(windows) <= 4:
+        assert top == pytest.approx(mean)

@@ -97,6 +97,11 @@ def test_the_page_says_what_the_evaluation_says(html: str, evaluation: Evaluatio
     assert f"int8 finds {recall.value:.1%} of the cries" in text
     assert "It ranks clips worse, beyond chance" in text
     assert f"{recall.value:.3f} [{recall.low:.3f}, {recall.high:.3f}]" in text
+    beside = text.partition("By the mean of the 4 highest windows")[2].partition("Curves")[0]
+    for model in ("teacher", "float", "int8"):
+        for key in ("roc_auc", "recall_at_fpr_0.1pct"):
+            loudest = evaluation.models[model].by_score[ClipScore.TOP4].metrics[key]
+            assert str(loudest).partition(" ")[0] in beside
     assert "80 clips, 20 of them cries, from 40 groups" in text
     assert "100 resamples (seed 8)" in text
     assert "There are 60 non-cries: FPR 1 % allows 0 of them" in text

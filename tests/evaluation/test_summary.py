@@ -8,9 +8,9 @@ from rich.console import Console
 from tests.evaluation.made_up import noisy_model, nursery_clips
 
 from crydistill.evaluation.compare import METRICS, Evaluation, choose_thresholds, evaluate
-from crydistill.evaluation.intervals import Estimate
+from crydistill.evaluation.intervals import SIGNED, Estimate
 from crydistill.evaluation.ranking import ClipScore
-from crydistill.evaluation.summary import signed, summary_rows, summary_table
+from crydistill.evaluation.summary import summary_rows, summary_table
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +29,16 @@ def evaluation() -> Evaluation:
     )
 
 
-def test_rows_hold_every_metric_of_both_clip_scores(evaluation: Evaluation) -> None:
+def test_rows_hold_every_metric_of_every_clip_score(evaluation: Evaluation) -> None:
     sections = summary_rows(evaluation)
-    assert len(sections) == 3
+    assert len(sections) == len(ClipScore) + 1 == 4
     student = evaluation.models["student"]
     for section, how in zip(sections, ClipScore, strict=False):
         cells = dict(section.rows)
         for key, title in METRICS.items():
             assert cells[title][1] == str(student.by_score[how].metrics[key])
         assert cells["Δ ROC AUC"][0] == "–"
-        assert cells["Δ ROC AUC"][1] == signed(student.by_score[how].differences["roc_auc"])
+        assert cells["Δ ROC AUC"][1] == student.by_score[how].differences["roc_auc"].text(SIGNED)
         assert cells["Threshold: validated"] == cells["Threshold: in hindsight"]
 
 
@@ -57,6 +57,6 @@ def test_the_table_fits_a_terminal(evaluation: Evaluation) -> None:
 
 
 def test_differences_show_their_sign() -> None:
-    assert signed(Estimate(0.0123, -0.001, 0.02)) == "+0.012 [-0.001, +0.020]"
-    assert signed(Estimate(-0.5, np.nan, np.nan)) == "-0.500"
-    assert signed(Estimate(np.nan, np.nan, np.nan)) == "–"
+    assert Estimate(0.0123, -0.001, 0.02).text(SIGNED) == "+0.012 [-0.001, +0.020]"
+    assert Estimate(-0.5, np.nan, np.nan).text(SIGNED) == "-0.500"
+    assert Estimate(np.nan, np.nan, np.nan).text(SIGNED) == "–"

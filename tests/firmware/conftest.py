@@ -37,6 +37,16 @@ HOSTS = {"gcc": {}, "clang": {}, "gcc-fixed": {"FIXED": "1"}}
 """A compiler, and perhaps the front end in integers."""
 
 
+def on_host(
+    host: str, target: str, student_tflite: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> Program:
+    compiler = host.removesuffix("-fixed")
+    need("make", compiler)
+    directory = tmp_path_factory.mktemp(f"{host}-{target}")
+    manifest = manifest_for(student_tflite)
+    return build(target, student_tflite, manifest, directory, CC=compiler, **HOSTS[host])
+
+
 @pytest.fixture(scope="session", params=HOSTS)
 def program(
     request: pytest.FixtureRequest,
@@ -44,11 +54,7 @@ def program(
     student_tflite: bytes,
 ) -> Program:
     """The program with the student, by each compiler and with either front end."""
-    compiler = request.param.removesuffix("-fixed")
-    need("make", compiler)
-    directory = tmp_path_factory.mktemp(request.param)
-    manifest = manifest_for(student_tflite)
-    return build("all", student_tflite, manifest, directory, CC=compiler, **HOSTS[request.param])
+    return on_host(request.param, "all", student_tflite, tmp_path_factory)
 
 
 @pytest.fixture(scope="session", params=HOSTS)
@@ -58,12 +64,7 @@ def sanitized(
     student_tflite: bytes,
 ) -> Program:
     """The same; it ends with an error at the first access or operation that C leaves undefined."""
-    compiler = request.param.removesuffix("-fixed")
-    need("make", compiler)
-    directory = tmp_path_factory.mktemp(f"{request.param}-sanitized")
-    manifest = manifest_for(student_tflite)
-    settings = {"CC": compiler, **HOSTS[request.param]}
-    return build("sanitize", student_tflite, manifest, directory, **settings)
+    return on_host(request.param, "sanitize", student_tflite, tmp_path_factory)
 
 
 BOARDS = {

@@ -21,10 +21,18 @@ def test_counts_are_exact_and_plausible(core: str, student_tflite: bytes, tmp_pa
     program = build(f"cost-{core}", student_tflite, manifest, tmp_path, command)
     printed = program.run("", b"").decode()
     assert program.run("", b"").decode() == printed
-    cost = {part: int(count) for part, count in map(str.split, printed.splitlines())}
-    macs = inspect_tflite(student_tflite).macs
+    lines = [line.split() for line in printed.splitlines()]
+    cost = {part: int(count) for part, count in lines if not part.startswith("layer_")}
+    layers = [int(count) for part, count in lines if part.startswith("layer_")]
+    facts = inspect_tflite(student_tflite)
+    macs = facts.macs
+    assert len(layers) == sum(facts.ops.values())
+    assert sum(layers) == pytest.approx(cost["network_per_window"], rel=0.001)
     assert 5 * macs < cost["network_per_window"] < 20 * macs
     arithmetic = 100 * SUMS_AND_PRODUCTS_PER_FRAME
     assert 2 * arithmetic < cost["front_end_per_second"] < 6 * arithmetic
     assert cost["score_per_window"] < 100_000
+    # The reference student's own score is that of a softmax of 521 outputs.
+    assert cost["softmax_of_521"] == pytest.approx(cost["score_per_window"], rel=0.02)
+    assert 0 < cost["sigmoid_of_1"] < 100
     assert cost["vote_per_window"] < 500

@@ -4,22 +4,22 @@ Used by the seeded tests beside this file and by the coverage-guided harness in 
 """
 
 import tempfile
+from functools import cache
 from pathlib import Path
 
+import keras
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
-from tests.quantize.editing import edited
-from tests.student_fixtures import manifest_for
+from tests.student_fixtures import manifest_for, stirred, synthetic_patches
 
 from crydistill.device.export import export_c
 from crydistill.device.profile import profile_student
 from crydistill.errors import ModelError
 from crydistill.quantize.check import inspect_tflite
 from crydistill.quantize.float_io import float_twin, run_float
+from crydistill.quantize.int8 import quantize_ptq
 from crydistill.quantize.interpreters import LiteRt
 from crydistill.quantize.tflite_file import read_tflite
 from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, save_manifest
-from crydistill.student.packaged import packaged_student
 
 SMALL_OUTPUTS = 3
 _ZEROS = np.zeros((1, 96, 64), dtype=np.int8)
@@ -58,23 +58,17 @@ def use(data: bytes) -> None:
             assert "\n" not in str(error), str(error)
 
 
+@cache
 def small_student() -> bytes:
-    """The packaged student with three outputs at most."""
-    tflite = (packaged_student() / TFLITE_NAME).read_bytes()
-
-    def cut(model: schema.ModelT) -> None:
-        graph = model.subgraphs[0]
-        dense = graph.operators[-1]
-        weights, bias = (graph.tensors[index] for index in dense.inputs[1:])
-        logits = graph.tensors[graph.outputs[0]]
-        for tensor in (weights, bias, logits):
-            axis = len(tensor.shape) - 1 if tensor is logits else 0
-            shape = list(tensor.shape)
-            shape[axis] = min(shape[axis], SMALL_OUTPUTS)
-            tensor.shape = shape
-        for tensor, bytes_each in ((weights, 1), (bias, 4)):
-            size = bytes_each * int(np.prod(tensor.shape))
-            buffer = model.buffers[tensor.buffer]
-            buffer.data = buffer.data[:size]
-
-    return edited(tflite, cut)
+    """A tiny student with every allowed operator."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    patch = keras.Input((96, 64, 1))
+    x = layers.ZeroPadding2D(1)(patch)
+    x = layers.Conv2D(8, 3, 2, activation="relu")(x)
+    x = layers.AveragePooling2D(2)(x)
+    y = layers.DepthwiseConv2D(3, 1, "same", activation="relu6")(x)
+    x = layers.ReLU()(layers.Add()([x, layers.Conv2D(8, 1)(y)]))
+    x = layers.Conv2D(8, 3, 2)(layers.Reshape((16, 24, 8))(x))
+    logits = layers.Dense(SMALL_OUTPUTS)(layers.GlobalAveragePooling2D()(x))
+    return quantize_ptq(stirred(keras.Model(patch, logits)), synthetic_patches())

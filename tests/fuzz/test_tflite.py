@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from tests.fuzz.exercise import read, small_student, use
 from tests.quantize.editing import damaged, structure_bytes
 
+from crydistill.quantize.check import inspect_tflite
+from crydistill.quantize.tflite_file import OPERATOR_KINDS
+
 MEMORY_FACTOR = 8
 MEMORY_FLOOR = 300_000
 """Bytes that reading takes for a file of no size: Python's own."""
@@ -27,7 +30,8 @@ def positions(small: bytes) -> list[int]:
 
 
 def test_the_seed_is_a_student(small: bytes) -> None:
-    assert len(small) < 110_000
+    assert len(small) < 30_000
+    assert inspect_tflite(small).ops.keys() == {kind.name for kind in OPERATOR_KINDS.values()}
     assert read(small)
     use(small)
 
@@ -67,14 +71,14 @@ def test_any_bytes(data: bytes) -> None:
 @_fast
 @given(cut=st.integers(0, 30_000), more=st.binary(max_size=50))
 def test_cut_and_continued(cut: int, more: bytes) -> None:
-    small = _SMALL
+    small = small_student()
     assert not read(small[: cut % len(small)] + more) or more
 
 
 @_fast
 @given(seed=st.integers(0, 2**32), length=st.integers(1, 64))
 def test_blocks_moved_within_the_file(seed: int, length: int) -> None:
-    rng, data = random.Random(seed), bytearray(_SMALL)
+    rng, data = random.Random(seed), bytearray(small_student())
     source, target = (rng.randrange(len(data) - length) for _ in range(2))
     data[target : target + length] = data[source : source + length]
     read(bytes(data))
@@ -95,6 +99,3 @@ def test_memory_stays_in_proportion(small: bytes, positions: list[int]) -> None:
     finally:
         tracemalloc.stop()
     assert worst < MEMORY_FACTOR * len(small) + MEMORY_FLOOR
-
-
-_SMALL = small_student()

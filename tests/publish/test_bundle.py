@@ -152,6 +152,40 @@ def test_a_sigmoid_student_with_named_outputs(tmp_path: Path) -> None:
     assert np.uint32(bits).view(np.float32) == pytest.approx(score, rel=1e-6)
 
 
+def test_no_file_says_where_things_lay(tmp_path: Path) -> None:
+    manifest = public_manifest()
+    run = write_run(tmp_path / "run", manifest)
+    config = (
+        "name: testling\nstores: /home/somebody/stores\ndata:\n  test:\n  - path: /data/x/audio\n"
+    )
+    (run / "config.yaml").write_text(config, encoding="utf-8")
+    made = make_bundle(run, tmp_path / "bundle", code_commit=COMMIT)
+    for name in made.files:
+        content = (made.directory / name).read_bytes()
+        assert b"/home/somebody" not in content, name
+        assert b"/data/x" not in content, name
+        assert str(tmp_path).encode() not in content, name
+    text = (made.directory / "config.yaml").read_text(encoding="utf-8")
+    assert text == "name: testling\nstores: stores\ndata:\n  test:\n  - path: audio\n"
+    metrics = json.loads((made.directory / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["provenance"]["config"]["data"]["test"][0]["path"] == "audio"
+    # The run itself stays as it was.
+    assert (run / "config.yaml").read_text(encoding="utf-8") == config
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "check.json", "student.json"])
+def test_a_bundle_that_says_where_things_lay_is_refused(name: str, copy: Path) -> None:
+    record = json.loads((copy / name).read_text(encoding="utf-8"))
+    if name == "student.json":
+        record["training"]["summary"] = "/home/somebody/audio"
+    else:
+        record["stores"] = "/home/somebody/stores"
+    (copy / name).write_text(json.dumps(record), encoding="utf-8")
+    resum(copy)
+    with pytest.raises(CheckFailed, match="a path on the maker's machine"):
+        check_bundle(copy)
+
+
 def test_library_lies_beside_the_student(tmp_path: Path) -> None:
     made = make_bundle(
         write_run(tmp_path / "run"), tmp_path / "bundle", code_commit=COMMIT, library=LIBRARY

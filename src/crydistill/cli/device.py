@@ -5,7 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crydistill.cli.detection import SettingsOption
+from crydistill.cli.listeners import PrivateOption, WhereOption
+
 if TYPE_CHECKING:
+    from crydistill.detector.vote import VoteSettings
     from crydistill.student.manifest import StudentManifest
 
 app = typer.Typer()
@@ -23,6 +27,7 @@ DirectoryArgument = Annotated[Path, typer.Argument(help="Where the files go; mad
 def export_to_c(
     directory: DirectoryArgument,
     model: ModelOption = None,
+    settings: SettingsOption = None,
     library: Annotated[
         bool, typer.Option(help="Also copy the library, so that the directory compiles.")
     ] = True,
@@ -32,18 +37,22 @@ def export_to_c(
     from crydistill.device.library import copy_library
 
     tflite, manifest = _student(model)
-    made = export_c(tflite, manifest, directory)
+    made = export_c(tflite, manifest, directory, calibrated=_calibrated(settings, manifest))
     for path in (*made.files, *(copy_library(directory) if library else ())):
         print(path)
     print(f"arena {made.arena_bytes:,} bytes, constants {made.constant_bytes:,} bytes")
 
 
 @export_app.command("esp-idf")
-def export_to_esp_idf(directory: DirectoryArgument, model: ModelOption = None) -> None:
+def export_to_esp_idf(
+    directory: DirectoryArgument, model: ModelOption = None, settings: SettingsOption = None
+) -> None:
     """Write a student as an ESP-IDF component, with an example application and a self-test."""
     from crydistill.device.component import export_esp_idf
 
-    for path in export_esp_idf(*_student(model), directory):
+    tflite, manifest = _student(model)
+    calibrated = _calibrated(settings, manifest)
+    for path in export_esp_idf(tflite, manifest, directory, calibrated=calibrated):
         print(path)
 
 
@@ -69,6 +78,51 @@ def firmware_cost(
         print(document)
 
 
+@app.command("front-ends")
+def front_ends(
+    firmware: Annotated[Path, typer.Argument(help="The project's firmware/.")],
+    corpus: Annotated[Path, typer.Argument(help="A clips.csv or a folder of labelled audio.")],
+    where: WhereOption = None,
+    private: PrivateOption = False,
+    model: ModelOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for what is found.")] = Path("runs/front-ends"),
+) -> None:
+    """Compare the C library's front end in integers with the one in floats, on clips."""
+    import tempfile
+
+    from crydistill.cli.common import columns, tell
+    from crydistill.corpora.folder import read_corpus
+    from crydistill.device.front_ends import (
+        RESULT_NAME,
+        build_front_ends,
+        hear_twice,
+        markdown,
+        report,
+    )
+    from crydistill.evaluation.records import write_record
+    from crydistill.progress import shown
+    from crydistill.provenance import made_by
+    from crydistill.publish.boundary import require_outside_work_tree
+    from crydistill.quantize.interpreters import Kernels
+    from crydistill.student.packaged import packaged_student
+    from crydistill.student.runtime import TfliteStudent
+
+    if private:
+        require_outside_work_tree(out, "what was heard in private recordings")
+    clips = read_corpus(corpus, where=columns(where), private=private)
+    student = TfliteStudent.load(model or packaged_student(), Kernels.OPTIMIZED)
+    with tempfile.TemporaryDirectory(prefix="crydistill-") as build:
+        built = build_front_ends(*_student(model), firmware, Path(build))
+        heard = hear_twice(clips, student, built, progress=shown)
+    provenance = made_by(corpus=corpus.resolve().name, where=columns(where))
+    record = report(heard, student.manifest, provenance=provenance)
+    write_record(out / RESULT_NAME, record)
+    for clip, reason in heard.unreadable.items():
+        tell(f"left out {clip}: {reason}")
+    print(markdown(record))
+    print(out / RESULT_NAME)
+
+
 def _student(model: Path | None) -> tuple[bytes, "StudentManifest"]:
     from crydistill.quantize.check import tflite_bytes
     from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, load_manifest
@@ -76,3 +130,11 @@ def _student(model: Path | None) -> tuple[bytes, "StudentManifest"]:
 
     folder = model or packaged_student()
     return tflite_bytes(folder / TFLITE_NAME), load_manifest(folder / MANIFEST_NAME)
+
+
+def _calibrated(settings: Path | None, manifest: "StudentManifest") -> "VoteSettings | None":
+    from crydistill.detector.calibrated import load_settings
+
+    if settings is None:
+        return None
+    return load_settings(settings, student_sha256=manifest.tflite.sha256).vote

@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crydistill.cli.common import columns, tell
+from crydistill.cli.listeners import (
+    BedOption,
+    PrivateOption,
+    StudentsOption,
+    WhereOption,
+    chosen_kernels,
+    open_scorers,
+)
 from crydistill.errors import ConfigError
 
 if TYPE_CHECKING:
-    from crydistill.evaluation.nights import Night, NightResult
+    from crydistill.evaluation.nights import Night
     from crydistill.evaluation.scorers import Scorer
 
 app = typer.Typer()
@@ -31,14 +39,9 @@ def night(
     public: Annotated[
         bool, typer.Option("--public", help="The recording may be published, audio included.")
     ] = False,
-    private: Annotated[
-        bool, typer.Option("--private", help="Nothing made from these clips may be published.")
-    ] = False,
+    private: PrivateOption = False,
     out: Annotated[Path, typer.Option(help="Folder for what is found.")] = Path("night"),
-    student: Annotated[
-        list[Path] | None,
-        typer.Option(help="A run directory or student.tflite; repeatable; packaged if none."),
-    ] = None,
+    student: StudentsOption = None,
     teacher: Annotated[
         Path | None, typer.Option(help="YAMNet weights (.h5), or a .tflite teacher, to hear too.")
     ] = None,
@@ -56,14 +59,8 @@ def night(
     annotate: Annotated[
         bool, typer.Option("--annotate", help="Write what the presets did into student.json.")
     ] = False,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN=VALUE", help="Take these rows of the manifest only."),
-    ] = None,
-    bed: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN=VALUE", help="Of these, play those in the background."),
-    ] = None,
+    where: WhereOption = None,
+    bed: BedOption = None,
     hours: Annotated[
         float | None,
         typer.Option(help="Length; sounds are heard again. If left out: every sound exactly once."),
@@ -85,7 +82,9 @@ def night(
     seed: Annotated[int, typer.Option(help="Of the night.")] = 0,
 ) -> None:
     """Measure false alarms an hour and episodes caught on continuous audio."""
-    from crydistill.evaluation.nights import hear, judge
+    from crydistill.evaluation.hearing import hear
+    from crydistill.evaluation.nightrecord import annotate_presets, record_night
+    from crydistill.evaluation.nighttables import NIGHT_NAME
     from crydistill.progress import shown
     from crydistill.publish.boundary import require_outside_work_tree
 
@@ -95,7 +94,8 @@ def night(
             param_hint="--annotate",
         )
     pairs = _pairs(votes, hold)
-    scorers = _scorers(teacher, student, kernels, fp32)
+    chosen = chosen_kernels(kernels)
+    scorers = open_scorers(student, teacher, chosen, fp32=fp32)
     heard_night: Night
     if corpus is not None and recording is None and labels is None:
         heard_night = _built(
@@ -113,20 +113,29 @@ def night(
         require_outside_work_tree(out, "what was heard in private recordings")
     if annotate:
         _require_annotatable(heard_night, scorers)
-    heard = hear(heard_night, scorers, progress=shown)
-    result = judge(heard_night, heard, votes=pairs, hold_seconds=hold, seed=seed, progress=shown)
-    record = {**result.to_json(), "provenance": _provenance(kernels, seed, hold)}
-    _write(out, result, record)
+    result, record = record_night(
+        heard_night,
+        hear(heard_night, scorers, progress=shown),
+        out / NIGHT_NAME,
+        plan=out / _PLAN_NAME,
+        page=out / _PAGE_NAME,
+        kernels=chosen,
+        votes=pairs,
+        hold_seconds=hold,
+        seed=seed,
+        progress=shown,
+    )
     _show(record)
     if annotate:
-        _annotate(result)
+        for path, presets in annotate_presets(result).items():
+            print(f"{path}: {len(presets)} presets annotated")
     print(f"night view: {out / _PAGE_NAME}")
 
 
 def _pairs(votes: list[str] | None, hold: float) -> list[tuple[int, int]]:
     """Read N/M options; a wrong one is told before anything takes time."""
     from crydistill.detector.vote import VoteSettings
-    from crydistill.evaluation.nights import DEFAULT_VOTES
+    from crydistill.evaluation.nightjudge import DEFAULT_VOTES
 
     pairs = []
     for text in votes or [f"{n}/{m}" for n, m in DEFAULT_VOTES]:
@@ -136,21 +145,6 @@ def _pairs(votes: list[str] | None, hold: float) -> list[tuple[int, int]]:
         VoteSettings(threshold=0.0, n=int(n), m=int(m), hold_seconds=hold)
         pairs.append((int(n), int(m)))
     return pairs
-
-
-def _scorers(
-    teacher: Path | None, students: list[Path] | None, kernels: str, fp32: bool
-) -> "list[Scorer]":
-    from crydistill.evaluation.scorers import named_apart, student_scorers, teacher_scorer
-    from crydistill.quantize.interpreters import Kernels
-    from crydistill.student.packaged import packaged_student
-
-    if kernels not in tuple(Kernels):
-        raise typer.BadParameter(f"choose one of {', '.join(Kernels)}", param_hint="--kernels")
-    scorers = [teacher_scorer(teacher)] if teacher else []
-    for path in students or [packaged_student()]:
-        scorers += student_scorers(path, kernels=Kernels(kernels), fp32=fp32)
-    return named_apart(scorers)
 
 
 def _recorded(recording: Path, labels: Path | None, public: bool) -> "Night":
@@ -194,36 +188,6 @@ def _built(
     return built
 
 
-def _provenance(kernels: str, seed: int, hold: float) -> dict[str, Any]:
-    from crydistill.evaluation.intervals import REPLICATES
-    from crydistill.provenance import git_commit, versions
-
-    return {
-        "git_commit": git_commit(),
-        "versions": versions(),
-        "kernels": kernels,
-        "seed": seed,
-        "hold_seconds": hold,
-        "replicates": REPLICATES,
-    }
-
-
-def _write(out: Path, result: "NightResult", record: dict[str, Any]) -> None:
-    import json
-
-    from crydistill import atomic
-    from crydistill.evaluation.nights import ClipNight
-    from crydistill.evaluation.nighttables import NIGHT_NAME
-    from crydistill.evaluation.nightview import write_night_view
-    from crydistill.evaluation.streams import write_plan
-    from crydistill.progress import shown
-
-    atomic.write_text(out / NIGHT_NAME, json.dumps(record, indent=1) + "\n")
-    if isinstance(result.night, ClipNight):
-        write_plan(result.night.plan, out / _PLAN_NAME)
-    write_night_view(out / _PAGE_NAME, result, record, progress=shown)
-
-
 def _show(record: dict[str, Any]) -> None:
     from rich.console import Console
 
@@ -244,22 +208,3 @@ def _require_annotatable(heard_night: "Night", scorers: "list[Scorer]") -> None:
     for scorer in scorers:
         if scorer.manifest_path is not None and not scorer.presets:
             raise ConfigError(f"{scorer.manifest_path}: has no presets; evaluate the student first")
-
-
-def _annotate(result: "NightResult") -> None:
-    """Write the presets' figures into the manifests of the INT8 students."""
-    from crydistill.evaluation.operating import annotated_preset, with_presets
-    from crydistill.evaluation.scorers import Kind
-    from crydistill.student.manifest import load_manifest, save_manifest
-
-    for model in result.models:
-        scorer = model.heard.scorer
-        if scorer.kind is not Kind.INT8 or scorer.manifest_path is None:
-            continue
-        presets = {
-            name: annotated_preset(figures, audio=result.night.source)
-            for name, figures in model.presets.items()
-        }
-        manifest = with_presets(load_manifest(scorer.manifest_path), presets)
-        save_manifest(scorer.manifest_path, manifest)
-        print(f"{scorer.manifest_path}: {len(presets)} presets annotated")

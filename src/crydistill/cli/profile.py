@@ -108,7 +108,11 @@ def _linked(found: "Profile") -> list[str]:
 
 def _time_table(found: "Profile") -> "Table":
     latency, counts = found.latency, found.instructions
-    how = "counted for this student" if counts.measured else "scaled from the reference student"
+    how = (
+        "counted for this student"
+        if counts.measured
+        else "derived from the packaged student's layers"
+    )
     published = "{:.0f} to {:.0f} ms".format(*latency.published_front_end_ms)
     plain, fastest = latency.front_end_share
     title = f"Time of a window on an ESP32-S3 at {latency.clock_hz / 1e6:.0f} MHz: a model"

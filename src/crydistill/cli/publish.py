@@ -25,7 +25,8 @@ def bundle(
     directory: Annotated[Path, typer.Argument(help="The folder to make.")],
     licence: Annotated[str, typer.Option(help="Of the student, as the hub spells it.")] = "mit",
     library: Annotated[
-        Path | None, typer.Option(help="firmware/src, to put the C library beside the student.")
+        Path | None,
+        typer.Option(help="Other sources of the C library than the package's own."),
     ] = None,
     private: PrivateOption = None,
     draft: Annotated[
@@ -33,6 +34,7 @@ def bundle(
     ] = False,
 ) -> None:
     """Assemble everything that somebody needs to use a student, and check it."""
+    from crydistill.device.library import firmware_directory
     from crydistill.progress import shown
     from crydistill.provenance import git_commit
     from crydistill.publish.bundle import make_bundle
@@ -43,7 +45,7 @@ def bundle(
         code_commit=git_commit(),
         licence=licence,
         draft=draft,
-        library=library,
+        library=library or firmware_directory() / "src",
         private=_fingerprints(private),
         progress=shown,
     )

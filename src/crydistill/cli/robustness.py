@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crydistill.cli.common import columns, tell
+from crydistill.cli.listeners import (
+    BedOption,
+    PrivateOption,
+    StudentsOption,
+    WhereOption,
+    chosen_kernels,
+    open_scorers,
+)
 
 if TYPE_CHECKING:
     from crydistill.corpora.clip import Clip
-    from crydistill.evaluation.scorers import Scorer
 
 app = typer.Typer()
 
@@ -18,17 +25,6 @@ NURSERY = "nursery"
 CorpusArgument = Annotated[
     Path | None,
     typer.Argument(help="A clips.csv or a folder of audio; the synthetic nursery if left out."),
-]
-WhereOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="COLUMN=VALUE", help="Take these rows of the manifest only."),
-]
-PrivateOption = Annotated[
-    bool, typer.Option("--private", help="Nothing made from these clips may be published.")
-]
-StudentsOption = Annotated[
-    list[Path] | None,
-    typer.Option(help="A run directory or student.tflite; repeatable; packaged if none."),
 ]
 KernelsOption = Annotated[
     str, typer.Option(help="optimized, as `detect` runs; reference is six times slower; xnnpack.")
@@ -62,6 +58,7 @@ def robustness(
 
     from crydistill.detector.vote import VoteSettings
     from crydistill.evaluation.conditions import Noises
+    from crydistill.evaluation.records import write_record
     from crydistill.evaluation.robustness import (
         PICTURE_NAME,
         RESULT_NAME,
@@ -74,7 +71,7 @@ def robustness(
     from crydistill.lock import exclusive
     from crydistill.progress import shown
 
-    scorers = _scorers(student, teacher, kernels)
+    scorers = open_scorers(student, teacher, chosen_kernels(kernels), fp32=False)
     every = _clips(corpus, where, private, out)
     noises = Noises(every, seed)
     vote = VoteSettings(threshold=0.0, n=n, m=m)
@@ -93,7 +90,7 @@ def robustness(
             heard, verdicts, scorers=scorers, noises=noises, vote=vote, per_hour=per_hour,
             replicates=replicates, seed=seed, provenance=provenance,
         )  # fmt: skip
-        _write(out / RESULT_NAME, record)
+        write_record(out / RESULT_NAME, record)
         picture(record, out / PICTURE_NAME)
     console = Console()
     for scorer in scorers:
@@ -107,10 +104,7 @@ def robustness(
 def promises(
     corpus: CorpusArgument = None,
     where: WhereOption = None,
-    bed: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN=VALUE", help="Of these, play those in the background."),
-    ] = None,
+    bed: BedOption = None,
     private: PrivateOption = False,
     student: Annotated[
         Path | None, typer.Option(help="A run directory or student.tflite; packaged if none.")
@@ -126,21 +120,17 @@ def promises(
     from rich.console import Console
 
     from crydistill.detector.calibrate import highest_score
-    from crydistill.evaluation.promises import (
-        PICTURE_NAME,
-        RESULT_NAME,
-        HomeOptions,
-        draw_homes,
-        hear_homes,
-        report,
-        try_promises,
-    )
+    from crydistill.evaluation.homes import HomeOptions, draw_homes, hear_homes
+    from crydistill.evaluation.promises import PICTURE_NAME, RESULT_NAME, report, try_promises
     from crydistill.evaluation.promises_page import picture, terminal_table
+    from crydistill.evaluation.records import write_record
     from crydistill.lock import exclusive
     from crydistill.progress import shown
     from crydistill.student.manifest import load_manifest
 
-    (scorer,) = _scorers([student] if student else None, None, kernels)
+    (scorer,) = open_scorers(
+        [student] if student else None, None, chosen_kernels(kernels), fp32=False
+    )
     assert scorer.manifest_path is not None  # students have one
     highest = highest_score(load_manifest(scorer.manifest_path))
     every = _clips(corpus, where, private, out)
@@ -162,25 +152,12 @@ def promises(
             cells, drawn, scorer, unusable, wanted_per_night=per_night, options=options,
             seed=seed, provenance=_provenance(corpus, where, kernels),
         )  # fmt: skip
-        _write(out / RESULT_NAME, record)
+        write_record(out / RESULT_NAME, record)
         picture(record, out / PICTURE_NAME)
     Console().print(terminal_table(record))
     for clip, reason in unusable.items():
         tell(f"left out {clip}: {reason}")
     print(f"{out / RESULT_NAME}\n{out / PICTURE_NAME}")
-
-
-def _scorers(students: list[Path] | None, teacher: Path | None, kernels: str) -> "list[Scorer]":
-    from crydistill.evaluation.scorers import named_apart, student_scorers, teacher_scorer
-    from crydistill.quantize.interpreters import Kernels
-    from crydistill.student.packaged import packaged_student
-
-    if kernels not in tuple(Kernels):
-        raise typer.BadParameter(f"choose one of {', '.join(Kernels)}", param_hint="--kernels")
-    scorers = [teacher_scorer(teacher)] if teacher else []
-    for path in students or [packaged_student()]:
-        scorers += student_scorers(path, kernels=Kernels(kernels), fp32=False)
-    return named_apart(scorers)
 
 
 def _clips(corpus: Path | None, where: list[str] | None, private: bool, out: Path) -> "list[Clip]":
@@ -199,21 +176,7 @@ def _clips(corpus: Path | None, where: list[str] | None, private: bool, out: Pat
 
 
 def _provenance(corpus: Path | None, where: list[str] | None, kernels: str) -> dict[str, Any]:
-    from crydistill.provenance import git_commit, versions
+    from crydistill.provenance import made_by
 
-    source = corpus.resolve() if corpus else None
-    return {
-        "corpus": source.name if source else NURSERY,
-        "where": columns(where),
-        "kernels": kernels,
-        "git_commit": git_commit(),
-        "versions": versions(),
-    }
-
-
-def _write(path: Path, record: dict[str, Any]) -> None:
-    import json
-
-    from crydistill import atomic
-
-    atomic.write_text(path, json.dumps(record, indent=1) + "\n")
+    name = corpus.resolve().name if corpus else NURSERY
+    return made_by(corpus=name, where=columns(where), kernels=kernels)

@@ -36,16 +36,14 @@ def tables_compare(
     records: RecordsOption = RECORDS,
 ) -> None:
     """Record how two recipes differ on the same test clips, over their seeds."""
-    import json
-
-    from crydistill import atomic
     from crydistill.evaluation.paired import compare_recipes, load_scores, table, to_json
+    from crydistill.evaluation.records import write_record
     from crydistill.experiment import RunDirectory
 
     saved = [[load_scores(RunDirectory(path).scores) for path in side] for side in (ours, against)]
     found = compare_recipes(*saved, model=model)
     record = to_json(found, _recipe(ours), _recipe(against))
-    atomic.write_text(records / f"{name}.json", json.dumps(record, indent=1) + "\n")
+    write_record(records / f"{name}.json", record)
     print(table(record))
 
 
@@ -53,6 +51,19 @@ def _recipe(runs: list[Path]) -> str:
     """The runs' common name, and how many seeds there are."""
     name = runs[0].name.rpartition("-seed")[0] or runs[0].name
     return f"{name}, {len(runs)} seeds"
+
+
+@tables_app.command("pareto")
+def tables_pareto(
+    names: Annotated[list[str], typer.Argument(help="Experiments, as in a block `zoo:`.")],
+    out: Annotated[Path, typer.Option(help="A .png or .svg.")] = DOCS / "images" / "pareto.png",
+    records: RecordsOption = RECORDS,
+) -> None:
+    """Draw how well students rank clips over what they cost."""
+    from crydistill.evaluation.zoo import picture, read_zoo
+
+    picture(read_zoo(names, records), out)
+    print(out)
 
 
 @tables_app.command("update")

@@ -344,14 +344,38 @@ def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
     return sorted(path for pattern in patterns for path in folder.glob(pattern))
 
 
-def _github(repository: str) -> tuple[tuple[Archive, ...], ...]:
-    """The archive of a repository's default branch, which has no published size or checksum."""
-    return ((Archive(f"https://github.com/{repository}/archive/HEAD.zip"),),)
+def _one(url: str, size: int | None = None, md5: str | None = None) -> tuple[tuple[Archive]]:
+    """The archives of a corpus that has only one."""
+    return ((Archive(url, size, md5),),)
 
 
-def _repository(name: str) -> Place:
-    """All files of a repository, in whatever folder its archive puts them."""
-    return Place(re.escape(name) + "/(.+)")
+def _on_github(
+    repository: str,
+    *,
+    name: str,
+    title: str,
+    licence: str,
+    about_bytes: int,
+    files: tuple[str, ...],
+    listing: Callable[[Path], Iterable[Clip]],
+    labels: str = "nothing is a cry",
+    branch: str = "HEAD",
+) -> PublicCorpus:
+    """A corpus that is a repository's branch, without a published size or checksum."""
+    page = f"https://github.com/{repository}"
+    return PublicCorpus(
+        name=name,
+        title=title,
+        page=page,
+        licence=licence,
+        archives=_one(f"{page}/archive/{branch}.zip"),
+        about_bytes=about_bytes,
+        labels=labels,
+        files=files,
+        listing=listing,
+        # All files, in whatever folder the archive puts them.
+        places=(Place(re.escape(repository) + "/(.+)"),),
+    )
 
 
 _ZENODO = "https://zenodo.org/records"
@@ -390,19 +414,12 @@ CATALOGUE = MappingProxyType(
     {
         corpus.name: corpus
         for corpus in (
-            PublicCorpus(
+            _on_github(
+                "gveres/donateacry-corpus",
+                branch="refs/heads/master",
                 name="donateacry",
                 title="donateacry corpus (cleaned): infants' cries recorded with telephones, 8 kHz",
-                page="https://github.com/gveres/donateacry-corpus",
                 licence="ODbL 1.0 / DbCL 1.0",
-                archives=(
-                    (
-                        Archive(
-                            "https://github.com/gveres/donateacry-corpus"
-                            "/archive/refs/heads/master.zip"
-                        ),
-                    ),
-                ),
                 about_bytes=300_000_000,
                 labels="every recording is a cry",
                 files=(
@@ -412,43 +429,34 @@ CATALOGUE = MappingProxyType(
                     "donateacry-ios-upload-bucket/*.caf",
                 ),
                 listing=listings.donateacry,
-                places=(_repository("gveres/donateacry-corpus"),),
             ),
-            PublicCorpus(
+            _on_github(
+                "karolpiczak/ESC-10",
                 name="esc-10",
                 title="ESC-10: 400 environmental sounds of 10 classes, the first edition",
-                page="https://github.com/karolpiczak/ESC-10",
                 licence="CC BY 3.0; each clip CC0 or CC BY",
-                archives=_github("karolpiczak/ESC-10"),
                 about_bytes=40_000_000,
                 labels="Baby cry is cry, the other 9 classes are not",
                 files=("[0-9]* - */*.ogg",),
                 listing=listings.esc_10,
-                places=(_repository("karolpiczak/ESC-10"),),
             ),
-            PublicCorpus(
+            _on_github(
+                "giulbia/baby_cry_detection",
                 name="baby-cry-detection",
                 title="baby_cry_detection: cries, baby laughter and silence beside ESC-50's sounds",
-                page="https://github.com/giulbia/baby_cry_detection",
                 licence="none stated: not to train what is passed on",
-                archives=_github("giulbia/baby_cry_detection"),
                 about_bytes=500_000_000,
                 labels="Crying baby is cry, the other classes are not",
                 files=("[0-9]* - */*.ogg", "[0-9]* - */*.wav"),
                 listing=listings.baby_cry_detection,
-                places=(_repository("giulbia/baby_cry_detection"),),
             ),
             PublicCorpus(
                 name="esc-50",
                 title="ESC-50: 2,000 environmental sounds of 50 classes",
                 page="https://github.com/karolpiczak/ESC-50",
                 licence="CC BY-NC 3.0 (the ESC-10 classes: CC BY 3.0)",
-                archives=(
-                    (
-                        Archive(
-                            "https://github.com/karolpiczak/ESC-50/archive/refs/heads/master.zip"
-                        ),
-                    ),
+                archives=_one(
+                    "https://github.com/karolpiczak/ESC-50/archive/refs/heads/master.zip"
                 ),
                 about_bytes=650_000_000,
                 labels="crying_baby is cry, the other 49 classes are not",
@@ -468,14 +476,10 @@ CATALOGUE = MappingProxyType(
                 title="UrbanSound8K: 8,732 street sounds of 10 classes",
                 page=f"{_ZENODO}/1203745",
                 licence="CC BY-NC 3.0",
-                archives=(
-                    (
-                        Archive(
-                            f"{_ZENODO}/1203745/files/UrbanSound8K.tar.gz",
-                            6_023_741_708,
-                            "9aa69802bbf37fb986f71ec1483a196e",
-                        ),
-                    ),
+                archives=_one(
+                    f"{_ZENODO}/1203745/files/UrbanSound8K.tar.gz",
+                    6_023_741_708,
+                    "9aa69802bbf37fb986f71ec1483a196e",
                 ),
                 about_bytes=6_030_000_000,
                 labels="nothing is a cry; children_playing is the hard class",
@@ -531,12 +535,8 @@ CATALOGUE = MappingProxyType(
                 title="MUSAN: music, speech and noise for augmentation",
                 page="https://www.openslr.org/17",
                 licence="CC BY 4.0",
-                archives=(
-                    (
-                        Archive(
-                            f"{_OPENSLR}/17/musan.tar.gz", md5="0c472d4fc0c5141eca47ad1ffeb2a7df"
-                        ),
-                    ),
+                archives=_one(
+                    f"{_OPENSLR}/17/musan.tar.gz", md5="0c472d4fc0c5141eca47ad1ffeb2a7df"
                 ),
                 about_bytes=11_000_000_000,
                 labels="taken as without cries; nobody has listened for infants in its noise",
@@ -548,51 +548,41 @@ CATALOGUE = MappingProxyType(
                 title="speechocean762: 5,000 English sentences read by adults and children",
                 page="https://www.openslr.org/101",
                 licence="CC BY 4.0",
-                archives=((Archive(f"{_OPENSLR}/101/speechocean762.tar.gz"),),),
+                archives=_one(f"{_OPENSLR}/101/speechocean762.tar.gz"),
                 about_bytes=520_000_000,
                 labels="nothing is a cry",
                 files=("WAVE/*/*.WAV",),
                 listing=listings.speechocean762,
                 places=(Place("jimbozhang/speechocean762/(WAVE/.+)"),),
             ),
-            PublicCorpus(
+            _on_github(
+                "Jakobovski/free-spoken-digit-dataset",
                 name="fsdd",
                 title="Free Spoken Digit Dataset: digits in English, 8 kHz",
-                page="https://github.com/Jakobovski/free-spoken-digit-dataset",
                 licence="CC BY-SA 4.0",
-                archives=_github("Jakobovski/free-spoken-digit-dataset"),
                 about_bytes=20_000_000,
-                labels="nothing is a cry",
                 files=("recordings/*.wav",),
                 listing=listings.fsdd,
-                places=(_repository("Jakobovski/free-spoken-digit-dataset"),),
             ),
-            PublicCorpus(
+            _on_github(
+                "Picovoice/speech-to-intent-benchmark",
                 name="speech-to-intent",
                 title="Picovoice's speech-to-intent benchmark: orders to a coffee machine",
-                page="https://github.com/Picovoice/speech-to-intent-benchmark",
                 licence="Apache 2.0",
-                archives=_github("Picovoice/speech-to-intent-benchmark"),
                 about_bytes=200_000_000,
-                labels="nothing is a cry",
                 files=("data/speech/clean/*.wav",),
                 listing=listings.speech_to_intent,
-                places=(_repository("Picovoice/speech-to-intent-benchmark"),),
             ),
             PublicCorpus(
                 name="speech-commands",
                 title="Speech Commands 0.02: its six long recordings of background noise",
                 page="https://www.tensorflow.org/datasets/catalog/speech_commands",
                 licence="CC BY 4.0",
-                archives=(
-                    (
-                        Archive(
-                            "https://storage.googleapis.com/download.tensorflow.org"
-                            "/data/speech_commands_v0.02.tar.gz",
-                            2_428_923_189,
-                            "6b74f3901214cb2c2934e98196829835",
-                        ),
-                    ),
+                archives=_one(
+                    "https://storage.googleapis.com/download.tensorflow.org"
+                    "/data/speech_commands_v0.02.tar.gz",
+                    2_428_923_189,
+                    "6b74f3901214cb2c2934e98196829835",
                 ),
                 about_bytes=2_430_000_000,
                 labels="nothing is a cry",
@@ -600,55 +590,42 @@ CATALOGUE = MappingProxyType(
                 listing=listings.speech_commands,
                 places=(Place("chaeyoung-lee/wids_tutorial/data/(_background_noise_/.+)", "{0}"),),
             ),
-            PublicCorpus(
+            _on_github(
+                "rafaelmardojai/blanket",
                 name="blanket",
                 title="Blanket: ambient sounds to sleep or work by",
-                page="https://github.com/rafaelmardojai/blanket",
                 licence="each sound its own: CC0, CC BY, CC BY-SA, public domain",
-                archives=_github("rafaelmardojai/blanket"),
                 about_bytes=60_000_000,
-                labels="nothing is a cry",
                 files=("resources/sounds/*.ogg", "resources/sounds/*/*.ogg"),
                 listing=listings.blanket,
-                places=(_repository("rafaelmardojai/blanket"),),
             ),
-            PublicCorpus(
+            _on_github(
+                "brarcher/baby-sleep-sounds",
                 name="baby-sleep-sounds",
                 title="Baby Sleep Sounds: noises to put an infant to sleep",
-                page="https://github.com/brarcher/baby-sleep-sounds",
                 licence='CC BY-NC-SA 3.0 / "Personal Use"',
-                archives=_github("brarcher/baby-sleep-sounds"),
                 about_bytes=60_000_000,
-                labels="nothing is a cry",
                 files=("app/src/main/res/raw/*.mp3",),
                 listing=listings.baby_sleep_sounds,
-                places=(_repository("brarcher/baby-sleep-sounds"),),
             ),
-            PublicCorpus(
+            _on_github(
+                "sylaschacko/voice-emotion-analysis",
                 name="voice-emotion-analysis",
                 title="A copy of EmoDB: actors' sentences in German, two seconds of each",
-                page="https://github.com/sylaschacko/voice-emotion-analysis",
                 licence="EmoDB: free for research; the repository states none",
-                archives=_github("sylaschacko/voice-emotion-analysis"),
                 about_bytes=200_000_000,
-                labels="nothing is a cry",
                 files=("wav/*.wav",),
                 listing=listings.voice_emotion_analysis,
-                places=(_repository("sylaschacko/voice-emotion-analysis"),),
             ),
             PublicCorpus(
                 name="rirs-noises",
                 title="RIRS_NOISES: measured and simulated room impulse responses",
                 page="https://www.openslr.org/28",
                 licence="Apache 2.0",
-                archives=(
-                    (
-                        Archive(
-                            f"{_OPENSLR}/28/rirs_noises.zip",
-                            1_311_166_223,
-                            "e6f48e257286e05de56413b4779d8ffb",
-                        ),
-                    ),
+                archives=_one(
+                    f"{_OPENSLR}/28/rirs_noises.zip",
+                    1_311_166_223,
+                    "e6f48e257286e05de56413b4779d8ffb",
                 ),
                 about_bytes=1_320_000_000,
                 labels="rooms, not recordings",

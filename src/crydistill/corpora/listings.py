@@ -18,6 +18,8 @@ from crydistill.corpora.clip import Clip, Label
 from crydistill.errors import CorpusError
 from crydistill.taxonomy import BABY_CRY, CRY_MIDS
 
+Listing = Callable[[Path], Iterator[Clip]]
+
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 _ESC_NAME = re.compile(r"\d-(\d+)-[A-Z]")
@@ -121,18 +123,10 @@ def fsd50k(data: Path) -> Iterator[Clip]:
 
 
 def musan(data: Path) -> Iterator[Clip]:
-    """No cries, as far as is known."""
-    for path in sorted(data.glob("musan/*/*/*.wav")):
-        yield Clip(
-            id=path.relative_to(data).as_posix(),
-            path=path,
-            label=Label.NONCRY,
-            group=f"musan:{path.stem}",
-            category=path.relative_to(data).parts[1],
-            source="musan",
-            licence="CC BY 4.0",
-            native_rate=16_000,
-        )
+    """No cries, as far as is known; the category is the folder."""
+    for kind in ("music", "noise", "speech"):
+        pattern = f"musan/{kind}/*/*.wav"
+        yield from _without_cries(pattern, "musan", "CC BY 4.0", kind, native_rate=16_000)(data)
 
 
 def speechocean762(data: Path) -> Iterator[Clip]:
@@ -147,131 +141,6 @@ def speechocean762(data: Path) -> Iterator[Clip]:
             source="speechocean762",
             licence="CC BY 4.0",
             native_rate=16_000,
-        )
-
-
-def esc_10(data: Path) -> Iterator[Clip]:
-    """`Baby cry` is a cry; the group is the Freesound item."""
-    return _numbered_folders(data, "*/[0-9]* - */*.ogg", "esc-10", "CC BY 3.0")
-
-
-def baby_cry_detection(data: Path) -> Iterator[Clip]:
-    """`Crying baby` is a cry; the group is the Freesound item or the recording that was cut."""
-    licence = "none stated"
-    return _numbered_folders(data, "*/data/[0-9]* - */*.*", "baby-cry-detection", licence)
-
-
-def fsdd(data: Path) -> Iterator[Clip]:
-    """No cries; the group is the speaker."""
-    return _without_cries(
-        data,
-        "*/recordings/*.wav",
-        source="fsdd",
-        licence="CC BY-SA 4.0",
-        category="speech",
-        group=lambda path: path.stem.split("_")[1],
-        native_rate=8_000,
-    )
-
-
-def speech_to_intent(data: Path) -> Iterator[Clip]:
-    """No cries; the speakers are not named, so that each recording is a group."""
-    return _without_cries(
-        data,
-        "*/data/speech/clean/*.wav",
-        source="speech-to-intent",
-        licence="Apache 2.0",
-        category="speech",
-        native_rate=16_000,
-    )
-
-
-def speech_commands(data: Path) -> Iterator[Clip]:
-    """The recordings of background noise; no cries."""
-    return _without_cries(
-        data,
-        "_background_noise_/*.wav",
-        source="speech-commands",
-        licence="CC BY 4.0",
-        category="noise",
-        native_rate=16_000,
-    )
-
-
-def blanket(data: Path) -> Iterator[Clip]:
-    """No cries; the group is the sound, which may be there in several versions."""
-    return _without_cries(
-        data,
-        "*/*/resources/sounds/**/*.ogg",
-        source="blanket",
-        licence="CC0, CC BY, CC BY-SA or public domain",
-        category="ambience",
-    )
-
-
-def baby_sleep_sounds(data: Path) -> Iterator[Clip]:
-    """No cries."""
-    return _without_cries(
-        data,
-        "*/app/src/main/res/raw/*.mp3",
-        source="baby-sleep-sounds",
-        licence="CC BY-NC-SA 3.0 / personal use",
-        category="ambience",
-    )
-
-
-def voice_emotion_analysis(data: Path) -> Iterator[Clip]:
-    """No cries; the group is the speaker, whose number EmoDB's names begin with."""
-    return _without_cries(
-        data,
-        "*/wav/*.wav",
-        source="voice-emotion-analysis",
-        licence="EmoDB: free for research",
-        category="speech",
-        group=lambda path: path.stem[:2],
-        native_rate=22_050,
-    )
-
-
-def _numbered_folders(data: Path, pattern: str, source: str, licence: str) -> Iterator[Clip]:
-    """Recordings in folders named `NUMBER - CLASS`."""
-    for path in sorted(data.glob(pattern)):
-        category = path.parent.name.partition(" - ")[2]
-        is_cry = category in _CRY_FOLDERS
-        item = _ESC_NAME.fullmatch(path.stem)
-        yield Clip(
-            id=path.relative_to(data).as_posix(),
-            path=path,
-            label=Label.CRY if is_cry else Label.NONCRY,
-            group=f"fs:{item[1]}" if item else f"{source}:{_CUT.sub('', path.stem)}",
-            mids=(BABY_CRY,) if is_cry else (),
-            category=category,
-            source=source,
-            licence=licence,
-            native_rate=44_100,
-        )
-
-
-def _without_cries(
-    data: Path,
-    pattern: str,
-    *,
-    source: str,
-    licence: str,
-    category: str,
-    group: Callable[[Path], str] = lambda path: path.stem,
-    native_rate: int | None = None,
-) -> Iterator[Clip]:
-    for path in sorted(data.glob(pattern)):
-        yield Clip(
-            id=path.relative_to(data).as_posix(),
-            path=path,
-            label=Label.NONCRY,
-            group=f"{source}:{group(path)}",
-            category=category,
-            source=source,
-            licence=licence,
-            native_rate=native_rate,
         )
 
 
@@ -290,3 +159,92 @@ def _rows(path: Path, *columns: str) -> Iterator[tuple[str, dict[str, str]]]:
         if any(row[column] is None for column in columns):
             raise CorpusError(f"{place}: has fewer fields than the header")
         yield place, row
+
+
+def _numbered_folders(pattern: str, source: str, licence: str) -> Listing:
+    """Recordings in folders named `NUMBER - CLASS`."""
+
+    def listing(data: Path) -> Iterator[Clip]:
+        for path in sorted(data.glob(pattern)):
+            category = path.parent.name.partition(" - ")[2]
+            is_cry = category in _CRY_FOLDERS
+            item = _ESC_NAME.fullmatch(path.stem)
+            yield Clip(
+                id=path.relative_to(data).as_posix(),
+                path=path,
+                label=Label.CRY if is_cry else Label.NONCRY,
+                group=f"fs:{item[1]}" if item else f"{source}:{_CUT.sub('', path.stem)}",
+                mids=(BABY_CRY,) if is_cry else (),
+                category=category,
+                source=source,
+                licence=licence,
+                native_rate=44_100,
+            )
+
+    return listing
+
+
+def _without_cries(
+    pattern: str,
+    source: str,
+    licence: str,
+    category: str,
+    *,
+    native_rate: int | None = None,
+    group: Callable[[Path], str] = lambda path: path.stem,
+) -> Listing:
+    """Recordings of one category, none of them a cry; a group of its own each unless stated."""
+
+    def listing(data: Path) -> Iterator[Clip]:
+        for path in sorted(data.glob(pattern)):
+            yield Clip(
+                id=path.relative_to(data).as_posix(),
+                path=path,
+                label=Label.NONCRY,
+                group=f"{source}:{group(path)}",
+                category=category,
+                source=source,
+                licence=licence,
+                native_rate=native_rate,
+            )
+
+    return listing
+
+
+esc_10 = _numbered_folders("*/[0-9]* - */*.ogg", "esc-10", "CC BY 3.0")
+"""`Baby cry` is a cry; the group is the Freesound item."""
+
+baby_cry_detection = _numbered_folders("*/data/[0-9]* - */*.*", "baby-cry-detection", "none stated")
+"""`Crying baby` is a cry; the group is the Freesound item or the recording that was cut."""
+
+fsdd = _without_cries(
+    "*/recordings/*.wav", "fsdd", "CC BY-SA 4.0", "speech",
+    native_rate=8_000, group=lambda path: path.stem.split("_")[1],
+)  # fmt: skip
+"""The group is the speaker."""
+
+speech_to_intent = _without_cries(
+    "*/data/speech/clean/*.wav", "speech-to-intent", "Apache 2.0", "speech", native_rate=16_000
+)
+"""The speakers are not named, so that each recording is a group."""
+
+speech_commands = _without_cries(
+    "_background_noise_/*.wav", "speech-commands", "CC BY 4.0", "noise", native_rate=16_000
+)
+"""The recordings of background noise."""
+
+blanket = _without_cries(
+    "*/*/resources/sounds/**/*.ogg", "blanket", "CC0, CC BY, CC BY-SA or public domain", "ambience"
+)
+"""The group is the sound, which may be there in several versions."""
+
+baby_sleep_sounds = _without_cries(
+    "*/app/src/main/res/raw/*.mp3", "baby-sleep-sounds", "CC BY-NC-SA 3.0 / personal use",
+    "ambience",
+)  # fmt: skip
+
+voice_emotion_analysis = _without_cries(
+    "*/wav/*.wav", "voice-emotion-analysis", "EmoDB: free for research", "speech",
+    native_rate=22_050, group=lambda path: path.stem[:2],
+)  # fmt: skip
+"""The group is the speaker, whose number EmoDB's names begin with."""

@@ -8,12 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
-from crydistill.device.latency import (
-    INTEGER_FRONT_END_INSTRUCTIONS_PER_SECOND,
-    Instructions,
-    Range,
-    milliseconds,
-)
+from crydistill.device import recorded
+from crydistill.device.latency import Instructions, Range, milliseconds
 
 KIB = 1024
 MHZ = 1_000_000
@@ -158,7 +154,7 @@ def fit(board: Board, needs: Needs) -> Fit:
 def _cycles(core: Core, instructions: Instructions) -> Range:
     count = instructions.window
     if not core.fpu:
-        in_integers = INTEGER_FRONT_END_INSTRUCTIONS_PER_SECOND * WINDOW_HOP_SECONDS
+        in_integers = recorded.front_end_per_second(fixed_point=True) * WINDOW_HOP_SECONDS
         count += in_integers - instructions.front_end
     return core.cycles.times(count * core.instructions)
 

@@ -10,16 +10,23 @@ from pathlib import Path
 import numpy as np
 
 from crydistill import atomic
+from crydistill.detector.vote import VoteSettings
 from crydistill.device.c_text import DO_NOT_EDIT, array, include_guard
 from crydistill.device.esp_nn import non_persistent_bytes
-from crydistill.device.export import export_c
-from crydistill.device.golden import golden_header, golden_source, make_golden
+from crydistill.device.export import default_preset, detector_settings, export_c
 from crydistill.device.library import copy_library, copy_tree, firmware_directory
+from crydistill.device.selftest import make_selftest, selftest_header, selftest_source
 from crydistill.quantize.tflite_file import ALIGNMENT, TfliteFile, read_tflite
 from crydistill.student.manifest import StudentManifest
 
 COMPONENT = "crydistill"
 TFLM_COMPONENT = "crydistill_tflm"
+
+KCONFIG_THRESHOLD_ONE = 10_000
+"""Kconfig has whole numbers only."""
+
+_SETTINGS_OF_NO_STUDENT = VoteSettings(threshold=0.5)
+"""Kconfig's defaults for a student without presets; its firmware must be set by hand."""
 
 _MOST_BOOKKEEPING = 16_384
 """Bytes of TFLite Micro's own structures, where the manifest has no measured arena."""
@@ -37,7 +44,11 @@ _RESOLVER_METHODS = {
 
 
 def export_esp_idf(
-    tflite: bytes, manifest: StudentManifest, directory: str | Path
+    tflite: bytes,
+    manifest: StudentManifest,
+    directory: str | Path,
+    *,
+    calibrated: VoteSettings | None = None,
 ) -> tuple[Path, ...]:
     """Write component, TensorFlow Lite Micro backend and example; return the files.
 
@@ -46,6 +57,7 @@ def export_esp_idf(
     tflite : the student
     manifest : its `student.json`
     directory : made if missing; files of the same names are replaced
+    calibrated : what `crydistill calibrate` found for this student; the firmware's default then
 
     Raises
     ------
@@ -55,25 +67,28 @@ def export_esp_idf(
     directory = Path(directory)
     component, tflm = directory / COMPONENT, directory / TFLM_COMPONENT
     model = component / "model"
-    made = export_c(tflite, manifest, model).files
+    made = export_c(tflite, manifest, model, calibrated=calibrated).files
+    firmware = firmware_directory()
     texts = {
-        model / "crydistill_golden.h": golden_header(),
-        model / "crydistill_golden.c": golden_source(
-            make_golden(tflite, manifest), manifest.tflite.sha256
+        model / "crydistill_golden.h": selftest_header(),
+        model / "crydistill_golden.c": selftest_source(
+            make_selftest(tflite, manifest), manifest.tflite.sha256
+        ),
+        component / "Kconfig": _kconfig(
+            (firmware / "esp-idf" / COMPONENT / "Kconfig").read_text(encoding="utf-8"),
+            _default_settings(manifest, calibrated),
         ),
         tflm / "model" / "crydistill_tflite.h": _tflm_header(tflite, manifest),
         tflm / "model" / "crydistill_tflite.c": _tflm_source(tflite, manifest),
     }
-    for path, text in texts.items():
-        atomic.write_text(path, text)
-    firmware = firmware_directory()
-    return (
+    copies = (
         *copy_tree(firmware / "esp-idf", directory),
         *copy_library(component / "src"),
         *copy_tree(firmware / "selftest", component / "selftest"),
-        *made,
-        *texts,
     )
+    for path, text in texts.items():
+        atomic.write_text(path, text)
+    return tuple(dict.fromkeys((*copies, *made, *texts)))
 
 
 def tflm_arena_bytes(file: TfliteFile, manifest: StudentManifest) -> int:
@@ -86,6 +101,25 @@ def tflm_arena_bytes(file: TfliteFile, manifest: StudentManifest) -> int:
     measured = planned + _MOST_BOOKKEEPING if manifest.arena is None else manifest.arena.size_bytes
     total = measured - planned + non_persistent_bytes(file, esp_nn=True)
     return -(-total // ALIGNMENT) * ALIGNMENT
+
+
+def _default_settings(manifest: StudentManifest, calibrated: VoteSettings | None) -> VoteSettings:
+    settings = detector_settings(manifest, calibrated)
+    name = default_preset(settings)
+    return _SETTINGS_OF_NO_STUDENT if name is None else settings[name]
+
+
+def _kconfig(template: str, settings: VoteSettings) -> str:
+    """Fill in the detector's defaults, for which the template has @THRESHOLD@ and the like."""
+    defaults = {
+        "THRESHOLD": round(settings.threshold * KCONFIG_THRESHOLD_ONE),
+        "N": settings.n,
+        "M": settings.m,
+        "HOLD_MS": round(settings.hold_seconds * 1000),
+    }
+    for name, value in defaults.items():
+        template = template.replace(f"@{name}@", str(value))
+    return template
 
 
 def _tflm_header(tflite: bytes, manifest: StudentManifest) -> str:

@@ -26,6 +26,40 @@ def layer_costs(file: TfliteFile) -> tuple[LayerCost, ...]:
     return tuple(_layer_cost(file, operator) for operator in file.operators)
 
 
+@dataclass(frozen=True)
+class LayerWork:
+    """What makes an operator of the C library slow.
+
+    macs : as `LayerCost` counts them
+    inner_loops : loops over the channels of one pixel that a convolution starts
+    outputs : elements of the result
+    reads : elements of the intermediate results that it reads
+    """
+
+    operator: str
+    macs: int
+    inner_loops: int
+    outputs: int
+    reads: int
+
+
+def layer_work(file: TfliteFile) -> tuple[LayerWork, ...]:
+    """Work of each operator that computes anything, in the order they run."""
+    layers = zip(file.operators, layer_costs(file), strict=True)
+    return tuple(_work(file, op, cost.macs) for op, cost in layers if op.name != "RESHAPE")
+
+
+def _work(file: TfliteFile, operator: Operator, macs: int) -> LayerWork:
+    outputs = file.tensors[operator.outputs[0]].size
+    inputs = [file.tensors[index] for index in operator.inputs if index != -1]
+    taps = 1
+    if operator.name == "CONV_2D":
+        _, height, width, _ = inputs[1].shape
+        taps = height * width
+    reads = sum(tensor.size for tensor in inputs if tensor.data is None)
+    return LayerWork(operator.name, macs, outputs * taps, outputs, reads)
+
+
 def total_macs(layers: tuple[LayerCost, ...]) -> int:
     """Multiply-accumulates per window."""
     return sum(layer.macs for layer in layers)

@@ -7,12 +7,14 @@ the student's kernel table names.
 """
 
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from crydistill import atomic
+from crydistill.detector.settings import vote_settings
 from crydistill.detector.vote import VoteSettings
 from crydistill.device.c_arena import ArenaPlan, plan_arena
 from crydistill.device.c_layers import Layer, layer_in_c
@@ -23,10 +25,11 @@ from crydistill.quantize.check import SIZE_LIMIT, Port, inspect_tflite
 from crydistill.quantize.interpreters import Float32, dequantize
 from crydistill.quantize.tflite_file import TfliteFile, read_tflite
 from crydistill.student.activation import activate
-from crydistill.student.manifest import FrontEnd, StudentManifest, ThresholdPreset
+from crydistill.student.manifest import FrontEnd, StudentManifest
 
 DEFAULT_PRESET = "balanced"
-"""What a firmware takes that was told nothing else; the first preset where none is so named."""
+CALIBRATED_PRESET = "calibrated"
+"""Settings that `crydistill calibrate` found stand among the presets under this name."""
 
 _MOST_OUTPUTS = 1 << 16
 """The C model holds the indices of the cry outputs in 16 bits."""
@@ -40,7 +43,7 @@ class CExport:
     arena_bytes : working memory of the network; front end and detector have their own
     constant_bytes : weights, biases and fixed-point factors, which stay in flash
     kernels : the C functions that the student needs
-    presets : name in the manifest to name in C
+    presets : name in the manifest to name in C; `calibrated` for settings given beside it
     """
 
     files: tuple[Path, ...]
@@ -55,6 +58,7 @@ def export_c(
     manifest: StudentManifest,
     directory: str | Path,
     *,
+    calibrated: VoteSettings | None = None,
     size_limit: int = SIZE_LIMIT,
 ) -> CExport:
     """Write a student as C source; the same student gives the same bytes.
@@ -64,6 +68,7 @@ def export_c(
     tflite : the student
     manifest : its `student.json`
     directory : made if missing; files of the same names are replaced
+    calibrated : what `crydistill calibrate` found for this student; the firmware's default then
     size_limit : bytes of the largest `.tflite` that is taken
 
     Raises
@@ -82,7 +87,8 @@ def export_c(
     computed = [layer for layer in layers if layer is not None]
     if not computed:
         raise ModelError(f"{manifest.name}: the student computes nothing; export another")
-    presets = _preset_names(manifest)
+    settings = detector_settings(manifest, calibrated)
+    presets = _names_in_c(manifest.name, settings)
     texts = {
         "crydistill_tables.h": tables_header(),
         "crydistill_tables.c": tables_source(),
@@ -92,7 +98,7 @@ def export_c(
         + _kernel_table(computed)
         + _run(file, plan, layers)
         + _model(manifest, facts.input, facts.output)
-        + _presets(manifest, presets),
+        + _presets(settings, presets),
     }
     paths = tuple(Path(directory) / name for name in texts)
     for path, text in zip(paths, texts.values(), strict=True):
@@ -104,6 +110,35 @@ def export_c(
         tuple(sorted({layer.kernel for layer in computed})),
         presets,
     )
+
+
+def detector_settings(
+    manifest: StudentManifest, calibrated: VoteSettings | None = None
+) -> dict[str, VoteSettings]:
+    """The settings that a firmware can choose from, by name.
+
+    Raises
+    ------
+    ConfigError
+        if a preset's settings are out of range.
+    ModelError
+        if there are calibrated ones, and a preset has their name.
+    """
+    settings = {preset: vote_settings(manifest, preset) for preset in manifest.presets}
+    if calibrated is not None:
+        if CALIBRATED_PRESET in settings:
+            raise ModelError(
+                f"{manifest.name}: presets: '{CALIBRATED_PRESET}' is the name of settings from "
+                "`crydistill calibrate`; rename the preset"
+            )
+        settings[CALIBRATED_PRESET] = calibrated
+    return settings
+
+
+def default_preset(presets: Collection[str]) -> str | None:
+    """Which of the settings a firmware takes that was told nothing else; None if there are none."""
+    favourites = (CALIBRATED_PRESET, DEFAULT_PRESET, *presets)
+    return next((name for name in favourites if name in presets), None)
 
 
 def _check_manifest(manifest: StudentManifest, sha256: str) -> None:
@@ -224,37 +259,31 @@ def _model_header(
 
 
 def _default_preset(presets: dict[str, str]) -> str:
-    if not presets:
-        return ""
-    name = presets.get(DEFAULT_PRESET, next(iter(presets.values())))
-    return f"#define CRYDISTILL_DEFAULT_PRESET {name}\n"
+    name = default_preset(presets)
+    return "" if name is None else f"#define CRYDISTILL_DEFAULT_PRESET {presets[name]}\n"
 
 
-def _preset_names(manifest: StudentManifest) -> dict[str, str]:
+def _names_in_c(student: str, presets: Iterable[str]) -> dict[str, str]:
     names: dict[str, str] = {}
-    for preset in manifest.presets:
+    for preset in presets:
         name = "crydistill_preset_" + re.sub(r"[^A-Za-z0-9]", "_", preset)
         if name in names.values():
             raise ModelError(
-                f"{manifest.name}: presets: '{preset}' and another would both be {name} in C; "
-                "rename one"
+                f"{student}: presets: '{preset}' and another would both be {name} in C; rename one"
             )
         names[preset] = name
     return names
 
 
-def _presets(manifest: StudentManifest, names: dict[str, str]) -> str:
+def _presets(settings: dict[str, VoteSettings], names: dict[str, str]) -> str:
     return "".join(
-        f"\nconst struct crydistill_settings {name} = "
-        f"{struct(_settings(manifest.presets[preset]))};\n"
-        for preset, name in names.items()
+        f"\nconst struct crydistill_settings {names[preset]} = {struct(settings_in_c(vote))};\n"
+        for preset, vote in settings.items()
     )
 
 
-def _settings(preset: ThresholdPreset) -> dict[str, str | int]:
-    vote = VoteSettings(
-        threshold=preset.threshold, n=preset.n, m=preset.m, hold_seconds=preset.hold_seconds
-    )
+def settings_in_c(vote: VoteSettings) -> dict[str, str | int]:
+    """Return the fields of a `struct crydistill_settings`."""
     return {
         "threshold": float32(vote.threshold),
         "n": vote.n,

@@ -1,8 +1,8 @@
-"""What the C library costs, as emulators and the linker say: figures for `docs/firmware.md`.
+"""What the C library costs, as emulators and the linker say: figures for `docs/firmware.md`, and
+for `crydistill profile` of other students (`device.recorded`).
 
-`measure` builds `firmware/emulator/cost.c` for each core and runs it under qemu, which counts every
-executed instruction; bytes come from the linker's map. `update_document` writes the figures into
-the blocks of a document:
+`measure` counts on every core of `CORES`; bytes come from the linker's map. `update_document`
+writes the figures into the blocks of a document:
 
     <!-- firmware: instructions -->
     ... replaced ...
@@ -10,50 +10,25 @@ the blocks of a document:
 """
 
 import re
-import shutil
-import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from crydistill import __version__, atomic
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
+from crydistill.device import emulator
+from crydistill.device.cost import LayerWork, layer_work
+from crydistill.device.emulator import CORTEX_M4, CORTEX_M4_INTEGERS, CORTEX_M7, LX106, Core
 from crydistill.device.export import export_c
-from crydistill.errors import ConfigError
+from crydistill.device.tools import run
 from crydistill.quantize.check import inspect_tflite
+from crydistill.quantize.tflite_file import read_tflite
 from crydistill.student.manifest import StudentManifest
 
-_TIMEOUT_SECONDS = 600
-_ARM = ("arm-none-eabi-gcc", "qemu-system-arm", "-M")
-_XTENSA = ("xtensa-lx106-elf-gcc", "qemu-system-xtensa", "-M", "sim", "-cpu", "lx106")
-
-
-@dataclass(frozen=True)
-class Core:
-    """A processor to measure on.
-
-    target : of firmware/Makefile
-    fixed_point : the front end in integers
-    compiler : of the program
-    emulator : command that runs it
-    """
-
-    title: str
-    target: str
-    fixed_point: bool
-    compiler: str
-    emulator: tuple[str, ...]
-
-
-CORES = (
-    Core("Cortex-M4", "cost-m4", False, _ARM[0], (*_ARM[1:], "mps2-an386")),
-    Core("Cortex-M4, integers", "cost-m4", True, _ARM[0], (*_ARM[1:], "mps2-an386")),
-    Core("Cortex-M7", "cost-m7", False, _ARM[0], (*_ARM[1:], "mps2-an500")),
-    Core("Xtensa lx106, integers", "cost-lx106", True, _XTENSA[0], _XTENSA[1:]),
-)
+CORES = (CORTEX_M4, CORTEX_M4_INTEGERS, CORTEX_M7, LX106)
 
 _COUNTED = {
     "front_end_per_second": "front end, instructions per second of audio",
@@ -95,15 +70,14 @@ def measure(tflite: bytes, manifest: StudentManifest, firmware: str | Path) -> R
     ConfigError
         naming the tools that are missing, or what went wrong with one.
     """
-    tools = {"make"} | {tool for core in CORES for tool in (core.compiler, core.emulator[0])}
-    if missing := sorted(tool for tool in tools if shutil.which(tool) is None):
-        raise ConfigError(f"measuring needs {', '.join(missing)}: firmware/install-emulators.sh")
+    emulator.require_tools(*CORES)
     facts = inspect_tflite(tflite, name=manifest.name)
+    work = layer_work(read_tflite(tflite))
     with tempfile.TemporaryDirectory(prefix="crydistill-") as name:
         model = Path(name) / "model"
         export_c(tflite, manifest, model)
         cores = {
-            core.title: _measure_on(core, Path(firmware), model, Path(name) / str(number))
+            core.title: _measure_on(core, work, firmware, model, Path(name) / str(number))
             for number, core in enumerate(CORES)
         }
     return {
@@ -113,21 +87,20 @@ def measure(tflite: bytes, manifest: StudentManifest, firmware: str | Path) -> R
     }
 
 
-def _measure_on(core: Core, firmware: Path, model: Path, build: Path) -> Record:
-    settings = [f"MODEL={model}", f"BUILD={build}", "FIXED=1" if core.fixed_point else "FIXED="]
-    _run("make", "-C", str(firmware.resolve()), *settings, core.target)
-    program = build / f"{core.target}.elf"
-    printed = _run(
-        *core.emulator,
-        *("-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0"),
-        *("-semihosting-config", "enable=on,target=native,arg=cost", "-kernel", str(program)),
-    )
-    counts = {part: int(count) for part, count in map(str.split, printed.splitlines())}
-    stack = counts.pop("stack_bytes")
+def _measure_on(
+    core: Core, work: tuple[LayerWork, ...], firmware: str | Path, model: Path, build: Path
+) -> Record:
+    counted = emulator.count(core, model, firmware, build)
+    stack = counted.counts.pop("stack_bytes")
+    linker_map = counted.program.with_suffix(".map").read_text(encoding="utf-8")
     return {
-        "compiler": _run(core.compiler, "--version").splitlines()[0],
-        "instructions": counts,
-        "bytes": _bytes(program.with_suffix(".map").read_text(encoding="utf-8")) | {"stack": stack},
+        "compiler": run(core.compiler, "--version").splitlines()[0],
+        "instructions": counted.counts,
+        "bytes": _bytes(linker_map) | {"stack": stack},
+        "layers": [
+            {**asdict(layer), "instructions": count}
+            for layer, count in zip(work, counted.layers, strict=True)
+        ],
     }
 
 
@@ -211,21 +184,3 @@ def _table(columns: list[str], rows: dict[str, list[str]]) -> list[str]:
 
 def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _run(*command: str) -> str:
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=_TIMEOUT_SECONDS,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ConfigError(f"{command[0]}: not done after {_TIMEOUT_SECONDS} s") from error
-    except subprocess.CalledProcessError as error:
-        last = (error.stderr.strip().splitlines() or [f"exit status {error.returncode}"])[-1]
-        raise ConfigError(f"{command[0]} failed ({last})") from error
-    return done.stdout

@@ -2,7 +2,7 @@
 
 Two kinds of figures go in, and each says where it is from:
 
-- executed instructions of the C library, counted under emulation (docs/firmware.md), times an
+- executed instructions of the C library, counted under emulation (`device.recorded`), times an
   assumed range of cycles per instruction of the core;
 - for ESP-NN, cycles that Espressif published for single kernels on an ESP32-S3, by kind of layer.
 
@@ -12,20 +12,13 @@ What comes out is a range. Where it matters, time the board.
 from dataclasses import dataclass
 
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
-from crydistill.device.cost import layer_costs
+from crydistill.device import recorded
+from crydistill.device.cost import layer_costs, layer_work
 from crydistill.device.esp_nn import kernel_path
 from crydistill.quantize.tflite_file import Operator, TfliteFile
+from crydistill.student.manifest import StudentManifest
 
 ESP32_S3_HZ = 240_000_000
-
-FRONT_END_INSTRUCTIONS_PER_SECOND = 6_334_800
-INTEGER_FRONT_END_INSTRUCTIONS_PER_SECOND = 6_498_000
-NETWORK_INSTRUCTIONS_PER_MAC = 18_009_360 / 1_171_072
-SCORE_INSTRUCTIONS_PER_OUTPUT = 6_800 / 521
-VOTE_INSTRUCTIONS = 77
-"""Of the C library on a Cortex-M4 with FPU, gcc 12 -O2, for the reference student, counted by
-qemu (docs/firmware_cost.json). Another network has another mix of layers: within a fifth of this.
-Without an FPU the front end computes in integers."""
 
 PUBLISHED_FRONT_END_MS = (16.0, 176.0)
 """What others published for a log-mel front end on ESP32-S3-class parts, per window."""
@@ -61,9 +54,9 @@ ASSUMPTIONS_ESP_NN = (
     "2,000 cycles a layer for TFLite Micro; no other task, no second core, no cache misses",
 )
 ASSUMPTIONS_LIBRARY = (
-    "instructions counted by qemu on a Cortex-M4 for the reference student, scaled by "
-    "multiply-accumulates (docs/firmware_cost.json); other cores with a 32-bit multiplier need "
-    "about as many, times the factor that the table of boards assumes",
+    "instructions counted by qemu on a Cortex-M4 for the packaged student, for another one derived "
+    "from its layers; other cores with a 32-bit multiplier need about as many, times the factor "
+    "that the table of boards assumes",
     "the cycles per instruction stated for each core; code from flash through a cache, data in "
     "internal memory; no other task",
     "without an FPU, the library's front end in integers",
@@ -91,7 +84,7 @@ class Instructions:
 
     network, score, vote : per window
     front_end : per hop, the new audio of a window
-    measured : counted for this very student; otherwise scaled from the reference student
+    measured : counted for this very student; otherwise derived from the packaged student's layers
     """
 
     front_end: float
@@ -111,21 +104,22 @@ class Instructions:
         return self.front_end / self.window
 
 
-def scaled_instructions(macs: int, activated_outputs: int) -> Instructions:
-    """Instructions of another student, scaled from the reference student's.
+def recorded_instructions(file: TfliteFile, manifest: StudentManifest) -> Instructions:
+    """Instructions of a student, as far as the package's record tells.
 
-    Parameters
-    ----------
-    macs : multiply-accumulates per window
-    activated_outputs : logits that are looked up: all of a softmax, the cry outputs of a sigmoid
+    Those that were counted if it is the recorded student; otherwise derived from that one's layers:
+    for the networks of the tests within a tenth.
     """
-    return Instructions(
-        FRONT_END_INSTRUCTIONS_PER_SECOND * WINDOW_HOP_SECONDS,
-        macs * NETWORK_INSTRUCTIONS_PER_MAC,
-        activated_outputs * SCORE_INSTRUCTIONS_PER_OUTPUT,
-        VOTE_INSTRUCTIONS,
-        measured=False,
+    front_end = recorded.front_end_per_second() * WINDOW_HOP_SECONDS
+    if manifest.tflite.sha256 == recorded.recorded_sha256():
+        return Instructions(front_end, *recorded.recorded_window(), measured=True)
+    score = recorded.score_per_window(
+        len(manifest.cry_outputs),
+        manifest.output.shape[-1],
+        softmax=manifest.activation == "softmax",
     )
+    network = recorded.network_per_window(layer_work(file))
+    return Instructions(front_end, network, score, recorded.vote_per_window(), measured=False)
 
 
 def esp_nn_cycles(file: TfliteFile) -> tuple[Range, ...]:

@@ -33,20 +33,15 @@ from crydistill.device.latency import (
     esp_nn_cycles,
     milliseconds,
     plain_cycles,
-    scaled_instructions,
+    recorded_instructions,
 )
+from crydistill.device.recorded import library_bytes
 from crydistill.errors import MissingExtraError, ModelError
 from crydistill.quantize.check import TfliteFacts, tflite_bytes
 from crydistill.quantize.interpreters import tflite_micro_version
 from crydistill.quantize.tflite_file import Operator, TfliteFile, read_tflite
-from crydistill.student.manifest import TFLITE_NAME, StudentManifest
+from crydistill.student.manifest import TFLITE_NAME
 from crydistill.student.runtime import TfliteStudent
-
-LIBRARY_CODE_BYTES = 5_069
-LIBRARY_TABLE_BYTES = 4_088
-LISTENER_BYTES = 9_056
-"""Of the C library on a Cortex-M4: code with libm's, front-end tables, `struct crydistill`
-(docs/firmware_cost.json)."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +117,7 @@ class Latency:
 class Profile:
     """What a student costs.
 
-    instructions : counted for this student if `emulated`, else scaled from the reference student
+    instructions : as `Instructions.measured` says, counted for this student or derived
     """
 
     name: str
@@ -153,7 +148,7 @@ def profile_student(path: str | Path, *, firmware: str | Path | None = None) -> 
     ----------
     path : a `.tflite` with its manifest beside it, or a directory with `student.tflite`
     firmware : the project's `firmware/` folder: instructions are then counted under emulation for
-        this student, not scaled from the reference student
+        this student, not taken from the package's record
 
     Raises
     ------
@@ -166,9 +161,7 @@ def profile_student(path: str | Path, *, firmware: str | Path | None = None) -> 
     tflite = tflite_bytes(Path(path) / TFLITE_NAME if Path(path).is_dir() else path)
     file, facts, manifest = read_tflite(tflite), student.facts, student.manifest
     emulated = None if firmware is None else count_instructions(tflite, manifest, firmware)
-    instructions = (
-        emulated.instructions if emulated else scaled_instructions(facts.macs, _activated(manifest))
-    )
+    instructions = emulated.instructions if emulated else recorded_instructions(file, manifest)
     memory = _memory(tflite, file)
     return Profile(
         manifest.name,
@@ -254,17 +247,9 @@ def _latency(file: TfliteFile, instructions: Instructions) -> Latency:
 def _fits(memory: Memory, facts: TfliteFacts, instructions: Instructions) -> tuple[Fit, ...]:
     student = memory.library_constants or facts.size_bytes
     arena = memory.library or memory.tflite_micro or memory.planned
-    needs = Needs(
-        student + LIBRARY_CODE_BYTES + LIBRARY_TABLE_BYTES, arena + LISTENER_BYTES, instructions
-    )
+    code, tables, listener = library_bytes()
+    needs = Needs(student + code + tables, arena + listener, instructions)
     return tuple(fit(board, needs) for board in BOARDS)
-
-
-def _activated(manifest: StudentManifest) -> int:
-    """How many logits are looked up for a score."""
-    if manifest.activation == "softmax":
-        return manifest.output.shape[-1] + len(manifest.cry_outputs)
-    return len(manifest.cry_outputs)
 
 
 def _sum(ranges: tuple[Range, ...]) -> Range:

@@ -32,9 +32,10 @@ from crydistill.detector.vote import (
     vote_statistic,
     vote_track,
 )
-from crydistill.evaluation.intervals import REPLICATES, UNDEFINED, Estimate, GroupBootstrap, Weights
+from crydistill.evaluation.intervals import REPLICATES, UNDEFINED, Estimate, mean_estimate
 from crydistill.evaluation.ranking import Floats
 from crydistill.evaluation.rates import HOURS_PER_NIGHT, rate
+from crydistill.evaluation.records import plain, plain_estimate
 from crydistill.evaluation.spans import Span, cry_spans, episodes_of
 
 GRACE_SECONDS = 5.0
@@ -138,21 +139,21 @@ class NightFigures:
         """Plain numbers; None where undefined."""
         return {
             "settings": self.settings.model_dump(),
-            "hours": _plain(self.hours),
+            "hours": plain(self.hours),
             "false_alarms": self.false_alarms,
-            "false_alarms_per_hour": _estimate(self.per_hour),
-            "false_alarms_per_night": _estimate(self.per_night),
+            "false_alarms_per_hour": plain_estimate(self.per_hour),
+            "false_alarms_per_night": plain_estimate(self.per_night),
             "episodes": self.episodes,
-            "caught": _estimate(self.caught),
+            "caught": plain_estimate(self.caught),
             "delay_s": {
-                "median": _plain(self.median_delay),
-                "p90": _plain(float(np.quantile(self.delays, 0.9)) if self.delays else math.nan),
+                "median": plain(self.median_delay),
+                "p90": plain(float(np.quantile(self.delays, 0.9)) if self.delays else math.nan),
             },
-            "time_in_alert": _plain(self.time_in_alert),
+            "time_in_alert": plain(self.time_in_alert),
             "if_windows_were_independent": {
-                "false_alarms_per_hour": _plain(self.independent_per_hour),
-                "share_with_enough_votes": _plain(self.independent_share),
-                "observed_share_with_enough_votes": _plain(self.enough_share),
+                "false_alarms_per_hour": plain(self.independent_per_hour),
+                "share_with_enough_votes": plain(self.independent_share),
+                "observed_share_with_enough_votes": plain(self.enough_share),
             },
         }
 
@@ -189,9 +190,9 @@ class DetCurve:
     def to_json(self) -> dict[str, list[float | None]]:
         """Columns of plain numbers; the first threshold, infinity, is None."""
         return {
-            "threshold": [_plain(value) for value in self.thresholds],
-            "false_alarms_per_hour": [_plain(value) for value in self.per_hour],
-            "missed": [_plain(value) for value in self.missed],
+            "threshold": [plain(value) for value in self.thresholds],
+            "false_alarms_per_hour": [plain(value) for value in self.per_hour],
+            "missed": [plain(value) for value in self.missed],
         }
 
 
@@ -292,16 +293,9 @@ def _share_caught(
 ) -> Estimate:
     if not delays:
         return UNDEFINED
-    caught = np.array([delay is not None for delay in delays], dtype=np.float64)
+    caught = [float(delay is not None) for delay in delays]
     groups = [episode.group for stream in streams for episode in stream.episodes]
-
-    def share(weights: Weights) -> Floats:
-        return np.asarray((weights @ caught / weights.sum(axis=1))[:, None])
-
-    bootstrap = GroupBootstrap(
-        groups=groups, labels=np.ones(len(groups)), replicates=replicates, seed=seed
-    )
-    return bootstrap.run(share)[0].estimate()
+    return mean_estimate(caught, groups=groups, replicates=replicates, seed=seed)
 
 
 def _negative_shares(
@@ -337,11 +331,3 @@ def _caught_levels(streams: Sequence[ScoredStream], settings: VoteSettings) -> S
         on = on_levels(stream.scores, settings)
         found += [on[span].max() for span in stream.spans]
     return np.array(found, dtype=np.float32)
-
-
-def _plain(value: float) -> float | None:
-    return float(f"{value:.6g}") if math.isfinite(value) else None
-
-
-def _estimate(estimate: Estimate) -> dict[str, float | None]:
-    return {name: _plain(value) for name, value in vars(estimate).items()}

@@ -1,6 +1,6 @@
 """Judge students beside their teacher on the same labelled clips.
 
-Every model is judged by the mean and by the maximum of a clip's window scores: ranking metrics,
+Every model is judged by each kind of clip score (`ranking.ClipScore`): ranking metrics,
 agreement with the teacher, detection within slices of the clips, and the paired difference from
 the teacher, each with a 95 % interval over groups. A student is to be preferred to another only
 where the interval of the difference says so.
@@ -27,6 +27,7 @@ from crydistill.evaluation.intervals import (
     Weights,
 )
 from crydistill.evaluation.ranking import ClipScore, Detections, Floats, Ranking, ratio
+from crydistill.evaluation.records import DIGITS, plain_estimate
 from crydistill.evaluation.reliability import calibration_error
 from crydistill.progress import Progress, silent
 
@@ -64,8 +65,6 @@ NARROW_BAND_HZ = 8_000
 
 KL_EPSILON = 1e-8
 """Added to each of the 521 probabilities, so that a class a student rules out costs a finite KL."""
-
-_DIGITS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +156,7 @@ class Slice:
             "label": str(self.label),
             "clips": self.clips,
             "groups": self.groups,
-            rate: _plain_estimate(self.detected),
+            rate: plain_estimate(self.detected),
         }
 
 
@@ -181,10 +180,10 @@ class Agreement:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "kl": _plain_estimate(self.kl),
-            "frame_correlation": _plain_estimate(self.correlation),
-            "frame_correlation_cries": _plain_estimate(self.correlation_cries),
-            "frame_correlation_cry_windows": _plain_estimate(self.correlation_cry_windows),
+            "kl": plain_estimate(self.kl),
+            "frame_correlation": plain_estimate(self.correlation),
+            "frame_correlation_cries": plain_estimate(self.correlation_cries),
+            "frame_correlation_cry_windows": plain_estimate(self.correlation_cry_windows),
             "correlated_clips": self.correlated_clips,
             "skipped_clips": self.skipped_clips,
         }
@@ -373,6 +372,21 @@ def choose_thresholds(
     return chosen
 
 
+def ranking_metrics(detections: Detections) -> dict[str, Floats]:
+    """Metrics, by key of `METRICS`, that need no threshold chosen elsewhere."""
+    best = ranking.best_f1(detections)
+    return {
+        "roc_auc": ranking.roc_auc(detections),
+        "average_precision": ranking.average_precision(detections),
+        "recall_at_fpr_1pct": ranking.recall_at_false_positive_rate(detections, SLICE_BOUND),
+        "recall_at_fpr_0.1pct": ranking.recall_at_false_positive_rate(detections, STRICT_BOUND),
+        "best_f1": best.f1,
+        "best_f1_precision": best.precision,
+        "best_f1_recall": best.recall,
+        "best_f1_fpr": best.false_positive_rate,
+    }
+
+
 def window_kl(teacher_scores: npt.ArrayLike, student_probabilities: npt.ArrayLike) -> Floats:
     """KL(teacher || student) of the class distributions of each window, in nats.
 
@@ -470,22 +484,11 @@ def _metrics_of(
 
 
 def _metrics(detections: Detections, validation: float | None) -> dict[str, Floats]:
-    best = ranking.best_f1(detections)
-    auc = ranking.roc_auc(detections)
-    metrics = {
-        "roc_auc": auc,
-        "average_precision": ranking.average_precision(detections),
-        "recall_at_fpr_1pct": ranking.recall_at_false_positive_rate(detections, SLICE_BOUND),
-        "recall_at_fpr_0.1pct": ranking.recall_at_false_positive_rate(detections, STRICT_BOUND),
-        "best_f1": best.f1,
-        "best_f1_precision": best.precision,
-        "best_f1_recall": best.recall,
-        "best_f1_fpr": best.false_positive_rate,
-        "f1_at_half": ranking.at_threshold(detections, 0.5).f1,
-    }
-    undefined = np.full_like(auc, np.nan)
+    metrics = ranking_metrics(detections)
+    undefined = np.full_like(metrics["roc_auc"], np.nan)
     chosen = None if validation is None else ranking.at_threshold(detections, validation)
     return metrics | {
+        "f1_at_half": ranking.at_threshold(detections, 0.5).f1,
         "f1_at_validation": chosen.f1 if chosen else undefined,
         "precision_at_validation": chosen.precision if chosen else undefined,
         "recall_at_validation": chosen.recall if chosen else undefined,
@@ -682,25 +685,13 @@ def _check_scores(model: ModelScores, clips: EvaluatedClips) -> None:
 
 def _rounded_down(threshold: float) -> float:
     """Shorten a threshold to six digits so that whatever reached it still does."""
-    rounded = float(f"{threshold:.{_DIGITS}g}")
+    rounded = float(f"{threshold:.{DIGITS}g}")
     if rounded <= threshold:
         return rounded
-    return float(Context(prec=_DIGITS, rounding=ROUND_FLOOR).create_decimal(threshold))
-
-
-def _plain(value: float) -> float | None:
-    return float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None
-
-
-def _plain_estimate(estimate: Estimate) -> dict[str, float | None]:
-    return {
-        "value": _plain(estimate.value),
-        "low": _plain(estimate.low),
-        "high": _plain(estimate.high),
-    }
+    return float(Context(prec=DIGITS, rounding=ROUND_FLOOR).create_decimal(threshold))
 
 
 def _plain_estimates(
     estimates: Mapping[str, Estimate],
 ) -> dict[str, dict[str, float | None]]:
-    return {name: _plain_estimate(estimate) for name, estimate in estimates.items()}
+    return {name: plain_estimate(estimate) for name, estimate in estimates.items()}

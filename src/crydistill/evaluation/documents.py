@@ -7,83 +7,97 @@ A document holds marked blocks:
     <!-- end -->
 
 `results: NAME` tabulates one run, every model beside the others. `series: NAME NAME ...` tabulates
-the INT8 students of several experiments, a row each, over all seeds recorded of them. The figures
-come from `NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of records, which
-`add_record` fills from a run's `metrics.json`. `paired: NAME` says how two recipes differ.
-`night: NAME` (in short: `night-summary: NAME`), `robustness: NAME` and `promises: NAME` tabulate
-what the verbs of these names found.
+the INT8 students of several experiments, a row each, over all seeds recorded of them, and `zoo:`
+the same ones by what they cost. The figures come from `NAME.json` (or `NAME-seed0.json`,
+`NAME-seed1.json` ...) in a folder of records, which `add_record` fills from a run's `metrics.json`.
+`paired: NAME` says how two recipes differ. `night: NAME` (in short: `night-summary: NAME`),
+`robustness: NAME`, `promises: NAME` and `front-ends: NAME` tabulate what the verbs of these names
+found.
 """
 
-import json
 import re
-import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from crydistill import atomic
+from crydistill.device import front_ends
 from crydistill.errors import ConfigError
 from crydistill.evaluation import paired, promises, promises_page, robustness, robustness_page
-from crydistill.evaluation.compare import METRICS
 from crydistill.evaluation.nighttables import (
     NIGHT_NAME,
     add_night,
     night_summary,
     night_table,
+    read_night,
 )
+from crydistill.evaluation.records import Record, read_record, write_record
+from crydistill.evaluation.runtables import read_run, results_table, series_table
+from crydistill.evaluation.zoo import zoo_table
+from crydistill.student.manifest import MANIFEST_NAME, load_manifest
 
-HEADLINE = (
-    "roc_auc",
-    "average_precision",
-    "best_f1",
-    "f1_at_validation",
-    "fpr_at_validation",
-    "recall_at_fpr_1pct",
-    "recall_at_fpr_0.1pct",
-)
-"""Metrics of the clip score that documents show, of all in `compare.METRICS`."""
+Block = Callable[[Sequence[str], Path], str]
+"""Makes the text of a block from the names in its first line and the folder of records."""
 
-AGREEMENT = {
-    "frame_correlation_cries": "Frame correlation with the teacher, mean over cries",
-    "frame_correlation_cry_windows": "Frame correlation with the teacher, windows of cries pooled",
-    "kl": "KL from the teacher per window, nats",
+
+def _of_one(table: Callable[[Record], str], read: Callable[[Path], Record] = read_run) -> Block:
+    """Make a block that names one record of the table of that record."""
+
+    def block(names: Sequence[str], records: Path) -> str:
+        (name,) = names
+        return table(read(records / f"{name}.json"))
+
+    return block
+
+
+BLOCKS: dict[str, Block] = {
+    "results": _of_one(results_table),
+    "series": series_table,
+    "zoo": zoo_table,
+    "paired": _of_one(paired.table),
+    "night": _of_one(night_table, read_night),
+    "night-summary": _of_one(night_summary, read_night),
+    "robustness": _of_one(robustness_page.markdown_tables),
+    "promises": _of_one(promises_page.markdown_table),
+    "front-ends": _of_one(front_ends.markdown),
 }
 
-_CLIP_SCORE = "mean"
-_STUDENT = "student INT8"
 _BLOCK = re.compile(
-    r"<!-- (results|series|paired|night|night-summary|robustness|promises): "
-    r"([A-Za-z0-9._ -]+?) -->\n"
-    r".*?<!-- end -->",
-    re.DOTALL,
+    rf"<!-- ({'|'.join(BLOCKS)}): ([A-Za-z0-9._ -]+?) -->\n.*?<!-- end -->", re.DOTALL
 )
-
-Record = dict[str, Any]
 
 
 def add_record(run: str | Path, records: str | Path, name: str) -> Path:
-    """Copy what documents need of a run's `metrics.json` into the folder of records.
+    """Copy what documents need of what a verb found into the folder of records.
+
+    Parameters
+    ----------
+    run : a run directory, or a folder of `night`, `robustness` or `promises`
 
     Raises
     ------
     ConfigError
-        if the run has not been evaluated, or holds anything private.
+        if there is nothing, or it holds anything private; if a run's student is not the one that
+        was evaluated.
     """
+    run = Path(run)
     # A run holds both; a folder that only `crydistill night` wrote has no metrics.
-    if not (Path(run) / "metrics.json").is_file() and (Path(run) / NIGHT_NAME).is_file():
+    if not (run / "metrics.json").is_file() and (run / NIGHT_NAME).is_file():
         return add_night(run, records, name)
-    trials = [Path(run) / name for name in (robustness.RESULT_NAME, promises.RESULT_NAME)]
+    trials = [run / trial.RESULT_NAME for trial in (robustness, promises, front_ends)]
     trial = next((path for path in trials if path.is_file()), None)
-    metrics = _read(trial or Path(run) / "metrics.json", "evaluate the run first")
-    if metrics["clips"]["private"]:
+    found = read_record(trial or run / "metrics.json", "evaluate the run first")
+    if found["clips"]["private"]:
         raise ConfigError(
             f"{run}: was evaluated on private clips; its figures may not be published"
         )
-    for model in metrics.get("models", {}).values():
+    for model in found.get("models", {}).values():
         for judged in model["clip_scores"].values():
             del judged["slices"], judged["source_auc"]
+    if trial is None and (run / MANIFEST_NAME).is_file():
+        _add_costs(found["provenance"], run / MANIFEST_NAME)
     path = Path(records) / f"{name}.json"
-    atomic.write_text(path, json.dumps(metrics, indent=1) + "\n")
+    write_record(path, found)
     return path
 
 
@@ -96,20 +110,10 @@ def update_document(path: str | Path, records: str | Path) -> bool:
         if a block names a record that is not there.
     """
     text = Path(path).read_text(encoding="utf-8")
-    tables: dict[str, Callable[[Sequence[str], Path], str]] = {
-        "results": _results_table,
-        "series": _series_table,
-        "night": night_table,
-        "night-summary": night_summary,
-        "paired": _trial_table(paired.table),
-        "robustness": _trial_table(robustness_page.markdown_tables),
-        "promises": _trial_table(promises_page.markdown_table),
-    }
 
     def block(match: re.Match[str]) -> str:
         kind, names = match[1], match[2].split()
-        table = tables[kind](names, Path(records))
-        return f"<!-- {kind}: {match[2]} -->\n{table}\n<!-- end -->"
+        return f"<!-- {kind}: {match[2]} -->\n{BLOCKS[kind](names, Path(records))}\n<!-- end -->"
 
     updated = _BLOCK.sub(block, text)
     if updated == text:
@@ -118,112 +122,11 @@ def update_document(path: str | Path, records: str | Path) -> bool:
     return True
 
 
-def _results_table(names: Sequence[str], records: Path) -> str:
-    (name,) = names
-    record = _read(records / f"{name}.json", "add it with `crydistill tables add`")
-    models = record["models"]
-    lines = [_row(["", *models]), _row(["---", *["---:"] * len(models)])]
-    for key in HEADLINE:
-        lines.append(
-            _row([METRICS[key], *(_cell(_metric(model, key)) for model in models.values())])
+def _add_costs(provenance: dict[str, Any], path: Path) -> None:
+    """Add what `metrics.json` does not say of the student."""
+    manifest = load_manifest(path)
+    if manifest.tflite.sha256 != provenance["student"]["sha256"]:
+        raise ConfigError(
+            f"{path}: is of another student than was evaluated; evaluate the run again"
         )
-    for key, title in AGREEMENT.items():
-        # A student with outputs of its own has no KL, and older records lack a row.
-        found = [(model["agreement"] or {}).get(key, {"value": None}) for model in models.values()]
-        if any(estimate["value"] is not None for estimate in found):
-            cells = ["" if each["value"] is None else _cell(each) for each in found]
-            lines.append(_row([title, *cells]))
-    clips, intervals = record["clips"], record["intervals"]
-    lines.append(
-        f"\nClip score: mean over windows. {clips['clips']} clips, {clips['cries']} cries, "
-        f"{clips['groups']} groups. 95 % intervals: {intervals['method']}, "
-        f"{intervals['replicates']} resamples, seed {intervals['seed']}. "
-        f"Student {record['provenance']['student']['size_bytes']:,} bytes, arena "
-        f"{record['provenance']['arena_bytes']:,} bytes; teacher "
-        f"{record['provenance']['teacher']['name']}; commit "
-        f"{_commit(record)}."
-    )
-    return "\n".join(lines)
-
-
-def _series_table(names: Sequence[str], records: Path) -> str:
-    lines = [
-        _row(["INT8 student", "seeds", *(METRICS[key] for key in HEADLINE)]),
-        _row(["---", "---:", *["---:"] * len(HEADLINE)]),
-    ]
-    for name in names:
-        seeds = _seeds(records, name)
-        cells = [
-            _seed_cell([_metric(record["models"][_STUDENT], key) for record in seeds])
-            for key in HEADLINE
-        ]
-        lines.append(_row([name, str(len(seeds)), *cells]))
-    teacher = _seeds(records, names[0])[0]["models"]["teacher"]
-    lines.append(_row(["*teacher*", "", *(_cell(_metric(teacher, key)) for key in HEADLINE)]))
-    lines.append(
-        "\nMean over seeds ± standard deviation between seeds; in brackets the mean of the seeds' "
-        "95 % group-bootstrap bounds, which say how far other recordings would move the figure."
-    )
-    return "\n".join(lines)
-
-
-def _trial_table(
-    table: Callable[[Record], str],
-) -> Callable[[Sequence[str], Path], str]:
-    """Tabulate a record that is no run's, by its own page."""
-
-    def tabulate(names: Sequence[str], records: Path) -> str:
-        (name,) = names
-        return table(_read(records / f"{name}.json", "add it with `crydistill tables add`"))
-
-    return tabulate
-
-
-def _seeds(records: Path, name: str) -> list[Record]:
-    paths = sorted(records.glob(f"{name}-seed*.json")) or [records / f"{name}.json"]
-    return [_read(path, "add it with `crydistill tables add`") for path in paths]
-
-
-def _metric(model: Record, key: str) -> Record:
-    metric: Record = model["clip_scores"][_CLIP_SCORE]["metrics"][key]
-    return metric
-
-
-def _cell(estimate: Record) -> str:
-    if estimate["value"] is None:
-        return "–"
-    text = f"{estimate['value']:.3f}"
-    if estimate["low"] is None:
-        return text
-    return f"{text} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
-
-
-def _seed_cell(estimates: Sequence[Record]) -> str:
-    values = [estimate["value"] for estimate in estimates]
-    if None in values:
-        return "–"
-    text = f"{statistics.fmean(values):.3f}"
-    if len(values) > 1:
-        text += f" ± {statistics.stdev(values):.3f}"
-    bounds = [(e["low"], e["high"]) for e in estimates if e["low"] is not None]
-    if len(bounds) == len(estimates):
-        low, high = (statistics.fmean(side) for side in zip(*bounds, strict=True))
-        text += f" [{low:.3f}, {high:.3f}]"
-    return text
-
-
-def _commit(record: Record) -> str:
-    commit = record["provenance"]["git_commit"]
-    return commit[:10] + ("-dirty" if commit.endswith("-dirty") else "") if commit else "unknown"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _read(path: Path, remedy: str) -> Record:
-    try:
-        record: Record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); {remedy}") from error
-    return record
+    provenance["macs"], provenance["parameters"] = manifest.macs, manifest.parameters

@@ -194,8 +194,8 @@ def mistake_svg(
     with _style():
         figure = Figure(figsize=(3.4, 2.4), layout="constrained")
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-        _decorate(above, _ON_PAGE)
-        _decorate(below, _ON_PAGE)
+        decorate(above, _ON_PAGE)
+        decorate(below, _ON_PAGE)
         _draw_spectrogram(above, frames)
         middle = WINDOW_FRAMES / FRAMES_PER_SECOND / 2
         top = 1.0
@@ -225,7 +225,7 @@ def summary_figure(
         figure = Figure(figsize=(9, 4.2), layout="constrained", facecolor="white")
         left, right = figure.subplots(1, 2)
         for axes, draw, title in ((left, _draw_roc, "ROC"), (right, _draw_det, "DET")):
-            _decorate(axes, PAPER)
+            decorate(axes, PAPER)
             draw(axes, curves, PAPER)
             axes.set_title(title, loc="left", color=PAPER.ink, fontweight="bold")
         lines = left.get_lines()[: len(curves)]
@@ -244,6 +244,20 @@ def swatch(model: int) -> str:
         f'y2="4" stroke="var(--model{model % len(PAPER.models)})" stroke-width="3" '
         f'stroke-dasharray="{pattern}"/></svg>'
     )
+
+
+def decorate(axes: Axes, palette: Palette, *, size: int = 8) -> None:
+    """Give axes the palette's colours, a grid, and ticks of that size in points."""
+    axes.set_facecolor("none")
+    axes.grid(True, color=palette.grid, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(which="both", colors=palette.muted, labelsize=size, length=2.5, width=0.6)
+    axes.xaxis.label.set_color(palette.ink)
+    axes.yaxis.label.set_color(palette.ink)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in {"left", "bottom"})
+        spine.set_color(palette.muted)
+        spine.set_linewidth(0.6)
 
 
 def _draw_roc(axes: Axes, curves: Mapping[str, Detections], palette: Palette) -> None:
@@ -357,7 +371,7 @@ def _svg(
     with _style():
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
-        _decorate(axes, _ON_PAGE)
+        decorate(axes, _ON_PAGE)
         draw(axes, _ON_PAGE)
         return _as_svg(figure, label)
 
@@ -375,19 +389,6 @@ def _style() -> AbstractContextManager[None]:
         }
     )
     return style
-
-
-def _decorate(axes: Axes, palette: Palette) -> None:
-    axes.set_facecolor("none")
-    axes.grid(True, color=palette.grid, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(which="both", colors=palette.muted, labelsize=8, length=2.5, width=0.6)
-    axes.xaxis.label.set_color(palette.ink)
-    axes.yaxis.label.set_color(palette.ink)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in {"left", "bottom"})
-        spine.set_color(palette.muted)
-        spine.set_linewidth(0.6)
 
 
 def _as_svg(figure: Figure, label: str) -> str:

@@ -30,6 +30,12 @@ Weights = npt.NDArray[np.int64]
 Statistic = Callable[[Weights], Floats]
 """Computes m numbers for each row of weights: `[rows, clips]` to `[rows, m]`."""
 
+NOTHING = "–"
+"""What stands where there is no number."""
+
+SIGNED = "{:+.3f}"
+"""How differences are written."""
+
 _MAX_UNDEFINED = 0.05
 """With more than this share of resamples in which a number is undefined it gets no interval."""
 
@@ -45,12 +51,15 @@ class Estimate:
     low: float
     high: float
 
-    def __str__(self) -> str:
+    def text(self, form: str = "{:.3f}") -> str:
+        """Write it, with its interval where it has one: "0.981 [0.972, 0.989]"."""
+        value, low, high = (form.format(part) for part in (self.value, self.low, self.high))
         if np.isnan(self.value):
-            return "–"
-        if np.isnan(self.low):
-            return f"{self.value:.3f}"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+            return NOTHING
+        return value if np.isnan(self.low) else f"{value} [{low}, {high}]"
+
+    def __str__(self) -> str:
+        return self.text()
 
 
 UNDEFINED = Estimate(np.nan, np.nan, np.nan)
@@ -137,6 +146,27 @@ class GroupBootstrap:
             Resampled(float(value), column)
             for value, column in zip(values, replicates.T, strict=True)
         ]
+
+
+def mean_estimate(
+    values: Sequence[float], *, groups: Sequence[str], replicates: int = REPLICATES, seed: int = 0
+) -> Estimate:
+    """Mean of some values, with an interval by drawing their groups.
+
+    Raises
+    ------
+    ValueError
+        if there is no value, or not a group for each.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+
+    def mean(weights: Weights) -> Floats:
+        return np.asarray((weights @ numbers / weights.sum(axis=1))[:, None])
+
+    bootstrap = GroupBootstrap(
+        groups=groups, labels=np.ones(len(numbers)), replicates=replicates, seed=seed
+    )
+    return bootstrap.run(mean)[0].estimate()
 
 
 def _draw(

@@ -4,14 +4,22 @@ All are made from the JSON that `crydistill night` writes, so that a document sa
 and the terminal said.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crydistill import atomic
 from crydistill.errors import ConfigError
+from crydistill.evaluation.intervals import NOTHING
+from crydistill.evaluation.records import (
+    Record,
+    commit_text,
+    estimate_text,
+    markdown_table,
+    number_text,
+    read_record,
+    write_record,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,12 +27,9 @@ if TYPE_CHECKING:
 NIGHT_NAME = "night.json"
 """The figures in a folder that `crydistill night` wrote."""
 
-Record = Mapping[str, Any]
-
 _HEADLINE_RATES = (1.0, 0.125)
 _COMPARED_RATE = 1.0
 _KINDS_SHOWN = 12
-_NOTHING = "–"
 
 
 @dataclass(frozen=True)
@@ -82,51 +87,34 @@ def summary_table(record: Record) -> "Table":
             table.add_row(
                 setting,
                 f"{figures['settings']['threshold']:.4f}",
-                escape(_interval(figures["false_alarms_per_hour"], "{:.1f}")),
-                escape(_interval(figures["caught"], "{:.2f}")),
-                _number(figures["delay_s"]["median"], "{:.1f} s"),
-                _number(figures["time_in_alert"], "{:.1%}"),
+                escape(estimate_text(figures["false_alarms_per_hour"], "{:.1f}")),
+                escape(estimate_text(figures["caught"], "{:.2f}")),
+                number_text(figures["delay_s"]["median"], "{:.1f} s"),
+                number_text(figures["time_in_alert"], "{:.1%}"),
             )
         table.add_section()
     return table
 
 
-def night_table(names: Sequence[str], records: Path) -> str:
-    """Tables of a recorded night in Markdown: `<!-- night: NAME -->` of `evaluation.documents`.
-
-    Raises
-    ------
-    ConfigError
-        if the record is not there.
-    """
-    (name,) = names
-    record = read_night(records / f"{name}.json")
+def night_table(record: Record) -> str:
+    """All tables of a night in Markdown: `<!-- night: NAME -->` of `evaluation.documents`."""
     parts = [*facts(record), *(_markdown(sheet) for sheet in sheets(record)), _made_by(record)]
     return "\n\n".join(parts)
 
 
-def night_summary(names: Sequence[str], records: Path) -> str:
-    """Each network at its settings, in few columns: `<!-- night-summary: NAME -->`.
-
-    Raises
-    ------
-    ConfigError
-        if the record is not there.
-    """
-    (name,) = names
-    record = read_night(records / f"{name}.json")
+def night_summary(record: Record) -> str:
+    """Each network at its settings, in few columns: `<!-- night-summary: NAME -->`."""
     columns = ("network", "setting", "false alarms/h", "episodes caught", "delay s", "in alert")
     rows = [
         [
             name,
             setting,
-            _interval(figures["false_alarms_per_hour"], "{:.1f}"),
-            _interval(figures["caught"], "{:.2f}"),
-            _number(figures["delay_s"]["median"], "{:.1f}"),
-            _number(figures["time_in_alert"], "{:.1%}"),
+            estimate_text(figures["false_alarms_per_hour"], "{:.1f}"),
+            estimate_text(figures["caught"], "{:.2f}"),
+            number_text(figures["delay_s"]["median"], "{:.1f}"),
+            number_text(figures["time_in_alert"], "{:.1%}"),
         ]
-        for name, model in record["models"].items()
-        for setting, figures in _headline(model)
+        for name, setting, figures in _headlines(record)
     ]
     sheet = Sheet("At 5 of 9 windows", columns, rows, text_columns=2)
     return "\n\n".join([*facts(record), _markdown(sheet)])
@@ -147,7 +135,7 @@ def add_night(folder: str | Path, records: str | Path, name: str) -> Path:
         for vote in model["votes"]:
             del vote["at_thresholds"]
     path = Path(records) / f"{name}.json"
-    atomic.write_text(path, json.dumps(record, indent=1) + "\n")
+    write_record(path, record)
     return path
 
 
@@ -159,10 +147,7 @@ def read_night(path: str | Path) -> dict[str, Any]:
     ConfigError
         if they cannot be read.
     """
-    try:
-        record: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); run `crydistill night`") from error
+    record = read_record(path, "run `crydistill night`")
     if "night" not in record or "models" not in record:
         raise ConfigError(f"{path}: is no night's JSON; run `crydistill night`")
     return record
@@ -174,11 +159,16 @@ def _settings_sheet(record: Record) -> Sheet:
         "if independent, per hour", "episodes caught", "delay s, median (90 %)", "time in alert",
     )  # fmt: skip
     rows = [
-        [name, setting, *_figures_cells(figures)]
-        for name, model in record["models"].items()
-        for setting, figures in _headline(model)
+        [name, setting, *_figures_cells(figures)] for name, setting, figures in _headlines(record)
     ]
     return Sheet("Settings", columns, rows, text_columns=2)
+
+
+def _headlines(record: Record) -> Iterator[tuple[str, str, Record]]:
+    """Network, setting and figures of every setting that is shown."""
+    for name, model in record["models"].items():
+        for setting, figures in _headline(model):
+            yield name, setting, figures
 
 
 def _headline(model: Record) -> Iterator[tuple[str, Record]]:
@@ -202,12 +192,12 @@ def _figures_cells(figures: Record) -> list[str]:
         f"{settings['n']} of {settings['m']}",
         f"{settings['threshold']:.4f}",
         str(figures["false_alarms"]),
-        _interval(figures["false_alarms_per_hour"], "{:.2f}"),
-        _interval(figures["false_alarms_per_night"], "{:.1f}"),
+        estimate_text(figures["false_alarms_per_hour"], "{:.2f}"),
+        estimate_text(figures["false_alarms_per_night"], "{:.1f}"),
         _small(independent["false_alarms_per_hour"]),
-        _interval(figures["caught"], "{:.2f}"),
-        f"{_number(delay['median'], '{:.1f}')} ({_number(delay['p90'], '{:.1f}')})",
-        _number(figures["time_in_alert"], "{:.2%}"),
+        estimate_text(figures["caught"], "{:.2f}"),
+        f"{number_text(delay['median'], '{:.1f}')} ({number_text(delay['p90'], '{:.1f}')})",
+        number_text(figures["time_in_alert"], "{:.2%}"),
     ]
 
 
@@ -231,11 +221,11 @@ def _vote_cells(model: Record, n: int, m: int) -> list[str]:
         for figures in vote["in_hindsight"]:
             if (vote["n"], vote["m"], figures["wanted_per_hour"]) == (n, m, _COMPARED_RATE):
                 return [
-                    _interval(figures["caught"], "{:.2f}"),
-                    _number(figures["delay_s"]["median"], "{:.1f}"),
+                    estimate_text(figures["caught"], "{:.2f}"),
+                    number_text(figures["delay_s"]["median"], "{:.1f}"),
                     f"{figures['settings']['threshold']:.4f}",
                 ]
-    return [_NOTHING] * 3
+    return [NOTHING] * 3
 
 
 def _snr_sheet(record: Record) -> Sheet:
@@ -271,37 +261,20 @@ def _sounds_sheet(record: Record) -> Sheet:
     return Sheet(title, _shown_columns(record), shown)
 
 
-def _interval(estimate: Record, form: str) -> str:
-    if estimate["value"] is None:
-        return _NOTHING
-    text = form.format(estimate["value"])
-    if estimate["low"] is None:
-        return text
-    return f"{text} [{form.format(estimate['low'])}, {form.format(estimate['high'])}]"
-
-
-def _number(value: float | None, form: str) -> str:
-    return _NOTHING if value is None else form.format(value)
-
-
 def _small(value: float | None) -> str:
     """Two digits of what may be a millionth."""
-    return _number(value, "{:.1f}" if value and value >= 10 else "{:.2g}")
+    return number_text(value, "{:.1f}" if value and value >= 10 else "{:.2g}")
 
 
 def _markdown(sheet: Sheet) -> str:
-    rules = ["---" if i < sheet.text_columns else "---:" for i in range(len(sheet.columns))]
-    lines = [f"**{sheet.title}**", "", _row(sheet.columns), _row(rules)]
-    return "\n".join([*lines, *(_row(row) for row in sheet.rows)])
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+    table = markdown_table(sheet.columns, sheet.rows, sheet.text_columns)
+    return f"**{sheet.title}**\n\n{table}"
 
 
 def _made_by(record: Record) -> str:
     made = record.get("provenance", {})
-    commit = made.get("git_commit") or "unknown"
-    short = commit[:10] + ("-dirty" if commit.endswith("-dirty") else "")
     networks = ", ".join(f"{name} {m['sha256'][:12]}" for name, m in record["models"].items())
-    return f"Networks by sha256: {networks}. Kernels: {made.get('kernels', '?')}; commit {short}."
+    return (
+        f"Networks by sha256: {networks}. Kernels: {made.get('kernels', '?')}; commit "
+        f"{commit_text(made)}."
+    )

@@ -1,20 +1,17 @@
 """The night view: one HTML file with the timeline of scores, votes, alerts and truth of a night.
 
 The file needs nothing else. Whatever comes from data (ids, categories, names) is escaped where it
-enters the page: `_text` in the tables, `_json` in the data, which the script only ever writes as
+enters the page: `escaped` in the tables, `_json` in the data, which the script only ever writes as
 text. Audio around alerts is part of the page where, and only where, it is public.
 """
 
 import base64
-import html
 import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -24,9 +21,12 @@ from crydistill import atomic
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.detector.vote import WINDOW_SECONDS, Alert, Scores, Track
+from crydistill.evaluation import page
 from crydistill.evaluation.alarms import DetCurve, Episode
-from crydistill.evaluation.nights import ModelResult, Night, NightResult
+from crydistill.evaluation.nightjudge import ModelResult, NightResult
+from crydistill.evaluation.nights import Night
 from crydistill.evaluation.nighttables import Sheet, facts, sheets
+from crydistill.evaluation.page import escaped
 from crydistill.progress import Progress, silent
 
 SNIPPETS = 40
@@ -68,16 +68,17 @@ def write_night_view(
     """
     stretches = list(_snippet_stretches(result))
     snippets = _snippets(result.night, stretches, progress)
-    page = Template(_template()).substitute(
-        title=_text(result.night.title),
-        private=_PRIVATE if result.night.private else "",
-        facts="".join(f'<p class="facts">{_text(line)}</p>' for line in facts(record)),
+    filled = page.fill(
+        "nightview.html",
+        title=escaped(result.night.title),
+        private=page.PRIVATE if result.night.private else "",
+        facts="".join(f'<p class="facts">{escaped(line)}</p>' for line in facts(record)),
         tables="".join(_sheet(sheet) for sheet in sheets(record)),
         det=_det_section(result),
         provenance=_provenance(record),
         data=_json(_data(result, snippets)),
     )
-    atomic.write_text(path, page)
+    atomic.write_text(path, filled)
 
 
 def det_svg(result: NightResult) -> str:
@@ -94,12 +95,6 @@ def det_svg(result: NightResult) -> str:
     )
 
 
-_PRIVATE = (
-    '<p class="private">Private: made from recordings of which nothing may be published, this page '
-    "included.</p>"
-)
-
-
 @dataclass(frozen=True)
 class _Happening:
     """A line of the page's lists: an alert from its onset, or a missed episode.
@@ -113,10 +108,6 @@ class _Happening:
     what: str
     clip: str
     score: float
-
-
-def _template() -> str:
-    return files("crydistill.evaluation").joinpath("nightview.html").read_text(encoding="utf-8")
 
 
 def _snippet_stretches(result: NightResult) -> Iterator[Stretch]:
@@ -250,7 +241,7 @@ def _det_section(result: NightResult) -> str:
         return ""
     legend = "".join(
         f'<span><i style="background: var(--model{number % len(_COLOURS)})"></i>'
-        f"{_text(model.name)}</span>"
+        f"{escaped(model.name)}</span>"
         for number, model in enumerate(result.models)
     )
     return (
@@ -301,7 +292,7 @@ def _curve(number: int, name: str, curve: DetCurve) -> str:
     index = number % len(_COLOURS)
     return (
         f'<path d="{path}H{_PLOT_WIDTH - _PLOT_RIGHT}" fill="none" stroke-width="2" '
-        f'stroke="var(--model{index}, {_COLOURS[index]})"><title>{_text(name)}</title></path>'
+        f'stroke="var(--model{index}, {_COLOURS[index]})"><title>{escaped(name)}</title></path>'
     )
 
 
@@ -319,32 +310,22 @@ def _sheet(sheet: Sheet) -> str:
     def row(cells: Sequence[str], tag: str) -> str:
         words = sheet.text_columns
         return "".join(
-            f"<{tag}{' class=text' if number < words else ''}>{_cell(cell)}</{tag}>"
+            f"<{tag}{' class=text' if number < words else ''}>{page.cell(cell)}</{tag}>"
             for number, cell in enumerate(cells)
         )
 
     rows = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in sheet.rows)
     return (
-        f'<h2>{_text(sheet.title)}</h2><div class="scroll"><table><thead>'
+        f'<h2>{escaped(sheet.title)}</h2><div class="scroll"><table><thead>'
         f"<tr>{row(sheet.columns, 'th')}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
-def _cell(cell: str) -> str:
-    """Set the interval of "0.98 [0.97, 0.99]" apart."""
-    value, bracket, interval = _text(cell).partition(" [")
-    return f'{value} <span class="interval">[{interval}</span>' if bracket else value
-
-
 def _provenance(record: Mapping[str, Any]) -> str:
     text = json.dumps(record.get("provenance", {}), ensure_ascii=False, indent=1)
-    return f"<details><summary>Provenance</summary><pre>{_text(text)}</pre></details>"
+    return f"<details><summary>Provenance</summary><pre>{escaped(text)}</pre></details>"
 
 
 def _json(data: Mapping[str, Any]) -> str:
     """JSON that no text in it can end the script element of."""
     return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-
-
-def _text(value: str) -> str:
-    return html.escape(value)

@@ -10,13 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crydistill.detector.vote import DEFAULT_HOLD_SECONDS, VoteSettings, vote_statistic
-from crydistill.evaluation.alarms import (
-    DetCurve,
-    NightFigures,
-    ScoredStream,
-    det_curve,
-    measure_nights,
-)
+from crydistill.evaluation.alarms import DetCurve, NightFigures, ScoredStream, det_curve
 from crydistill.evaluation.rates import HOURS_PER_NIGHT
 from crydistill.student.manifest import StudentManifest, ThresholdPreset
 
@@ -60,25 +54,14 @@ def choose_presets(
     return {name: min(_lowest_threshold(curve, rate), highest) for name, rate in rates.items()}
 
 
-def measure_presets(
-    presets: Mapping[str, VoteSettings], streams: Sequence[ScoredStream], *, audio: str
-) -> dict[str, ThresholdPreset]:
-    """Say of each preset which share of episodes it catches and how often it is wrong an hour.
+def annotated_preset(figures: NightFigures, *, audio: str) -> ThresholdPreset:
+    """Write the figures of a setting as a preset of a manifest.
 
     Parameters
     ----------
-    presets : by name, with thresholds chosen on other audio than the streams are made of
-    streams : continuous audio without cries, or with episodes, as the INT8 student scored it
-    audio : what the streams are made of, for people
+    figures : of a threshold chosen on other audio
+    audio : what the figures were measured on, for people
     """
-    return {
-        name: annotated_preset(measure_nights(streams, settings), audio=audio)
-        for name, settings in presets.items()
-    }
-
-
-def annotated_preset(figures: NightFigures, *, audio: str) -> ThresholdPreset:
-    """Write the figures of a setting as a preset of a manifest."""
     settings, crying = figures.settings, figures.episodes > 0
     episodes = f"{figures.episodes} episodes of crying; " if crying else ""
     return ThresholdPreset(

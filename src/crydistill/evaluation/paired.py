@@ -15,16 +15,16 @@ import numpy.typing as npt
 
 from crydistill.atomic import replacing
 from crydistill.errors import ConfigError
-from crydistill.evaluation import ranking
-from crydistill.evaluation.compare import (
-    METRICS,
-    SLICE_BOUND,
-    STRICT_BOUND,
-    EvaluatedClips,
-    ModelScores,
+from crydistill.evaluation.compare import METRICS, EvaluatedClips, ModelScores, ranking_metrics
+from crydistill.evaluation.intervals import (
+    REPLICATES,
+    SIGNED,
+    Estimate,
+    GroupBootstrap,
+    Weights,
 )
-from crydistill.evaluation.intervals import REPLICATES, Estimate, GroupBootstrap, Weights
 from crydistill.evaluation.ranking import ClipScore, Floats, Ranking, clip_score
+from crydistill.evaluation.records import Record, estimate_text, markdown_table, plain_estimate
 
 COMPARED = (
     "roc_auc",
@@ -132,7 +132,8 @@ def compare_recipes(
     ]
 
     def statistic(weights: Weights) -> Floats:
-        each = np.stack([_metrics(ranked, weights) for ranked in rankings])
+        metrics = [ranking_metrics(ranked.detections(weights)) for ranked in rankings]
+        each = np.stack([np.stack([of_run[key] for key in COMPARED], -1) for of_run in metrics])
         means = each[: len(ours)].mean(axis=0), each[len(ours) :].mean(axis=0)
         return np.concatenate([*means, means[0] - means[1]], axis=-1)
 
@@ -153,38 +154,25 @@ def to_json(comparison: dict[str, Comparison], ours: str, theirs: str) -> dict[s
         "ours": ours,
         "theirs": theirs,
         "metrics": {
-            key: {name: vars(value) for name, value in vars(metric).items()}
+            key: {name: plain_estimate(value) for name, value in vars(metric).items()}
             for key, metric in comparison.items()
         },
     }
 
 
-def table(record: dict[str, Any]) -> str:
+def table(record: Record) -> str:
     """Markdown of what `to_json` made."""
-    lines = [
-        f"|  | {record['ours']} | {record['theirs']} | difference |",
-        "| --- | ---: | ---: | ---: |",
+    columns = ("", record["ours"], record["theirs"], "difference")
+    rows = [
+        [
+            METRICS[key],
+            estimate_text(metric["ours"]),
+            estimate_text(metric["theirs"]),
+            estimate_text(metric["difference"], SIGNED),
+        ]
+        for key, metric in record["metrics"].items()
     ]
-    for key, metric in record["metrics"].items():
-        ours, theirs, difference = (
-            Estimate(**metric[name]) for name in ("ours", "theirs", "difference")
-        )
-        sign = f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
-        lines.append(f"| {METRICS[key]} | {ours} | {theirs} | {sign} |")
-    lines.append(
-        "\nMeans over seeds; differences are paired within each resample of the groups. "
-        "Clip score: mean over windows."
+    return (
+        f"{markdown_table(columns, rows)}\n\nMeans over seeds; differences are paired within each "
+        "resample of the groups. Clip score: mean over windows."
     )
-    return "\n".join(lines)
-
-
-def _metrics(ranked: Ranking, weights: Weights) -> Floats:
-    detections = ranked.detections(weights)
-    values = {
-        "roc_auc": ranking.roc_auc(detections),
-        "average_precision": ranking.average_precision(detections),
-        "best_f1": ranking.best_f1(detections).f1,
-        "recall_at_fpr_1pct": ranking.recall_at_false_positive_rate(detections, SLICE_BOUND),
-        "recall_at_fpr_0.1pct": ranking.recall_at_false_positive_rate(detections, STRICT_BOUND),
-    }
-    return np.stack([values[key] for key in COMPARED], axis=-1)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crydistill import atomic
+from crydistill.evaluation import records
 from crydistill.evaluation.promises import Recipe, Sounds
+from crydistill.evaluation.records import Record, commit_text, estimate_text, number_text
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-Record = Mapping[str, Any]
 Axes = Any
 """matplotlib ships no types that a strict check could use."""
 
@@ -49,22 +50,23 @@ def terminal_table(record: Record) -> "Table":
 
 def markdown_table(record: Record) -> str:
     """The same for a document, and what was tried."""
-    lines = [f"| {' | '.join(COLUMNS)} |", f"|{' --- |' * 3}{' ---: |' * (len(COLUMNS) - 3)}"]
-    lines += [f"| {' | '.join(_row(cell))} |" for cell in record["cells"]]
-    return "\n".join(lines) + f"\n\n{_caption(record)}"
+    rows = [_row(cell) for cell in record["cells"]]
+    return f"{records.markdown_table(COLUMNS, rows, text_columns=3)}\n\n{_caption(record)}"
 
 
 def picture(record: Record, path: str | Path) -> None:
     """Plot what every home saw against the length of its calibration; `path` ends in .png, .svg."""
     from matplotlib.figure import Figure
 
-    from crydistill.evaluation.figures import PAPER
+    from crydistill.evaluation.figures import PAPER, decorate
 
     votes = [(cell["n"], cell["m"]) for cell in record["cells"]]
     vote = _SHOWN_VOTE if _SHOWN_VOTE in votes else votes[0]
     cells = [cell for cell in record["cells"] if (cell["n"], cell["m"]) == vote]
     figure = Figure(figsize=(9, 4.2), layout="constrained", facecolor="white")
     for axes, sounds in zip(figure.subplots(1, 2, sharey=True), Sounds, strict=True):
+        decorate(axes, PAPER)
+        axes.grid(False, axis="x")
         axes.axhline(
             record["wanted_per_night"], color=PAPER.muted, linewidth=0.9, linestyle=(0, (3, 2))
         )
@@ -77,11 +79,7 @@ def picture(record: Record, path: str | Path) -> None:
         axes.set_xticks(range(len(lengths)), [_length(hours) for hours in lengths])
         axes.set_xlabel("calibration audio", color=PAPER.ink, fontsize=8)
         axes.set_title(sounds.value, loc="left", fontsize=9, fontweight="bold", color=PAPER.ink)
-        axes.grid(True, axis="y", color=PAPER.grid, linewidth=0.6)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.tick_params(labelsize=8, colors=PAPER.muted)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
     first = figure.axes[0]
     first.set_ylabel("false alarms a night, seen", color=PAPER.ink, fontsize=8)
     figure.legend(
@@ -133,11 +131,11 @@ def _row(cell: Record) -> list[str]:
             text
             for sounds in Sounds
             for text in (
-                _rate(cell["observed"][sounds]["mean"]),
-                _share(cell["observed"][sounds]["kept"]),
+                estimate_text(cell["observed"][sounds]["mean"], "{:.2f}"),
+                number_text(cell["observed"][sounds]["kept"], "{:.0%}"),
             )
         ),
-        _share(cell["caught"]["value"]),
+        number_text(cell["caught"]["value"], "{:.0%}"),
     ]
 
 
@@ -160,16 +158,6 @@ def _known(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def _rate(estimate: Mapping[str, float | None]) -> str:
-    if estimate["low"] is None:
-        return f"{estimate['value']:.2f}"
-    return f"{estimate['value']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
-
-
-def _share(share: float | None) -> str:
-    return "–" if share is None else f"{share:.0%}"
-
-
 def _length(hours: float) -> str:
     return f"{hours:g} h" if hours >= 1 else f"{hours * 60:.0f} min"
 
@@ -177,7 +165,6 @@ def _length(hours: float) -> str:
 def _caption(record: Record) -> str:
     homes, clips, provenance = record["homes"], record["clips"], record["provenance"]
     where = ", ".join(f"{column} {value}" for column, value in provenance["where"].items())
-    commit = provenance["git_commit"] or "unknown"
     unusable = f", {clips['unusable']} unusable left out" if clips["unusable"] else ""
     return (
         f"{homes['homes']} homes, each with {homes['clips']} clips (half for calibration) heard "
@@ -187,6 +174,5 @@ def _caption(record: Record) -> str:
         f"{record['wanted_per_night']:g} a night. Seen: mean over homes with a 95 % interval by "
         f"drawing homes. Promise held: share of homes whose number of alerts fits the interval "
         f"that the calibration stated. Student {record['student']['name']}; LiteRT's "
-        f"{provenance['kernels']} kernels; commit {commit[:10]}"
-        f"{'-dirty' if commit.endswith('-dirty') else ''}."
+        f"{provenance['kernels']} kernels; commit {commit_text(provenance)}."
     )

@@ -1,16 +1,13 @@
 """The report of a run: one HTML file that needs nothing else, on screen or on paper.
 
 Whatever comes from data (names, ids, categories, provenance) is escaped where it enters the page:
-`_text` for words, `_table` for cells. Figures hold no text from data but column names.
+`escaped` for words, `_table` for cells. Figures hold no text from data but column names.
 """
 
-import html
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -18,7 +15,7 @@ import numpy.typing as npt
 
 from crydistill import atomic
 from crydistill.corpora.clip import Label
-from crydistill.evaluation import figures
+from crydistill.evaluation import figures, page
 from crydistill.evaluation.compare import (
     METRICS,
     SLICE_BOUND,
@@ -27,9 +24,10 @@ from crydistill.evaluation.compare import (
     ScoreEvaluation,
     Slice,
 )
-from crydistill.evaluation.intervals import LEVEL, UNDEFINED, Estimate
+from crydistill.evaluation.intervals import LEVEL, SIGNED, UNDEFINED, Estimate
+from crydistill.evaluation.page import escaped
 from crydistill.evaluation.ranking import ClipScore
-from crydistill.evaluation.summary import Section, signed, summary_rows
+from crydistill.evaluation.summary import Section, summary_rows
 
 _HEADLINE = ("recall_at_fpr_1pct", "recall_at_fpr_0.1pct", "roc_auc", "average_precision")
 _AT_VALIDATED_THRESHOLD = ("f1_at_validation", "recall_at_validation", "fpr_at_validation")
@@ -79,7 +77,7 @@ def write_report(
     worst : mistakes to show, worst first (`compare.hardest` finds them)
     night : address of the page about continuous audio, relative to this one
     limits : sentences about what these clips cannot tell, beside those every report has
-    how : clip score of the headline, figures and slices; all metrics are tabulated for both
+    how : clip score of the headline, figures and slices; all metrics are tabulated for every one
     """
     sections = [
         _headline(evaluation, title, how),
@@ -94,9 +92,8 @@ def write_report(
         _limits(evaluation, limits),
         _provenance(provenance or {}),
     ]
-    template = files("crydistill.evaluation").joinpath("report.html").read_text(encoding="utf-8")
-    page = Template(template).substitute(title=_text(title), body="\n".join(filter(None, sections)))
-    atomic.write_text(path, page)
+    body = "\n".join(filter(None, sections))
+    atomic.write_text(path, page.fill("report.html", title=escaped(title), body=body))
 
 
 def _headline(evaluation: Evaluation, title: str, how: ClipScore) -> str:
@@ -104,18 +101,13 @@ def _headline(evaluation: Evaluation, title: str, how: ClipScore) -> str:
     facts = (
         f"{len(clips):,} clips, {evaluation.cries:,} of them cries, from "
         f"{evaluation.cry_groups + evaluation.other_groups:,} groups of recordings. A clip's score "
-        f"is the {how} of its windows' scores. FPR: share of the non-cries detected. In brackets: "
+        f"is the {how.words}. FPR: share of the non-cries detected. In brackets: "
         f"{LEVEL:.0%} intervals."
     )
-    private = (
-        '<p class="private">Private: made from recordings of which nothing may be published, '
-        "this page included.</p>"
-        if clips.private
-        else ""
-    )
+    private = page.PRIVATE if clips.private else ""
     answers = "".join(f"<li>{_answer(evaluation, name, how)}</li>" for name in evaluation.students)
     return (
-        f'<header><h1>{_text(title)}</h1><p class="facts">{facts}</p>{private}'
+        f'<header><h1>{escaped(title)}</h1><p class="facts">{facts}</p>{private}'
         f'<ul class="answers">{answers}</ul></header>' + _headline_table(evaluation, how)
     )
 
@@ -124,7 +116,7 @@ def _night(address: str | None) -> str:
     if address is None:
         return ""
     return (
-        f'<p><a href="{_text(address)}">The same clips as one long night</a>: scores, votes and '
+        f'<p><a href="{escaped(address)}">The same clips as one long night</a>: scores, votes and '
         "alerts on a time line, false alarms an hour, episodes caught.</p>"
     )
 
@@ -137,16 +129,16 @@ def _answer(evaluation: Evaluation, student: str, how: ClipScore) -> str:
         for name in (student, evaluation.reference)
     )
     if np.isnan(recall):
-        return f"<b>{_text(student)}</b>: without both cries and non-cries nothing can be ranked."
+        return f"<b>{escaped(student)}</b>: without both cries and non-cries nothing can be ranked."
     return (
-        f"<b>{_text(student)}</b> finds <b>{recall:.1%}</b> of the cries at an FPR of "
-        f"{SLICE_BOUND:.0%}, {_text(evaluation.reference)} {teacher:.1%}. "
+        f"<b>{escaped(student)}</b> finds <b>{recall:.1%}</b> of the cries at an FPR of "
+        f"{SLICE_BOUND:.0%}, {escaped(evaluation.reference)} {teacher:.1%}. "
         f"{_verdict(judged.differences['roc_auc'])}"
     )
 
 
 def _verdict(difference: Estimate) -> str:
-    number = f"(Δ ROC AUC {signed(difference)})"
+    number = f"(Δ ROC AUC {difference.text(SIGNED)})"
     if np.isnan(difference.low):
         return f"Their difference has no interval {number}."
     if difference.low <= 0 <= difference.high:
@@ -167,7 +159,10 @@ def _headline_table(evaluation: Evaluation, how: ClipScore) -> str:
         str(m.agreement.correlation_cries if m.agreement else UNDEFINED) for m in models
     ]
     rows.append((f"Frame correlation with {evaluation.reference}, cries", correlations))
-    return _table(list(evaluation.models), [Section("", rows)])
+    loudest = [model.by_score[ClipScore.TOP4] for model in models]
+    beside = [(METRICS[key], [str(each.metrics[key]) for each in loudest]) for key in _HEADLINE]
+    sections = [Section("", rows), Section(f"By the {ClipScore.TOP4.words}", beside)]
+    return _table(list(evaluation.models), sections)
 
 
 def _curves(evaluation: Evaluation, how: ClipScore) -> str:
@@ -193,7 +188,7 @@ def _histograms(evaluation: Evaluation, how: ClipScore) -> str:
             each.clip_scores, evaluation.clips.labels, model=number, threshold=threshold, top=top
         )
         mark = "" if threshold is None else f", dashed: validated threshold {threshold:.3g}"
-        plots.append(_figure(svg, f"<b>{_text(name)}</b>{mark}"))
+        plots.append(_figure(svg, f"<b>{escaped(name)}</b>{mark}"))
     return (
         '<h2>Scores</h2><p class="note">Filled: cries. Line: non-cries. The number of clips is on '
         f'a logarithmic axis.</p><div class="row">{"".join(plots)}</div>'
@@ -206,8 +201,8 @@ def _reliability(evaluation: Evaluation, how: ClipScore) -> str:
             figures.reliability_svg(
                 model.by_score[how].clip_scores, evaluation.clips.labels, model=number
             ),
-            f"<b>{_text(name)}</b>, calibration error "
-            f"{_text(str(model.by_score[how].metrics['calibration_error']))}",
+            f"<b>{escaped(name)}</b>, calibration error "
+            f"{escaped(str(model.by_score[how].metrics['calibration_error']))}",
         )
         for number, (name, model) in enumerate(evaluation.models.items())
     ]
@@ -286,7 +281,7 @@ def _mistake(evaluation: Evaluation, mistake: WorstMistake) -> str:
     svg = figures.mistake_svg(mistake.frames, mistake.teacher, mistake.student, model=number)
     clip = evaluation.clips.ids.index(mistake.clip_id)
     kind = evaluation.clips.categories[clip] or evaluation.clips.sources[clip]
-    caption = f"<b>{mistake.score:.3f} {_text(kind)}</b><br>{_text(mistake.clip_id)}"
+    caption = f"<b>{mistake.score:.3f} {escaped(kind)}</b><br>{escaped(mistake.clip_id)}"
     return _figure(svg, caption)
 
 
@@ -305,7 +300,7 @@ def _training(history: Sequence[Mapping[str, float]]) -> str:
 
 def _columns_legend(columns: Sequence[str]) -> str:
     return " &ensp; ".join(
-        f"{figures.swatch(number)}{_text(name)}" for number, name in enumerate(columns, start=1)
+        f"{figures.swatch(number)}{escaped(name)}" for number, name in enumerate(columns, start=1)
     )
 
 
@@ -316,7 +311,7 @@ def _all_metrics(evaluation: Evaluation) -> str:
         "validation clips. In hindsight: at the threshold of the best F1 on these very clips. "
         f"Δ: paired difference, model minus {evaluation.reference}."
     )
-    return f'<h2>All metrics</h2><p class="note">{_text(note)}</p>{table}'
+    return f'<h2>All metrics</h2><p class="note">{escaped(note)}</p>{table}'
 
 
 def _limits(evaluation: Evaluation, more: Sequence[str]) -> str:
@@ -336,7 +331,7 @@ def _limits(evaluation: Evaluation, more: Sequence[str]) -> str:
         "detector's vote.",
         *more,
     ]
-    items = "".join(f"<li>{_text(sentence)}</li>" for sentence in sentences)
+    items = "".join(f"<li>{escaped(sentence)}</li>" for sentence in sentences)
     return f"<h2>Limits</h2><ul>{items}</ul>"
 
 
@@ -349,7 +344,7 @@ def _provenance(provenance: Mapping[str, Any]) -> str:
     if not provenance:
         return ""
     rows = "".join(
-        f'<tr><th scope="row">{_text(key)}</th><td class="text">{_text(value)}</td></tr>'
+        f'<tr><th scope="row">{escaped(key)}</th><td class="text">{escaped(value)}</td></tr>'
         for key, value in _flat(provenance)
     )
     return f'<h2>Provenance</h2><div class="scroll"><table><tbody>{rows}</tbody></table></div>'
@@ -369,7 +364,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 def _legend(evaluation: Evaluation, names: Sequence[str]) -> str:
     models = list(evaluation.models)
     items = "".join(
-        f"<span>{figures.swatch(models.index(name))}{_text(name)}</span>" for name in names
+        f"<span>{figures.swatch(models.index(name))}{escaped(name)}</span>" for name in names
     )
     return f'<div class="legend">{items}</div>'
 
@@ -390,15 +385,5 @@ def _table(columns: Sequence[str], sections: Sequence[Section]) -> str:
 
 
 def _row(title: str, cells: Sequence[str], *, style: str = "") -> str:
-    numbers = "".join(f"<td>{_number(cell)}</td>" for cell in cells)
-    return f'<tr class="{style}"><th scope="row">{_text(title)}</th>{numbers}</tr>'
-
-
-def _number(cell: str) -> str:
-    """Set the interval of "0.981 [0.972, 0.989]" apart."""
-    value, bracket, interval = _text(cell).partition(" [")
-    return f'{value} <span class="interval">[{interval}</span>' if bracket else value
-
-
-def _text(value: str) -> str:
-    return html.escape(value)
+    numbers = "".join(f"<td>{page.cell(cell)}</td>" for cell in cells)
+    return f'<tr class="{style}"><th scope="row">{escaped(title)}</th>{numbers}</tr>'

@@ -20,7 +20,7 @@ in each resample they are chosen anew. Clips are heard one by one and count as o
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ from crydistill.evaluation.intervals import (
 )
 from crydistill.evaluation.operating import highest_vote
 from crydistill.evaluation.ranking import Floats, Ranking, ratio, roc_auc
+from crydistill.evaluation.records import plain, plain_estimate
 from crydistill.evaluation.scorers import Scorer
 from crydistill.progress import Progress, silent
 from crydistill.teacher.base import Recording
@@ -58,7 +59,6 @@ FALSE_ALARMS_PER_HOUR = 1.0
 
 RESULT_NAME, PICTURE_NAME = "robustness.json", "robustness.png"
 
-_DIGITS = 6
 _STATISTICS = 4
 _HAIR = 1e-9
 
@@ -112,7 +112,7 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers; None where undefined."""
-        return {name: _plain(estimate) for name, estimate in asdict(self).items()}
+        return {name: plain_estimate(estimate) for name, estimate in vars(self).items()}
 
 
 def choose_clips(clips: Sequence[Clip], count: int | None, *, seed: int) -> list[Clip]:
@@ -242,7 +242,7 @@ def report(
             "cries": sum(labels),
             "groups": len(set(groups)),
             "cry_groups": len({group for group, cry in zip(groups, labels, strict=True) if cry}),
-            "negative_hours": _rounded(heard.negative_hours),
+            "negative_hours": plain(heard.negative_hours),
             "unreadable": len(heard.unreadable),
             "private": any(clip.private for clip in heard.clips),
         },
@@ -420,11 +420,3 @@ class _Rankings:
         allowed = (detections.false_positives <= bound[:, None]).sum(axis=1)
         falling = np.append(detections.thresholds, -np.inf)
         return np.nextafter(falling[allowed], np.inf), detections.at(allowed - 1).recall
-
-
-def _plain(estimate: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: _rounded(value) for name, value in estimate.items()}
-
-
-def _rounded(value: float) -> float | None:
-    return float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from crydistill import atomic
 from crydistill.evaluation.conditions import Family
+from crydistill.evaluation.intervals import SIGNED
+from crydistill.evaluation.records import Record, commit_text, estimate_text, markdown_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-Record = Mapping[str, Any]
 Axes = Any
 """matplotlib ships no types that a strict check could use."""
 
@@ -26,6 +27,8 @@ COLUMNS = {
     "unchanged": "recall, unchanged",
     "false_alarms": "false alarms/h, unchanged",
 }
+
+_FORMS = {"auc_change": SIGNED, "false_alarms": "{:.1f}"}
 
 _PANELS = {
     Family.NOISE: "signal over noise, dB",
@@ -58,18 +61,14 @@ def terminal_table(record: Record, student: str) -> "Table":
 
 def markdown_tables(record: Record) -> str:
     """A table a student, for a document, and what they were measured on."""
-    parts = []
-    for student in record["students"]:
-        lines = [
-            f"| {student} | {' | '.join(COLUMNS.values())} |",
-            f"| --- |{' ---: |' * len(COLUMNS)}",
-        ]
-        lines += [
-            f"| {condition['name']} | {' | '.join(cells)} |"
-            for condition, cells in _rows(record, student)
-        ]
-        parts.append("\n".join(lines))
-    return "\n\n".join([*parts, _caption(record)])
+    tables = [
+        markdown_table(
+            [student, *COLUMNS.values()],
+            [[condition["name"], *cells] for condition, cells in _rows(record, student)],
+        )
+        for student in record["students"]
+    ]
+    return "\n\n".join([*tables, _caption(record)])
 
 
 def picture(record: Record, path: str | Path) -> None:
@@ -99,8 +98,9 @@ def picture(record: Record, path: str | Path) -> None:
 
 def _draw(axes: Axes, record: Record, student: str, measure: str, family: Family) -> None:
     """One panel: lines over the condition's value, or points side by side where it has none."""
-    from crydistill.evaluation.figures import PAPER
+    from crydistill.evaluation.figures import PAPER, decorate
 
+    decorate(axes, PAPER, size=7)
     pairs = list(zip(record["conditions"], record["students"][student]["conditions"], strict=True))
     clean = pairs[0][1][measure]["value"]
     if clean is not None:
@@ -116,10 +116,6 @@ def _draw(axes: Axes, record: Record, student: str, measure: str, family: Family
         axes.set_xticks(range(len(kinds)), [textwrap.fill(kind, 10) for kind in kinds])
         axes.set_xlim(-0.5, max(len(kinds), 1) - 0.5)
     axes.set_ylim(-0.03, 1.03)
-    axes.grid(True, color=PAPER.grid, linewidth=0.6)
-    axes.tick_params(labelsize=7, colors=PAPER.muted)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
 
 
 def _draw_line(
@@ -156,18 +152,9 @@ def _draw_line(
 def _rows(record: Record, student: str) -> list[tuple[Record, list[str]]]:
     verdicts = record["students"][student]["conditions"]
     return [
-        (condition, [_cell(verdict[key], key) for key in COLUMNS])
+        (condition, [estimate_text(verdict[key], _FORMS.get(key, "{:.3f}")) for key in COLUMNS])
         for condition, verdict in zip(record["conditions"], verdicts, strict=True)
     ]
-
-
-def _cell(estimate: Mapping[str, float | None], key: str) -> str:
-    if estimate["value"] is None:
-        return "–"
-    digits = {"auc_change": "+.3f", "false_alarms": ".1f"}.get(key, ".3f")
-    if estimate["low"] is None:
-        return f"{estimate['value']:{digits}}"
-    return f"{estimate['value']:{digits}} [{estimate['low']:{digits}}, {estimate['high']:{digits}}]"
 
 
 def _caption(record: Record) -> str:
@@ -175,12 +162,11 @@ def _caption(record: Record) -> str:
     hours, rate = clips["negative_hours"], record["false_alarms_per_hour"]
     noise = "; ".join(f"{kind}: {origin}" for kind, origin in record["noise"].items())
     left_out = f", {clips['unreadable']} unreadable left out" if clips["unreadable"] else ""
-    commit = record["provenance"].get("git_commit") or "unknown"
     return (
         f"{clips['clips']} clips{left_out}, {clips['cries']} cries, {clips['groups']} groups "
         f"({clips['cry_groups']} with cries). Vote {vote['n']} of {vote['m']}; {hours:.2f} hours "
         f"without a cry, in which {rate:g} false alarms an hour are {int(rate * hours)} in all. "
         f"Noise from {noise}. 95 % intervals: {intervals['method']}, {intervals['replicates']} "
-        f"resamples; LiteRT's {record['provenance']['kernels']} kernels; commit {commit[:10]}"
-        f"{'-dirty' if commit.endswith('-dirty') else ''}."
+        f"resamples; LiteRT's {record['provenance']['kernels']} kernels; commit "
+        f"{commit_text(record['provenance'])}."
     )

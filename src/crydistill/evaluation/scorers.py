@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import expit
 
 from crydistill.audio.windows import windows
+from crydistill.detector.settings import vote_settings
 from crydistill.detector.vote import Scores, VoteSettings
 from crydistill.download import sha256_of
 from crydistill.errors import MissingExtraError, ModelError
@@ -95,7 +96,7 @@ def student_scorers(
     student = TfliteStudent.load(path, kernels)
     manifest = student.manifest
     manifest_path = path / MANIFEST_NAME if path.is_dir() else path.with_suffix(".json")
-    presets = _presets(manifest)
+    presets = {name: vote_settings(manifest, name) for name in manifest.presets}
     scorers = []
     fp32_path = manifest_path.with_suffix(".keras")
     if fp32 and fp32_path.is_file():
@@ -121,15 +122,6 @@ def named_apart(scorers: Sequence[Scorer]) -> list[Scorer]:
         number = seen[scorer.name]
         apart.append(replace(scorer, name=f"{scorer.name} {number}") if number > 1 else scorer)
     return apart
-
-
-def _presets(manifest: StudentManifest) -> dict[str, VoteSettings]:
-    return {
-        name: VoteSettings(
-            threshold=preset.threshold, n=preset.n, m=preset.m, hold_seconds=preset.hold_seconds
-        )
-        for name, preset in manifest.presets.items()
-    }
 
 
 def _keras_score(path: Path, manifest: StudentManifest) -> Callable[[Recording], Scores]:

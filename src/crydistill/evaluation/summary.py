@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from crydistill.evaluation.compare import (
     DIFFERENCES,
     METRICS,
@@ -13,7 +11,7 @@ from crydistill.evaluation.compare import (
     ModelEvaluation,
     ScoreEvaluation,
 )
-from crydistill.evaluation.intervals import LEVEL, UNDEFINED, Estimate
+from crydistill.evaluation.intervals import LEVEL, SIGNED, UNDEFINED
 from crydistill.evaluation.ranking import ClipScore
 
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ def summary_rows(evaluation: Evaluation) -> list[Section]:
     """Lay out every metric, threshold, difference and agreement as text."""
     models = list(evaluation.models.values())
     sections = [
-        Section(f"Clip score: {how} of windows", _score_rows([m.by_score[how] for m in models]))
+        Section(f"Clip score: {how.words}", _score_rows([m.by_score[how] for m in models]))
         for how in ClipScore
     ]
     return [
@@ -72,19 +70,10 @@ def summary_table(evaluation: Evaluation) -> "Table":
     return table
 
 
-def signed(estimate: Estimate) -> str:
-    """Write a difference with its sign: "-0.012 [-0.031, +0.004]"."""
-    if np.isnan(estimate.value):
-        return str(estimate)
-    if np.isnan(estimate.low):
-        return f"{estimate.value:+.3f}"
-    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
-
-
 def _score_rows(judged: Sequence[ScoreEvaluation]) -> list[tuple[str, list[str]]]:
     rows = [(title, [str(j.metrics[key]) for j in judged]) for key, title in METRICS.items()]
     rows += [
-        (f"Δ {METRICS[key]}", [signed(j.differences.get(key, UNDEFINED)) for j in judged])
+        (f"Δ {METRICS[key]}", [j.differences.get(key, UNDEFINED).text(SIGNED) for j in judged])
         for key in DIFFERENCES
     ]
     rows += [

@@ -13,7 +13,8 @@
     SHA256SUMS            of all the others
 
 A bundle is refused where private recordings had a part in it, where files do not belong together,
-where the code that made it was not committed, and where the card would have gaps.
+where the code that made it was not committed, and where the card would have gaps. Absolute paths in
+the run's records are reduced to their last part.
 """
 
 import json
@@ -25,6 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from crydistill import __version__, atomic
 from crydistill.device.export import export_c
 from crydistill.download import sha256_of
@@ -35,6 +38,7 @@ from crydistill.publish import card, golden
 from crydistill.publish.card import CardSources, check_card, make_card, require_complete
 from crydistill.publish.fingerprints import PrivateFingerprints
 from crydistill.publish.guard import scan
+from crydistill.publish.places import places, without_places
 from crydistill.quantize.check import SIZE_LIMIT, check_tflite, tflite_bytes
 from crydistill.quantize.float_io import float_twin
 from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, StudentManifest
@@ -63,6 +67,9 @@ NOTES = {
     ABOUT_NAME: "what made this bundle",
     SUMS_NAME: "checksums of all files",
 }
+
+_RECORDS = (METRICS_NAME, CHECK_NAME, CONFIG_NAME)
+"""The run's own files that name corpora, weights and stores."""
 
 _DIRTY = "-dirty"
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._][A-Za-z0-9._/-]*)")
@@ -134,10 +141,11 @@ def make_bundle(
         made = Path(name) / "bundle"
         made.mkdir(mode=0o755)
         _copy(files, made)
+        _forget_places(made)
         tflite = tflite_bytes(made / TFLITE_NAME)
         atomic.write_bytes(made / FLOAT_NAME, float_twin(tflite))
         _write_c(tflite, manifest, made / C_FOLDER, library)
-        for file, content in golden.make_golden(tflite, manifest).files().items():
+        for file, content in golden.golden_files(tflite, manifest).items():
             atomic.write_bytes(made / GOLDEN_FOLDER / file, content)
         about = _about(sources, code_commit)
         atomic.write_text(made / ABOUT_NAME, json.dumps(about, indent=2) + "\n")
@@ -159,8 +167,9 @@ def check_bundle(
 
     Every file is the one that SHA256SUMS names and nothing else is there; student and manifest
     belong together; the student passes the device check on the golden audio and gives the golden
-    logits; the twin is the student's; the card is complete; the guard finds nothing private and no
-    audio but the golden one, which is rendered anew for the comparison.
+    logits; the twin is the student's; the card is complete; no record names a place on the maker's
+    machine; the guard finds nothing private and no audio but the golden one, which is rendered anew
+    for the comparison.
 
     Parameters
     ----------
@@ -184,6 +193,7 @@ def check_bundle(
     commit = about.get("code_commit")
     _require_publishable(manifest, metrics, None if commit is None else str(commit), draft)
     require_complete(CardSources(manifest, metrics, str(about.get("licence", "")), NOTES, draft))
+    _require_no_places(directory)
     check_card(_read_text(directory / card.FILE_NAME, "bundle again"))
     tflite = tflite_bytes(directory / TFLITE_NAME)
     check_tflite(tflite, golden.golden_patches(), name=str(directory / TFLITE_NAME))
@@ -280,6 +290,40 @@ def _copy(files: RunDirectory, made: Path) -> None:
             raise ConfigError(
                 f"{path}: cannot be read ({error.strerror}); a bundle needs a complete run"
             ) from error
+
+
+def _forget_places(made: Path) -> None:
+    """Write those of the run's files anew that say where things lay on this machine."""
+    for name in _RECORDS:
+        found = _record(made / name)
+        kept = without_places(found)
+        if kept != found:
+            text = (
+                yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
+                if name == CONFIG_NAME
+                else json.dumps(kept, indent=2) + "\n"
+            )
+            atomic.write_text(made / name, text)
+
+
+def _require_no_places(directory: Path) -> None:
+    for name in (*_RECORDS, MANIFEST_NAME):
+        for field in places(_record(directory / name)):
+            raise CheckFailed(
+                f"{directory / name}: {field}: a path on the maker's machine; bundle again"
+            )
+
+
+def _record(path: Path) -> dict[str, Any]:
+    if path.name != CONFIG_NAME:
+        return _read_json(path, "bundle again")
+    try:
+        found = yaml.safe_load(_read_text(path, "bundle again"))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ModelError(f"{path}: not valid YAML; bundle again") from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{path}: not a YAML mapping; bundle again")
+    return found
 
 
 def _write_c(

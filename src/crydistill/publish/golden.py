@@ -14,33 +14,22 @@ import hashlib
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from crydistill.audio.mel import SAMPLE_RATE, log_mel
+from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.audio.nursery.clips import compose, render
 from crydistill.audio.nursery.corpus import NURSERY_VERSION
-from crydistill.audio.windows import windows
 from crydistill.corpora.clip import Label
 from crydistill.detector.settings import vote_settings
-from crydistill.detector.vote import Vote
+from crydistill.detector.vote import VoteSettings
+from crydistill.device import golden
 from crydistill.device.arena import arena_bytes
-from crydistill.device.c_tables import PCM_FULL_SCALE
+from crydistill.device.golden import Golden, Pcm, log_mel_patches
 from crydistill.errors import CheckFailed, ModelError
-from crydistill.quantize.interpreters import (
-    Float32,
-    Int8,
-    TfliteMicro,
-    dequantize,
-    quantize,
-    tflite_micro_version,
-)
-from crydistill.student.activation import activate
+from crydistill.quantize.interpreters import Float32, TfliteMicro, tflite_micro_version
 from crydistill.student.manifest import StudentManifest
 
 PCM_NAME = "pcm.s16"
@@ -54,45 +43,6 @@ SEED = 0
 CALM = "hum"
 CALM_SECONDS = 4
 CRY_SECONDS = 8
-
-Pcm = npt.NDArray[np.int16]
-
-
-@dataclass(frozen=True)
-class Golden:
-    """The vectors.
-
-    pcm : `[samples]` at 16 kHz
-    patches : int8 `[n, 96, 64]`
-    logits : int8 `[n, outputs]`
-    scores : `[n]`
-    votes : text in the format of docs/detector.md
-    """
-
-    pcm: Pcm
-    patches: Int8
-    logits: Int8
-    scores: Float32
-    votes: str
-
-    def files(self) -> dict[str, bytes]:
-        """Content by file name."""
-        about = {
-            "pcm": f"synthetic: nursery {NURSERY_VERSION}, seed {SEED}, {CALM_SECONDS} s of a hum "
-            f"and {CRY_SECONDS} s with a cry; int16 little-endian, {SAMPLE_RATE} Hz, mono",
-            "patches": "int8 [n, 96, 64]; a device may be a step off in 1 value of 1,000",
-            "logits": "int8 [n, outputs] of these patches, bit-exact",
-            "windows": len(self.patches),
-            "outputs": int(self.logits.shape[-1]),
-            "tflite_micro": tflite_micro_version(),
-        }
-        return {
-            PCM_NAME: self.pcm.astype("<i2").tobytes(),
-            PATCHES_NAME: self.patches.tobytes(),
-            LOGITS_NAME: self.logits.tobytes(),
-            VOTES_NAME: self.votes.encode("ascii"),
-            ABOUT_NAME: (json.dumps(about, indent=2) + "\n").encode(),
-        }
 
 
 @cache
@@ -110,8 +60,7 @@ def golden_pcm() -> Pcm:
 
 def golden_patches() -> Float32:
     """Log-mel patches of the audio, `[n, 96, 64]`."""
-    samples = golden_pcm().astype(np.float32) / np.float32(PCM_FULL_SCALE)
-    return windows(log_mel(samples))
+    return log_mel_patches(golden_pcm())
 
 
 def allowed_audio() -> frozenset[str]:
@@ -119,12 +68,12 @@ def allowed_audio() -> frozenset[str]:
     return frozenset({hashlib.sha256(golden_pcm().astype("<i2").tobytes()).hexdigest()})
 
 
-def make_golden(tflite: bytes, manifest: StudentManifest) -> Golden:
-    """Compute a student's golden vectors.
+def golden_files(tflite: bytes, manifest: StudentManifest) -> dict[str, bytes]:
+    """Compute a student's golden vectors; return the files' content by name.
 
     Parameters
     ----------
-    tflite : the student, accepted by `inspect_tflite`
+    tflite : the student
     manifest : its `student.json`, with presets
 
     Raises
@@ -132,14 +81,24 @@ def make_golden(tflite: bytes, manifest: StudentManifest) -> Golden:
     MissingExtraError
         if tflite-micro is not installed.
     """
-    source, result = manifest.input, manifest.output
-    patches = quantize(golden_patches(), source.scale, source.zero_point)
-    logits = TfliteMicro(tflite, arena_bytes(tflite)).run(patches)
-    probabilities = activate(
-        dequantize(logits, result.scale, result.zero_point), manifest.activation
-    )
-    scores = probabilities[:, list(manifest.cry_outputs)].sum(axis=1)
-    return Golden(golden_pcm(), patches, logits, scores, _votes(scores, manifest))
+    network = TfliteMicro(tflite, arena_bytes(tflite))
+    made = golden.make_golden(golden_pcm(), tflite, manifest, network)
+    about = {
+        "pcm": f"synthetic: nursery {NURSERY_VERSION}, seed {SEED}, {CALM_SECONDS} s of a hum "
+        f"and {CRY_SECONDS} s with a cry; int16 little-endian, {SAMPLE_RATE} Hz, mono",
+        "patches": "int8 [n, 96, 64]; a device may be a step off in 1 value of 1,000",
+        "logits": "int8 [n, outputs] of these patches, bit-exact",
+        "windows": len(made.patches),
+        "outputs": int(made.logits.shape[-1]),
+        "tflite_micro": tflite_micro_version(),
+    }
+    return {
+        PCM_NAME: made.pcm.astype("<i2").tobytes(),
+        PATCHES_NAME: made.patches.tobytes(),
+        LOGITS_NAME: made.logits.tobytes(),
+        VOTES_NAME: _votes(made, manifest).encode("ascii"),
+        ABOUT_NAME: (json.dumps(about, indent=2) + "\n").encode(),
+    }
 
 
 def check_golden(directory: str | Path, tflite: bytes, manifest: StudentManifest) -> None:
@@ -152,7 +111,7 @@ def check_golden(directory: str | Path, tflite: bytes, manifest: StudentManifest
     ModelError
         if a file is missing.
     """
-    made = make_golden(tflite, manifest).files()
+    made = golden_files(tflite, manifest)
     for name in (PCM_NAME, PATCHES_NAME, LOGITS_NAME, VOTES_NAME):
         path = Path(directory) / name
         try:
@@ -164,30 +123,25 @@ def check_golden(directory: str | Path, tflite: bytes, manifest: StudentManifest
             raise CheckFailed(f"{path}: not what the student makes of the golden audio now")
 
 
-def _votes(scores: Float32, manifest: StudentManifest) -> str:
+def _votes(made: Golden, manifest: StudentManifest) -> str:
     lines = ["# Golden vectors of the detector; format and meaning: docs/detector.md."]
     for preset in manifest.presets:
         settings = vote_settings(manifest, preset)
-        vote = Vote.of(settings)
         hold_ms = round(settings.hold_seconds * 1000)
         lines += [
             "",
             f"case {preset.replace(' ', '-')}",
             f"settings {_bits(settings.threshold)} {settings.n} {settings.m} {hold_ms}",
-            f"windows {len(scores)}",
-            *_events(scores.tolist(), vote),
+            f"windows {len(made.scores)}",
+            *_windows(made, settings),
         ]
     return "\n".join(lines) + "\n"
 
 
-def _events(scores: list[float], vote: Vote) -> Iterator[str]:
-    for score in scores:
-        event: Any = vote.push(score)
-        yield (
-            f"{_bits(score)} - -1"
-            if event is None
-            else (f"{_bits(score)} {event.kind} {event.onset}")
-        )
+def _windows(made: Golden, settings: VoteSettings) -> Iterator[str]:
+    for score, event in zip(made.scores.tolist(), made.events(settings), strict=True):
+        said = "- -1" if event is None else f"{event.kind} {event.onset}"
+        yield f"{_bits(score)} {said}"
 
 
 def _bits(value: float) -> str:

@@ -7,13 +7,12 @@ is the student's own.
 
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from crydistill.quantize.check import SIZE_LIMIT, inspect_tflite
 from crydistill.quantize.interpreters import Float32, Kernels, quiet
-from crydistill.quantize.tflite_file import ALIGNMENT
+from crydistill.quantize.packing import packed
 
 _QUANTIZE_VERSION = 1
 _DEQUANTIZE_VERSION = 2
@@ -50,7 +49,7 @@ def float_twin(tflite: bytes, *, size_limit: int = SIZE_LIMIT) -> bytes:
         _operator(dequantize, logits, floats_out),
     ]
     graph.inputs, graph.outputs = [floats_in], [floats_out]
-    return _packed(model)
+    return packed(model)
 
 
 def run_float(tflite: bytes, patches: Float32, kernels: Kernels = Kernels.REFERENCE) -> Float32:
@@ -79,23 +78,6 @@ def run_float(tflite: bytes, patches: Float32, kernels: Kernels = Kernels.REFERE
         interpreter.invoke()
         rows.append(interpreter.get_tensor(result["index"])[0])
     return np.stack(rows)
-
-
-class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
-    """A buffer whose bytes begin at a multiple of 16."""
-
-    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 - the schema's own name
-        if self.data is not None:
-            builder.Prep(ALIGNMENT, len(self.data))
-        packed: int = super().Pack(builder)
-        return packed
-
-
-def _packed(model: Any) -> bytes:
-    model.buffers = [_AlignedBuffer(data=buffer.data) for buffer in model.buffers]
-    builder = flatbuffers.Builder(0)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 def _code(model: Any, operator: int, version: int) -> int:

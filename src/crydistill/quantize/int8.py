@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
@@ -20,7 +19,7 @@ from crydistill.audio.windows import WINDOW_FRAMES
 from crydistill.errors import ConfigError, MissingExtraError, ModelError
 from crydistill.quantize.check import inspect_tflite
 from crydistill.quantize.interpreters import Float32, quiet
-from crydistill.quantize.tflite_file import ALIGNMENT
+from crydistill.quantize.packing import packed
 
 if TYPE_CHECKING:
     import keras
@@ -117,16 +116,6 @@ def _silent() -> Iterator[None]:
         yield
 
 
-class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
-    """A buffer whose bytes begin at a multiple of 16."""
-
-    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 - the schema's own name
-        if self.data is not None:
-            builder.Prep(ALIGNMENT, len(self.data))
-        packed: int = super().Pack(builder)
-        return packed
-
-
 def _rewritten(converted: bytes) -> bytes:
     """Write the converter's own file anew, lean and aligned."""
     model = schema.ModelT.InitFromPackedBuf(converted, 0)
@@ -138,10 +127,6 @@ def _rewritten(converted: bytes) -> bytes:
     model.signatureDefs = None
     dropped = {entry.buffer for entry in model.metadata if entry.name != _MIN_RUNTIME}
     model.metadata = [entry for entry in model.metadata if entry.name == _MIN_RUNTIME]
-    model.buffers = [
-        _AlignedBuffer(data=None if index in dropped else buffer.data)
-        for index, buffer in enumerate(model.buffers)
-    ]
-    builder = flatbuffers.Builder(len(converted))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    for index in dropped:
+        model.buffers[index].data = None
+    return packed(model)

@@ -29,16 +29,16 @@ from crydistill.evaluation.compare import evaluate as compare
 from crydistill.evaluation.figures import summary_figure
 from crydistill.evaluation.operating import choose_presets, with_presets
 from crydistill.evaluation.paired import save_scores
+from crydistill.evaluation.ranking import ClipScore
 from crydistill.evaluation.report import WorstMistake, write_report
 from crydistill.experiment import CorpusConfig, fingerprint
 from crydistill.progress import Progress
-from crydistill.provenance import git_commit, versions
+from crydistill.provenance import made_by
 from crydistill.selection.pool import WindowPool
 from crydistill.stages.context import Context, Part
 from crydistill.stages.quantize import quantize_key
-from crydistill.stages.train import activation_of
 from crydistill.student.activation import activate
-from crydistill.student.manifest import ThresholdPreset, load_manifest, save_manifest
+from crydistill.student.manifest import StudentManifest, ThresholdPreset, save_manifest
 from crydistill.student.runtime import TfliteStudent
 from crydistill.taxonomy import CLASSES
 
@@ -61,6 +61,10 @@ class _Judged:
     clips: EvaluatedClips
     models: list[ModelScores]
 
+    @property
+    def int8(self) -> ModelScores:
+        return next(model for model in self.models if model.name == INT8)
+
 
 def evaluate_key(context: Context) -> str:
     """Names the evaluation: the INT8 student, the test clips and how they are reported."""
@@ -68,6 +72,7 @@ def evaluate_key(context: Context) -> str:
         quantize_key(context),
         context.data_key(context.splits.test),
         context.config.evaluation,
+        list(ClipScore),
     )
 
 
@@ -98,8 +103,8 @@ def evaluate(context: Context) -> None:
         seed=config.seed,
         progress=context.progress,
     )
-    _choose_presets(context, validation)
-    provenance = _provenance(context)
+    _choose_presets(context, student.manifest, validation)
+    provenance = _provenance(context, student.manifest)
     metrics = {**evaluation.to_json(), "provenance": provenance}
     atomic.write_text(run.metrics, json.dumps(metrics, indent=2) + "\n")
     write_report(
@@ -125,10 +130,9 @@ def _judge(
         for corpus, clips in parts
     ]
     pool = context.pool(labelled)
-    activation = activation_of(context.config.training)
 
     def fp32(indices: npt.NDArray[np.int64]) -> Scores:
-        return activate(predict_logits(model, pool, indices), activation)
+        return activate(predict_logits(model, pool, indices), student.manifest.activation)
 
     def int8(indices: npt.NDArray[np.int64]) -> Scores:
         return student.probabilities(pool.patches(indices))
@@ -157,14 +161,12 @@ def _model_scores(
     return ModelScores(name, pool.per_clip(cry), None if np.isnan(kl).any() else clip_kl)
 
 
-def _choose_presets(context: Context, validation: _Judged) -> None:
+def _choose_presets(context: Context, manifest: StudentManifest, validation: _Judged) -> None:
     """Write thresholds chosen on the validation clips into the manifest.
 
     What they do to the test clips, played one after the other, is the next stage's to say.
     """
-    manifest = load_manifest(context.run.manifest)
-    (model,) = (model for model in validation.models if model.name == INT8)
-    tracks = zip(model.windows, validation.clips.labels, strict=True)
+    tracks = zip(validation.int8.windows, validation.clips.labels, strict=True)
     thresholds = choose_presets(
         [ScoredStream(track) for track, crying in tracks if not crying],
         n=DEFAULT_N,
@@ -191,8 +193,7 @@ def names_of(corpora: Sequence[CorpusConfig]) -> str:
 
 def _worst_mistakes(evaluation: Evaluation, test: _Judged, count: int) -> list[WorstMistake]:
     false_alarms, misses = hardest(evaluation, INT8, count=count)
-    (int8,) = (model for model in test.models if model.name == INT8)
-    scores = next(iter(evaluation.models[INT8].by_score.values())).clip_scores
+    scores = evaluation.models[INT8].by_score[ClipScore.MEAN].clip_scores
     mistakes = []
     for number in [*false_alarms, *misses]:
         clip, store = test.pool.clips[number], test.pool.stores[number]
@@ -203,26 +204,23 @@ def _worst_mistakes(evaluation: Evaluation, test: _Judged, count: int) -> list[W
                 score=float(scores[number]),
                 frames=store.frames(clip.id),
                 teacher=store.cry_scores(clip.id),
-                student=int8.windows[number],
+                student=test.int8.windows[number],
                 model=INT8,
             )
         )
     return mistakes
 
 
-def _provenance(context: Context) -> dict[str, Any]:
+def _provenance(context: Context, manifest: StudentManifest) -> dict[str, Any]:
     config, splits = context.config, context.splits
-    manifest = load_manifest(context.run.manifest)
-    return {
-        "config": config.model_dump(mode="json"),
-        "config_sha256": fingerprint(config),
-        "git_commit": git_commit(),
-        "versions": versions(),
-        "teacher": manifest.teacher.model_dump(),
-        "student": manifest.tflite.model_dump(),
-        "arena_bytes": manifest.arena.size_bytes if manifest.arena else None,
-        "data": {
+    return made_by(
+        config=config.model_dump(mode="json"),
+        config_sha256=fingerprint(config),
+        teacher=manifest.teacher.model_dump(),
+        student=manifest.tflite.model_dump(),
+        arena_bytes=manifest.arena.size_bytes if manifest.arena else None,
+        data={
             name: context.data_key(getattr(splits, name))
             for name in ("train", "validation", "test")
         },
-    }
+    )

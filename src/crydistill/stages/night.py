@@ -1,21 +1,15 @@
 """Stage 6: the INT8 student on continuous audio made of the test clips."""
 
-import json
-
-from crydistill import atomic
 from crydistill.corpora.clip import Label
-from crydistill.detector.vote import DEFAULT_HOLD_SECONDS, VoteSettings
-from crydistill.evaluation.alarms import ScoredStream
-from crydistill.evaluation.nights import ClipNight, clip_night, hear, judge
-from crydistill.evaluation.nightview import write_night_view
-from crydistill.evaluation.operating import measure_presets, with_presets
+from crydistill.evaluation.hearing import hear
+from crydistill.evaluation.nightrecord import annotate_presets, record_night
+from crydistill.evaluation.nights import ClipNight, clip_night
 from crydistill.evaluation.scorers import student_scorers
-from crydistill.evaluation.streams import StreamOptions, write_plan
+from crydistill.evaluation.streams import StreamOptions
 from crydistill.experiment import fingerprint
-from crydistill.provenance import git_commit, versions
+from crydistill.quantize.interpreters import Kernels
 from crydistill.stages.context import Context
 from crydistill.stages.evaluate import evaluate_key, names_of
-from crydistill.student.manifest import load_manifest, save_manifest
 
 
 def night_key(context: Context) -> str:
@@ -40,39 +34,22 @@ def night(context: Context) -> None:
     built = _built(context)
     for clip, reason in built.unusable.items():
         context.say(f"left out of the night: {clip}: {reason}")
-    (heard,) = hear(built, student_scorers(run.path, fp32=False), progress=context.progress)
-    manifest = load_manifest(run.manifest)
-    settings = {
-        name: VoteSettings(
-            threshold=preset.threshold, n=preset.n, m=preset.m, hold_seconds=preset.hold_seconds
-        )
-        for name, preset in manifest.presets.items()
-    }
-    stream = ScoredStream(heard.scores, built.episodes)
-    measured = measure_presets(settings, [stream], audio=built.corpus)
-    save_manifest(run.manifest, with_presets(manifest, measured))
-    result = judge(
+    kernels = Kernels.REFERENCE
+    scorers = student_scorers(run.path, kernels=kernels, fp32=False)
+    result, _ = record_night(
         built,
-        [heard],
-        hold_seconds=DEFAULT_HOLD_SECONDS,
+        hear(built, scorers, progress=context.progress),
+        run.night,
+        plan=run.night_plan,
+        page=run.night_page,
+        kernels=kernels,
         replicates=config.evaluation.replicates,
         seed=config.seed,
         progress=context.progress,
     )
-    provenance = {
-        "git_commit": git_commit(),
-        "versions": versions(),
-        "kernels": "reference",
-        "seed": config.seed,
-        "hold_seconds": DEFAULT_HOLD_SECONDS,
-        "replicates": config.evaluation.replicates,
-    }
-    record = {**result.to_json(), "provenance": provenance}
-    atomic.write_text(run.night, json.dumps(record, indent=1) + "\n")
-    write_plan(built.plan, run.night_plan)
-    write_night_view(run.night_page, result, record, progress=context.progress)
+    presets = annotate_presets(result)[run.manifest]
     run.mark_done("night", key)
-    for name, preset in measured.items():
+    for name, preset in presets.items():
         context.say(
             f"{name}: threshold {preset.threshold:.3g}, share of episodes caught {preset.recall}, "
             f"{preset.false_alarms_per_hour} false alarms an hour in {built.seconds / 3600:.1f} h"

@@ -64,8 +64,8 @@ def _model_folder(value: object) -> Path:
     missing = [name for name in (*STUDENT, *LIBRARY) if not (folder / name).is_file()]
     if missing:
         raise cv.Invalid(
-            f"{folder} has no {missing[0]}; make the folder with `crydistill bundle RUN BUNDLE "
-            "--library firmware/src` and name its c/ here"
+            f"{folder} has no {missing[0]}; make the folder with `crydistill bundle RUN BUNDLE` "
+            "and name its c/ here"
         )
     return folder
 

@@ -1,0 +1,51 @@
+"""Where files lay on the maker's machine: nobody else's business, and of no use to them.
+
+A run's records name corpora, weights and stores as its config did. A relative path says how the
+project was laid out; an absolute one also says who made it and where, so that a bundle keeps only
+the last part: `/home/somebody/audio` becomes `audio`.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+
+_KNOWLEDGE_GRAPH_ID = re.compile(r"/[a-z]/[a-z0-9_]+")
+"""AudioSet's names of classes, such as /m/0463cq4, look like paths."""
+
+_PATH = re.compile(r"(?:/|[A-Za-z]:[\\/]|\\\\)[^\n]*|~[\w.-]*[\\/][^\n]*")
+
+
+def without_places(value: Any) -> Any:
+    """Return a JSON-like value with every absolute path in it reduced to its last part."""
+    if isinstance(value, dict):
+        return {name: without_places(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [without_places(part) for part in value]
+    return _last_part(value) if _is_place(value) else value
+
+
+def places(value: Any, at: str = "") -> Iterator[str]:
+    """Names of the fields that hold absolute paths, such as `data.train.0.path`."""
+    parts: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        parts = list(value.items())
+    elif isinstance(value, list):
+        parts = list(enumerate(value))
+    elif _is_place(value):
+        yield at
+    for name, part in parts:
+        yield from places(part, f"{at}.{name}" if at else str(name))
+
+
+def _is_place(value: Any) -> bool:
+    return (
+        isinstance(value, str)
+        and _PATH.fullmatch(value) is not None
+        and _KNOWLEDGE_GRAPH_ID.fullmatch(value) is None
+    )
+
+
+def _last_part(path: str) -> str:
+    kind = PureWindowsPath if "\\" in path else PurePosixPath
+    return kind(path).name or "."
