@@ -7,12 +7,12 @@ A document holds marked blocks:
     <!-- end -->
 
 `results: NAME` tabulates one run, every model beside the others. `series: NAME NAME ...` tabulates
-the INT8 students of several experiments, a row each, over all seeds recorded of them, and `zoo:`
-the same ones by what they cost. The figures come from `NAME.json` (or `NAME-seed0.json`,
-`NAME-seed1.json` ...) in a folder of records, which `add_record` fills from a run's `metrics.json`.
-`paired: NAME` says how two recipes differ. `night: NAME` (in short: `night-summary: NAME`),
-`robustness: NAME`, `promises: NAME` and `front-ends: NAME` tabulate what the verbs of these names
-found.
+the INT8 students of several experiments, a row each, over all seeds recorded of them, `zoo:` the
+same ones by what they cost, and `slices:` by which cries and which other sounds they detect. The
+figures come from `NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of records,
+which `add_record` fills from a run's `metrics.json`. `paired: NAME` says how two recipes differ.
+`night: NAME` (in short: `night-summary: NAME`), `robustness: NAME`, `promises: NAME` and
+`front-ends: NAME` tabulate what the verbs of these names found.
 """
 
 import re
@@ -33,6 +33,7 @@ from crydistill.evaluation.nighttables import (
 )
 from crydistill.evaluation.records import Record, read_record, write_record
 from crydistill.evaluation.runtables import read_run, results_table, series_table
+from crydistill.evaluation.slicetables import kept_slices, slices_table
 from crydistill.evaluation.zoo import zoo_table
 from crydistill.student.manifest import MANIFEST_NAME, load_manifest
 
@@ -53,6 +54,7 @@ def _of_one(table: Callable[[Record], str], read: Callable[[Path], Record] = rea
 BLOCKS: dict[str, Block] = {
     "results": _of_one(results_table),
     "series": series_table,
+    "slices": slices_table,
     "zoo": zoo_table,
     "paired": _of_one(paired.table),
     "night": _of_one(night_table, read_night),
@@ -91,9 +93,10 @@ def add_record(run: str | Path, records: str | Path, name: str) -> Path:
         raise ConfigError(
             f"{run}: was evaluated on private clips; its figures may not be published"
         )
+    kept_slices(found.get("models", {}).values())
     for model in found.get("models", {}).values():
         for judged in model["clip_scores"].values():
-            del judged["slices"], judged["source_auc"]
+            del judged["source_auc"]
     if trial is None and (run / MANIFEST_NAME).is_file():
         _add_costs(found["provenance"], run / MANIFEST_NAME)
     path = Path(records) / f"{name}.json"
