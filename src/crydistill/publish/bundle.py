@@ -59,7 +59,7 @@ NOTES = {
     TFLITE_NAME: "the student, int8 in and out, for TFLite Micro and LiteRT",
     MANIFEST_NAME: "everything a program needs to know of it",
     FLOAT_NAME: "the same network with float32 input and output, for LiteRT.js in browsers",
-    f"{C_FOLDER}/": "the student as C99 source for the library in `firmware/`",
+    f"{C_FOLDER}/": "the student and its detector as C99 sources, complete",
     f"{GOLDEN_FOLDER}/": "audio, patches, logits and votes to test an implementation with",
     METRICS_NAME: "the run's figures, all models and slices",
     CHECK_NAME: "what the check on TFLite Micro found",

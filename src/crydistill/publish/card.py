@@ -271,8 +271,8 @@ _USAGE = """On a computer:
     pip install crydistill
     crydistill detect night.wav --model .
 
-On a microcontroller: add the C sources in `c/` to the library of the crydistill repository
-(`firmware/`, C99, no allocation), push 16 kHz int16 samples, get alerts. In a browser:
+On a microcontroller: compile the C99 sources in `c/` (no dependencies, no allocation), push 16 kHz
+int16 samples, get alerts. In a browser:
 `student_float.tflite` with LiteRT.js; it takes float32 log-mel values and gives float32 logits."""
 
 
