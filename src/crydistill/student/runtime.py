@@ -59,13 +59,15 @@ class TfliteStudent:
         """
         tflite_path, manifest_path = _files(Path(path))
         manifest = load_manifest(manifest_path)
-        tflite = tflite_bytes(tflite_path)
+        # A student may be larger than a device's; what its manifest says is the bound.
+        size_limit = manifest.tflite.size_bytes
+        tflite = tflite_bytes(tflite_path, size_limit=size_limit)
         if hashlib.sha256(tflite).hexdigest() != manifest.tflite.sha256:
             raise ModelError(
                 f"{tflite_path}: its sha256 is not the one in {manifest_path.name}; "
                 "the two files must come from the same run"
             )
-        facts = inspect_tflite(tflite, name=str(tflite_path))
+        facts = inspect_tflite(tflite, size_limit=size_limit, name=str(tflite_path))
         _check_agreement(manifest_path, manifest, facts)
         return cls(manifest, facts, LiteRt(tflite, kernels))
 
