@@ -10,7 +10,7 @@ from tests.student_fixtures import manifest_for
 from crydistill.audio.mel import LogMel
 from crydistill.errors import ModelError
 from crydistill.quantize.interpreters import Kernels
-from crydistill.student.manifest import save_manifest
+from crydistill.student.manifest import load_manifest, save_manifest
 from crydistill.student.runtime import TfliteStudent
 
 
@@ -129,4 +129,12 @@ def test_refuses_a_foreign_file_whose_manifest_vouches_for_it(
     content["tflite"]["sha256"] = sha256(cut).hexdigest()
     path.write_text(json.dumps(content))
     with pytest.raises(ModelError, match=r"student\.tflite: .*cut short"):
+        TfliteStudent.load(student_dir)
+
+
+def test_a_student_may_be_as_large_as_its_manifest_says_and_no_larger(student_dir: Path) -> None:
+    manifest = load_manifest(student_dir / "student.json")
+    less = manifest.tflite.model_copy(update={"size_bytes": manifest.tflite.size_bytes - 1})
+    save_manifest(student_dir / "student.json", manifest.model_copy(update={"tflite": less}))
+    with pytest.raises(ModelError, match=f"larger than {less.size_bytes:,} bytes"):
         TfliteStudent.load(student_dir)
