@@ -61,8 +61,12 @@ static struct taps taps_at(const struct crydistill_window_shape *s, int32_t y, i
 
 static int32_t dot(const int8_t *a, int32_t zero_point, const int8_t *b, int32_t n)
 {
-    int32_t sum = 0;
-    for (int32_t i = 0; i < n; i++) {
+    int32_t sum = 0, i = 0;
+    for (; i + 4 <= n; i += 4) { /* most of a network's time: half of the loop's own steps saved */
+        sum += (a[i] - zero_point) * b[i] + (a[i + 1] - zero_point) * b[i + 1] +
+               (a[i + 2] - zero_point) * b[i + 2] + (a[i + 3] - zero_point) * b[i + 3];
+    }
+    for (; i < n; i++) {
         sum += (a[i] - zero_point) * b[i];
     }
     return sum;
@@ -74,14 +78,16 @@ void crydistill_conv_2d(const struct crydistill_conv *layer, const int8_t *input
     const int32_t channels = s->input_channels, filter_size = s->height * s->width * channels;
     for (int32_t i = 0; i < s->output_height * s->output_width; i++) {
         const struct taps t = taps_at(s, i / s->output_width, i % s->output_width);
+        /* Neighbouring columns lie side by side in memory, unless the taps are spread. */
+        const int32_t run = s->dilation_width == 1 ? t.end_column - t.first_column : 1;
         const int8_t *filter = layer->weights;
         for (int32_t channel = 0; channel < s->output_channels; channel++, filter += filter_size) {
             int32_t sum = layer->bias[channel];
             for (int32_t r = t.first_row; r < t.end_row; r++) {
-                for (int32_t c = t.first_column; c < t.end_column; c++) {
+                for (int32_t c = t.first_column; c < t.end_column; c += run) {
                     sum += dot(input + (t.origin + r * t.row_step + c * t.column_step),
                                layer->input_zero_point, filter + (r * s->width + c) * channels,
-                               channels);
+                               run * channels);
                 }
             }
             *output++ =

@@ -41,7 +41,7 @@ def test_work_counts_inner_loops_and_what_is_read(residual_tflite: bytes) -> Non
     work = layer_work(read_tflite(residual_tflite))
     assert [layer.operator for layer in work].count("RESHAPE") == 0
     first = next(layer for layer in work if layer.operator == "CONV_2D")
-    # 3x3 on one channel: nine loops of one product for each output.
-    assert (first.macs, first.inner_loops) == (9 * first.outputs, 9 * first.outputs)
+    # 3x3 on one channel: three loops of three products for each output.
+    assert (first.macs, first.inner_loops) == (9 * first.outputs, 3 * first.outputs)
     add = next(layer for layer in work if layer.operator == "ADD")
     assert (add.macs, add.reads) == (0, 2 * add.outputs)

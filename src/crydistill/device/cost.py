@@ -31,7 +31,7 @@ class LayerWork:
     """What makes an operator of the C library slow.
 
     macs : as `LayerCost` counts them
-    inner_loops : loops over the channels of one pixel that a convolution starts
+    inner_loops : loops over neighbouring pixels' channels that a convolution starts
     outputs : elements of the result
     reads : elements of the intermediate results that it reads
     """
@@ -52,12 +52,10 @@ def layer_work(file: TfliteFile) -> tuple[LayerWork, ...]:
 def _work(file: TfliteFile, operator: Operator, macs: int) -> LayerWork:
     outputs = file.tensors[operator.outputs[0]].size
     inputs = [file.tensors[index] for index in operator.inputs if index != -1]
-    taps = 1
-    if operator.name == "CONV_2D":
-        _, height, width, _ = inputs[1].shape
-        taps = height * width
+    # The C kernel takes a row of a filter at once (spread taps, which no student has, one by one).
+    rows = inputs[1].shape[1] if operator.name == "CONV_2D" else 1
     reads = sum(tensor.size for tensor in inputs if tensor.data is None)
-    return LayerWork(operator.name, macs, outputs * taps, outputs, reads)
+    return LayerWork(operator.name, macs, outputs * rows, outputs, reads)
 
 
 def total_macs(layers: tuple[LayerCost, ...]) -> int:
