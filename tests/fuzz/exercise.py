@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from tests.student_fixtures import manifest_for, stirred, synthetic_patches
+from tests.student_fixtures import manifest_for, residual_maps, stirred, synthetic_patches
 
 from crydistill.device.export import export_c
 from crydistill.device.profile import profile_student
@@ -64,11 +64,7 @@ def small_student() -> bytes:
     keras.utils.set_random_seed(0)
     layers = keras.layers
     patch = keras.Input((96, 64, 1))
-    x = layers.ZeroPadding2D(1)(patch)
-    x = layers.Conv2D(8, 3, 2, activation="relu")(x)
-    x = layers.AveragePooling2D(2)(x)
-    y = layers.DepthwiseConv2D(3, 1, "same", activation="relu6")(x)
-    x = layers.ReLU()(layers.Add()([x, layers.Conv2D(8, 1)(y)]))
+    x = residual_maps(patch)
     x = layers.Conv2D(8, 3, 2)(layers.Reshape((16, 24, 8))(x))
     logits = layers.Dense(SMALL_OUTPUTS)(layers.GlobalAveragePooling2D()(x))
     return quantize_ptq(stirred(keras.Model(patch, logits)), synthetic_patches())

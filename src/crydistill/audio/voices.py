@@ -16,8 +16,6 @@ from crydistill.audio.nursery.synthesis import (
     at_peak,
     control_points,
     curve_through,
-    fitted,
-    sample_count,
     wander,
 )
 from crydistill.audio.nursery.throat import Throat, in_turn, vocal
@@ -98,10 +96,7 @@ class _Speaker:
 def voice_sound(rng: np.random.Generator, seconds: float) -> Floats:
     """One voice for so many seconds (at least 1), with pauses; float64 at 16 kHz, peak 1."""
     speaker = _Speaker.drawn(rng)
-    return fitted(
-        in_turn(rng, seconds, speaker.pause, lambda: _utterance(rng, speaker)),
-        sample_count(seconds),
-    )
+    return in_turn(rng, seconds, speaker.pause, lambda: _utterance(rng, speaker))
 
 
 def _utterance(rng: np.random.Generator, speaker: _Speaker) -> Floats:

@@ -37,7 +37,6 @@ PATCHES_NAME = "patches.i8"
 LOGITS_NAME = "logits.i8"
 VOTES_NAME = "votes.txt"
 ABOUT_NAME = "golden.json"
-FILES = (PCM_NAME, PATCHES_NAME, LOGITS_NAME, VOTES_NAME, ABOUT_NAME)
 
 SEED = 0
 CALM = "hum"
