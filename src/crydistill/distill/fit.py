@@ -28,6 +28,7 @@ from crydistill import atomic
 from crydistill.distill.average import WeightAverage
 from crydistill.distill.losses import Loss
 from crydistill.distill.masking import masked
+from crydistill.distill.step import Step, training_step
 from crydistill.distill.targets import Targets
 from crydistill.errors import ConfigError
 from crydistill.progress import Advance, Progress, silent
@@ -129,6 +130,7 @@ def fit(
     optimizer.build(model.trainable_variables)
     # XLA on a CPU is several times slower than plain graphs for depthwise convolutions.
     model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+    step = training_step(model, loss)
     average = WeightAverage(model, options.average_decay)
     history = _resume(model, average, directory)
     first = len(history)
@@ -144,7 +146,7 @@ def fit(
             if _should_stop(history, options):
                 break
             row = _train_epoch(
-                model, pool, targets, sampler.epoch(epoch), epoch, average, options, advance
+                step, model, pool, targets, sampler.epoch(epoch), epoch, average, options, advance
             )
             with average.in_place() if options.average_decay else nullcontext():
                 if (epoch + 1) % options.validate_every == 0 or epoch + 1 == options.epochs:
@@ -197,6 +199,7 @@ def write_history(path: str | Path, history: Sequence[dict[str, float]]) -> None
 
 
 def _train_epoch(
+    train: Step,
     model: keras.Model,
     pool: WindowPool,
     targets: Targets,
@@ -216,7 +219,7 @@ def _train_epoch(
         model.optimizer.learning_rate = rate
         batch = indices[step * size : (step + 1) * size]
         patches = masked(pool.patches(batch), options.mask_frames, options.mask_bands, rng)
-        losses.append(float(model.train_on_batch(patches[..., None], targets(batch))))
+        losses.append(train(patches[..., None], targets(batch)))
         if options.average_decay:
             average.after_step()
         advance(size)

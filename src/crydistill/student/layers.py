@@ -10,7 +10,8 @@ from typing import Any
 import keras
 
 
-def _on_torch() -> bool:
+def on_torch() -> bool:
+    """Whether Keras computes with PyTorch."""
     return bool(keras.backend.backend() == "torch")
 
 
@@ -18,7 +19,7 @@ class BatchNorm(keras.layers.BatchNormalization):  # type: ignore[misc]
     """Keras's BatchNormalization over the last axis; trains with PyTorch's own kernel there."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        if not training or not _on_torch():
+        if not training or not on_torch():
             return super().call(inputs, training=training, mask=mask)
         import torch
 
@@ -40,7 +41,7 @@ class Conv(keras.layers.Conv2D):  # type: ignore[misc]
     """Keras's Conv2D, channels last; without its copies on PyTorch."""
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        if not _on_torch():
+        if not on_torch():
             return super().convolution_op(inputs, kernel)
         return _convolution(inputs, kernel.value.permute(3, 2, 0, 1), self.strides, self.padding)
 
@@ -49,7 +50,7 @@ class DepthwiseConv(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
     """Keras's DepthwiseConv2D, channels last; without its copies on PyTorch."""
 
     def call(self, inputs: Any) -> Any:
-        if not _on_torch() or self.use_bias or self.depth_multiplier != 1:
+        if not on_torch() or self.use_bias or self.depth_multiplier != 1:
             return super().call(inputs)
         filters = self.kernel.value.permute(2, 3, 0, 1)
         return _convolution(inputs, filters, self.strides, self.padding, inputs.shape[-1])

@@ -1,0 +1,76 @@
+"""One step of training: a batch in, its loss out, the weights moved.
+
+On PyTorch, what Keras does around each layer (checking arguments, casting, walking structures)
+takes longer than the arithmetic of a small student on a small batch. There the layers are called
+one after the other as the model was put together, and nothing else.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from crydistill.distill.losses import Loss
+from crydistill.student.layers import on_torch
+
+Floats = npt.NDArray[np.float32]
+
+Step = Callable[[Floats, Floats], float]
+"""(patches `[n, 96, 64, 1]`, targets `[n, k]`) to the batch's mean loss before the step."""
+
+
+def training_step(model: keras.Model, loss: Loss) -> Step:
+    """Prepare to train a compiled model, a graph of layers with one input and one output.
+
+    `loss` is the one it was compiled with. The optimiser's learning rate may be set between steps.
+    """
+    if on_torch():
+        return _TorchStep(model, loss)
+    return lambda patches, targets: float(model.train_on_batch(patches, targets))
+
+
+class _TorchStep:
+    def __init__(self, model: keras.Model, loss: Loss) -> None:
+        self._model, self._loss = model, loss
+        self._variables = model.trainable_variables
+        self._tensors = [variable.value for variable in self._variables]
+        self._calls = [
+            _Call(layer) for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)
+        ]
+
+    def __call__(self, patches: Floats, targets: Floats) -> float:
+        import torch
+
+        for tensor in self._tensors:
+            tensor.grad = None
+        logits = self._forward(torch.from_numpy(patches))
+        loss = self._loss(torch.from_numpy(targets), logits).mean()
+        loss.backward()
+        with torch.no_grad():
+            self._model.optimizer.apply([tensor.grad for tensor in self._tensors], self._variables)
+        return float(loss.detach())
+
+    def _forward(self, patches: Any) -> Any:
+        values = {id(self._model.inputs[0]): patches}
+        for call in self._calls:
+            arguments = [values[tensor] for tensor in call.inputs]
+            values[call.output] = call(arguments if call.takes_list else arguments[0])
+        return values[id(self._model.outputs[0])]
+
+
+class _Call:
+    """A layer's place in its model: what it reads, what it writes, and how it is called."""
+
+    def __init__(self, layer: keras.layers.Layer) -> None:
+        self.takes_list = isinstance(layer.input, list)
+        self.inputs = [id(t) for t in (layer.input if self.takes_list else [layer.input])]
+        self.output = id(layer.output)
+        self._call = layer.call
+        knows_training = "training" in inspect.signature(layer.call).parameters
+        self._options = {"training": True} if knows_training else {}
+
+    def __call__(self, argument: Any) -> Any:
+        return self._call(argument, **self._options)
