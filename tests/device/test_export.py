@@ -217,9 +217,13 @@ def test_a_damaged_file_is_refused(reference_tflite: bytes, tmp_path: Path) -> N
         export_c(reference_tflite[:-1_000], manifest_for(reference_tflite), tmp_path)
 
 
-def test_a_file_over_the_limit_is_refused(reference_tflite: bytes, tmp_path: Path) -> None:
+def test_a_file_larger_than_its_manifest_says_is_refused(
+    reference_tflite: bytes, tmp_path: Path
+) -> None:
+    manifest = manifest_for(reference_tflite)
+    small = manifest.tflite.model_copy(update={"size_bytes": 1_000})
     with pytest.raises(ModelError, match="larger than 1,000 bytes"):
-        export_c(reference_tflite, manifest_for(reference_tflite), tmp_path, size_limit=1_000)
+        export_c(reference_tflite, manifest.model_copy(update={"tflite": small}), tmp_path)
 
 
 def test_presets_become_settings(reference_tflite: bytes, tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def front_ends(
     clips = read_corpus(corpus, where=columns(where), private=private)
     student = TfliteStudent.load(model or packaged_student(), Kernels.OPTIMIZED)
     with tempfile.TemporaryDirectory(prefix="crydistill-") as build:
-        built = build_front_ends(*_student(model), firmware, Path(build))
+        built = build_front_ends(student.tflite, student.manifest, firmware, Path(build))
         heard = hear_twice(clips, student, built, progress=shown)
     provenance = made_by(corpus=corpus.resolve().name, where=columns(where))
     record = report(heard, student.manifest, provenance=provenance)
@@ -124,12 +124,11 @@ def front_ends(
 
 
 def _student(model: Path | None) -> tuple[bytes, "StudentManifest"]:
-    from crydistill.quantize.check import tflite_bytes
-    from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, load_manifest
     from crydistill.student.packaged import packaged_student
+    from crydistill.student.runtime import TfliteStudent
 
-    folder = model or packaged_student()
-    return tflite_bytes(folder / TFLITE_NAME), load_manifest(folder / MANIFEST_NAME)
+    student = TfliteStudent.load(model or packaged_student())
+    return student.tflite, student.manifest
 
 
 def _calibrated(settings: Path | None, manifest: "StudentManifest") -> "VoteSettings | None":

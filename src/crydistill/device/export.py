@@ -21,7 +21,7 @@ from crydistill.device.c_layers import Layer, layer_in_c
 from crydistill.device.c_tables import tables_header, tables_source
 from crydistill.device.c_text import DO_NOT_EDIT, array, float32, include_guard, struct
 from crydistill.errors import ModelError
-from crydistill.quantize.check import SIZE_LIMIT, Port, inspect_tflite
+from crydistill.quantize.check import Port, inspect_tflite
 from crydistill.quantize.interpreters import Float32, dequantize
 from crydistill.quantize.tflite_file import TfliteFile, read_tflite
 from crydistill.student.activation import activate
@@ -59,7 +59,6 @@ def export_c(
     directory: str | Path,
     *,
     calibrated: VoteSettings | None = None,
-    size_limit: int = SIZE_LIMIT,
 ) -> CExport:
     """Write a student as C source; the same student gives the same bytes.
 
@@ -69,7 +68,6 @@ def export_c(
     manifest : its `student.json`
     directory : made if missing; files of the same names are replaced
     calibrated : what `crydistill calibrate` found for this student; the firmware's default then
-    size_limit : bytes of the largest `.tflite` that is taken
 
     Raises
     ------
@@ -79,7 +77,7 @@ def export_c(
     ConfigError
         if a preset's settings are out of range.
     """
-    facts = inspect_tflite(tflite, size_limit=size_limit, name=manifest.name)
+    facts = inspect_tflite(tflite, size_limit=manifest.tflite.size_bytes, name=manifest.name)
     _check_manifest(manifest, facts.sha256)
     file = read_tflite(tflite)
     plan = plan_arena(file)

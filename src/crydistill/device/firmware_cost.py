@@ -71,7 +71,7 @@ def measure(tflite: bytes, manifest: StudentManifest, firmware: str | Path) -> R
         naming the tools that are missing, or what went wrong with one.
     """
     emulator.require_tools(*CORES)
-    facts = inspect_tflite(tflite, name=manifest.name)
+    facts = inspect_tflite(tflite, size_limit=manifest.tflite.size_bytes, name=manifest.name)
     work = layer_work(read_tflite(tflite))
     with tempfile.TemporaryDirectory(prefix="crydistill-") as name:
         model = Path(name) / "model"

@@ -69,7 +69,7 @@ def make_golden(pcm: Pcm, tflite: bytes, manifest: StudentManifest, network: Net
     ModelError
         if the student fails `inspect_tflite`.
     """
-    facts = inspect_tflite(tflite, name=manifest.name)
+    facts = inspect_tflite(tflite, size_limit=manifest.tflite.size_bytes, name=manifest.name)
     source, result = facts.input, facts.output
     patches = quantize(log_mel_patches(pcm), source.scale, source.zero_point)
     logits = network.run(patches)

@@ -37,10 +37,9 @@ from crydistill.device.latency import (
 )
 from crydistill.device.recorded import library_bytes
 from crydistill.errors import MissingExtraError, ModelError
-from crydistill.quantize.check import TfliteFacts, tflite_bytes
+from crydistill.quantize.check import TfliteFacts
 from crydistill.quantize.interpreters import tflite_micro_version
 from crydistill.quantize.tflite_file import Operator, TfliteFile, read_tflite
-from crydistill.student.manifest import TFLITE_NAME
 from crydistill.student.runtime import TfliteStudent
 
 
@@ -158,8 +157,8 @@ def profile_student(path: str | Path, *, firmware: str | Path | None = None) -> 
         if counting was asked for and cannot be done.
     """
     student = TfliteStudent.load(path)
-    tflite = tflite_bytes(Path(path) / TFLITE_NAME if Path(path).is_dir() else path)
-    file, facts, manifest = read_tflite(tflite), student.facts, student.manifest
+    tflite, facts, manifest = student.tflite, student.facts, student.manifest
+    file = read_tflite(tflite)
     emulated = None if firmware is None else count_instructions(tflite, manifest, firmware)
     instructions = emulated.instructions if emulated else recorded_instructions(file, manifest)
     memory = _memory(tflite, file)

@@ -39,7 +39,7 @@ from crydistill.publish.card import CardSources, check_card, make_card, require_
 from crydistill.publish.fingerprints import PrivateFingerprints
 from crydistill.publish.guard import scan
 from crydistill.publish.places import places, without_places
-from crydistill.quantize.check import SIZE_LIMIT, check_tflite, tflite_bytes
+from crydistill.quantize.check import check_tflite, tflite_bytes
 from crydistill.quantize.float_io import float_twin
 from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, StudentManifest
 from crydistill.student.runtime import TfliteStudent
@@ -142,7 +142,7 @@ def make_bundle(
         made.mkdir(mode=0o755)
         _copy(files, made)
         _forget_places(made)
-        tflite = tflite_bytes(made / TFLITE_NAME)
+        tflite = student.tflite
         atomic.write_bytes(made / FLOAT_NAME, float_twin(tflite))
         _write_c(tflite, manifest, made / C_FOLDER, library)
         for file, content in golden.golden_files(tflite, manifest).items():
@@ -195,10 +195,11 @@ def check_bundle(
     require_complete(CardSources(manifest, metrics, str(about.get("licence", "")), NOTES, draft))
     _require_no_places(directory)
     check_card(_read_text(directory / card.FILE_NAME, "bundle again"))
-    tflite = tflite_bytes(directory / TFLITE_NAME)
-    check_tflite(tflite, golden.golden_patches(), name=str(directory / TFLITE_NAME))
+    tflite, size = student.tflite, manifest.tflite.size_bytes
+    name = str(directory / TFLITE_NAME)
+    check_tflite(tflite, golden.golden_patches(), size_limit=size, name=name)
     golden.check_golden(directory / GOLDEN_FOLDER, tflite, manifest)
-    if tflite_bytes(directory / FLOAT_NAME, size_limit=2 * SIZE_LIMIT) != float_twin(tflite):
+    if tflite_bytes(directory / FLOAT_NAME, size_limit=2 * size) != float_twin(tflite):
         raise CheckFailed(f"{directory / FLOAT_NAME}: not the student's twin; bundle again")
     findings = scan(
         directory.resolve(),

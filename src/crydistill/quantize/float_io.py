@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from crydistill.quantize.check import SIZE_LIMIT, inspect_tflite
+from crydistill.quantize.check import inspect_tflite
 from crydistill.quantize.interpreters import Float32, Kernels, quiet
 from crydistill.quantize.packing import packed
 
@@ -19,7 +19,7 @@ _DEQUANTIZE_VERSION = 2
 """The first in which each of the operators knows int8."""
 
 
-def float_twin(tflite: bytes, *, size_limit: int = SIZE_LIMIT) -> bytes:
+def float_twin(tflite: bytes) -> bytes:
     """Return a student with float32 input and output.
 
     Log-mel values go in and logits come out; the int8 steps in between are the student's. A value
@@ -29,14 +29,13 @@ def float_twin(tflite: bytes, *, size_limit: int = SIZE_LIMIT) -> bytes:
     Parameters
     ----------
     tflite : the student; it takes and gives int8
-    size_limit : bytes of the largest student that is taken
 
     Raises
     ------
     ModelError
         if the student fails `inspect_tflite`.
     """
-    inspect_tflite(tflite, size_limit=size_limit)
+    inspect_tflite(tflite, size_limit=len(tflite))
     model = schema.ModelT.InitFromPackedBuf(tflite, 0)
     graph = model.subgraphs[0]
     patch, logits = graph.inputs[0], graph.outputs[0]

@@ -32,11 +32,13 @@ class TfliteStudent:
     """A student ready to score windows.
 
     manifest : its `student.json`
-    facts : of its `.tflite`
+    tflite : its network, as the device gets it
+    facts : of `tflite`
     network : the interpreter that holds it
     """
 
     manifest: StudentManifest
+    tflite: bytes
     facts: TfliteFacts
     network: LiteRt
 
@@ -69,7 +71,7 @@ class TfliteStudent:
             )
         facts = inspect_tflite(tflite, size_limit=size_limit, name=str(tflite_path))
         _check_agreement(manifest_path, manifest, facts)
-        return cls(manifest, facts, LiteRt(tflite, kernels))
+        return cls(manifest, tflite, facts, LiteRt(tflite, kernels))
 
     def logits(self, patches: Float32) -> Float32:
         """Outputs of the network before any activation.
