@@ -8,13 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from crydistill.distill.fit import (
-    FitOptions,
-    LearningRate,
-    best_epoch,
-    fit,
-    read_history,
-)
+from crydistill.distill.fit import FitOptions, LearningRate, fit
+from crydistill.distill.history import best_epoch, read_history
 from crydistill.distill.losses import sigmoid_bce
 from crydistill.errors import ConfigError
 from crydistill.selection.sampler import FixedSampler
@@ -222,18 +217,3 @@ def test_an_epoch_smaller_than_a_batch(tmp_path: Path) -> None:
 def test_schedules(rate: LearningRate, points: dict[float, float]) -> None:
     for epoch, expected in points.items():
         assert rate.at(epoch, 10) == pytest.approx(expected, abs=1e-6)
-
-
-def test_best_epoch_prefers_the_first_and_ignores_undefined_values() -> None:
-    history = [
-        {"val_auc": 0.5},
-        {"val_auc": 0.9},
-        {"epoch": 3},
-        {"val_auc": 0.9},
-        {"val_auc": float("nan")},
-    ]
-    assert best_epoch(history, "auc") == 1
-    assert (
-        best_epoch([{"val_loss": 2.0}, {"val_loss": 1.0}, {"val_loss": float("nan")}], "loss") == 1
-    )
-    assert best_epoch([{"epoch": 1}], "auc") is None

@@ -17,7 +17,7 @@ app.add_typer(tables_app, name="tables")
 
 @tables_app.command("add")
 def tables_add(
-    run: Annotated[Path, typer.Argument(help="A run directory that has been evaluated.")],
+    run: Annotated[Path, typer.Argument(help="A run directory, evaluated or only trained.")],
     name: Annotated[str, typer.Argument(help="What documents call it, such as real-seed0.")],
     records: RecordsOption = RECORDS,
 ) -> None:

@@ -8,11 +8,12 @@ A document holds marked blocks:
 
 `results: NAME` tabulates one run, every model beside the others. `series: NAME NAME ...` tabulates
 the INT8 students of several experiments, a row each, over all seeds recorded of them, `zoo:` the
-same ones by what they cost, and `slices:` by which cries and which other sounds they detect. The
-figures come from `NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of records,
-which `add_record` fills from a run's `metrics.json`. `paired: NAME` says how two recipes differ.
-`night: NAME` (in short: `night-summary: NAME`), `robustness: NAME`, `promises: NAME` and
-`front-ends: NAME` tabulate what the verbs of these names found.
+same ones by what they cost, and `slices:` by which cries and which other sounds they detect.
+`trainings:` has recipes by what validation said of them, evaluated or not. The figures come from
+`NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of records, which `add_record`
+fills from a run's `metrics.json`. `paired: NAME` says how two recipes differ. `night: NAME` (in
+short: `night-summary: NAME`), `robustness: NAME`, `promises: NAME` and `front-ends: NAME` tabulate
+what the verbs of these names found.
 """
 
 import re
@@ -34,7 +35,9 @@ from crydistill.evaluation.nighttables import (
 from crydistill.evaluation.records import Record, read_record, write_record
 from crydistill.evaluation.runtables import read_run, results_table, series_table
 from crydistill.evaluation.slicetables import kept_slices, slices_table
+from crydistill.evaluation.trainings import HISTORY_NAME, add_training, trainings_table
 from crydistill.evaluation.zoo import zoo_table
+from crydistill.experiment import RunDirectory
 from crydistill.student.manifest import MANIFEST_NAME, load_manifest
 
 Block = Callable[[Sequence[str], Path], str]
@@ -56,6 +59,7 @@ BLOCKS: dict[str, Block] = {
     "series": series_table,
     "slices": slices_table,
     "zoo": zoo_table,
+    "trainings": trainings_table,
     "paired": _of_one(paired.table),
     "night": _of_one(night_table, read_night),
     "night-summary": _of_one(night_summary, read_night),
@@ -74,7 +78,8 @@ def add_record(run: str | Path, records: str | Path, name: str) -> Path:
 
     Parameters
     ----------
-    run : a run directory, or a folder of `night`, `robustness` or `promises`
+    run : a run directory, evaluated or only trained, or a folder of `night`, `robustness` or
+        `promises`
 
     Raises
     ------
@@ -83,12 +88,16 @@ def add_record(run: str | Path, records: str | Path, name: str) -> Path:
         was evaluated.
     """
     run = Path(run)
-    # A run holds both; a folder that only `crydistill night` wrote has no metrics.
-    if not (run / "metrics.json").is_file() and (run / NIGHT_NAME).is_file():
-        return add_night(run, records, name)
+    files = RunDirectory(run)
+    # An evaluated run holds all of these; the folder of a night or a run only trained, one.
+    if not files.metrics.is_file():
+        if (run / NIGHT_NAME).is_file():
+            return add_night(run, records, name)
+        if (files.training / HISTORY_NAME).is_file():
+            return add_training(run, records, name)
     trials = [run / trial.RESULT_NAME for trial in (robustness, promises, front_ends)]
     trial = next((path for path in trials if path.is_file()), None)
-    found = read_record(trial or run / "metrics.json", "evaluate the run first")
+    found = read_record(trial or files.metrics, "evaluate the run first")
     if found["clips"]["private"]:
         raise ConfigError(
             f"{run}: was evaluated on private clips; its figures may not be published"

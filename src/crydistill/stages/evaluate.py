@@ -14,7 +14,7 @@ from crydistill import atomic
 from crydistill.corpora.clip import Label
 from crydistill.detector.calibrate import highest_score
 from crydistill.detector.vote import DEFAULT_HOLD_SECONDS, DEFAULT_M, DEFAULT_N
-from crydistill.distill.fit import read_history
+from crydistill.distill.history import read_history
 from crydistill.distill.predict import predict_logits
 from crydistill.evaluation.alarms import ScoredStream
 from crydistill.evaluation.compare import (

@@ -9,7 +9,8 @@ import numpy as np
 from crydistill import atomic
 from crydistill.corpora.clip import Label
 from crydistill.distill.calibration import clip_calibration
-from crydistill.distill.fit import FitOptions, LearningRate, best_epoch, fit, read_history
+from crydistill.distill.fit import FitOptions, LearningRate, fit
+from crydistill.distill.history import best_epoch, read_history
 from crydistill.distill.losses import Loss, headed_bce, named_loss
 from crydistill.distill.predict import predict_logits
 from crydistill.distill.targets import Targets, head_targets, teacher_logits

@@ -1,0 +1,104 @@
+"""Recipes beside each other by what validation said of them, before any test clip is looked at.
+
+A recipe is chosen on validation; only the one chosen is evaluated. So that the choice can be read,
+trained runs are recorded without an evaluation: what was asked for, and their best epoch.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crydistill.distill.history import best_epoch, read_history
+from crydistill.errors import ConfigError
+from crydistill.evaluation.records import Record, markdown_table, plain, read_record, write_record
+from crydistill.evaluation.runtables import read_seeds, spread_text
+from crydistill.experiment import RunDirectory, load_config
+from crydistill.provenance import made_by
+
+SECTIONS = ("selection", "student", "training")
+"""Sections of the configuration that are compared; what it trains on only shows in the windows."""
+
+SHOWN = {
+    "auc": "ROC AUC",
+    "average_precision": "Average precision",
+    "best_f1": "F1, in hindsight",
+    "recall_at_1pct_fpr": "Recall at FPR 1 %",
+}
+"""Validation metrics of a training, as `history.csv` names them, and their titles."""
+
+HISTORY_NAME = "history.csv"
+
+
+def add_training(run: str | Path, records: str | Path, name: str) -> Path:
+    """Record a trained run that was not evaluated.
+
+    Raises
+    ------
+    ConfigError
+        if the run was not trained to a validated epoch.
+    """
+    files = RunDirectory(Path(run))
+    config = load_config(files.config)
+    history = read_history(files.training / HISTORY_NAME)
+    metric = config.training.best_metric
+    best = best_epoch(history, metric)
+    if best is None:
+        raise ConfigError(f"{run}: no epoch was validated; train the run first")
+    selection = read_record(files.selection, "train the run first")
+    settings = config.model_dump(mode="json", include=set(SECTIONS))
+    record = {
+        "windows": selection["windows_per_epoch"] * len(history),
+        "settings": {section: settings[section] for section in SECTIONS},
+        "epoch": best + 1,
+        "validation": {key: plain(history[best][f"val_{key}"]) for key in SHOWN},
+        "provenance": made_by(seed=config.seed),
+    }
+    path = Path(records) / f"{name}.json"
+    write_record(path, record)
+    return path
+
+
+def trainings_table(names: Sequence[str], records: Path) -> str:
+    """Tabulate trained recipes: `<!-- trainings: NAME NAME ... -->` of `evaluation.documents`.
+
+    The first is the one that the others' settings are compared with.
+
+    Raises
+    ------
+    ConfigError
+        if one has no record.
+    """
+    recipes = {name: read_seeds(records, name) for name in names}
+    first = _flat(recipes[names[0]][0]["settings"])
+    rows = [_row(name, seeds, first) for name, seeds in recipes.items()]
+    columns = ["recipe", "what differs", "seeds", "windows", *SHOWN.values()]
+    return (
+        f"{markdown_table(columns, rows, text_columns=2)}\n\n"
+        "On validation clips, best epoch. Mean over seeds ± standard deviation between them."
+    )
+
+
+def _row(name: str, seeds: Sequence[Record], first: Mapping[str, Any]) -> list[str]:
+    settings = _flat(seeds[0]["settings"])
+    differs = [
+        f"{key.partition('.')[2]} {settings.get(key)}"
+        for key in dict.fromkeys([*first, *settings])
+        if settings.get(key) != first.get(key)
+    ]
+    values = [[seed["validation"][key] for seed in seeds] for key in SHOWN]
+    return [
+        name,
+        ", ".join(differs),
+        str(len(seeds)),
+        f"{seeds[0]['windows']:,}",
+        *(spread_text(each) for each in values),
+    ]
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings under dotted keys: `{"training": {"epochs": 2}}` to `{"training.epochs": 2}`."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat

@@ -1,0 +1,52 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from crydistill.distill.history import write_history
+from crydistill.errors import ConfigError
+from crydistill.evaluation.documents import add_record, update_document
+from crydistill.experiment import load_config
+
+
+def trained(directory: Path, seed: int, precision: float, *overrides: str) -> Path:
+    """A run directory as `train` leaves it, which validated once."""
+    config = load_config(None, [f"seed={seed}", "training.epochs=2", *overrides])
+    (directory / "training").mkdir(parents=True)
+    text = json.dumps(config.model_dump(mode="json"))
+    (directory / "config.yaml").write_text(text, encoding="utf-8")
+    (directory / "selection.json").write_text('{"windows_per_epoch": 1000}', encoding="utf-8")
+    validated = {
+        "val_loss": 1.0,
+        "val_auc": 0.9,
+        "val_average_precision": precision,
+        "val_best_f1": 0.7,
+        "val_recall_at_1pct_fpr": 0.6,
+    }
+    worse = validated | {"val_loss": 2.0, "val_auc": 0.8, "val_average_precision": 0.1}
+    rows = [{"epoch": 1.0, **validated}, {"epoch": 2.0, **worse}]
+    write_history(directory / "training" / "history.csv", rows)
+    return directory
+
+
+def test_recipes_stand_beside_each_other_with_what_differs(tmp_path: Path) -> None:
+    metric = "training.best_metric=average_precision"
+    for seed, precision in enumerate((0.5, 0.7)):
+        run = trained(tmp_path / f"plain{seed}", seed, precision, metric)
+        add_record(run, tmp_path / "records", f"plain-seed{seed}")
+    run = trained(tmp_path / "small", 0, 0.8, metric, "training.batch_size=48")
+    record = json.loads(add_record(run, tmp_path / "records", "small").read_text())
+    assert record["epoch"] == 1
+    page = tmp_path / "page.md"
+    page.write_text("<!-- trainings: plain small -->\n<!-- end -->\n")
+    assert update_document(page, tmp_path / "records")
+    text = page.read_text()
+    assert "| plain |  | 2 | 2,000 | 0.900 ± 0.000 | 0.600 ± 0.141 | 0.700 ± 0.000 |" in text
+    assert "| small | batch_size 48 | 1 | 2,000 | 0.900 | 0.800 | 0.700 | 0.600 |" in text
+
+
+def test_a_run_that_never_validated_is_refused(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", 0, 0.5)
+    write_history(run / "training" / "history.csv", [{"epoch": 1.0, "loss": 1.0}])
+    with pytest.raises(ConfigError, match="no epoch was validated"):
+        add_record(run, tmp_path / "records", "run")
