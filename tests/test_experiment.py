@@ -92,7 +92,7 @@ def test_no_such_file(tmp_path: Path) -> None:
         load_config(tmp_path / "none.yaml")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=120), override=st.text(max_size=40))
 def test_anything_gives_a_config_or_one_clear_line(
     tmp_path: Path, text: str, override: str

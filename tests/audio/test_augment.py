@@ -16,7 +16,7 @@ from crydistill.audio.augment import (
 )
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 
-RELAXED = settings(deadline=None, max_examples=50)
+RELAXED = settings(max_examples=50)
 
 
 def tone(hertz: float, seconds: float = 1.0, amplitude: float = 0.1) -> Samples:

@@ -114,7 +114,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
         read_audio(tmp_path / "nowhere.wav")
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(keep=st.floats(0, 1), suffix=st.sampled_from(["wav", "flac", "ogg"]))
 def test_truncated_audio_is_read_in_part_or_refused(
     tmp_path: Path, keep: float, suffix: str

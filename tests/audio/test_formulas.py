@@ -10,7 +10,7 @@ from crydistill.audio.formulas import SECONDS, formula_sound, write_formulas
 from crydistill.audio.mel import SAMPLE_RATE, log_mel
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_any_seed_sounds(seed: int) -> None:
     sound = formula_sound(np.random.default_rng(seed))

@@ -82,7 +82,7 @@ def test_only_whole_frames_exist(samples: int, frames: int) -> None:
     assert log_mel(np.zeros(samples, dtype=np.float32)).shape == (frames, 64)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(cuts=st.lists(st.integers(0, 40_000), max_size=60), seed=st.integers(0, 9))
 def test_streaming_gives_the_same_bits(cuts: list[int], seed: int) -> None:
     samples = noise(2.5, 0.2, seed)

@@ -142,7 +142,7 @@ SOUNDS: dict[str, Sound] = {
 
 
 @pytest.mark.parametrize("name", SOUNDS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 2**32), seconds=st.floats(2.0, 5.0))
 def test_every_sound_has_its_length_and_a_peak_of_one(name: str, seed: int, seconds: float) -> None:
     sound = SOUNDS[name](np.random.default_rng(seed), seconds)
@@ -151,7 +151,7 @@ def test_every_sound_has_its_length_and_a_peak_of_one(name: str, seed: int, seco
     assert np.max(np.abs(sound)) == pytest.approx(1.0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32), seconds=st.floats(3.0, 60.0))
 def test_cries_follow_each_other_with_room_to_breathe(seed: int, seconds: float) -> None:
     rng = np.random.default_rng(seed)

@@ -15,7 +15,7 @@ def response_of(reverberation: float, distance: float) -> np.ndarray:
     return impulse_response(room, np.random.default_rng(3))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1))
 def test_any_drawn_room_answers_with_its_direct_sound_first(seed: int) -> None:
     rng = np.random.default_rng(seed)

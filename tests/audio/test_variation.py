@@ -23,7 +23,7 @@ def share_above(samples: Samples, hertz: float) -> float:
     return float(power[np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE) > hertz].sum() / power.sum())
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.floats(0, 4), st.integers(0, 2**32 - 1))
 def test_any_sound_stays_a_sound(seconds: float, seed: int) -> None:
     varied = vary(sound(seconds), [sound(2, 9)], Variation(), np.random.default_rng(seed))

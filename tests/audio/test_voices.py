@@ -6,7 +6,7 @@ from crydistill.audio.mel import SAMPLE_RATE, log_mel
 from crydistill.audio.voices import voice_sound
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.floats(1, 8))
 def test_any_seed_speaks(seed: int, seconds: float) -> None:
     sound = voice_sound(np.random.default_rng(seed), seconds)

@@ -233,7 +233,7 @@ def nights(days: int, seed: int) -> Captures:
     return Captures(clips, recorded_at)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     days=st.integers(3, 12),
     seed=st.integers(0, 1_000),

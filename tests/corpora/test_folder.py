@@ -132,7 +132,7 @@ def test_nothing_there(tmp_path: Path) -> None:
         read_folder(tmp_path)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=400))
 def test_any_bytes_give_clips_or_one_clear_line(tmp_path: Path, data: bytes) -> None:
     manifest = tmp_path / "clips.csv"
@@ -152,7 +152,7 @@ names = st.text(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(names, st.sampled_from(list(Label)), names), min_size=1, max_size=8))
 def test_a_manifest_survives_odd_names(tmp_path: Path, rows) -> None:
     unique = list({path: (path, label, group) for path, label, group in rows}.values())

@@ -19,7 +19,7 @@ from crydistill.detector.vote import VoteSettings, alerts, vote_statistic
 from crydistill.errors import ConfigError
 from crydistill.evaluation.spans import Span, without_spans
 
-RELAXED = settings(deadline=None, max_examples=150)
+RELAXED = settings(max_examples=150)
 VOTE = VoteSettings(threshold=0.0)
 FLOOR = -4.0
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from crydistill.detector.levels import alert_levels, joined, on_levels
 from crydistill.detector.vote import VoteSettings, alerts, vote_track
 
-RELAXED = settings(deadline=None, max_examples=300)
+RELAXED = settings(max_examples=300)
 
 
 @st.composite

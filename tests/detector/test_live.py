@@ -49,7 +49,7 @@ def plain(events: list[LiveEvent]) -> list[tuple[str, float, float]]:
     return [(event.kind.value, event.at, event.onset) for event in events]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(
     st.lists(st.tuples(st.booleans(), st.floats(0.1, 6)), max_size=8),
     st.lists(st.integers(1, 40_000), min_size=1, max_size=5),
@@ -96,7 +96,7 @@ def test_time_without_sound_ends_an_alert_and_keeps_the_clock() -> None:
     assert live.state.seconds == pytest.approx(108, abs=WINDOW_HOP_SECONDS)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 3)), max_size=20))
 def test_the_clock_does_not_drift_over_many_gaps(times: list[tuple[float, float]]) -> None:
     live, passed = listener(LoudnessScorer()), 0.0

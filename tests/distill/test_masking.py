@@ -14,7 +14,7 @@ def test_without_widths_nothing_changes() -> None:
     assert masked(given_patches, 0, 0, np.random.default_rng(0)) is given_patches
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 96), st.integers(0, 64), st.integers(0, 2**32 - 1))
 def test_one_stretch_of_each_kind_becomes_the_mean(frames: int, bands: int, seed: int) -> None:
     before = patches(1)

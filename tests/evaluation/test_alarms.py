@@ -20,7 +20,7 @@ from crydistill.evaluation.alarms import (
 )
 from crydistill.evaluation.spans import Span
 
-RELAXED = settings(deadline=None, max_examples=150)
+RELAXED = settings(max_examples=150)
 VOTE = VoteSettings(threshold=0.5, n=2, m=3, hold_seconds=1.0)
 
 

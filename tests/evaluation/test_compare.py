@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.evaluation.made_up import Floats, clip, model, noisy_model, nursery_clips
 
@@ -128,7 +128,6 @@ def test_a_chosen_threshold_reproduces_the_best_f1(evaluation: Evaluation) -> No
         assert threshold == judged.thresholds["best_f1"]
 
 
-@settings(deadline=None)
 @given(st.floats(1e-9, 2.0))
 def test_a_shortened_threshold_is_still_reached(threshold: float) -> None:
     shortened = compare._rounded_down(threshold)
@@ -241,14 +240,12 @@ def test_kl_of_windows() -> None:
     assert window_kl([[1.0, 0.0]], [[0.0, 1.0]])[0] == pytest.approx(-np.log(1e-8), rel=1e-6)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8))
 def test_kl_is_never_negative(rows: list[tuple[float, float]]) -> None:
     teacher, student = zip(*rows, strict=True)
     assert window_kl([teacher], [student])[0] >= -1e-12
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 2, width=16), st.floats(0, 2, width=16)), min_size=1))
 def test_correlation_agrees_with_numpy(windows: list[tuple[float, float]]) -> None:
     ours, theirs = zip(*windows, strict=True)

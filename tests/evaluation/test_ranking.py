@@ -16,7 +16,7 @@ from crydistill.evaluation.ranking import ClipScore, Detections, Ranking, clip_s
 Clips = list[tuple[bool, float]]
 
 # scikit-learn takes milliseconds for what is compared here, more on a busy machine.
-unhurried = settings(deadline=None, max_examples=60)
+unhurried = settings(max_examples=60)
 
 # Few distinct scores, so that ties within and between the classes are the rule.
 scored_clips = st.lists(

@@ -40,7 +40,7 @@ def test_weights_count_clips_several_times() -> None:
     np.testing.assert_allclose(calibration_error(labels, scores, weights), expected)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(arrays.arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 2)), st.randoms())
 def test_bounds(scores: np.ndarray, random) -> None:  # type: ignore[no-untyped-def]
     labels = np.array([random.random() < 0.5 for _ in scores])

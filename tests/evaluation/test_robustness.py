@@ -167,7 +167,7 @@ def test_figures_by_hand() -> None:
     assert at_worse.auc.value == pytest.approx(np.mean(pairs))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.sampled_from([0.5, 1.0, 2.5, 7.0]))
 def test_statistics_are_those_of_repeated_clips(seed: int, hours: float) -> None:
     """Weights that count a clip k times give what k copies of the clip give."""

@@ -15,9 +15,7 @@ from crydistill.evaluation.spans import (
     write_spans,
 )
 
-RELAXED = settings(
-    deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+RELAXED = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 times = st.integers(0, 10**11).map(lambda micros: micros / 1e6)
 labels = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12).map(

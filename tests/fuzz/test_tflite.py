@@ -16,7 +16,7 @@ MEMORY_FACTOR = 8
 MEMORY_FLOOR = 300_000
 """Bytes that reading takes for a file of no size: Python's own."""
 
-_fast = settings(deadline=None, max_examples=400)
+_fast = settings(max_examples=400)
 
 
 @pytest.fixture(scope="module")

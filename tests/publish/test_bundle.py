@@ -361,9 +361,7 @@ def test_any_text_as_sums_is_read_or_refused(text: str) -> None:
         assert all(not name.startswith("/") and ".." not in name.split("/") for name in stated)
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(name=st.sampled_from(["metrics.json", "bundle.json", "student.json"]), data=st.binary())
 def test_any_json_is_read_or_refused(bundle: Bundle, name: str, data: bytes) -> None:
     path = bundle.directory / name

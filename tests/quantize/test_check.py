@@ -111,9 +111,7 @@ def test_refuses_the_official_tflite_yamnet(shared: Path) -> None:
         inspect_tflite(path, size_limit=10_000_000)
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(length=st.integers(0, 95_000))
 def test_truncated_file_is_refused(reference_tflite: bytes, length: int) -> None:
     with pytest.raises(ModelError):

@@ -11,7 +11,7 @@ from crydistill.errors import ModelError
 from crydistill.quantize.tflite_file import OPERATOR_KINDS, read_tflite
 
 shares_fixture = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300
 )
 
 

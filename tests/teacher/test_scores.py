@@ -116,9 +116,7 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
         open_for_writing(tmp_path, TEACHER).__enter__()
 
 
-@settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(frames=st.integers(0, 3000), scores=st.integers(0, 3000), line=st.text(max_size=30))
 def test_leftovers_of_a_kill_are_cut_off(
     tmp_path_factory, frames: int, scores: int, line: str
@@ -144,9 +142,7 @@ def test_missing_data_is_noticed(tmp_path: Path) -> None:
         open_for_writing(tmp_path, TEACHER).__enter__()
 
 
-@settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
     position=st.floats(0, 1),
     byte=st.integers(0, 255),
