@@ -30,16 +30,16 @@ _SCALES, _OFFSETS = np.geomspace(0.25, 4, 29), np.linspace(-4, 4, 65)
 def clip_calibration(
     tracks: Sequence[npt.NDArray[np.float32]], labels: Sequence[bool]
 ) -> tuple[float, float]:
-    """Fit scale and offset so that the mean score over a clip's windows is the clip's probability.
+    """Fit scale and offset so that the mean score of a clip's windows is the clip's probability.
 
     Parameters
     ----------
-    tracks : logits of each clip's windows, at least one window each
+    tracks : logits of the windows of each clip that count, at least one each
     labels : whether each clip is a cry; both kinds must occur
 
     Returns
     -------
-    scale above 0, offset: sigmoid(scale * logit + offset) has, averaged over a clip's windows, the
+    scale above 0, offset: sigmoid(scale * logit + offset) has, averaged over these windows, the
     lowest cross-entropy with the labels of all that keep F1 at 0.5 within `HALF_TOLERANCE` of the
     best F1 of the same scores; of all if none does.
 

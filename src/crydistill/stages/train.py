@@ -16,6 +16,7 @@ from crydistill.distill.predict import predict_logits
 from crydistill.distill.targets import Targets, head_targets, teacher_logits
 from crydistill.errors import ConfigError
 from crydistill.evaluation.ranking import (
+    TOP_WINDOWS,
     ClipScore,
     Ranking,
     average_precision,
@@ -186,7 +187,11 @@ def make_validation(
 
 
 def _calibration(model: keras.Model, pool: WindowPool) -> tuple[float, float]:
-    """Scale and offset of the cry logit, fit on the labelled clips of a pool."""
+    """Scale and offset of the cry logit, fit on the labelled clips of a pool.
+
+    On their highest windows: what makes a clip a cry is the crying in it, not how long it pauses.
+    """
     tracks = pool.per_clip(predict_logits(model, pool, np.arange(len(pool)))[:, 0])
+    tracks = [np.sort(track)[-TOP_WINDOWS:] for track in tracks]
     labelled = [n for n, clip in enumerate(pool.clips) if clip.label is not Label.UNLABELLED]
     return clip_calibration([tracks[n] for n in labelled], [pool.clips[n].is_cry for n in labelled])
