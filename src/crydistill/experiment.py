@@ -204,6 +204,10 @@ class SelectionConfig(_Section):
     ratio : confident negatives per confident positive
     resample : draw the negatives afresh every epoch
     per_clip : windows per clip of `random_windows`
+    hardness : how much more often the negatives train that the teacher comes closest to taking for
+        a cry, see `crydistill.selection.sampler.harder`; 0 draws them all alike
+    leave_out : sources none of whose windows train, to see what they are worth; as noise behind
+        varied copies of other clips their recordings stay
     """
 
     method: Literal["teacher_filter", "random_windows"] = "teacher_filter"
@@ -212,6 +216,8 @@ class SelectionConfig(_Section):
     ratio: float = Field(3.0, gt=0)
     resample: bool = True
     per_clip: int = Field(4, ge=1)
+    hardness: float = Field(0.0, ge=0, le=1)
+    leave_out: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _ordered(self) -> "SelectionConfig":
@@ -252,6 +258,8 @@ class TrainingConfig(_Section):
     trust_negatives : clips labelled noncry teach that nothing in them is a cry, whatever the
         teacher says
     cry_floor : in clips labelled cry, the windows the teacher likes best teach at least this
+    rival_floor : teach the odds of a cry against the other voices the teacher hears, which count
+        for at least this; null teaches the teacher's cry score
     mask_frames, mask_bands : widest stretch of time and of mel bands to blank out in each patch
     average_decay : of the running average of the weights, per step, that becomes the student; 0
         keeps the last weights
@@ -263,11 +271,13 @@ class TrainingConfig(_Section):
     auxiliary_weight: float = Field(20.0, ge=0)
     trust_negatives: bool = False
     cry_floor: float = Field(0.0, ge=0, le=1)
+    rival_floor: float | None = Field(None, gt=0, le=1)
     mask_frames: int = Field(0, ge=0, le=96)
     mask_bands: int = Field(0, ge=0, le=64)
     average_decay: float = Field(0.0, ge=0, lt=1)
     epochs: int = Field(60, ge=1)
     batch_size: int = Field(128, ge=1)
+    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: LearningRateConfig = LearningRateConfig()
     weight_decay: float = Field(1e-4, ge=0)
     best_metric: str = "average_precision"

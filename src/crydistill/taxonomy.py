@@ -15,6 +15,8 @@ BABY_CRY = "/t/dd00002"
 CRY_MIDS = (CRYING_SOBBING, BABY_CRY)
 """A window's cry score is the sum of these classes' scores."""
 
+_BABBLING, _MUSIC, _WHIMPER = "/m/0261r1", "/m/04rlf", "/m/07qz6j3"
+
 
 @cache
 def class_names() -> tuple[str, ...]:
@@ -43,6 +45,17 @@ def index_of(mid: str) -> int:
 def cry_indices() -> tuple[int, ...]:
     """Indices of the classes whose scores make up the cry score: (19, 20)."""
     return tuple(index_of(mid) for mid in CRY_MIDS)
+
+
+@cache
+def rival_indices() -> tuple[int, ...]:
+    """Indices of what a cry may be taken for: all that people and animals utter but talk.
+
+    The class map follows AudioSet's ontology: speech comes first, then other sounds of people from
+    babbling on, then animals', then music. Whimpering belongs to crying and is left out with it.
+    """
+    crying = {*cry_indices(), index_of(_WHIMPER)}
+    return tuple(i for i in range(index_of(_BABBLING), index_of(_MUSIC)) if i not in crying)
 
 
 @cache

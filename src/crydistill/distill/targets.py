@@ -9,6 +9,7 @@ from scipy.special import expit
 from crydistill.corpora.clip import Label
 from crydistill.selection.pool import Indices, WindowPool
 from crydistill.student.heads import Heads
+from crydistill.taxonomy import rival_indices
 
 Floats = npt.NDArray[np.float32]
 
@@ -25,7 +26,12 @@ def teacher_logits(pool: WindowPool) -> Targets:
 
 
 def head_targets(
-    pool: WindowPool, heads: Heads, *, trust_negatives: bool, cry_floor: float
+    pool: WindowPool,
+    heads: Heads,
+    *,
+    trust_negatives: bool,
+    cry_floor: float,
+    rival_floor: float | None,
 ) -> Targets:
     """Targets of a student with heads: probabilities, `[n, heads + 521]`.
 
@@ -36,6 +42,8 @@ def head_targets(
     ----------
     trust_negatives : in clips labelled noncry nothing is a cry
     cry_floor : least target of the windows of a clip labelled cry that the teacher likes best
+    rival_floor : the cry head learns `against_rivals` with this floor instead of the teacher's
+        cry score; None: the cry score
     """
     label = np.array([clip.label for clip in pool.clips])[pool.clip_of]
     is_negative = (label == Label.NONCRY) & trust_negatives
@@ -44,11 +52,34 @@ def head_targets(
     def targets(indices: Indices) -> Floats:
         logits = pool.logits(indices)
         own = heads.targets(logits)
+        if rival_floor is not None:
+            own[:, 0] = against_rivals(own[:, 0], logits, rival_floor)
         own[:, 0] = np.maximum(own[:, 0], floor[indices])
         own[is_negative[indices], 0] = 0
         return np.concatenate([own, expit(logits)], axis=1, dtype=np.float32)
 
     return targets
+
+
+def against_rivals(cry: Floats, logits: Floats, floor: float) -> Floats:
+    """How sure the teacher is of a cry, next to how sure it is of another voice.
+
+    The teacher's classes are independent: it may hear a cry and a laugh in the same cat. The odds
+    of the cry against its strongest rival (`crydistill.taxonomy.rival_indices`) tell such windows
+    from cries; speech, music and noise are no rivals, they may well go on while a baby cries.
+
+    Parameters
+    ----------
+    cry : the teacher's cry scores, `[n]`, 0 to 1
+    logits : its logits, `[n, 521]`
+    floor : the rivals' score is never taken for less than about this, above 0
+
+    Returns
+    -------
+    `cry / (cry + rival + floor)`, `[n]`, 0 to 1.
+    """
+    rival = expit(logits[:, list(rival_indices())]).max(axis=1)
+    return np.asarray(cry / (cry + rival + floor), dtype=np.float32)
 
 
 def _best_windows(pool: WindowPool) -> npt.NDArray[np.bool_]:

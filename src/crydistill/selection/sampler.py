@@ -12,6 +12,9 @@ from crydistill.selection.teacher_filter import ConfidentWindows
 Weights = npt.NDArray[np.float64]
 """How often each window trains, relative to the others, `[n]`; all above 0."""
 
+_FAINTEST = 1e-3
+"""Cry scores far below this are all the same: certain."""
+
 
 class Sampler(Protocol):
     """Names the windows of an epoch."""
@@ -96,6 +99,24 @@ def random_windows(clip_of: Indices, *, per_clip: int, seed: int) -> Indices:
         for windows in np.split(np.arange(len(clip_of)), np.flatnonzero(np.diff(clip_of)) + 1)
     ]
     return np.concatenate(chosen)
+
+
+def harder(
+    cry_scores: npt.NDArray[np.float32], *, negative_below: float, hardness: float
+) -> Weights:
+    """Weigh negatives by how close the teacher comes to taking them for a cry.
+
+    Parameters
+    ----------
+    cry_scores : np.ndarray [shape=(n,)], the teacher's, 0 to 2
+    hardness : exponent, 0 to 1; at 0.5 a window of score 0.1 weighs ten times one of score 0
+
+    Returns
+    -------
+    Weight of each window, `[n]`: 1 from `negative_below` on, less below.
+    """
+    share = (np.minimum(cry_scores, negative_below) + _FAINTEST) / (negative_below + _FAINTEST)
+    return np.asarray(share, dtype=np.float64) ** hardness
 
 
 def _repeated(windows: Indices, weights: Weights | None, draw: np.random.Generator) -> Indices:

@@ -149,12 +149,24 @@ class Context:
 
         Raises
         ------
+        ConfigError
+            if a source to leave out has no clips.
         StoreError
             if a round has not been scored by this teacher.
         """
+        out = set(self.config.selection.leave_out)
+        sources = {clip.source for _, clips in self.splits.train for clip in clips}
+        if unknown := sorted(out - sources):
+            raise ConfigError(
+                f"selection.leave_out: no training clip is of source '{unknown[0]}'; "
+                f"there are {', '.join(sorted(sources))}"
+            )
         parts = [(self.store_directory(corpus), clips) for corpus, clips in self.splits.train]
         parts += [(self.store_directory(c, number), clips) for number, c, clips in self.varied]
-        return window_pool((self._store(directory), clips) for directory, clips in parts)
+        return window_pool(
+            (self._store(directory), [clip for clip in clips if clip.source not in out])
+            for directory, clips in parts
+        )
 
     @cached_property
     def varied(self) -> list[tuple[int, CorpusConfig, list[Clip]]]:

@@ -15,9 +15,10 @@ from crydistill.selection.sampler import (
     FixedSampler,
     Sampler,
     Weights,
+    harder,
     random_windows,
 )
-from crydistill.selection.teacher_filter import confident_windows
+from crydistill.selection.teacher_filter import ConfidentWindows, confident_windows
 from crydistill.stages.context import Context
 
 
@@ -55,13 +56,22 @@ def make_sampler(context: Context, pool: WindowPool) -> Sampler:
     if options.method == "random_windows":
         windows = random_windows(pool.clip_of, per_clip=options.per_clip, seed=seed)
         return FixedSampler(windows, seed=seed, weights=weights)
-    confident = confident_windows(
+    confident = _confident(context, pool)
+    if options.hardness:
+        weights = harder(
+            pool.cry_scores, negative_below=options.negative_below, hardness=options.hardness
+        ) * (1.0 if weights is None else weights)
+    return BalancedSampler(
+        confident, ratio=options.ratio, resample=options.resample, seed=seed, weights=weights
+    )
+
+
+def _confident(context: Context, pool: WindowPool) -> ConfidentWindows:
+    options = context.config.selection
+    return confident_windows(
         pool.cry_scores,
         positive_above=options.positive_above,
         negative_below=options.negative_below,
-    )
-    return BalancedSampler(
-        confident, ratio=options.ratio, resample=options.resample, seed=seed, weights=weights
     )
 
 
@@ -97,11 +107,7 @@ def _summary(context: Context, pool: WindowPool) -> dict[str, Any]:
         "windows_per_epoch_by_source": _by_source(pool, first_epoch),
     }
     if options.method == "teacher_filter":
-        confident = confident_windows(
-            pool.cry_scores,
-            positive_above=options.positive_above,
-            negative_below=options.negative_below,
-        )
+        confident = _confident(context, pool)
         facts |= {
             "confident_positive": len(confident.positive),
             "confident_negative": len(confident.negative),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
+from scipy.special import expit
 
 from crydistill import atomic
 from crydistill.corpora.clip import Label
@@ -127,7 +128,11 @@ def make_targets(pool: WindowPool, heads: Heads, options: TrainingConfig) -> Tar
     if not heads:
         return teacher_logits(pool)
     return head_targets(
-        pool, heads, trust_negatives=options.trust_negatives, cry_floor=options.cry_floor
+        pool,
+        heads,
+        trust_negatives=options.trust_negatives,
+        cry_floor=options.cry_floor,
+        rival_floor=options.rival_floor,
     )
 
 
@@ -143,6 +148,7 @@ def fit_options(options: TrainingConfig, seed: int) -> FitOptions:
         epochs=options.epochs,
         batch_size=options.batch_size,
         learning_rate=LearningRate(**rate.model_dump()),
+        optimizer=options.optimizer,
         weight_decay=options.weight_decay,
         best_metric=options.best_metric,
         validate_every=options.validate_every,
@@ -159,29 +165,38 @@ def make_validation(
 ) -> Callable[[keras.Model], dict[str, float]]:
     """Measure a student on all windows of the validation clips.
 
-    `loss` is the training loss over every window; `auc`, `average_precision`, `best_f1`
-    and `recall_at_1pct_fpr` are of clip scores (mean over windows) against the clips' labels.
+    `loss` is the training loss over every window; `correlation` that of the student's cry scores
+    with what it should have learnt, over the windows of clips that are not labelled noncry. `auc`,
+    `average_precision`, `best_f1` and `recall_at_1pct_fpr` are of clip scores (mean over windows)
+    against the clips' labels, those ending in `_top4` of the mean over a clip's highest windows.
     """
     labelled = [number for number, clip in enumerate(pool.clips) if clip.label != "unlabelled"]
     labels = np.array([pool.clips[number].is_cry for number in labelled])
+    may_cry = np.array([clip.label is not Label.NONCRY for clip in pool.clips])[pool.clip_of]
     indices = np.arange(len(pool))
     targets = make_targets(pool, heads, options)(indices)
     cries = list(heads.cry_outputs)
+    taught = (targets if heads else expit(targets))[:, cries].sum(axis=1)
 
     def validate(model: keras.Model) -> dict[str, float]:
         logits = predict_logits(model, pool, indices)
         losses = keras.ops.convert_to_numpy(loss(targets, logits))
-        scores = activate(logits, activation_of(options))
-        per_clip = pool.per_clip(scores[:, cries].sum(axis=1))
-        clip_scores = [clip_score(per_clip[number], ClipScore.MEAN) for number in labelled]
-        detections = Ranking(labels=labels, scores=clip_scores).detections()
-        return {
-            "loss": float(losses.mean()),
-            "auc": float(roc_auc(detections)),
-            "average_precision": float(average_precision(detections)),
-            "best_f1": float(best_f1(detections).f1),
-            "recall_at_1pct_fpr": float(recall_at_false_positive_rate(detections, 0.01)),
-        }
+        scores = activate(logits, activation_of(options))[:, cries].sum(axis=1)
+        agreement = np.corrcoef(scores[may_cry], taught[may_cry])[0, 1]
+        metrics = {"loss": float(losses.mean()), "correlation": float(agreement)}
+        per_clip = pool.per_clip(scores)
+        for how, suffix in ((ClipScore.MEAN, ""), (ClipScore.TOP4, "_top4")):
+            clip_scores = [clip_score(per_clip[number], how) for number in labelled]
+            detections = Ranking(labels=labels, scores=clip_scores).detections()
+            metrics |= {
+                f"auc{suffix}": float(roc_auc(detections)),
+                f"average_precision{suffix}": float(average_precision(detections)),
+                f"best_f1{suffix}": float(best_f1(detections).f1),
+                f"recall_at_1pct_fpr{suffix}": float(
+                    recall_at_false_positive_rate(detections, 0.01)
+                ),
+            }
+        return metrics
 
     return validate
 
