@@ -43,7 +43,7 @@ class CorpusConfig(_Section):
     nursery_seed : render the synthetic nursery from this seed
     formulas_seed : render random sounds from this seed, see `crydistill.audio.formulas`
     formulas_clips : how many of them, 6 seconds each
-    formulas_kind : any sounds, or voices around the borders of what is a cry
+    formulas_kind : any sounds, voices around the borders of what is a cry, or scenes of several
     captures : private home recordings, in the folder that CRYDISTILL_CAPTURES names
     """
 
@@ -58,7 +58,7 @@ class CorpusConfig(_Section):
     nursery_seed: int | None = Field(None, ge=0)
     formulas_seed: int | None = Field(None, ge=0)
     formulas_clips: int = Field(600, ge=1)
-    formulas_kind: Literal["sounds", "voices"] = "sounds"
+    formulas_kind: Literal["sounds", "voices", "scenes"] = "sounds"
     captures: bool = False
 
     @model_validator(mode="after")

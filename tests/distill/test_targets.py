@@ -7,9 +7,9 @@ import pytest
 from scipy.special import expit
 
 from crydistill.corpora.clip import Clip, Label
-from crydistill.distill.targets import head_targets, teacher_logits
+from crydistill.distill.targets import against_rivals, head_targets, teacher_logits
 from crydistill.student.heads import Heads
-from crydistill.taxonomy import CLASSES, class_mids, cry_indices
+from crydistill.taxonomy import CLASSES, class_mids, class_names, cry_indices, rival_indices
 
 CRY = Heads.from_mids({"cry": [class_mids()[index] for index in cry_indices()]})
 
@@ -29,7 +29,8 @@ def pool(*tracks: tuple[Label, list[float]]) -> Any:
 
 
 def cry_targets(windows: Any, **options: Any) -> np.ndarray:
-    found = head_targets(windows, CRY, **{"trust_negatives": False, "cry_floor": 0.0} | options)
+    plain = {"trust_negatives": False, "cry_floor": 0.0, "rival_floor": None}
+    found = head_targets(windows, CRY, **plain | options)
     return found(np.arange(len(windows.clip_of)))[:, 0]
 
 
@@ -40,7 +41,8 @@ def test_without_heads_the_teachers_logits_are_the_targets() -> None:
 
 def test_heads_come_first_and_the_teachers_scores_after() -> None:
     windows = pool((Label.UNLABELLED, [-1.0, 3.0]))
-    targets = head_targets(windows, CRY, trust_negatives=True, cry_floor=0.9)(np.array([1, 0]))
+    options = {"trust_negatives": True, "cry_floor": 0.9, "rival_floor": None}
+    targets = head_targets(windows, CRY, **options)(np.array([1, 0]))
     assert targets.shape == (2, 1 + CLASSES)
     np.testing.assert_allclose(targets[:, 0], windows.cry_scores[[1, 0]], rtol=1e-6)
     np.testing.assert_allclose(targets[:, 1:], expit(windows.logits([1, 0])), rtol=1e-6)
@@ -58,3 +60,39 @@ def test_floor_lifts_the_best_windows_of_cry_clips() -> None:
     assert lifted[[0, 2]] == pytest.approx(0.6)
     assert lifted[1] == pytest.approx(expit(-4.0), abs=1e-3)
     assert lifted[3] == pytest.approx(expit(-2.0), abs=1e-3)
+
+
+def heard(**scores: float) -> np.ndarray:
+    """Logits of one window in which the teacher hears nothing but these classes."""
+    row = np.full((1, CLASSES), -20, dtype=np.float32)
+    for name, score in scores.items():
+        row[0, class_names().index(name)] = np.log(score / (1 - score))
+    return row
+
+
+def test_a_rival_takes_from_a_cry_and_a_noise_does_not() -> None:
+    cry = np.array([0.8], dtype=np.float32)
+    alone = against_rivals(cry, heard(), 0.1)
+    assert alone == pytest.approx([0.8 / 0.9])
+    for other in ("Music", "Speech", "White noise", "Whimper"):
+        assert against_rivals(cry, heard(**{other: 0.9}), 0.1) == pytest.approx(alone), other
+    for rival in ("Baby laughter", "Meow", "Children playing", "Goat"):
+        assert against_rivals(cry, heard(**{rival: 0.9}), 0.1) == pytest.approx([0.8 / 1.8]), rival
+
+
+def test_only_the_strongest_rival_counts() -> None:
+    cry = np.array([0.5], dtype=np.float32)
+    both = against_rivals(cry, heard(Cat=0.6, Meow=0.3, Laughter=0.2), 0.05)
+    assert both == pytest.approx([0.5 / 1.15])
+
+
+def test_the_cry_head_learns_the_odds_where_asked_to() -> None:
+    windows = pool((Label.UNLABELLED, [2.0, -3.0]))
+    expected = against_rivals(windows.cry_scores, windows.logits(np.arange(2)), 0.1)
+    np.testing.assert_allclose(cry_targets(windows, rival_floor=0.1), expected, rtol=1e-6)
+
+
+def test_crying_has_no_rival_in_itself() -> None:
+    rivals = {class_names()[index] for index in rival_indices()}
+    assert not rivals & {"Crying, sobbing", "Baby cry, infant cry", "Whimper", "Speech", "Music"}
+    assert {"Babbling", "Baby laughter", "Screaming", "Cat", "Whale vocalization"} <= rivals

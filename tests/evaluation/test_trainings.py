@@ -20,8 +20,9 @@ def trained(directory: Path, seed: int, precision: float, *overrides: str) -> Pa
         "val_loss": 1.0,
         "val_auc": 0.9,
         "val_average_precision": precision,
-        "val_best_f1": 0.7,
         "val_recall_at_1pct_fpr": 0.6,
+        "val_average_precision_top4": 0.75,
+        "val_correlation": 0.65,
     }
     worse = validated | {"val_loss": 2.0, "val_auc": 0.8, "val_average_precision": 0.1}
     rows = [{"epoch": 1.0, **validated}, {"epoch": 2.0, **worse}]
@@ -41,8 +42,8 @@ def test_recipes_stand_beside_each_other_with_what_differs(tmp_path: Path) -> No
     page.write_text("<!-- trainings: plain small -->\n<!-- end -->\n")
     assert update_document(page, tmp_path / "records")
     text = page.read_text()
-    assert "| plain |  | 2 | 2,000 | 0.900 ± 0.000 | 0.600 ± 0.141 | 0.700 ± 0.000 |" in text
-    assert "| small | batch_size 48 | 1 | 2,000 | 0.900 | 0.800 | 0.700 | 0.600 |" in text
+    assert "| plain |  | 2 | 2,000 | 0.900 ± 0.000 | 0.600 ± 0.141 | 0.600 ± 0.000 |" in text
+    assert "| small | batch_size 48 | 1 | 2,000 | 0.900 | 0.800 | 0.600 | 0.750 | 0.650 |" in text
 
 
 def test_a_run_that_never_validated_is_refused(tmp_path: Path) -> None:

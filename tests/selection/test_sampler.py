@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from crydistill.errors import CorpusError
-from crydistill.selection.sampler import BalancedSampler, FixedSampler, random_windows
+from crydistill.selection.sampler import BalancedSampler, FixedSampler, harder, random_windows
 from crydistill.selection.teacher_filter import ConfidentWindows, confident_windows
 
 POSITIVE = np.arange(100)
@@ -71,3 +71,19 @@ def test_random_windows_take_some_of_every_clip() -> None:
     assert np.array_equal(chosen, random_windows(clip_of, per_clip=4, seed=3))
     epochs = FixedSampler(chosen, seed=3)
     assert set(epochs.epoch(1).tolist()) == set(chosen.tolist())
+
+
+def test_negatives_that_sound_like_a_cry_are_drawn_more_often() -> None:
+    scores = np.where(np.arange(1100) < 100, 0.9, np.where(np.arange(1100) < 600, 0.1, 0.0))
+    weights = harder(scores.astype(np.float32), negative_below=0.1, hardness=0.5)
+    assert weights[0] == weights[100] == 1
+    assert weights[-1] == pytest.approx((0.001 / 0.101) ** 0.5)
+    sampler = BalancedSampler(WINDOWS, ratio=1, resample=True, seed=1, weights=weights)
+    drawn = sampler.epoch(0)
+    assert np.isin(POSITIVE, drawn).all()
+    assert np.sum((drawn >= 100) & (drawn < 600)) > 6 * np.sum(drawn >= 600)
+
+
+def test_no_hardness_draws_all_alike() -> None:
+    scores = np.linspace(0, 1, 50, dtype=np.float32)
+    assert set(harder(scores, negative_below=0.1, hardness=0.0)) == {1.0}

@@ -100,6 +100,17 @@ def test_splits_share_no_group(finished: Context) -> None:
     assert sum(map(len, groups)) == len(set.union(*groups))
 
 
+def test_a_source_that_is_left_out_does_not_train(finished: Context) -> None:
+    root = finished.run.path.parents[1]
+    alone = {clip.source for clip in finished.train_pool.clips}
+    without = context(root, f"selection.leave_out=[{', '.join(alone)}]", "name=without")
+    with pytest.raises(CorpusError, match="none of the clips"):
+        _ = without.train_pool
+    misspelt = context(root, "selection.leave_out=[nurserie]", "name=misspelt")
+    with pytest.raises(ConfigError, match="no training clip is of source 'nurserie'; there are nu"):
+        _ = misspelt.train_pool
+
+
 def modified(run: RunDirectory) -> dict[str, int]:
     names = ("student.keras", "student.tflite", "selection.json", "metrics.json", "report.html")
     return {name: (run.path / name).stat().st_mtime_ns for name in names}

@@ -34,6 +34,7 @@ from crydistill.audio.nursery.synthesis import (
     shaped_noise,
     wander,
 )
+from crydistill.audio.scenes import scene_sound
 from crydistill.audio.variation import Variation, vary
 from crydistill.audio.voices import voice_sound
 from crydistill.progress import Progress, silent
@@ -44,8 +45,9 @@ FORMULAS_VERSION = 1
 SECONDS = 6.0
 """Length of a clip."""
 
-Kind = Literal["sounds", "voices"]
-"""Any sound (`formula_sound`), or voices (`voice_sound`) in rooms and through microphones."""
+Kind = Literal["sounds", "voices", "scenes"]
+"""Any sound (`formula_sound`); or voices (`voice_sound`) or scenes (`scene_sound`), which stand in
+rooms and are heard through microphones."""
 
 _LOWEST_HZ, _HIGHEST_HZ = 70.0, 3000.0
 
@@ -98,13 +100,21 @@ def write_formulas(
 
 
 def _placed_voice(rng: np.random.Generator) -> Floats:
-    voice = (0.9 * voice_sound(rng, SECONDS)).astype(np.float32)
-    return np.asarray(vary(voice, (), Variation(), rng), dtype=np.float64)
+    return _placed(voice_sound(rng, SECONDS), rng)
+
+
+def _placed_scene(rng: np.random.Generator) -> Floats:
+    return _placed(scene_sound(rng, SECONDS, formula_sound), rng)
+
+
+def _placed(sound: Floats, rng: np.random.Generator) -> Floats:
+    return np.asarray(vary((0.9 * sound).astype(np.float32), (), Variation(), rng), np.float64)
 
 
 _MAKERS: dict[Kind, Callable[[np.random.Generator], Floats]] = {
     "sounds": formula_sound,
     "voices": _placed_voice,
+    "scenes": _placed_scene,
 }
 
 

@@ -21,8 +21,9 @@ SECTIONS = ("selection", "student", "training")
 SHOWN = {
     "auc": "ROC AUC",
     "average_precision": "Average precision",
-    "best_f1": "F1, in hindsight",
     "recall_at_1pct_fpr": "Recall at FPR 1 %",
+    "average_precision_top4": "Average precision, top4",
+    "correlation": "Correlation with what was taught",
 }
 """Validation metrics of a training, as `history.csv` names them, and their titles."""
 

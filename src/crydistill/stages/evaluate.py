@@ -16,6 +16,7 @@ from crydistill.detector.calibrate import highest_score
 from crydistill.detector.vote import DEFAULT_HOLD_SECONDS, DEFAULT_M, DEFAULT_N
 from crydistill.distill.history import read_history
 from crydistill.distill.predict import predict_logits
+from crydistill.distill.targets import against_rivals
 from crydistill.evaluation.alarms import ScoredStream
 from crydistill.evaluation.compare import (
     EvaluatedClips,
@@ -43,6 +44,9 @@ from crydistill.student.runtime import TfliteStudent
 from crydistill.taxonomy import CLASSES
 
 TEACHER = "teacher"
+TAUGHT = "teacher against rivals"
+"""What a student learns that `training.rival_floor` says more to than the teacher's cry score."""
+
 FP32 = "student FP32"
 INT8 = "student INT8"
 
@@ -139,6 +143,10 @@ def _judge(
 
     cries = list(student.manifest.cry_outputs)
     models = [ModelScores(TEACHER, pool.per_clip(pool.cry_scores))]
+    if (floor := context.config.training.rival_floor) is not None:
+        logits = pool.logits(np.arange(len(pool)))
+        taught = against_rivals(np.minimum(pool.cry_scores, 1), logits, floor)
+        models.append(ModelScores(TAUGHT, pool.per_clip(taught)))
     for name, score in ((FP32, fp32), (INT8, int8)):
         models.append(_model_scores(name, score, pool, cries, context.progress, what))
     return _Judged(pool, EvaluatedClips.from_clips(pool.clips), models)
