@@ -277,7 +277,6 @@ class TrainingConfig(_Section):
     average_decay: float = Field(0.0, ge=0, lt=1)
     epochs: int = Field(60, ge=1)
     batch_size: int = Field(128, ge=1)
-    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: LearningRateConfig = LearningRateConfig()
     weight_decay: float = Field(1e-4, ge=0)
     best_metric: str = "average_precision"

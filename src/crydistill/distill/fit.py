@@ -27,7 +27,6 @@ from crydistill.distill.average import WeightAverage
 from crydistill.distill.history import best_epoch, write_history
 from crydistill.distill.losses import Loss
 from crydistill.distill.masking import masked
-from crydistill.distill.muon import Muon
 from crydistill.distill.step import Step, training_step
 from crydistill.distill.targets import Targets
 from crydistill.errors import ConfigError
@@ -37,8 +36,6 @@ from crydistill.selection.sampler import Sampler
 
 Validate = Callable[[keras.Model], dict[str, float]]
 """Measures the student on validation audio: metric name to value."""
-
-OPTIMIZERS = {"adamw": keras.optimizers.AdamW, "muon": Muon}
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,6 @@ class FitOptions:
     epochs: int
     batch_size: int
     learning_rate: LearningRate
-    optimizer: Literal["adamw", "muon"] = "adamw"
     weight_decay: float = 1e-4
     best_metric: str = "loss"
     validate_every: int = 1
@@ -127,7 +123,7 @@ def fit(
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    optimizer = OPTIMIZERS[options.optimizer](
+    optimizer = keras.optimizers.AdamW(
         learning_rate=options.learning_rate.initial, weight_decay=options.weight_decay
     )
     optimizer.build(model.trainable_variables)

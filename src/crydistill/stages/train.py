@@ -148,7 +148,6 @@ def fit_options(options: TrainingConfig, seed: int) -> FitOptions:
         epochs=options.epochs,
         batch_size=options.batch_size,
         learning_rate=LearningRate(**rate.model_dump()),
-        optimizer=options.optimizer,
         weight_decay=options.weight_decay,
         best_metric=options.best_metric,
         validate_every=options.validate_every,
