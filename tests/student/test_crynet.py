@@ -32,28 +32,6 @@ def test_options_shape_the_network(kernel: int) -> None:
     assert model.output_shape == (None, 2)
 
 
-def test_band_weights_begin_as_a_mean_and_can_tell_high_from_low() -> None:
-    stages = [[16, 1], [16, 1]]
-    keras.utils.set_random_seed(0)
-    plain = crynet(1, stages=stages)
-    keras.utils.set_random_seed(0)
-    weighted = crynet(1, stages=stages, band_weights=True)
-    layer = weighted.get_layer("band_weights")
-    assert layer.output.shape == (None, 12, 1, 16)
-    patch = np.random.default_rng(0).standard_normal((2, 96, 64, 1)).astype(np.float32)
-    np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(plain(patch)),
-        keras.ops.convert_to_numpy(weighted(patch)),
-        atol=1e-5,
-    )
-    draw = np.random.default_rng(1)
-    high, low = np.zeros((2, 1, 12, 8, 16), dtype=np.float32)
-    high[:, :, -1], low[:, :, 0] = 1, 1
-    layer.set_weights([draw.standard_normal(layer.get_weights()[0].shape)])
-    outputs = [keras.ops.convert_to_numpy(layer(part)) for part in (high, low)]
-    assert np.abs(outputs[0] - outputs[1]).max() > 0.1
-
-
 def test_dropout_is_for_training_only() -> None:
     model = crynet(1, dropout=0.5)
     patch = np.random.default_rng(0).standard_normal((2, 96, 64, 1)).astype(np.float32)

@@ -30,7 +30,6 @@ def crynet(
     stem_stride: int = 2,
     stages: Sequence[Sequence[int]] = ((32, 2), (64, 3), (128, 3)),
     kernel: int = 3,
-    band_weights: bool = False,
     dropout: float = 0.0,
 ) -> keras.Model:
     """Build the network.
@@ -41,8 +40,6 @@ def crynet(
     stem, stem_kernel, stem_stride : filters, height and width, and stride of the first convolution
     stages : filters and number of blocks of each stage; its first block has stride 2
     kernel : height and width of the depthwise kernels
-    band_weights : before the mean over the last map, weigh its bands, each channel in its own way;
-        a mean alone forgets how high a sound was
     dropout : share of the pooled features left out in training, 0 to 1
 
     Returns
@@ -55,12 +52,6 @@ def crynet(
     for stage, (filters, blocks) in enumerate(stages, start=1):
         for block in range(1, blocks + 1):
             x = _block(x, filters, 2 if block == 1 else 1, kernel, f"stage{stage}_block{block}")
-    if band_weights:
-        bands = x.shape[2]
-        even = keras.initializers.Constant(1 / bands)
-        x = DepthwiseConv(
-            (1, bands), use_bias=False, depthwise_initializer=even, name="band_weights"
-        )(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     if dropout:
         x = keras.layers.Dropout(dropout, name="dropout")(x)
