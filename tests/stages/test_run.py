@@ -17,10 +17,12 @@ from crydistill.corpora.clip import Label
 from crydistill.errors import ConfigError, CorpusError
 from crydistill.experiment import RunDirectory, load_config
 from crydistill.stages.context import Context
-from crydistill.stages.evaluate import evaluate
+from crydistill.stages.evaluate import TAUGHT, evaluate
 from crydistill.stages.quantize import quantize
 from crydistill.stages.run import run_all
 from crydistill.stages.score import score
+from crydistill.stages.select import select
+from crydistill.stages.train import train
 from crydistill.student.manifest import load_manifest
 from crydistill.student.runtime import TfliteStudent
 
@@ -109,6 +111,40 @@ def test_a_source_that_is_left_out_does_not_train(finished: Context) -> None:
     misspelt = context(root, "selection.leave_out=[nurserie]", "name=misspelt")
     with pytest.raises(ConfigError, match="no training clip is of source 'nurserie'; there are nu"):
         _ = misspelt.train_pool
+
+
+@pytest.fixture(scope="module")
+def cry_headed(finished: Context) -> Context:
+    made = context(
+        finished.run.path.parents[1],
+        "name=headed",
+        "student.architecture=crynet",
+        "student.options={stem: 16, stages: [[16, 1], [32, 2]]}",
+        "student.outputs={cry: [/m/0463cq4, /t/dd00002]}",
+        "training.loss=sigmoid_bce",
+        "training.rival_floor=0.1",
+        "training.best_metric=average_precision_top4",
+        "selection.hardness=0.5",
+    )
+    for stage in (select, train, quantize, evaluate):
+        stage(made)
+    return made
+
+
+def test_a_student_with_a_cry_head_goes_the_whole_way(cry_headed: Context) -> None:
+    manifest = load_manifest(cry_headed.run.manifest)
+    assert (manifest.outputs, manifest.cry_outputs) == (("cry",), (0,))
+    assert manifest.activation == "sigmoid"
+    history = (cry_headed.run.training / "history.csv").read_text().splitlines()
+    assert {"val_correlation", "val_average_precision_top4"} <= set(history[0].split(","))
+
+
+def test_what_it_was_taught_stands_beside_it(cry_headed: Context) -> None:
+    """The odds against rivals are judged like a model, and differ from the teacher's cry score."""
+    models = json.loads(cry_headed.run.metrics.read_text())["models"]
+    assert list(models) == ["teacher", TAUGHT, "student FP32", "student INT8"]
+    correlation = models[TAUGHT]["agreement"]["frame_correlation_cry_windows"]["value"]
+    assert 0.3 < correlation < 0.999
 
 
 def modified(run: RunDirectory) -> dict[str, int]:
