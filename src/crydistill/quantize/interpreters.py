@@ -27,13 +27,14 @@ TFLITE_MICRO = "tflite-micro"
 class Kernels(StrEnum):
     """Which of LiteRT's arithmetic computes the network.
 
-    All are within two steps of the output of each other and of TFLite Micro; they differ in how
-    often, and in speed (the reference student, one x86-64 core).
+    They differ in speed, given for one x86-64 core, and in how often their outputs are off
+    TFLite Micro's, which is more often in students with shortcuts, whose sums they round in their
+    own ways. The first figure is the reference student's, the second the packaged one's.
 
     REFERENCE : the plain kernels; bit for bit TFLite Micro's but for the dense layer, so that one
-        output in 50,000 is a step off; 600 windows a second
-    OPTIMIZED : also one in 50,000, though not the same ones; 3,600 windows a second
-    XNNPACK : one in 10 to 60; 10,000 windows a second
+        output in 50,000 is a step off; 600 and 360 windows a second
+    OPTIMIZED : one in 50,000 by a step; one in 3 by up to two; 3,600 and 3,000 windows a second
+    XNNPACK : one in 10 to 60 by up to two; half of them by up to five; 10,000 and more
     """
 
     REFERENCE = "reference"
