@@ -46,6 +46,17 @@ def test_recipes_stand_beside_each_other_with_what_differs(tmp_path: Path) -> No
     assert "| small | batch_size 48 | 1 | 2,000 | 0.900 | 0.800 | 0.600 | 0.750 | 0.650 |" in text
 
 
+def test_a_metric_that_an_older_record_lacks_is_left_open(tmp_path: Path) -> None:
+    path = add_record(trained(tmp_path / "run", 0, 0.5), tmp_path / "records", "old")
+    record = json.loads(path.read_text())
+    del record["validation"]["correlation"]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    page = tmp_path / "page.md"
+    page.write_text("<!-- trainings: old -->\n<!-- end -->\n")
+    update_document(page, tmp_path / "records")
+    assert "| old |  | 1 | 2,000 | 0.900 | 0.500 | 0.600 | 0.750 | – |" in page.read_text()
+
+
 def test_a_run_that_never_validated_is_refused(tmp_path: Path) -> None:
     run = trained(tmp_path / "run", 0, 0.5)
     write_history(run / "training" / "history.csv", [{"epoch": 1.0, "loss": 1.0}])

@@ -10,6 +10,7 @@ from typing import Any
 
 from crydistill.distill.history import best_epoch, read_history
 from crydistill.errors import ConfigError
+from crydistill.evaluation.intervals import NOTHING
 from crydistill.evaluation.records import Record, markdown_table, plain, read_record, write_record
 from crydistill.evaluation.runtables import read_seeds, spread_text
 from crydistill.experiment import RunDirectory, load_config
@@ -86,13 +87,15 @@ def _row(name: str, seeds: Sequence[Record], first: Mapping[str, Any]) -> list[s
         for key in dict.fromkeys([*first, *settings])
         if settings.get(key) != first.get(key)
     ]
-    values = [[seed["validation"][key] for seed in seeds] for key in SHOWN]
+    # Records made before a metric was known lack it.
+    known = [key for key in SHOWN if all(key in seed["validation"] for seed in seeds)]
+    values = {key: [seed["validation"][key] for seed in seeds] for key in known}
     return [
         name,
         ", ".join(differs),
         str(len(seeds)),
         f"{seeds[0]['windows']:,}",
-        *(spread_text(each) for each in values),
+        *(spread_text(values[key]) if key in values else NOTHING for key in SHOWN),
     ]
 
 
