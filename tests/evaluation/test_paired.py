@@ -15,7 +15,7 @@ from crydistill.evaluation.paired import (
     table,
     to_json,
 )
-from crydistill.evaluation.ranking import Ranking, roc_auc
+from crydistill.evaluation.ranking import ClipScore, Ranking, roc_auc
 
 CLIPS = EvaluatedClips.from_clips(
     [
@@ -68,6 +68,27 @@ def test_the_same_recipe_differs_by_nothing(tmp_path: Path) -> None:
     runs = [saved(tmp_path / f"g{n}", 0.5, n) for n in range(2)]
     for metric in compare_recipes(runs, runs, model="m", replicates=100).values():
         assert metric.difference.value == 0
+
+
+def test_two_models_of_one_recipe_are_compared_over_its_seeds(tmp_path: Path) -> None:
+    runs = []
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        clear = [
+            (label + 0.3 * rng.standard_normal(5)).astype(np.float32) for label in CLIPS.labels
+        ]
+        vague = [track + rng.standard_normal(5).astype(np.float32) for track in clear]
+        models = [ModelScores("teacher", clear), ModelScores("student", vague)]
+        save_scores(tmp_path / f"{seed}", CLIPS, models)
+        runs.append(load_scores(tmp_path / f"{seed}"))
+    options = {"model": "student", "their_model": "teacher", "replicates": 100}
+    found = compare_recipes(runs, runs, how=ClipScore.MAX, **options)
+    assert found["roc_auc"].difference.high < 0
+    text = table(to_json(found, "student of it", "teacher of it", ClipScore.MAX))
+    assert "|  | student of it | teacher of it | difference |" in text
+    assert "Clip score: max of windows." in text
+    with pytest.raises(ConfigError, match="run 3 has no 'nobody'"):
+        compare_recipes(runs, runs, model="student", their_model="nobody")
 
 
 def test_faults_are_told(tmp_path: Path) -> None:

@@ -33,16 +33,30 @@ def tables_compare(
     ours: Annotated[list[Path], typer.Option(help="Run directory; repeat it for every seed.")],
     against: Annotated[list[Path], typer.Option(help="... of the other recipe.")],
     model: Annotated[str, typer.Option(help="Which model of each run.")] = "student INT8",
+    against_model: Annotated[
+        str | None, typer.Option(help="... of the other recipe, if another.")
+    ] = None,
+    clip_score: Annotated[str, typer.Option(help="mean, max or top4 over a clip's windows.")] = (
+        "mean"
+    ),
     records: RecordsOption = RECORDS,
 ) -> None:
-    """Record how two recipes differ on the same test clips, over their seeds."""
+    """Record how two recipes, or two models of one, differ on the same test clips."""
     from crydistill.evaluation.paired import compare_recipes, load_scores, table, to_json
+    from crydistill.evaluation.ranking import ClipScore
     from crydistill.evaluation.records import write_record
     from crydistill.experiment import RunDirectory
 
+    if clip_score not in list(ClipScore):
+        raise typer.BadParameter(f"choose one of {', '.join(ClipScore)}", param_hint="--clip-score")
+    how = ClipScore(clip_score)
+
     saved = [[load_scores(RunDirectory(path).scores) for path in side] for side in (ours, against)]
-    found = compare_recipes(*saved, model=model)
-    record = to_json(found, _recipe(ours), _recipe(against))
+    found = compare_recipes(*saved, model=model, their_model=against_model, how=how)
+    names = [_recipe(ours), _recipe(against)]
+    if against_model:
+        names = [f"{model} of {names[0]}", f"{against_model} of {names[1]}"]
+    record = to_json(found, *names, how)
     write_record(records / f"{name}.json", record)
     print(table(record))
 

@@ -101,6 +101,7 @@ def compare_recipes(
     theirs: Sequence[SavedScores],
     *,
     model: str,
+    their_model: str | None = None,
     how: ClipScore = ClipScore.MEAN,
     replicates: int = REPLICATES,
     seed: int = 0,
@@ -110,25 +111,27 @@ def compare_recipes(
     Parameters
     ----------
     model : which model of each run
+    their_model : which of the runs in `theirs`, if another: the same runs on both sides then say
+        what INT8 costs, or how far the student is from its teacher
 
     Raises
     ------
     ConfigError
         if the runs were not evaluated on the same clips, or one lacks the model.
     """
-    runs = [*ours, *theirs]
-    first = runs[0]
-    for number, run in enumerate(runs, start=1):
+    sides = [(run, model) for run in ours] + [(run, their_model or model) for run in theirs]
+    first = sides[0][0]
+    for number, (run, name) in enumerate(sides, start=1):
         if run.ids != first.ids or not np.array_equal(run.labels, first.labels):
             raise ConfigError(f"run {number} was evaluated on other clips than the first")
-        if model not in run.windows:
-            raise ConfigError(f"run {number} has no '{model}'; it has {', '.join(run.windows)}")
+        if name not in run.windows:
+            raise ConfigError(f"run {number} has no '{name}'; it has {', '.join(run.windows)}")
     rankings = [
         Ranking(
             labels=first.labels,
-            scores=np.array([clip_score(track, how) for track in run.windows[model]]),
+            scores=np.array([clip_score(track, how) for track in run.windows[name]]),
         )
-        for run in runs
+        for run, name in sides
     ]
 
     def statistic(weights: Weights) -> Floats:
@@ -148,11 +151,14 @@ def compare_recipes(
     }
 
 
-def to_json(comparison: dict[str, Comparison], ours: str, theirs: str) -> dict[str, Any]:
+def to_json(
+    comparison: dict[str, Comparison], ours: str, theirs: str, how: ClipScore = ClipScore.MEAN
+) -> dict[str, Any]:
     """Plain values of a comparison, with the recipes' names."""
     return {
         "ours": ours,
         "theirs": theirs,
+        "clip_score": how.value,
         "metrics": {
             key: {name: plain_estimate(value) for name, value in vars(metric).items()}
             for key, metric in comparison.items()
@@ -174,5 +180,5 @@ def table(record: Record) -> str:
     ]
     return (
         f"{markdown_table(columns, rows)}\n\nMeans over seeds; differences are paired within each "
-        "resample of the groups. Clip score: mean over windows."
+        f"resample of the groups. Clip score: {ClipScore(record['clip_score']).words}."
     )
