@@ -53,10 +53,10 @@ def tables_compare(
 
     saved = [[load_scores(RunDirectory(path).scores) for path in side] for side in (ours, against)]
     found = compare_recipes(*saved, model=model, their_model=against_model, how=how)
-    names = [_recipe(ours), _recipe(against)]
+    our_name, their_name = _recipe(ours), _recipe(against)
     if against_model:
-        names = [f"{model} of {names[0]}", f"{against_model} of {names[1]}"]
-    record = to_json(found, *names, how)
+        our_name, their_name = f"{model} of {our_name}", f"{against_model} of {their_name}"
+    record = to_json(found, our_name, their_name, how)
     write_record(records / f"{name}.json", record)
     print(table(record))
 
