@@ -331,6 +331,12 @@ class ExperimentConfig(_Section):
     quantization: QuantizationConfig = QuantizationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
+    @model_validator(mode="after")
+    def _rivals_of_a_cry_output(self) -> "ExperimentConfig":
+        if self.training.rival_floor is not None and not self.student.outputs:
+            raise ValueError("training.rival_floor is for students with student.outputs")
+        return self
+
 
 def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """Read a configuration file, the packaged default where `path` is None.

@@ -45,7 +45,7 @@ from crydistill.taxonomy import CLASSES
 
 TEACHER = "teacher"
 TAUGHT = "teacher against rivals"
-"""What a student learns that `training.rival_floor` says more to than the teacher's cry score."""
+"""What `training.rival_floor` asks a student to learn, judged beside what it has learnt."""
 
 FP32 = "student FP32"
 INT8 = "student INT8"
@@ -143,12 +143,16 @@ def _judge(
 
     cries = list(student.manifest.cry_outputs)
     models = [ModelScores(TEACHER, pool.per_clip(pool.cry_scores))]
+    scorers: list[tuple[str, Score, list[int]]] = [(FP32, fp32, cries), (INT8, int8, cries)]
     if (floor := context.config.training.rival_floor) is not None:
-        logits = pool.logits(np.arange(len(pool)))
-        taught = against_rivals(np.minimum(pool.cry_scores, 1), logits, floor)
-        models.append(ModelScores(TAUGHT, pool.per_clip(taught)))
-    for name, score in ((FP32, fp32), (INT8, int8)):
-        models.append(_model_scores(name, score, pool, cries, context.progress, what))
+
+        def taught(indices: npt.NDArray[np.int64]) -> Scores:
+            cry = np.minimum(pool.cry_scores[indices], 1)
+            return against_rivals(cry, pool.logits(indices), floor)[:, None]
+
+        scorers.insert(0, (TAUGHT, taught, [0]))
+    for name, score, columns in scorers:
+        models.append(_model_scores(name, score, pool, columns, context.progress, what))
     return _Judged(pool, EvaluatedClips.from_clips(pool.clips), models)
 
 

@@ -16,6 +16,7 @@ from crydistill.distill.losses import Loss, headed_bce, named_loss
 from crydistill.distill.predict import predict_logits
 from crydistill.distill.targets import Targets, head_targets, teacher_logits
 from crydistill.errors import ConfigError
+from crydistill.evaluation.compare import track_correlation
 from crydistill.evaluation.ranking import (
     TOP_WINDOWS,
     ClipScore,
@@ -181,8 +182,10 @@ def make_validation(
         logits = predict_logits(model, pool, indices)
         losses = keras.ops.convert_to_numpy(loss(targets, logits))
         scores = activate(logits, activation_of(options))[:, cries].sum(axis=1)
-        agreement = np.corrcoef(scores[may_cry], taught[may_cry])[0, 1]
-        metrics = {"loss": float(losses.mean()), "correlation": float(agreement)}
+        metrics = {
+            "loss": float(losses.mean()),
+            "correlation": track_correlation(scores[may_cry], taught[may_cry]),
+        }
         per_clip = pool.per_clip(scores)
         for how, suffix in ((ClipScore.MEAN, ""), (ClipScore.TOP4, "_top4")):
             clip_scores = [clip_score(per_clip[number], how) for number in labelled]
