@@ -12,7 +12,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from crydistill.cli import app
 from crydistill.corpora.clip import Label
 from crydistill.errors import ConfigError, CorpusError
 from crydistill.experiment import RunDirectory, load_config
@@ -113,19 +115,21 @@ def test_a_source_that_is_left_out_does_not_train(finished: Context) -> None:
         _ = misspelt.train_pool
 
 
+HEADED = [
+    "name=headed",
+    "student.architecture=crynet",
+    "student.options={stem: 16, stages: [[16, 1], [32, 2]]}",
+    "student.outputs={cry: [/m/0463cq4, /t/dd00002]}",
+    "training.loss=sigmoid_bce",
+    "training.rival_floor=0.1",
+    "training.best_metric=average_precision_top4",
+    "selection.hardness=0.5",
+]
+
+
 @pytest.fixture(scope="module")
 def cry_headed(finished: Context) -> Context:
-    made = context(
-        finished.run.path.parents[1],
-        "name=headed",
-        "student.architecture=crynet",
-        "student.options={stem: 16, stages: [[16, 1], [32, 2]]}",
-        "student.outputs={cry: [/m/0463cq4, /t/dd00002]}",
-        "training.loss=sigmoid_bce",
-        "training.rival_floor=0.1",
-        "training.best_metric=average_precision_top4",
-        "selection.hardness=0.5",
-    )
+    made = context(finished.run.path.parents[1], *HEADED)
     for stage in (select, train, quantize, evaluate):
         stage(made)
     return made
@@ -145,6 +149,16 @@ def test_what_it_was_taught_stands_beside_it(cry_headed: Context) -> None:
     assert list(models) == ["teacher", TAUGHT, "student FP32", "student INT8"]
     correlation = models[TAUGHT]["agreement"]["frame_correlation_cry_windows"]["value"]
     assert 0.3 < correlation < 0.999
+
+
+def test_an_evaluation_does_without_the_night_where_asked_to(cry_headed: Context) -> None:
+    root = cry_headed.run.path.parents[1]
+    settings = [f"stores={root / 'stores'}", *QUICK, *HEADED]
+    sets = [part for setting in settings for part in ("--set", setting)]
+    found = CliRunner().invoke(app, ["evaluate", "--no-night", "--runs", str(root / "runs"), *sets])
+    assert found.exit_code == 0, found.output
+    assert "the evaluation is up to date" in found.output
+    assert not cry_headed.run.night.exists()
 
 
 def modified(run: RunDirectory) -> dict[str, int]:

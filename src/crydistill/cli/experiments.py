@@ -64,7 +64,13 @@ def quantize(
 
 @app.command()
 def evaluate(
-    config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS
+    config: ConfigArgument = None,
+    set_: SetOption = None,
+    runs: RunsOption = RUNS,
+    with_night: Annotated[
+        bool,
+        typer.Option("--night/--no-night", help="Whether to play the clips as a night, too."),
+    ] = True,
 ) -> None:
     """Compare teacher, FP32 and INT8 student on the test clips; write metrics, report, night."""
     from crydistill.stages.evaluate import evaluate
@@ -72,8 +78,11 @@ def evaluate(
 
     context = open_experiment(config, set_, runs)
     evaluate(context)
-    night(context)
-    print(f"report: {context.run.report}, night: {context.run.night_page}")
+    if with_night:
+        night(context)
+        print(f"report: {context.run.report}, night: {context.run.night_page}")
+    else:
+        print(f"report: {context.run.report}")
 
 
 @teacher_app.command("fetch")
