@@ -16,17 +16,8 @@ from crydistill.distill.losses import Loss, headed_bce, named_loss
 from crydistill.distill.predict import predict_logits
 from crydistill.distill.targets import Targets, head_targets, teacher_logits
 from crydistill.errors import ConfigError
-from crydistill.evaluation.compare import track_correlation
-from crydistill.evaluation.ranking import (
-    TOP_WINDOWS,
-    ClipScore,
-    Ranking,
-    average_precision,
-    best_f1,
-    clip_score,
-    recall_at_false_positive_rate,
-    roc_auc,
-)
+from crydistill.evaluation.compare import ranking_metrics, track_correlation
+from crydistill.evaluation.ranking import TOP_WINDOWS, ClipScore, Ranking, clip_score
 from crydistill.experiment import TrainingConfig, fingerprint
 from crydistill.selection.pool import WindowPool
 from crydistill.stages.context import Context
@@ -36,6 +27,14 @@ from crydistill.student.heads import Heads, cut
 from crydistill.student.layers import CUSTOM_OBJECTS
 from crydistill.student.zoo import build
 from crydistill.taxonomy import CLASSES, class_mids, index_of
+
+VALIDATED = {
+    "auc": "roc_auc",
+    "average_precision": "average_precision",
+    "best_f1": "best_f1",
+    "recall_at_1pct_fpr": "recall_at_fpr_1pct",
+}
+"""Metrics of clip scores as a history names them, and their keys in `compare.ranking_metrics`."""
 
 
 def train_key(context: Context) -> str:
@@ -190,14 +189,8 @@ def make_validation(
         for how, suffix in ((ClipScore.MEAN, ""), (ClipScore.TOP4, "_top4")):
             clip_scores = [clip_score(per_clip[number], how) for number in labelled]
             detections = Ranking(labels=labels, scores=clip_scores).detections()
-            metrics |= {
-                f"auc{suffix}": float(roc_auc(detections)),
-                f"average_precision{suffix}": float(average_precision(detections)),
-                f"best_f1{suffix}": float(best_f1(detections).f1),
-                f"recall_at_1pct_fpr{suffix}": float(
-                    recall_at_false_positive_rate(detections, 0.01)
-                ),
-            }
+            found = ranking_metrics(detections)
+            metrics |= {f"{name}{suffix}": float(found[key]) for name, key in VALIDATED.items()}
         return metrics
 
     return validate
