@@ -2,4 +2,6 @@
 
 from crydistill.cli import main
 
-main()
+# Processes that making sounds starts read this file again.
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,6 +44,17 @@ def test_a_folder_can_be_gone_on_with(tmp_path: Path) -> None:
     assert {row["label"] for row in rows} == {"unlabelled"}
     assert len({row["group"] for row in rows}) == 3
     assert all(soundfile.info(tmp_path / row["path"]).duration == SECONDS for row in rows)
+
+
+def test_processes_make_the_same_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    write_formulas(alone, clips=4, seed=3, kind="scenes")
+    monkeypatch.setattr("crydistill.audio.formulas._CLIPS_PER_PROCESS", 2)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    write_formulas(together, clips=4, seed=3, kind="scenes")
+    clips = [{path.name: path.read_bytes() for path in d.iterdir()} for d in (alone, together)]
+    assert len(clips[0]) == 5
+    assert clips[0] == clips[1]
 
 
 def test_seeds_differ(tmp_path: Path) -> None:

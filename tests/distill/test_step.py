@@ -30,7 +30,7 @@ for number in range(6):
     targets = rng.normal(size=(16, 5)).astype(np.float32)
     for model in (ours, theirs):
         model.optimizer.learning_rate = 1e-2 / (1 + number)
-    losses.append([step(patches, targets), float(theirs.train_on_batch(patches, targets))])
+    losses.append([float(step(patches, targets)), float(theirs.train_on_batch(patches, targets))])
 apart = [float(np.abs(a - b).max()) for a, b in zip(ours.get_weights(), theirs.get_weights())]
 print(json.dumps({"losses": losses, "apart": max(apart)}))
 """

@@ -8,7 +8,10 @@ knowledge distillation in deep networks").
 
 import csv
 import io
-from collections.abc import Callable
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -51,6 +54,9 @@ rooms and are heard through microphones."""
 
 _LOWEST_HZ, _HIGHEST_HZ = 70.0, 3000.0
 
+_CLIPS_PER_PROCESS = 64
+"""Starting a process costs what making so many clips does."""
+
 
 def formula_sound(rng: np.random.Generator, seconds: float = SECONDS) -> Floats:
     """One to three voices over a little noise; float64 at 16 kHz with a peak of at most 1."""
@@ -76,27 +82,42 @@ def write_formulas(
     """Write so many clips, or those that are missing, and return the manifest's path.
 
     A clip depends on seed and number alone; the manifest is written last. No label is claimed:
-    they teach what the teacher thinks of them.
+    they teach what the teacher thinks of them. Many clips are made in several processes.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     source = "formulas" if kind == "sounds" else kind
-    rows = [("path", "label", "group", "source", "licence", "licence_class")]
-    with progress("formulas", clips, "clips") as advance:
-        for number in range(clips):
-            name = f"v{FORMULAS_VERSION}-{seed}-{number}"
-            path = directory / f"{name}.wav"
-            if not path.is_file():
-                samples = _MAKERS[kind](generator(seed, "formulas", str(number)))
-                with atomic.replacing(path) as temporary:
-                    soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
-            rows.append((path.name, "unlabelled", f"{kind}-{name}", source, "MIT", "open"))
+    names = [f"v{FORMULAS_VERSION}-{seed}-{number}" for number in range(clips)]
+    missing = [n for n, name in enumerate(names) if not (directory / f"{name}.wav").is_file()]
+    with progress("formulas", len(missing), "clips") as advance:
+        for _ in _in_processes(partial(_write_clip, directory, seed, kind), missing):
             advance(1)
+    rows = [("path", "label", "group", "source", "licence", "licence_class")]
+    rows += [
+        (f"{name}.wav", "unlabelled", f"{kind}-{name}", source, "MIT", "open") for name in names
+    ]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     manifest = directory / "clips.csv"
     atomic.write_text(manifest, text.getvalue())
     return manifest
+
+
+def _write_clip(directory: Path, seed: int, kind: Kind, number: int) -> None:
+    samples = _MAKERS[kind](generator(seed, "formulas", str(number)))
+    with atomic.replacing(directory / f"v{FORMULAS_VERSION}-{seed}-{number}.wav") as temporary:
+        soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+
+
+def _in_processes(work: Callable[[int], None], numbers: Sequence[int]) -> Iterator[None]:
+    """Do the work for every number, on all processors where that is worth starting processes."""
+    processes = min(os.cpu_count() or 1, len(numbers) // _CLIPS_PER_PROCESS)
+    if processes <= 1:
+        yield from map(work, numbers)
+        return
+    # Spawned, since a fork of a process with TensorFlow's threads in it may hang.
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        yield from pool.imap_unordered(work, numbers, chunksize=8)
 
 
 def _placed_voice(rng: np.random.Generator) -> Floats:

@@ -185,7 +185,11 @@ def _train_epoch(
         if options.average_decay:
             average.after_step()
         advance(size)
-    return {"epoch": epoch + 1, "learning_rate": rate, "loss": float(np.mean(losses))}
+    return {
+        "epoch": epoch + 1,
+        "learning_rate": rate,
+        "loss": float(np.mean(list(map(float, losses)))),
+    }
 
 
 def _is_best(history: Sequence[dict[str, float]], options: FitOptions) -> bool:

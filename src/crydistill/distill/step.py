@@ -7,7 +7,7 @@ one after the other as the model was put together, and nothing else.
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsFloat
 
 import keras
 import numpy as np
@@ -18,8 +18,11 @@ from crydistill.student.layers import on_torch
 
 Floats = npt.NDArray[np.float32]
 
-Step = Callable[[Floats, Floats], float]
-"""(patches `[n, 96, 64, 1]`, targets `[n, k]`) to the batch's mean loss before the step."""
+Step = Callable[[Floats, Floats], SupportsFloat]
+"""(patches `[n, 96, 64, 1]`, targets `[n, k]`) to the batch's mean loss before the step.
+
+On a GPU the loss is still being computed when the step returns: asking for its value waits for it.
+"""
 
 
 def training_step(model: keras.Model, loss: Loss) -> Step:
@@ -41,17 +44,18 @@ class _TorchStep:
             _Call(layer) for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)
         ]
 
-    def __call__(self, patches: Floats, targets: Floats) -> float:
+    def __call__(self, patches: Floats, targets: Floats) -> SupportsFloat:
         import torch
 
         for tensor in self._tensors:
             tensor.grad = None
-        logits = self._forward(torch.from_numpy(patches))
-        loss = self._loss(torch.from_numpy(targets), logits).mean()
+        device = self._tensors[0].device
+        logits = self._forward(torch.from_numpy(patches).to(device))
+        loss = self._loss(torch.from_numpy(targets).to(device), logits).mean()
         loss.backward()
         with torch.no_grad():
             self._model.optimizer.apply([tensor.grad for tensor in self._tensors], self._variables)
-        return float(loss.detach())
+        return loss.detach()  # type: ignore[no-any-return]
 
     def _forward(self, patches: Any) -> Any:
         values = {id(self._model.inputs[0]): patches}

@@ -39,6 +39,7 @@ from crydistill.selection.pool import WindowPool
 from crydistill.stages.context import Context, Part
 from crydistill.stages.quantize import quantize_key
 from crydistill.student.activation import activate
+from crydistill.student.heads import Heads
 from crydistill.student.manifest import StudentManifest, ThresholdPreset, save_manifest
 from crydistill.student.runtime import TfliteStudent
 from crydistill.taxonomy import CLASSES
@@ -145,10 +146,11 @@ def _judge(
     models = [ModelScores(TEACHER, pool.per_clip(pool.cry_scores))]
     scorers: list[tuple[str, Score, list[int]]] = [(FP32, fp32, cries), (INT8, int8, cries)]
     if (floor := context.config.training.rival_floor) is not None:
+        heads = Heads.from_mids(context.config.student.outputs)
 
         def taught(indices: npt.NDArray[np.int64]) -> Scores:
-            cry = np.minimum(pool.cry_scores[indices], 1)
-            return against_rivals(cry, pool.logits(indices), floor)[:, None]
+            logits = pool.logits(indices)
+            return against_rivals(heads.targets(logits)[:, 0], logits, floor)[:, None]
 
         scorers.insert(0, (TAUGHT, taught, [0]))
     for name, score, columns in scorers:

@@ -1,5 +1,6 @@
 """From audio files to a score store: decode, front end, teacher, append."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ def _decode(clip: Clip, change: Change) -> _Decoded | Failure:
 def _decoded(clips: Sequence[Clip], change: Change, failures: list[Failure]) -> Iterator[_Decoded]:
     """Decode in the background, in order, a bounded number of clips ahead."""
     left = iter(clips)
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         queue: list[Future[_Decoded | Failure]] = [
             pool.submit(_decode, clip, change) for clip in islice(left, _CLIPS_AHEAD)
         ]
