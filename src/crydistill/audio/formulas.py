@@ -10,6 +10,7 @@ import csv
 import io
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -115,8 +116,10 @@ def _in_processes(work: Callable[[int], None], numbers: Sequence[int]) -> Iterat
     if processes <= 1:
         yield from map(work, numbers)
         return
-    # Spawned, since a fork of a process with TensorFlow's threads in it may hang.
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    # Spawned, since a fork of a process with TensorFlow's threads in it may hang. Ctrl-C reaches
+    # all processes; this one alone answers it and ends the others.
+    spawned = multiprocessing.get_context("spawn")
+    with spawned.Pool(processes, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         yield from pool.imap_unordered(work, numbers, chunksize=8)
 
 
