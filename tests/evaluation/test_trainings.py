@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from crydistill.distill.history import write_history
 from crydistill.errors import ConfigError
 from crydistill.evaluation.documents import add_record, update_document
 from crydistill.experiment import load_config
+from crydistill.student.manifest import load_manifest
+from crydistill.student.packaged import packaged_student
 
 
 def trained(directory: Path, seed: int, precision: float, *overrides: str) -> Path:
@@ -44,6 +47,27 @@ def test_recipes_stand_beside_each_other_with_what_differs(tmp_path: Path) -> No
     text = page.read_text()
     assert "| plain |  | 2 | 2,000 | 0.900 ± 0.000 | 0.600 ± 0.141 | 0.600 ± 0.000 |" in text
     assert "| small | batch_size 48 | 1 | 2,000 | 0.900 | 0.800 | 0.600 | 0.750 | 0.650 |" in text
+
+
+def test_costs_stand_there_where_all_went_as_far_as_int8(tmp_path: Path) -> None:
+    manifest = packaged_student() / "student.json"
+    for name in ("one", "other"):
+        run = trained(tmp_path / name, 0, 0.5)
+        shutil.copy(manifest, run / "student.json")
+        add_record(run, tmp_path / "records", name)
+    add_record(trained(tmp_path / "float", 0, 0.5), tmp_path / "records", "float")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "<!-- trainings: one other -->\n<!-- end -->\n<!-- trainings: one float -->\n<!-- end -->\n"
+    )
+    update_document(page, tmp_path / "records")
+    both, mixed = page.read_text().split("<!-- trainings: one float -->")
+    student = load_manifest(manifest)
+    assert student.arena
+    costs = (student.tflite.size_bytes, student.arena.size_bytes, student.macs)
+    assert "| 2,000 | {:,} | {:,} | {:,} | 0.900 |".format(*costs) in both
+    assert "MACs" in both
+    assert "MACs" not in mixed
 
 
 def test_a_metric_that_an_older_record_lacks_is_left_open(tmp_path: Path) -> None:

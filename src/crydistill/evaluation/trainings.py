@@ -11,10 +11,18 @@ from typing import Any
 from crydistill.distill.history import best_epoch, read_history
 from crydistill.errors import ConfigError
 from crydistill.evaluation.intervals import NOTHING
-from crydistill.evaluation.records import Record, markdown_table, plain, read_record, write_record
+from crydistill.evaluation.records import (
+    Record,
+    markdown_table,
+    number_text,
+    plain,
+    read_record,
+    write_record,
+)
 from crydistill.evaluation.runtables import read_seeds, spread_text
 from crydistill.experiment import RunDirectory, load_config
 from crydistill.provenance import made_by
+from crydistill.student.manifest import load_manifest
 
 SECTIONS = ("selection", "student", "training")
 """Sections of the configuration that are compared; what it trains on only shows in the windows."""
@@ -27,6 +35,9 @@ SHOWN = {
     "correlation": "Correlation with what was taught",
 }
 """Validation metrics of a training, as `history.csv` names them, and their titles."""
+
+COSTS = {"size_bytes": "bytes", "arena_bytes": "arena bytes", "macs": "MACs a window"}
+"""What a student costs on a device, known of runs that went on to INT8, and the titles."""
 
 HISTORY_NAME = "history.csv"
 
@@ -53,6 +64,7 @@ def add_training(run: str | Path, records: str | Path, name: str) -> Path:
         "settings": {section: settings[section] for section in SECTIONS},
         "epoch": best + 1,
         "validation": {key: plain(history[best][f"val_{key}"]) for key in SHOWN},
+        "costs": _costs(files.manifest),
         "provenance": made_by(seed=config.seed),
     }
     path = Path(records) / f"{name}.json"
@@ -72,15 +84,32 @@ def trainings_table(names: Sequence[str], records: Path) -> str:
     """
     recipes = {name: read_seeds(records, name) for name in names}
     first = _flat(recipes[names[0]][0]["settings"])
-    rows = [_row(name, seeds, first) for name, seeds in recipes.items()]
-    columns = ["recipe", "what differs", "seeds", "windows", *SHOWN.values()]
+    # A column where all recipes went as far as INT8: costs beside some would compare nothing.
+    all_cost = all(seeds[0].get("costs") for seeds in recipes.values())
+    costs = list(COSTS) if all_cost else []
+    rows = [_row(name, seeds, first, costs) for name, seeds in recipes.items()]
+    columns = ["recipe", "what differs", "seeds", "windows", *(COSTS[key] for key in costs)]
+    columns += SHOWN.values()
     return (
         f"{markdown_table(columns, rows, text_columns=2)}\n\n"
         "On validation clips, best epoch. Mean over seeds ± standard deviation between them."
     )
 
 
-def _row(name: str, seeds: Sequence[Record], first: Mapping[str, Any]) -> list[str]:
+def _costs(manifest: Path) -> dict[str, int | None]:
+    if not manifest.is_file():
+        return {}
+    student = load_manifest(manifest)
+    return {
+        "size_bytes": student.tflite.size_bytes,
+        "arena_bytes": student.arena.size_bytes if student.arena else None,
+        "macs": student.macs,
+    }
+
+
+def _row(
+    name: str, seeds: Sequence[Record], first: Mapping[str, Any], costs: Sequence[str]
+) -> list[str]:
     settings = _flat(seeds[0]["settings"])
     differs = [
         f"{key.partition('.')[2]} {settings.get(key)}"
@@ -95,6 +124,7 @@ def _row(name: str, seeds: Sequence[Record], first: Mapping[str, Any]) -> list[s
         ", ".join(differs),
         str(len(seeds)),
         f"{seeds[0]['windows']:,}",
+        *(number_text(seeds[0]["costs"][key], "{:,}") for key in costs),
         *(spread_text(values[key]) if key in values else NOTHING for key in SHOWN),
     ]
 
