@@ -88,7 +88,7 @@ def write_formulas(
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     source = "formulas" if kind == "sounds" else kind
-    names = [f"v{FORMULAS_VERSION}-{seed}-{number}" for number in range(clips)]
+    names = [_clip_name(seed, number) for number in range(clips)]
     missing = [n for n, name in enumerate(names) if not (directory / f"{name}.wav").is_file()]
     with progress("formulas", len(missing), "clips") as advance:
         for _ in _in_processes(partial(_write_clip, directory, seed, kind), missing):
@@ -104,9 +104,13 @@ def write_formulas(
     return manifest
 
 
+def _clip_name(seed: int, number: int) -> str:
+    return f"v{FORMULAS_VERSION}-{seed}-{number}"
+
+
 def _write_clip(directory: Path, seed: int, kind: Kind, number: int) -> None:
     samples = _MAKERS[kind](generator(seed, "formulas", str(number)))
-    with atomic.replacing(directory / f"v{FORMULAS_VERSION}-{seed}-{number}.wav") as temporary:
+    with atomic.replacing(directory / f"{_clip_name(seed, number)}.wav") as temporary:
         soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
 
 

@@ -22,6 +22,9 @@ from crydistill.evaluation.records import (
 STUDENT = "student INT8"
 TEACHER = "teacher"
 
+COST_TITLES = {"size_bytes": "bytes", "arena_bytes": "arena bytes", "macs": "MACs a window"}
+"""What a student costs on a device, and how tables call it."""
+
 HEADLINE = (
     "roc_auc",
     "average_precision",

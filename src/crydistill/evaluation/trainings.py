@@ -19,7 +19,7 @@ from crydistill.evaluation.records import (
     read_record,
     write_record,
 )
-from crydistill.evaluation.runtables import read_seeds, spread_text
+from crydistill.evaluation.runtables import COST_TITLES, read_seeds, spread_text
 from crydistill.experiment import RunDirectory, load_config
 from crydistill.provenance import made_by
 from crydistill.student.manifest import load_manifest
@@ -35,9 +35,6 @@ SHOWN = {
     "correlation": "Correlation with what was taught",
 }
 """Validation metrics of a training, as `history.csv` names them, and their titles."""
-
-COSTS = {"size_bytes": "bytes", "arena_bytes": "arena bytes", "macs": "MACs a window"}
-"""What a student costs on a device, known of runs that went on to INT8, and the titles."""
 
 HISTORY_NAME = "history.csv"
 
@@ -86,9 +83,9 @@ def trainings_table(names: Sequence[str], records: Path) -> str:
     first = _flat(recipes[names[0]][0]["settings"])
     # A column where all recipes went as far as INT8: costs beside some would compare nothing.
     all_cost = all(seeds[0].get("costs") for seeds in recipes.values())
-    costs = list(COSTS) if all_cost else []
+    costs = list(COST_TITLES) if all_cost else []
     rows = [_row(name, seeds, first, costs) for name, seeds in recipes.items()]
-    columns = ["recipe", "what differs", "seeds", "windows", *(COSTS[key] for key in costs)]
+    columns = ["recipe", "what differs", "seeds", "windows", *(COST_TITLES[key] for key in costs)]
     columns += SHOWN.values()
     return (
         f"{markdown_table(columns, rows, text_columns=2)}\n\n"

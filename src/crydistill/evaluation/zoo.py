@@ -15,7 +15,14 @@ import numpy as np
 from crydistill import atomic
 from crydistill.evaluation.compare import METRICS
 from crydistill.evaluation.records import Record, markdown_table, number_text
-from crydistill.evaluation.runtables import STUDENT, TEACHER, metric_of, read_seeds, spread_text
+from crydistill.evaluation.runtables import (
+    COST_TITLES,
+    STUDENT,
+    TEACHER,
+    metric_of,
+    read_seeds,
+    spread_text,
+)
 
 SHOWN = ("roc_auc", "average_precision", "recall_at_fpr_1pct")
 """Keys of `compare.METRICS` in the table."""
@@ -75,16 +82,14 @@ def zoo_table(names: Sequence[str], records: Path) -> str:
         if one has no record.
     """
     students = read_zoo(names, records)
-    columns = ["INT8 student", "seeds", "parameters", "bytes", "arena bytes", "MACs a window"]
+    columns = ["INT8 student", "seeds", "parameters", *COST_TITLES.values()]
     rows = [
         [
             student.name,
             str(len(student.metrics[PLOTTED])),
             *(
                 number_text(cost, "{:,}")
-                for cost in (
-                    student.parameters, student.size_bytes, student.arena_bytes, student.macs,
-                )
+                for cost in (student.parameters, *(getattr(student, key) for key in COST_TITLES))
             ),
             *(spread_text(values) for values in student.metrics.values()),
         ]
