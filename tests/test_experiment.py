@@ -164,6 +164,22 @@ def test_rivals_need_an_output_of_the_students_own(tmp_path: Path) -> None:
     assert load_config(path, ["training.rival_floor=0.1", outputs]).training.rival_floor == 0.1
 
 
+def test_mixup_needs_probabilities_to_mix(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL)
+    with pytest.raises(ConfigError, match=r"mixup is for students with student\.outputs"):
+        load_config(path, ["training.mixup=0.3"])
+    outputs = "student.outputs={cry: [/t/dd00002]}"
+    assert load_config(path, ["training.mixup=0.3", outputs]).training.mixup == 0.3
+
+
+def test_recorded_scores_are_of_one_teacher(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL)
+    with pytest.raises(ConfigError, match=r"teacher\.also averages networks"):
+        load_config(path, ["teacher={recorded: true, also: [b.tflite]}"])
+    two = load_config(path, ["teacher={path: a.h5, also: [b.tflite]}"]).teacher
+    assert two.also == [Path("b.tflite")]
+
+
 def test_private_captures_only_train(tmp_path: Path) -> None:
     path = write(tmp_path, MINIMAL)
     assert load_config(path, ["data.train=[{path: a}, {captures: true, weight: 0.5}]"])

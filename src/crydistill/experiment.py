@@ -184,11 +184,19 @@ class TeacherConfig(_Section):
     """Who scores.
 
     path : weights (`.h5`, `.tflite`); the official YAMNet from the cache where not given
+    also : weights of further networks; the logits of all are averaged
     recorded : without a path, use the packaged scores of the synthetic nursery, not a network
     """
 
     path: Path | None = None
+    also: list[Path] = []
     recorded: bool = False
+
+    @model_validator(mode="after")
+    def _networks_average(self) -> "TeacherConfig":
+        if self.also and self.is_recording:
+            raise ValueError("teacher.also averages networks; recorded scores are of one")
+        return self
 
     @property
     def is_recording(self) -> bool:
@@ -248,6 +256,18 @@ class LearningRateConfig(_Section):
     warmup_epochs: float = Field(0.0, ge=0)
 
 
+class AwareConfig(_Section):
+    """Training that feels the rounding of int8: see `crydistill.quantize.aware`.
+
+    epochs : after those of the training before it, which its student comes from; 0 does without,
+        and the converter alone makes the student int8
+    learning_rate : at the start; falls to 0 along half a cosine
+    """
+
+    epochs: int = Field(0, ge=0)
+    learning_rate: float = Field(1e-4, gt=0)
+
+
 class TrainingConfig(_Section):
     """How the student learns: see `crydistill.distill.fit.FitOptions`.
 
@@ -261,8 +281,12 @@ class TrainingConfig(_Section):
     rival_floor : teach the odds of a cry against the other voices the teacher hears, which count
         for at least this; null teaches the teacher's cry score
     mask_frames, mask_bands : widest stretch of time and of mel bands to blank out in each patch
+    mixup : windows are mixed in pairs, in shares of Beta(mixup, mixup); 0 leaves them alone; for
+        students with outputs of their own, whose targets are probabilities
+    hardest_share : of each batch, the windows with the greatest loss that count; 1 counts all
     average_decay : of the running average of the weights, per step, that becomes the student; 0
         keeps the last weights
+    aware : goes on training with the rounding of int8 when the rest is done
     """
 
     loss: Literal["kl_softmax", "sigmoid_bce"] = "kl_softmax"
@@ -274,6 +298,8 @@ class TrainingConfig(_Section):
     rival_floor: float | None = Field(None, gt=0, le=1)
     mask_frames: int = Field(0, ge=0, le=96)
     mask_bands: int = Field(0, ge=0, le=64)
+    mixup: float = Field(0.0, ge=0)
+    hardest_share: float = Field(1.0, gt=0, le=1)
     average_decay: float = Field(0.0, ge=0, lt=1)
     epochs: int = Field(60, ge=1)
     batch_size: int = Field(128, ge=1)
@@ -282,6 +308,7 @@ class TrainingConfig(_Section):
     best_metric: str = "average_precision"
     validate_every: int = Field(1, ge=1)
     patience: int | None = Field(None, ge=1)
+    aware: AwareConfig = AwareConfig()
 
 
 class QuantizationConfig(_Section):
@@ -332,9 +359,13 @@ class ExperimentConfig(_Section):
     evaluation: EvaluationConfig = EvaluationConfig()
 
     @model_validator(mode="after")
-    def _rivals_of_a_cry_output(self) -> "ExperimentConfig":
-        if self.training.rival_floor is not None and not self.student.outputs:
+    def _only_with_own_outputs(self) -> "ExperimentConfig":
+        if self.student.outputs:
+            return self
+        if self.training.rival_floor is not None:
             raise ValueError("training.rival_floor is for students with student.outputs")
+        if self.training.mixup:
+            raise ValueError("training.mixup is for students with student.outputs")
         return self
 
 

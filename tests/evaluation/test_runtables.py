@@ -49,6 +49,20 @@ def test_a_series_has_both_scores_where_every_seed_has_both(tmp_path: Path) -> N
     assert "highest windows" not in series_table(["mixed"], tmp_path)
 
 
+def test_every_teacher_that_taught_has_a_row(tmp_path: Path) -> None:
+    for name, teacher, auc in (("one", "yamnet", 0.8), ("two", "yamnet + relu6", 0.9)):
+        record = run_metrics(0.7)
+        record["provenance"]["teacher"]["name"] = teacher
+        record["models"]["teacher"] = run_metrics(auc)["models"]["student INT8"]
+        for seed in (0, 1):
+            (tmp_path / f"{name}-seed{seed}.json").write_text(json.dumps(record))
+    text = series_table(["one", "two"], tmp_path)
+    assert text.index("| *teacher, yamnet* |  | 0.8") < text.index(
+        "| *teacher, yamnet + relu6* |  | 0.9"
+    )
+    assert "| *teacher* |" in series_table(["one"], tmp_path)
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [([0.5], "0.500"), ([0.5, 0.7], "0.600 ± 0.141"), ([0.5, 0.5, 0.5], "0.500 ± 0.000")],

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -161,6 +162,24 @@ def test_an_evaluation_does_without_the_night_where_asked_to(cry_headed: Context
     assert not cry_headed.run.night.exists()
 
 
+def test_a_finished_training_goes_on_feeling_int8(cry_headed: Context) -> None:
+    """Aware epochs start from the student that is there; its own training is not repeated."""
+    runs = cry_headed.run.path.parent
+    shutil.copytree(cry_headed.run.path, runs / "aware")
+    before = (runs / "aware/training/last.npz").stat().st_mtime_ns
+    made = context(runs.parent, *HEADED, "training.aware={epochs: 1}", "name=aware")
+    train(made)
+    quantize(made)
+    run = made.run
+    assert (run.training / "last.npz").stat().st_mtime_ns == before
+    assert len((run.training / "aware/history.csv").read_text().splitlines()) == 2
+    student = keras.saving.load_model(run.student_fp32)
+    assert not any(isinstance(at, keras.layers.BatchNormalization) for at in student.layers)
+    ours, theirs = (json.loads(each.run.check.read_text()) for each in (made, cry_headed))
+    assert ours["facts"]["ops"] == theirs["facts"]["ops"]
+    assert run.student.read_bytes() != cry_headed.run.student.read_bytes()
+
+
 def modified(run: RunDirectory) -> dict[str, int]:
     names = ("student.keras", "student.tflite", "selection.json", "metrics.json", "report.html")
     return {name: (run.path / name).stat().st_mtime_ns for name in names}
@@ -250,6 +269,7 @@ def test_real_recordings_with_the_real_teacher(shared: Path, tmp_path: Path) -> 
         f"data.train.0={{path: {shared / 'audio'}, where: {where % 'train'}}}",
         f"data.test.0={{path: {shared / 'audio'}, where: {where % 'dev'}}}",
         f"teacher.path={shared / 'teacher/yamnet_rebuilt.h5'}",
+        f"teacher.also=[{shared / 'teacher/yamnet_relu6_int8.tflite'}]",
         "training.epochs=20",
         "training.batch_size=16",
         config=config,

@@ -7,8 +7,8 @@ import pytest
 from tests.fileserver import Fault, FileServer, file_server
 
 from crydistill.download import DownloadError
-from crydistill.teacher import fetch
-from crydistill.teacher.fetch import Pin, fetch_teacher, teacher_path
+from crydistill.errors import ConfigError
+from crydistill.teacher.fetch import TEACHERS, Pin, fetch_teacher, teacher_path
 
 BODY = random.Random(7).randbytes(50_000)
 
@@ -18,8 +18,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     """The weights' address, on the loopback interface."""
     with file_server() as running:
         url = running.put("yamnet.h5", BODY)
-        pin = Pin(url, len(BODY), hashlib.sha256(BODY).hexdigest())
-        monkeypatch.setattr(fetch, "YAMNET", pin)
+        pin = Pin(url, len(BODY), hashlib.sha256(BODY).hexdigest(), "yamnet.h5")
+        monkeypatch.setitem(TEACHERS, "yamnet", pin)
         yield running
 
 
@@ -48,3 +48,25 @@ def test_a_damaged_copy_is_fetched_again(server: FileServer, tmp_path: Path) -> 
     teacher_path(tmp_path).parent.mkdir()
     teacher_path(tmp_path).write_bytes(BODY[:-1])
     assert fetch_teacher(tmp_path).read_bytes() == BODY
+
+
+def test_two_teachers_lie_side_by_side(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.put("other.tflite", BODY[::-1])
+    digest = hashlib.sha256(BODY[::-1]).hexdigest()
+    monkeypatch.setitem(TEACHERS, "yamnet-relu6", Pin(url, len(BODY), digest, "relu6.tflite"))
+    fetched = [fetch_teacher(tmp_path, name) for name in ("yamnet", "yamnet-relu6")]
+    assert [path.read_bytes() for path in fetched] == [BODY, BODY[::-1]]
+
+
+def test_an_unknown_teacher(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'vggish' is not one of yamnet, yamnet-relu6"):
+        fetch_teacher(tmp_path, "vggish")
+
+
+@pytest.mark.shared
+def test_the_pinned_relu6_network_is_the_one_we_train_with(shared: Path) -> None:
+    pin = TEACHERS["yamnet-relu6"]
+    content = (shared / "teacher" / pin.name).read_bytes()
+    assert (len(content), hashlib.sha256(content).hexdigest()) == (pin.size, pin.sha256)

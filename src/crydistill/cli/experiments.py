@@ -86,13 +86,18 @@ def evaluate(
 
 
 @teacher_app.command("fetch")
-def teacher_fetch() -> None:
-    """Download the official YAMNet weights (15 MB) into the cache, checked by size and sha256."""
+def teacher_fetch(
+    name: Annotated[
+        str,
+        typer.Argument(help="yamnet (FP32, 15 MB), or yamnet-relu6 (int8, 4 MB) for teacher.also."),
+    ] = "yamnet",
+) -> None:
+    """Download a published YAMNet into the cache, checked by size and sha256; print its path."""
     from crydistill.progress import shown
     from crydistill.settings import cache_dir
     from crydistill.teacher.fetch import fetch_teacher
 
-    print(fetch_teacher(cache_dir(), progress=shown))
+    print(fetch_teacher(cache_dir(), name, progress=shown))
 
 
 @teacher_app.command("record")

@@ -27,6 +27,7 @@ from crydistill.distill.average import WeightAverage
 from crydistill.distill.history import best_epoch, write_history
 from crydistill.distill.losses import Loss
 from crydistill.distill.masking import masked
+from crydistill.distill.mixing import mixed
 from crydistill.distill.step import Step, training_step
 from crydistill.distill.targets import Targets
 from crydistill.errors import ConfigError
@@ -78,7 +79,8 @@ class FitOptions:
     average_decay : of the running average of the weights, which is what is validated and kept;
         0 does without
     mask_frames, mask_bands : see `crydistill.distill.masking.masked`
-    seed : of the masks
+    mixup : alpha of `crydistill.distill.mixing.mixed`, of probabilities; 0 does without
+    seed : of masks and mixtures
     """
 
     epochs: int
@@ -91,6 +93,7 @@ class FitOptions:
     average_decay: float = 0.0
     mask_frames: int = 0
     mask_bands: int = 0
+    mixup: float = 0.0
     seed: int = 0
 
 
@@ -180,8 +183,9 @@ def _train_epoch(
         rate = options.learning_rate.at(epoch + step / steps, options.epochs)
         model.optimizer.learning_rate = rate
         batch = indices[step * size : (step + 1) * size]
-        patches = masked(pool.patches(batch), options.mask_frames, options.mask_bands, rng)
-        losses.append(train(patches[..., None], targets(batch)))
+        patches, taught = mixed(pool.patches(batch), targets(batch), options.mixup, rng)
+        patches = masked(patches, options.mask_frames, options.mask_bands, rng)
+        losses.append(train(patches[..., None], taught))
         if options.average_decay:
             average.after_step()
         advance(size)

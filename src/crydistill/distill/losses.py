@@ -76,6 +76,27 @@ def headed_bce(heads: int, auxiliary_weight: float, temperature: float = 1.0) ->
     return loss
 
 
+def hardest(loss: Loss, share: float) -> Loss:
+    """Count only the windows of a batch on which the student is furthest from its targets.
+
+    Shrivastava et al. 2016, "Training region-based object detectors with online hard example
+    mining". What is hard is asked anew in each step, of the student as it then is.
+
+    Parameters
+    ----------
+    share : of the windows of a batch, above 0 to 1; the loss of the others is 0, and theirs is
+        scaled up so that the batch's mean is the mean over those that count
+    """
+
+    def hard_loss(targets: Any, student_logits: Any) -> Any:
+        losses = loss(targets, student_logits)
+        least = ops.quantile(ops.stop_gradient(losses), 1 - share)
+        counts = ops.cast(losses >= least, losses.dtype)
+        return losses * counts / ops.mean(counts)
+
+    return hard_loss if share < 1 else loss
+
+
 def _cross_entropy(target: Any, x: Any) -> Any:
     """-t ln s(x) - (1 - t) ln(1 - s(x)) in its usual stable form."""
     return ops.maximum(x, 0.0) - x * target + ops.log1p(ops.exp(-ops.abs(x)))

@@ -5,7 +5,7 @@ and so on. Records made before a clip score or an agreement was known lack it, a
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crydistill.evaluation.compare import DIFFERENCES, METRICS
@@ -118,6 +118,19 @@ def series_table(names: Sequence[str], records: Path) -> str:
     return "\n\n".join(parts)
 
 
+def teachers(experiments: Mapping[str, Sequence[Record]]) -> dict[str, Record]:
+    """Return the results of each teacher that the students of some experiments learnt from.
+
+    By a title for tables: where there are several, it says which.
+    """
+    found: dict[str, Record] = {}
+    for run in (seed for seeds in experiments.values() for seed in seeds):
+        found.setdefault(run["provenance"]["teacher"]["name"], run["models"][TEACHER])
+    if len(found) == 1:
+        return {TEACHER: next(iter(found.values()))}
+    return {f"{TEACHER}, {name}": model for name, model in found.items()}
+
+
 def spread_text(values: Sequence[float], form: str = "{:.3f}") -> str:
     """Write a mean over seeds with the standard deviation between them: "0.982 ± 0.001"."""
     text = form.format(statistics.fmean(values))
@@ -136,10 +149,10 @@ def _series(experiments: dict[str, list[Record]], how: ClipScore, keys: Sequence
         ]
         for name, seeds in experiments.items()
     ]
-    teacher = next(iter(experiments.values()))[0]["models"][TEACHER]
-    rows.append(
-        [f"*{TEACHER}*", "", *(estimate_text(metric_of(teacher, key, how)) for key in keys)]
-    )
+    rows += [
+        [f"*{title}*", "", *(estimate_text(metric_of(teacher, key, how)) for key in keys)]
+        for title, teacher in teachers(experiments).items()
+    ]
     return markdown_table(["INT8 student", "seeds", *(METRICS[key] for key in keys)], rows)
 
 

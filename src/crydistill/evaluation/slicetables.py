@@ -11,7 +11,7 @@ from typing import Any
 
 from crydistill.evaluation.ranking import ClipScore
 from crydistill.evaluation.records import Record, estimate_text, markdown_table
-from crydistill.evaluation.runtables import STUDENT, TEACHER, read_seeds, spread_text
+from crydistill.evaluation.runtables import STUDENT, read_seeds, spread_text, teachers
 
 SHOWN_CATEGORIES = 6
 """Kinds of sounds in the table, those with most false alarms of teacher and students first."""
@@ -48,14 +48,14 @@ def slices_table(names: Sequence[str], records: Path) -> str:
         if there is no record of a name.
     """
     experiments = {name: read_seeds(records, name) for name in names}
-    first = next(iter(experiments.values()))[0]
-    teacher = _slices(first["models"][TEACHER])
+    heard = {title: _slices(model) for title, model in teachers(experiments).items()}
+    first = next(iter(heard.values()))
     students = {
         name: [_slices(seed["models"][STUDENT]) for seed in seeds]
         for name, seeds in experiments.items()
     }
-    columns = [[teacher], *students.values()]
-    cries = [key for key in teacher if key[2] == "cry"]
+    columns = [*([each] for each in heard.values()), *students.values()]
+    cries = [key for key in first if key[2] == "cry"]
     sounds = sorted(
         {key for column in columns for seed in column for key in seed if key[2] == "noncry"},
         key=lambda key: -sum(_mean(column, key) * _clips(columns, key) for column in columns),
@@ -63,14 +63,17 @@ def slices_table(names: Sequence[str], records: Path) -> str:
     rows = [
         [
             _title(key, _clips(columns, key)),
-            estimate_text(_rate(teacher[key])) if key in teacher else "0.000",
+            *(
+                estimate_text(_rate(each[key])) if key in each else "0.000"
+                for each in heard.values()
+            ),
             *(spread_text([_value(seed, key) for seed in seeds]) for seeds in students.values()),
         ]
         for key in [*cries, *sounds[:SHOWN_CATEGORIES]]
     ]
     heads = [f"{name} INT8, {len(seeds)} seeds" for name, seeds in students.items()]
     return (
-        f"{markdown_table(['', TEACHER, *heads], rows)}\n\n"
+        f"{markdown_table(['', *heard, *heads], rows)}\n\n"
         "Clip score: mean over windows; each model at its threshold of 1 % false positives over "
         "all clips. Students: mean over seeds ± standard deviation between them. Sounds: those "
         "most often taken for a cry."

@@ -17,6 +17,7 @@ from crydistill.publish.boundary import require_outside_work_tree
 from crydistill.selection.pool import WindowPool, window_pool
 from crydistill.settings import cache_dir, private_dir
 from crydistill.stages.sources import Say, list_clips
+from crydistill.teacher.ensemble import joint_fingerprint
 from crydistill.teacher.fetch import teacher_path as official_teacher
 from crydistill.teacher.scores import ScoreStore, corpus_fingerprint
 
@@ -67,29 +68,29 @@ class Context:
         return splits
 
     @cached_property
-    def teacher_path(self) -> Path:
-        """The file the teacher's scores come from."""
-        if self.config.teacher.is_recording:
-            return Path(str(files("crydistill").joinpath("data/nursery_scores.npz")))
-        if self.config.teacher.path:
-            return self.config.teacher.path
-        return official_teacher(cache_dir())
+    def teacher_paths(self) -> list[Path]:
+        """The files the teacher's scores come from: one, or several whose logits are averaged."""
+        teacher = self.config.teacher
+        if teacher.is_recording:
+            return [Path(str(files("crydistill").joinpath("data/nursery_scores.npz")))]
+        return [teacher.path or official_teacher(cache_dir()), *teacher.also]
 
     @cached_property
     def teacher_fingerprint(self) -> str:
-        """The sha256 of the teacher's file.
+        """The sha256 of the teacher's file, or over those of its files.
 
         Raises
         ------
         CorpusError
-            if the file is missing.
+            if a file is missing.
         """
-        if not self.teacher_path.is_file():
-            raise CorpusError(
-                f"{self.teacher_path}: no teacher there; run `crydistill teacher fetch` or set "
-                "teacher.path to a weights file"
-            )
-        return sha256_of(self.teacher_path)
+        for path in self.teacher_paths:
+            if not path.is_file():
+                raise CorpusError(
+                    f"{path}: no teacher there; run `crydistill teacher fetch` or set "
+                    "teacher.path (teacher.also) to a weights file"
+                )
+        return joint_fingerprint([sha256_of(path) for path in self.teacher_paths])
 
     def require(self, stage: str, key: str, output: Path) -> None:
         """Make sure that the stage before ran, with this very config and data.

@@ -9,14 +9,13 @@ import keras
 import numpy as np
 
 from crydistill import __version__, atomic
-from crydistill.errors import CorpusError
 from crydistill.experiment import CorpusConfig, fingerprint
 from crydistill.provenance import git_commit
 from crydistill.quantize.check import CheckReport, check_tflite
 from crydistill.quantize.int8 import quantize_ptq
-from crydistill.selection.pool import Indices, WindowPool
+from crydistill.selection.pool import WindowPool
 from crydistill.stages.context import Context
-from crydistill.stages.select import make_sampler
+from crydistill.stages.select import calibration_windows
 from crydistill.stages.train import activation_of, train_key
 from crydistill.student.heads import Heads
 from crydistill.student.manifest import (
@@ -64,8 +63,7 @@ def quantize(context: Context) -> None:
     context.require("train", train_key(context), run.student_fp32)
     model = keras.saving.load_model(run.student_fp32, compile=False)
     validation = context.pool(context.splits.validation)
-    pool = context.train_pool if config.quantization.calibration_split == "train" else validation
-    chosen = _calibration_windows(context, pool)
+    pool, chosen = calibration_windows(context)
     tflite = quantize_ptq(model, pool.patches(chosen))
     generator = np.random.default_rng(config.seed)
     checked = generator.permutation(len(validation))[:CHECKED_WINDOWS]
@@ -83,24 +81,6 @@ def quantize(context: Context) -> None:
         f"{report.facts.macs:,} MACs; TFLite Micro within {report.largest_difference} step on "
         f"{report.windows} windows"
     )
-
-
-def _calibration_windows(context: Context, pool: WindowPool) -> Indices:
-    """Draw windows of public clips: those that train, or any of the validation clips."""
-    options, seed = context.config.quantization, context.config.seed
-    if options.calibration_split == "train":
-        drawn = make_sampler(context, pool).epoch(0)
-    else:
-        drawn = np.random.default_rng([seed, 2]).permutation(len(pool))
-    public = np.array([not clip.private for clip in pool.clips])
-    candidates = drawn[public[pool.clip_of[drawn]]]
-    if len(candidates) == 0:
-        raise CorpusError(
-            "all training clips are private, and int8 ranges may come from public audio only; "
-            "set quantization.calibration_split to validation"
-        )
-    distinct = list(dict.fromkeys(candidates.tolist()))  # a weighted window may be drawn twice
-    return np.array(sorted(distinct[: options.calibration_windows]))
 
 
 def _window_name(pool: WindowPool, index: int) -> WindowName:

@@ -6,6 +6,7 @@ from crydistill.errors import CorpusError
 from crydistill.experiment import CorpusConfig
 from crydistill.stages.context import Context
 from crydistill.teacher.base import Teacher, load_teacher
+from crydistill.teacher.ensemble import Ensemble
 from crydistill.teacher.recorded import RecordedTeacher
 from crydistill.teacher.scoring import Failure, score_corpus, unscored
 from crydistill.teacher.variation import varying
@@ -72,6 +73,8 @@ def _score_varied(context: Context, corpus: CorpusConfig, clips: list[Clip], num
 
 
 def _load_teacher(context: Context) -> Teacher:
+    paths = context.teacher_paths
     if context.config.teacher.is_recording:
-        return RecordedTeacher(context.teacher_path)
-    return load_teacher(context.teacher_path)
+        return RecordedTeacher(paths[0])
+    members = [load_teacher(path) for path in paths]
+    return members[0] if len(members) == 1 else Ensemble(members)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from crydistill import atomic
+from crydistill.errors import CorpusError
 from crydistill.experiment import fingerprint
 from crydistill.selection.pool import Indices, WindowPool
 from crydistill.selection.sampler import (
@@ -64,6 +65,34 @@ def make_sampler(context: Context, pool: WindowPool) -> Sampler:
     return BalancedSampler(
         confident, ratio=options.ratio, resample=options.resample, seed=seed, weights=weights
     )
+
+
+def calibration_windows(context: Context) -> tuple[WindowPool, Indices]:
+    """Draw the windows that set int8 ranges, and tell of which pool.
+
+    Windows of public clips: those that train, or any of the validation clips.
+
+    Raises
+    ------
+    CorpusError
+        if all training clips are private.
+    """
+    options, seed = context.config.quantization, context.config.seed
+    if options.calibration_split == "train":
+        pool = context.train_pool
+        drawn = make_sampler(context, pool).epoch(0)
+    else:
+        pool = context.pool(context.splits.validation)
+        drawn = np.random.default_rng([seed, 2]).permutation(len(pool))
+    public = np.array([not clip.private for clip in pool.clips])
+    candidates = drawn[public[pool.clip_of[drawn]]]
+    if len(candidates) == 0:
+        raise CorpusError(
+            "all training clips are private, and int8 ranges may come from public audio only; "
+            "set quantization.calibration_split to validation"
+        )
+    distinct = list(dict.fromkeys(candidates.tolist()))  # a weighted window may be drawn twice
+    return pool, np.array(sorted(distinct[: options.calibration_windows]))
 
 
 def _confident(context: Context, pool: WindowPool) -> ConfidentWindows:

@@ -2,6 +2,8 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,16 +14,17 @@ from crydistill.corpora.clip import Label
 from crydistill.distill.calibration import clip_calibration
 from crydistill.distill.fit import FitOptions, LearningRate, fit
 from crydistill.distill.history import best_epoch, read_history
-from crydistill.distill.losses import Loss, headed_bce, named_loss
+from crydistill.distill.losses import Loss, hardest, headed_bce, named_loss
 from crydistill.distill.predict import predict_logits
 from crydistill.distill.targets import Targets, head_targets, teacher_logits
 from crydistill.errors import ConfigError
 from crydistill.evaluation.compare import ranking_metrics, track_correlation
 from crydistill.evaluation.ranking import TOP_WINDOWS, ClipScore, Ranking, clip_score
-from crydistill.experiment import TrainingConfig, fingerprint
+from crydistill.experiment import AwareConfig, TrainingConfig, fingerprint
+from crydistill.quantize import aware
 from crydistill.selection.pool import WindowPool
 from crydistill.stages.context import Context
-from crydistill.stages.select import make_sampler, select_key
+from crydistill.stages.select import calibration_windows, make_sampler, select_key
 from crydistill.student.activation import Activation, activate
 from crydistill.student.heads import Heads, cut
 from crydistill.student.layers import CUSTOM_OBJECTS
@@ -39,13 +42,16 @@ VALIDATED = {
 
 def train_key(context: Context) -> str:
     """Names the trained student: selection, validation clips, student, training and seed."""
-    config = context.config
+    return _key(context, context.config.training)
+
+
+def _key(context: Context, training: TrainingConfig) -> str:
     return fingerprint(
         select_key(context),
         context.data_key(context.splits.validation),
-        config.student,
-        config.training,
-        config.seed,
+        context.config.student,
+        training,
+        context.config.seed,
     )
 
 
@@ -56,39 +62,32 @@ def train(context: Context) -> None:
     if run.is_done("train", key, [run.student_fp32]):
         context.say("the student is trained")
         return
-    if not run.is_done("train started", key, [run.training]):
-        shutil.rmtree(run.training, ignore_errors=True)
-        run.training.mkdir(parents=True)
-        run.mark_done("train started", key)
+    # A finished training can be given aware epochs, or others: they have a directory of their own.
+    plain = config.training.model_copy(update={"aware": AwareConfig()})
+    _start(context, run.training, "train started", _key(context, plain))
     keras.utils.set_random_seed(config.seed)
     heads = Heads.from_mids(config.student.outputs)
     model = build(
         config.student.architecture, outputs=len(heads) + CLASSES, **config.student.options
     )
-    loss = make_loss(config.training, heads)
-    pool = context.train_pool
-    validation = context.pool(context.splits.validation)
-    best = fit(
-        model,
-        loss,
-        pool,
-        make_targets(pool, heads, config.training),
-        make_sampler(context, pool),
-        make_validation(validation, heads, loss, config.training),
-        fit_options(config.training, config.seed),
-        run.training,
-        progress=context.progress,
-    )
-    trained = keras.saving.load_model(best, custom_objects=CUSTOM_OBJECTS, compile=False)
+    directory = run.training
+    trained = _fit(context, model, heads, fit_options(config.training, config.seed), directory)
+    if config.training.aware.epochs:
+        directory = run.training / "aware"
+        _start(context, directory, "aware training started", key)
+        rounding = _rounding(context, trained)
+        trained = aware.without_rounding(
+            _fit(context, rounding, heads, _aware_options(config.training, config.seed), directory)
+        )
     scale, offset = 1.0, 0.0
     if heads:
-        scale, offset = _calibration(trained, validation)
+        scale, offset = _calibration(trained, context.pool(context.splits.validation))
         context.say(f"cry logit calibrated on validation: {scale:.3f} x + {offset:.3f}")
     # Saved anew without loss and layers of our own, so that anybody can load it.
     with atomic.replacing(run.student_fp32) as temporary:
         cut(trained, len(heads) or CLASSES, scale, offset).save(temporary)
     run.mark_done("train", key)
-    history = read_history(run.training / "history.csv")
+    history = read_history(directory / "history.csv")
     metric = config.training.best_metric
     number = best_epoch(history, metric)
     assert number is not None  # fit has validated at least once
@@ -96,6 +95,42 @@ def train(context: Context) -> None:
         f"trained {len(history)} epochs; best {metric} {history[number][f'val_{metric}']:.4f} on "
         f"validation in epoch {number + 1}"
     )
+
+
+def _start(context: Context, directory: Path, mark: str, key: str) -> None:
+    """Make the directory of a training, empty unless one with the same key went on in it."""
+    if not context.run.is_done(mark, key, [directory]):
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        context.run.mark_done(mark, key)
+
+
+def _fit(
+    context: Context, model: keras.Model, heads: Heads, options: FitOptions, directory: Path
+) -> keras.Model:
+    """Train a student in a directory, or go on there, and load that of its best epoch."""
+    training = context.config.training
+    loss = make_loss(training, heads)
+    pool = context.train_pool
+    validation = context.pool(context.splits.validation)
+    best = fit(
+        model,
+        hardest(loss, training.hardest_share),
+        pool,
+        make_targets(pool, heads, training),
+        make_sampler(context, pool),
+        make_validation(validation, heads, loss, training),
+        options,
+        directory,
+        progress=context.progress,
+    )
+    known = {**CUSTOM_OBJECTS, **aware.CUSTOM_OBJECTS}
+    return keras.saving.load_model(best, custom_objects=known, compile=False)
+
+
+def _rounding(context: Context, trained: keras.Model) -> keras.Model:
+    pool, chosen = calibration_windows(context)
+    return aware.rounding_student(trained, pool.patches(chosen))
 
 
 def make_loss(options: TrainingConfig, heads: Heads) -> Loss:
@@ -155,7 +190,16 @@ def fit_options(options: TrainingConfig, seed: int) -> FitOptions:
         average_decay=options.average_decay,
         mask_frames=options.mask_frames,
         mask_bands=options.mask_bands,
+        mixup=options.mixup,
         seed=seed,
+    )
+
+
+def _aware_options(options: TrainingConfig, seed: int) -> FitOptions:
+    return replace(
+        fit_options(options, seed),
+        epochs=options.aware.epochs,
+        learning_rate=LearningRate("cosine", initial=options.aware.learning_rate, final=0.0),
     )
 
 

@@ -43,16 +43,24 @@ class Conv(keras.layers.Conv2D):  # type: ignore[misc]
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         if not on_torch():
             return super().convolution_op(inputs, kernel)
-        return _convolution(inputs, kernel.value.permute(3, 2, 0, 1), self.strides, self.padding)
+        filters = keras.ops.convert_to_tensor(kernel).permute(3, 2, 0, 1)
+        return _convolution(inputs, filters, self.strides, self.padding)
 
 
 class DepthwiseConv(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
     """Keras's DepthwiseConv2D, channels last; without its copies on PyTorch."""
 
     def call(self, inputs: Any) -> Any:
-        if not on_torch() or self.use_bias or self.depth_multiplier != 1:
-            return super().call(inputs)
-        filters = self.kernel.value.permute(2, 3, 0, 1)
+        outputs = self.depthwise_op(inputs, self.kernel)
+        return outputs + self.bias if self.use_bias else outputs
+
+    def depthwise_op(self, inputs: Any, kernel: Any) -> Any:
+        """Convolve each channel of `[n, h, w, c]` with its own kernel, `[kh, kw, c, 1]`."""
+        if not on_torch():
+            return keras.ops.depthwise_conv(
+                inputs, kernel, self.strides, self.padding, data_format="channels_last"
+            )
+        filters = keras.ops.convert_to_tensor(kernel).permute(2, 3, 0, 1)
         return _convolution(inputs, filters, self.strides, self.padding, inputs.shape[-1])
 
 

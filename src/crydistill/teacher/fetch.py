@@ -1,46 +1,71 @@
-"""The official YAMNet weights: where they are, and that it is really they."""
+"""The published YAMNets: where they are, and that it is really they."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from crydistill.download import download
+from crydistill.errors import ConfigError
 from crydistill.progress import Progress, silent
 
 
 @dataclass(frozen=True)
 class Pin:
-    """A file on the web that must not change: its address, size in bytes and sha256."""
+    """A file on the web that must not change: its address, size in bytes and sha256.
+
+    name : of the file in the cache
+    """
 
     url: str
     size: int
     sha256: str
+    name: str
 
 
 YAMNET = Pin(
     url="https://storage.googleapis.com/audioset/yamnet.h5",
     size=15_296_092,
     sha256="13c3308955bbfaef262f175ac9c40e47b134573a93984f009220dd7cc12a1744",
+    name="yamnet.h5",
 )
 """The FP32 ReLU network, as published with `tensorflow/models` and as TF-Hub google/yamnet/1."""
 
+YAMNET_RELU6 = Pin(
+    url="https://storage.googleapis.com/download.tensorflow.org/models/tflite/task_library/"
+    "audio_classification/android/lite-model_yamnet_classification_tflite_1.tflite",
+    size=4_126_810,
+    sha256="10c95ea3eb9a7bb4cb8bddf6feb023250381008177ac162ce169694d05c317de",
+    name="yamnet_relu6_int8.tflite",
+)
+"""The ReLU6 network, trained apart from the other, with int8 weights: TensorFlow's task library."""
 
-def teacher_path(cache_dir: str | Path) -> Path:
-    """Where `fetch_teacher` puts the weights below a cache directory."""
-    return Path(cache_dir) / "teacher" / "yamnet.h5"
+TEACHERS = {"yamnet": YAMNET, "yamnet-relu6": YAMNET_RELU6}
+"""Names under which `crydistill teacher fetch` knows them."""
 
 
-def fetch_teacher(cache_dir: str | Path, *, progress: Progress = silent) -> Path:
-    """Download the official YAMNet weights, unless they are there already; return their path.
+def teacher_path(cache_dir: str | Path, pin: Pin = YAMNET) -> Path:
+    """Where `fetch_teacher` puts a network below a cache directory."""
+    return Path(cache_dir) / "teacher" / pin.name
+
+
+def fetch_teacher(
+    cache_dir: str | Path, name: str = "yamnet", *, progress: Progress = silent
+) -> Path:
+    """Download a published YAMNet, unless it is there already; return its path.
 
     Raises
     ------
+    ConfigError
+        if the name is not one of `TEACHERS`.
     DownloadError
-        if they cannot be had, or what arrived is not the pinned file.
+        if it cannot be had, or what arrived is not the pinned file.
     """
+    if name not in TEACHERS:
+        raise ConfigError(f"teacher '{name}' is not one of {', '.join(TEACHERS)}")
+    pin = TEACHERS[name]
     return download(
-        YAMNET.url,
-        teacher_path(cache_dir),
-        size=YAMNET.size,
-        sha256=YAMNET.sha256,
+        pin.url,
+        teacher_path(cache_dir, pin),
+        size=pin.size,
+        sha256=pin.sha256,
         progress=progress,
     )
