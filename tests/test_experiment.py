@@ -199,3 +199,11 @@ def test_two_kinds_of_formulas_are_two_sources() -> None:
     )
     assert sounds.source != voices.source
     assert sounds.store_name != voices.store_name
+
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_our_own_configs_are_valid(path: Path) -> None:
+    assert load_config(path).data.train

@@ -87,8 +87,8 @@ class Context:
         for path in self.teacher_paths:
             if not path.is_file():
                 raise CorpusError(
-                    f"{path}: no teacher there; run `crydistill teacher fetch` or set "
-                    "teacher.path (teacher.also) to a weights file"
+                    f"{path}: no teacher there; set teacher.path, and teacher.also if there are "
+                    "several, to weights files, such as `crydistill teacher fetch` prints"
                 )
         return joint_fingerprint([sha256_of(path) for path in self.teacher_paths])
 
