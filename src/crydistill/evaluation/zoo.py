@@ -45,7 +45,7 @@ class ZooStudent:
 
     parameters, macs, arena_bytes : None in records that lack them; all costs are the first seed's
     metrics : of `SHOWN`, one value a seed
-    teacher : value of `PLOTTED` of the teacher on the same clips
+    teacher, taught : name of the teacher, and its value of `PLOTTED` on the same clips
     """
 
     name: str
@@ -54,7 +54,8 @@ class ZooStudent:
     arena_bytes: int | None
     macs: int | None
     metrics: dict[str, list[float]]
-    teacher: float
+    teacher: str
+    taught: float
 
     @property
     def plotted(self) -> float:
@@ -122,20 +123,24 @@ def picture(students: Sequence[ZooStudent], path: str | Path) -> None:
 
     from crydistill.evaluation.figures import PAPER, decorate
 
+    teachers = {student.teacher: student.taught for student in students}
     figure = Figure(figsize=(9, 3.8), layout="constrained", facecolor="white")
     for axes, cost in zip(figure.subplots(1, 2, sharey=True), COSTS, strict=True):
         decorate(axes, PAPER, size=7)
         unit, title = COSTS[cost]
         costs = [getattr(student, cost) for student in students]
         _draw(axes, students, [None if each is None else each / unit for each in costs])
-        axes.axhline(students[0].teacher, color=PAPER.muted, linewidth=0.9, linestyle=(0, (3, 2)))
+        for value in teachers.values():
+            axes.axhline(value, color=PAPER.muted, linewidth=0.9, linestyle=(0, (3, 2)))
         axes.set_xlabel(title, color=PAPER.ink, fontsize=8)
     first = figure.axes[0]
     first.set_ylabel(METRICS[PLOTTED], color=PAPER.ink, fontsize=8)
-    first.annotate(
-        TEACHER, (0.01, students[0].teacher), xycoords=("axes fraction", "data"), fontsize=7,
-        xytext=(0, 3), textcoords="offset points", color=PAPER.muted,
-    )  # fmt: skip
+    for name, value in teachers.items():
+        first.annotate(
+            name if len(teachers) > 1 else TEACHER, (0.99, value), fontsize=7, color=PAPER.muted,
+            xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",
+            ha="right",
+        )  # fmt: skip
     with atomic.replacing(path) as temporary:
         figure.savefig(temporary, dpi=130)
 
@@ -149,6 +154,7 @@ def _student(name: str, seeds: Sequence[Record]) -> ZooStudent:
         provenance.get("arena_bytes"),
         provenance.get("macs"),
         {key: [metric_of(model[STUDENT], key)["value"] for model in models] for key in SHOWN},
+        provenance["teacher"]["name"],
         metric_of(models[0][TEACHER], PLOTTED)["value"],
     )
 
