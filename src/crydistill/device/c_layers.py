@@ -1,7 +1,7 @@
 """Each operator of a `.tflite` as a C struct of `firmware/src/crydistill_engine.h`.
 
 The fixed-point factors are TFLite Micro's to the last bit: a real factor becomes a 31-bit
-multiplier and a shift, and the dense layer multiplies its scales in float32 first.
+multiplier and a shift.
 
 Source: TensorFlow Lite's quantisation specification; the behaviour of TFLite Micro's reference
 kernels, against which the tests compare every result.
@@ -196,7 +196,7 @@ def _convolution(
 
 def _fully_connected(step: _Step) -> Layer:
     x, weights = step.input(), step.input(1)
-    product = float(np.float32(x.scales[0]) * np.float32(weights.scales[0]))
+    product = float(x.scales[0]) * float(weights.scales[0])
     multiplier, shift = fixed_point(product / step.output.scales[0])
     worst = _worst_sums(step, weights.values())
     _check_sums(step, worst, [shift] * len(worst))
