@@ -134,6 +134,26 @@ def test_the_reference_students_arena_is_its_widest_layer(
     assert "#define CRYDISTILL_ARENA_BYTES 36864\n" in header
 
 
+def test_scales_of_the_dense_layer_multiply_in_double(
+    reference_tflite: bytes, tmp_path: Path
+) -> None:
+    """As in TFLite Micro: in single precision one result in a million is another step."""
+    x, weights, output = (np.float32(scale) for scale in (0.1, 0.003, 0.07))
+
+    def rescaled(model: Any) -> None:
+        for position, scale in enumerate((x, weights, x * weights, output)):
+            tensor(model, "FULLY_CONNECTED", position).quantization.scale = [float(scale)]
+
+    tflite = edited(reference_tflite, rescaled)
+    double, _ = fixed_point(float(x) * float(weights) / float(output))
+    single, _ = fixed_point(float(x * weights) / float(output))
+    assert single != double
+    export_c(tflite, manifest_for(tflite), tmp_path)
+    source = (tmp_path / "crydistill_model.c").read_text(encoding="utf-8")
+    assert f"multiplier = {double}," in source
+    assert str(single) not in source
+
+
 def test_constant_bytes(reference_tflite: bytes, tmp_path: Path) -> None:
     exported = export_c(reference_tflite, manifest_for(reference_tflite), tmp_path)
     file = read_tflite(reference_tflite)
