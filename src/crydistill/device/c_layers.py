@@ -196,8 +196,7 @@ def _convolution(
 
 def _fully_connected(step: _Step) -> Layer:
     x, weights = step.input(), step.input(1)
-    product = float(x.scales[0]) * float(weights.scales[0])
-    multiplier, shift = fixed_point(product / step.output.scales[0])
+    multiplier, shift = fixed_point(x.scales[0] * weights.scales[0] / step.output.scales[0])
     worst = _worst_sums(step, weights.values())
     _check_sums(step, worst, [shift] * len(worst))
     return step.layer(

@@ -70,18 +70,18 @@ def train(context: Context) -> None:
     model = build(
         config.student.architecture, outputs=len(heads) + CLASSES, **config.student.options
     )
-    directory = run.training
-    trained = _fit(context, model, heads, fit_options(config.training, config.seed), directory)
+    validation = context.pool(context.splits.validation)
+    options, directory = fit_options(config.training, config.seed), run.training
+    trained = _fit(context, model, heads, validation, options, directory)
     if config.training.aware.epochs:
         directory = run.training / "aware"
         _start(context, directory, "aware training started", key)
-        rounding = _rounding(context, trained)
-        trained = aware.without_rounding(
-            _fit(context, rounding, heads, _aware_options(config.training, config.seed), directory)
-        )
+        rounding, options = _rounding(context, trained), _aware_options(options, config.training)
+        trained = _fit(context, rounding, heads, validation, options, directory)
+        trained = aware.without_rounding(trained)
     scale, offset = 1.0, 0.0
     if heads:
-        scale, offset = _calibration(trained, context.pool(context.splits.validation))
+        scale, offset = _calibration(trained, validation)
         context.say(f"cry logit calibrated on validation: {scale:.3f} x + {offset:.3f}")
     # Saved anew without loss and layers of our own, so that anybody can load it.
     with atomic.replacing(run.student_fp32) as temporary:
@@ -106,13 +106,17 @@ def _start(context: Context, directory: Path, mark: str, key: str) -> None:
 
 
 def _fit(
-    context: Context, model: keras.Model, heads: Heads, options: FitOptions, directory: Path
+    context: Context,
+    model: keras.Model,
+    heads: Heads,
+    validation: WindowPool,
+    options: FitOptions,
+    directory: Path,
 ) -> keras.Model:
     """Train a student in a directory, or go on there, and load that of its best epoch."""
     training = context.config.training
     loss = make_loss(training, heads)
     pool = context.train_pool
-    validation = context.pool(context.splits.validation)
     best = fit(
         model,
         hardest(loss, training.hardest_share),
@@ -195,12 +199,9 @@ def fit_options(options: TrainingConfig, seed: int) -> FitOptions:
     )
 
 
-def _aware_options(options: TrainingConfig, seed: int) -> FitOptions:
-    return replace(
-        fit_options(options, seed),
-        epochs=options.aware.epochs,
-        learning_rate=LearningRate("cosine", initial=options.aware.learning_rate, final=0.0),
-    )
+def _aware_options(options: FitOptions, training: TrainingConfig) -> FitOptions:
+    rate = LearningRate("cosine", initial=training.aware.learning_rate, final=0.0)
+    return replace(options, epochs=training.aware.epochs, learning_rate=rate)
 
 
 def make_validation(
