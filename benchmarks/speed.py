@@ -74,10 +74,10 @@ def night() -> tuple[str, str]:
     """Score audio and vote on a whole night's scores: seconds of one core that a night takes."""
     from crydistill.audio.mel import SAMPLE_RATE
     from crydistill.detector.vote import VoteSettings, alerts
-    from crydistill.evaluation.hearing import score_together
     from crydistill.evaluation.scorers import student_scorers
-    from crydistill.quantize.interpreters import Kernels
+    from crydistill.nights.hearing import score_together
     from crydistill.student.packaged import packaged_student
+    from crydistill.tflite.interpreters import Kernels
 
     (student,) = student_scorers(packaged_student(), kernels=Kernels.OPTIMIZED, fp32=False)
     block = np.random.default_rng(0).normal(0, 0.05, 30 * SAMPLE_RATE).astype(np.float32)
@@ -177,7 +177,8 @@ def training() -> list[tuple[str, str]]:
 def scoring(weights: Path) -> tuple[str, str]:
     from crydistill.audio.mel import log_mel
     from crydistill.audio.windows import window_count
-    from crydistill.teacher.base import Recording, load_teacher
+    from crydistill.teacher.base import Recording
+    from crydistill.teacher.load import load_teacher
 
     teacher = load_teacher(weights)
     clips = [

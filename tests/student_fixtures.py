@@ -10,9 +10,7 @@ import pytest
 
 from crydistill.audio.mel import SAMPLE_RATE, log_mel
 from crydistill.audio.windows import WINDOW_SAMPLES, windows
-from crydistill.quantize.check import inspect_tflite
 from crydistill.quantize.int8 import quantize_ptq
-from crydistill.quantize.interpreters import Float32
 from crydistill.student.dscnn import dscnn
 from crydistill.student.manifest import (
     Calibration,
@@ -27,6 +25,8 @@ from crydistill.student.manifest import (
     save_manifest,
     sha256_of_ids,
 )
+from crydistill.tflite.check import inspect_tflite
+from crydistill.tflite.interpreters import Float32
 
 
 @cache

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from crydistill.audio.nursery import compose, render
+from crydistill.synthesis.nursery import compose, render
 
 CRYDISTILL = [sys.executable, "-m", "crydistill"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from crydistill.evaluation.documents import update_document
-from crydistill.experiment import ExperimentConfig
+from crydistill.experiment.schema import ExperimentConfig
+from crydistill.reports.documents import update_document
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

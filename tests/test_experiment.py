@@ -6,7 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crydistill.errors import ConfigError
-from crydistill.experiment import CorpusConfig, RunDirectory, fingerprint, load_config
+from crydistill.experiment.load import load_config
+from crydistill.experiment.schema import CorpusConfig
+from crydistill.run_directory import RunDirectory, fingerprint
 
 MINIMAL = {"data": {"train": [{"path": "a", "where": {"split": "train"}}], "test": [{"path": "b"}]}}
 

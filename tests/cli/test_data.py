@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from crydistill.cli import app
 from crydistill.corpora.clip import Label
 from crydistill.corpora.folder import read_corpus
-from crydistill.corpora.manifest import Recording, write_recordings
+from crydistill.corpora.public_names import Recording, write_recordings
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.evaluation.nightly import tone
+from tests.nights.nightly import tone
 from typer.testing import CliRunner, Result
 
 from crydistill.cli import app

@@ -5,11 +5,11 @@ import pytest
 import soundfile
 from typer.testing import CliRunner, Result
 
-from crydistill.audio.nursery import compose, render
 from crydistill.cli import app
 from crydistill.errors import CrydistillError
 from crydistill.evaluation import robustness
 from crydistill.evaluation.conditions import conditions
+from crydistill.synthesis.nursery import compose, render
 
 
 @pytest.fixture(scope="module")

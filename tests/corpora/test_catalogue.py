@@ -15,9 +15,8 @@ from tests.corpora.archives import QUICK, tarred, zipped
 from tests.fileserver import Fault, FileServer, file_server
 
 from crydistill.corpora import catalogue
+from crydistill.corpora.archives import unpack
 from crydistill.corpora.catalogue import (
-    CATALOGUE,
-    Archive,
     Installed,
     corpora_with,
     corpus_clips,
@@ -27,7 +26,7 @@ from crydistill.corpora.catalogue import (
     impulse_responses,
     installed,
 )
-from crydistill.corpora.unpack import unpack
+from crydistill.corpora.public import CATALOGUE, Archive
 from crydistill.download import DownloadError
 from crydistill.errors import CorpusError
 from crydistill.lock import BusyError, exclusive

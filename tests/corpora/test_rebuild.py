@@ -15,16 +15,17 @@ from tests.fileserver import FileServer, file_server
 
 from crydistill.audio.files import read_audio
 from crydistill.audio.mel import Samples
-from crydistill.audio.nursery import compose, render
 from crydistill.corpora import catalogue
 from crydistill.corpora import rebuild as module
-from crydistill.corpora.catalogue import CATALOGUE, Archive, corpora_with, fetch_corpus
+from crydistill.corpora.catalogue import corpora_with, fetch_corpus
 from crydistill.corpora.clip import Label
 from crydistill.corpora.folder import read_corpus
-from crydistill.corpora.manifest import Origin, Recording, read_recordings, write_recordings
+from crydistill.corpora.public import CATALOGUE, Archive
+from crydistill.corpora.public_names import Origin, Recording, read_recordings, write_recordings
 from crydistill.corpora.rebuild import rebuild
 from crydistill.corpora.ytdlp import find_ffmpeg
 from crydistill.errors import CorpusError, MissingExtraError
+from crydistill.synthesis.nursery import compose, render
 
 DONATED = "gveres/donateacry-corpus/donateacry_corpus_cleaned_and_updated_data/hungry/x-1.7.wav"
 SPOKEN = "jimbozhang/speechocean762/WAVE/SPEAKER0001/000010053.WAV"

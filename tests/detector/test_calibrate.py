@@ -17,7 +17,7 @@ from crydistill.detector.calibrate import (
 from crydistill.detector.calibrated import Calibration, Method
 from crydistill.detector.vote import VoteSettings, alerts, vote_statistic
 from crydistill.errors import ConfigError
-from crydistill.evaluation.spans import Span, without_spans
+from crydistill.nights.spans import Span, without_spans
 
 RELAXED = settings(max_examples=150)
 VOTE = VoteSettings(threshold=0.0)

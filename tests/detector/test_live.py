@@ -15,7 +15,7 @@ from tests.detector.sounds import LoudnessScorer, loud, quiet
 
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
-from crydistill.detector.clips import AlertClips
+from crydistill.detector.alert_clips import AlertClips
 from crydistill.detector.live import Listener, LiveEvent, LiveState, display, listen
 from crydistill.detector.sources import SourceLost, pcm_blocks
 from crydistill.detector.vote import VoteSettings, alerts, window_end_seconds

@@ -10,7 +10,7 @@ from tests.student_fixtures import (  # noqa: F401 - fixtures
     student_dir,
 )
 
-from crydistill.quantize.interpreters import TfliteMicro
+from crydistill.tflite.interpreters import TfliteMicro
 
 
 def non_persistent_bytes(tflite: bytes, capfd: pytest.CaptureFixture[str]) -> int:

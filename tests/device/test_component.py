@@ -12,8 +12,8 @@ from crydistill.device.component import (
     tflm_arena_bytes,
 )
 from crydistill.device.esp_nn import non_persistent_bytes
-from crydistill.quantize.tflite_file import ALIGNMENT, OPERATOR_KINDS, read_tflite
 from crydistill.student.manifest import Arena
+from crydistill.tflite.file import ALIGNMENT, OPERATOR_KINDS, read_tflite
 
 
 def test_the_same_student_gives_the_same_component(reference_tflite: bytes, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from crydistill.device.arena import arena_bytes
 from crydistill.device.esp_nn import (
     SCRATCH_HANDLE_BYTES,
     SCRATCH_USERS,
@@ -10,7 +9,8 @@ from crydistill.device.esp_nn import (
     non_persistent_bytes,
     scratch_bytes,
 )
-from crydistill.quantize.tflite_file import TfliteFile, read_tflite
+from crydistill.tflite.arena import arena_bytes
+from crydistill.tflite.file import TfliteFile, read_tflite
 
 ARENA_ON_CORTEX_M7 = 41_748
 ARENA_WITH_ESP_NN = 69_180

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.device.conftest import non_persistent_bytes
-from tests.quantize.editing import damaged, edited, structure_bytes, tensor
 from tests.student_fixtures import manifest_for
+from tests.tflite.editing import damaged, edited, structure_bytes, tensor
 from typer.testing import CliRunner
 
 from crydistill.audio import mel
@@ -26,7 +26,6 @@ from crydistill.device.c_layers import fixed_point, layer_in_c
 from crydistill.device.c_text import array, float32
 from crydistill.device.export import default_preset, export_c
 from crydistill.errors import ConfigError, ModelError
-from crydistill.quantize.tflite_file import ALIGNMENT, TfliteFile, read_tflite
 from crydistill.student.activation import Activation
 from crydistill.student.manifest import (
     MANIFEST_NAME,
@@ -36,6 +35,7 @@ from crydistill.student.manifest import (
     load_manifest,
 )
 from crydistill.student.packaged import packaged_student
+from crydistill.tflite.file import ALIGNMENT, TfliteFile, read_tflite
 
 FILES = [
     "crydistill_tables.h",

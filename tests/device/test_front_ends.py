@@ -20,7 +20,7 @@ from crydistill.device.front_ends import (
     markdown,
     report,
 )
-from crydistill.device.golden import log_mel_patches
+from crydistill.device.selftest_vectors import log_mel_patches
 from crydistill.errors import CorpusError
 from crydistill.student.runtime import TfliteStudent
 

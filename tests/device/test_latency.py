@@ -4,6 +4,7 @@ import pytest
 from tests.student_fixtures import manifest_for
 
 from crydistill.device.boards import BOARDS, KIB, Needs, Verdict, fit
+from crydistill.device.cost_record import recorded_sha256
 from crydistill.device.latency import (
     Instructions,
     Range,
@@ -12,10 +13,9 @@ from crydistill.device.latency import (
     plain_cycles,
     recorded_instructions,
 )
-from crydistill.device.recorded import recorded_sha256
-from crydistill.quantize.tflite_file import read_tflite
 from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, load_manifest
 from crydistill.student.packaged import packaged_student
+from crydistill.tflite.file import read_tflite
 
 NETWORK_COUNTED, SCORE_COUNTED = 18_009_360, 6_800
 """Instructions of the reference student on a Cortex-M4, gcc 12 -O2, counted by qemu."""

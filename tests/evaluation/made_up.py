@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from crydistill.corpora.clip import Clip, Label
-from crydistill.evaluation.compare import METRICS, EvaluatedClips, ModelScores
-from crydistill.evaluation.ranking import ClipScore
+from crydistill.evaluation.clips import EvaluatedClips, ModelScores
+from crydistill.evaluation.compare import METRICS
+from crydistill.metrics.ranking import ClipScore
 
 Floats = npt.NDArray[np.float64]
 

@@ -12,20 +12,18 @@ from tests.evaluation.made_up import Floats, clip, model, noisy_model, nursery_c
 from crydistill.corpora.clip import Label
 from crydistill.errors import ConfigError, CorpusError, ModelError
 from crydistill.evaluation import compare
+from crydistill.evaluation.clips import EvaluatedClips, ModelScores
 from crydistill.evaluation.compare import (
     DIFFERENCES,
     METRICS,
-    EvaluatedClips,
     Evaluation,
-    ModelScores,
-    Slice,
     choose_thresholds,
     evaluate,
     hardest,
-    track_correlation,
-    window_kl,
 )
-from crydistill.evaluation.ranking import ClipScore
+from crydistill.evaluation.slices import Slice
+from crydistill.metrics.agreement import track_correlation, window_kl
+from crydistill.metrics.ranking import ClipScore
 
 BOTH = tuple(ClipScore)
 

@@ -5,7 +5,7 @@ import pytest
 
 from crydistill.corpora.clip import Clip, Label
 from crydistill.errors import ConfigError
-from crydistill.evaluation.compare import EvaluatedClips, ModelScores
+from crydistill.evaluation.clips import EvaluatedClips, ModelScores
 from crydistill.evaluation.paired import (
     COMPARED,
     SavedScores,
@@ -15,7 +15,7 @@ from crydistill.evaluation.paired import (
     table,
     to_json,
 )
-from crydistill.evaluation.ranking import ClipScore, Ranking, roc_auc
+from crydistill.metrics.ranking import ClipScore, Ranking, roc_auc
 
 CLIPS = EvaluatedClips.from_clips(
     [

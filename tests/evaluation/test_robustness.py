@@ -22,8 +22,8 @@ from crydistill.evaluation.robustness import (
     report,
     score_clips,
 )
-from crydistill.evaluation.robustness_page import markdown_tables, picture, terminal_table
 from crydistill.evaluation.scorers import Kind, Scorer
+from crydistill.reports.robustness_page import markdown_tables, picture, terminal_table
 from crydistill.teacher.base import Recording
 
 VOTE = VoteSettings(threshold=0.0, n=2, m=3)

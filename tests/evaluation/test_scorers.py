@@ -18,10 +18,10 @@ from crydistill.audio.mel import log_mel
 from crydistill.audio.windows import windows
 from crydistill.errors import ModelError
 from crydistill.evaluation.scorers import Kind, named_apart, student_scorers, teacher_scorer
-from crydistill.quantize.interpreters import Kernels
 from crydistill.student.layers import plain
 from crydistill.student.manifest import save_manifest
 from crydistill.teacher.base import Recording
+from crydistill.tflite.interpreters import Kernels
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from crydistill.audio.windows import WINDOW_FRAMES
 from crydistill.detector.vote import Event, EventKind, VoteSettings
 from crydistill.device.c_tables import PCM_FULL_SCALE
 from crydistill.device.export import export_c
-from crydistill.quantize.interpreters import Float32, Int8
 from crydistill.student.manifest import StudentManifest
+from crydistill.tflite.interpreters import Float32, Int8
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 

@@ -7,7 +7,7 @@ from tests.firmware.conftest import BOARDS
 from tests.firmware.programs import COUNTING, build, need, under_qemu
 from tests.student_fixtures import manifest_for
 
-from crydistill.quantize.check import inspect_tflite
+from crydistill.tflite.check import inspect_tflite
 
 SUMS_AND_PRODUCTS_PER_FRAME = 11_000
 """About, of all sizes, as firmware/src/crydistill_mel.c counts them."""

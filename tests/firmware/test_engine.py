@@ -10,10 +10,10 @@ from tests.student_fixtures import manifest_for, stirred, synthetic_patches
 from crydistill.audio.mel import MEL_BANDS
 from crydistill.audio.windows import WINDOW_FRAMES
 from crydistill.device.c_arena import plan_arena
-from crydistill.quantize.check import inspect_tflite
 from crydistill.quantize.int8 import quantize_ptq
-from crydistill.quantize.interpreters import Int8, TfliteMicro, quantize
-from crydistill.quantize.tflite_file import read_tflite
+from crydistill.tflite.check import inspect_tflite
+from crydistill.tflite.file import read_tflite
+from crydistill.tflite.interpreters import Int8, TfliteMicro, quantize
 
 pytest.importorskip("tflite_micro", reason="needs Google's TFLite Micro interpreter")
 

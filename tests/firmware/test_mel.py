@@ -9,8 +9,8 @@ from tests.firmware.programs import Emulated, Program, pcm_of, samples_of, scene
 from crydistill.audio.files import read_audio
 from crydistill.audio.mel import FFT_LENGTH, FRAME_HOP, SAMPLE_RATE, frame_count, log_mel
 from crydistill.audio.windows import WINDOW_SAMPLES, windows
-from crydistill.quantize.check import inspect_tflite
-from crydistill.quantize.interpreters import quantize
+from crydistill.tflite.check import inspect_tflite
+from crydistill.tflite.interpreters import quantize
 
 TOLERANCE = 1e-3
 

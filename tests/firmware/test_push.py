@@ -12,9 +12,12 @@ from tests.student_fixtures import manifest_for, synthetic_patches
 from crydistill.audio.mel import log_mel
 from crydistill.audio.windows import windows
 from crydistill.detector.vote import Event, Vote, VoteSettings
-from crydistill.quantize.check import inspect_tflite
 from crydistill.quantize.int8 import quantize_ptq
-from crydistill.quantize.interpreters import (
+from crydistill.student.activation import Activation, activate
+from crydistill.student.manifest import save_manifest
+from crydistill.student.runtime import TfliteStudent
+from crydistill.tflite.check import inspect_tflite
+from crydistill.tflite.interpreters import (
     Float32,
     Int8,
     LiteRt,
@@ -22,9 +25,6 @@ from crydistill.quantize.interpreters import (
     dequantize,
     quantize,
 )
-from crydistill.student.activation import Activation, activate
-from crydistill.student.manifest import save_manifest
-from crydistill.student.runtime import TfliteStudent
 
 OUTPUTS = 521
 CRIES = [19, 20]

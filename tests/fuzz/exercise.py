@@ -14,12 +14,12 @@ from tests.student_fixtures import manifest_for, residual_maps, stirred, synthet
 from crydistill.device.export import export_c
 from crydistill.device.profile import profile_student
 from crydistill.errors import ModelError
-from crydistill.quantize.check import inspect_tflite
-from crydistill.quantize.float_io import float_twin, run_float
 from crydistill.quantize.int8 import quantize_ptq
-from crydistill.quantize.interpreters import LiteRt
-from crydistill.quantize.tflite_file import read_tflite
 from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, save_manifest
+from crydistill.tflite.check import inspect_tflite
+from crydistill.tflite.file import read_tflite
+from crydistill.tflite.float_io import float_twin, run_float
+from crydistill.tflite.interpreters import LiteRt
 
 SMALL_OUTPUTS = 3
 _ZEROS = np.zeros((1, 96, 64), dtype=np.int8)

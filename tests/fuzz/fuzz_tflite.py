@@ -16,7 +16,7 @@ import atheris
 with atheris.instrument_imports(include=["crydistill.quantize", "crydistill.device"]):
     from tests.fuzz.exercise import read, small_student, use
 
-from tests.quantize.editing import damaged, structure_bytes
+from tests.tflite.editing import damaged, structure_bytes
 
 _LARGEST = 1 << 16
 _SMALL = small_student()

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fuzz.exercise import read, small_student, use
-from tests.quantize.editing import damaged, structure_bytes
+from tests.tflite.editing import damaged, structure_bytes
 
-from crydistill.quantize.check import inspect_tflite
-from crydistill.quantize.tflite_file import OPERATOR_KINDS
+from crydistill.tflite.check import inspect_tflite
+from crydistill.tflite.file import OPERATOR_KINDS
 
 MEMORY_FACTOR = 8
 MEMORY_FLOOR = 300_000

@@ -23,9 +23,7 @@ from crydistill.errors import CheckFailed, ConfigError, CrydistillError, ModelEr
 from crydistill.publish import golden
 from crydistill.publish.bundle import SUMS_NAME, Bundle, check_bundle, make_bundle, stated_sums
 from crydistill.publish.fingerprints import fingerprint_private
-from crydistill.quantize.float_io import run_float
 from crydistill.quantize.int8 import quantize_ptq
-from crydistill.quantize.interpreters import LiteRt, dequantize
 from crydistill.student.manifest import (
     Provenance,
     StudentManifest,
@@ -33,6 +31,8 @@ from crydistill.student.manifest import (
     load_manifest,
     save_manifest,
 )
+from crydistill.tflite.float_io import run_float
+from crydistill.tflite.interpreters import LiteRt, dequantize
 
 FILES = {
     "README.md",

@@ -29,7 +29,8 @@ import crydistill
 from crydistill.audio.mel import log_mel
 from crydistill.audio.windows import windows
 from crydistill.errors import ConfigError
-from crydistill.publish import guard, unpack
+from crydistill.publish import containers as unpack
+from crydistill.publish import guard
 from crydistill.publish.fingerprints import PrivateFingerprints, fingerprint_private
 from crydistill.publish.guard import Finding, Rule, looks_like_audio, read_allowed, scan
 

@@ -8,9 +8,9 @@ from tests.student_fixtures import seeded_model, synthetic_patches
 
 from crydistill.audio.mel import LogMel
 from crydistill.errors import ConfigError, MissingExtraError, ModelError
-from crydistill.quantize.check import inspect_tflite
 from crydistill.quantize.int8 import quantize_ptq
-from crydistill.quantize.interpreters import LiteRt, dequantize, quantize
+from crydistill.tflite.check import inspect_tflite
+from crydistill.tflite.interpreters import LiteRt, dequantize, quantize
 
 
 def test_reference_student_fits_its_budget(reference_tflite: bytes) -> None:

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from crydistill.cli import app
 from crydistill.corpora.clip import Label
 from crydistill.errors import ConfigError, CorpusError
-from crydistill.experiment import RunDirectory, load_config
+from crydistill.experiment.load import load_config
+from crydistill.run_directory import RunDirectory
 from crydistill.stages.context import Context
 from crydistill.stages.evaluate import TAUGHT, evaluate
 from crydistill.stages.quantize import quantize

@@ -9,9 +9,9 @@ from tests.student_fixtures import manifest_for
 
 from crydistill.audio.mel import LogMel
 from crydistill.errors import ModelError
-from crydistill.quantize.interpreters import Kernels
 from crydistill.student.manifest import load_manifest, save_manifest
 from crydistill.student.runtime import TfliteStudent
+from crydistill.tflite.interpreters import Kernels
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from crydistill.errors import MissingExtraError, TeacherError
-from crydistill.teacher.base import load_teacher
+from crydistill.teacher.load import load_teacher
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"PK\x03\x04" + bytes(100)])

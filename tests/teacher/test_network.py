@@ -9,8 +9,9 @@ from crydistill.audio.mel import log_mel
 from crydistill.audio.windows import window_count
 from crydistill.download import sha256_of
 from crydistill.errors import TeacherError
-from crydistill.teacher.base import Recording, Teacher, load_teacher
+from crydistill.teacher.base import Recording, Teacher
 from crydistill.teacher.fetch import teacher_path
+from crydistill.teacher.load import load_teacher
 
 pytest.importorskip("keras", reason="needs the full install")
 

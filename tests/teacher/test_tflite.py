@@ -13,7 +13,8 @@ from crydistill.audio.windows import windows
 from crydistill.download import sha256_of
 from crydistill.errors import TeacherError
 from crydistill.taxonomy import cry_indices
-from crydistill.teacher.base import Recording, load_teacher
+from crydistill.teacher.base import Recording
+from crydistill.teacher.load import load_teacher
 from crydistill.teacher.tflite import LogitSource, TfliteTeacher, sample_windows
 
 Array = npt.NDArray[np.float32]

@@ -24,8 +24,9 @@ RUNS = Path("runs")
 
 def open_experiment(config: Path | None, overrides: list[str] | None, runs: Path) -> "Context":
     """Read a config and start its run directory."""
-    from crydistill.experiment import RunDirectory, load_config
+    from crydistill.experiment.load import load_config
     from crydistill.progress import shown
+    from crydistill.run_directory import RunDirectory
     from crydistill.stages.context import Context
 
     loaded = load_config(config, overrides or [])
@@ -58,6 +59,6 @@ def complain(line: str) -> None:
 def _print_evaluation(evaluation: "Evaluation") -> None:
     from rich.console import Console
 
-    from crydistill.evaluation.summary import summary_table
+    from crydistill.reports.summary import summary_table
 
     Console().print(summary_table(evaluation))

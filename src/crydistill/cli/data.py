@@ -82,7 +82,7 @@ def corpora_manifest(
     out: Annotated[Path, typer.Argument(help="Where the manifests go.")] = MANIFESTS,
 ) -> None:
     """Write the public names of a folder's recordings: base-train.csv, validation.csv, dev.csv."""
-    from crydistill.corpora.manifest import write_manifests
+    from crydistill.corpora.public_names import write_manifests
     from crydistill.progress import shown
 
     for path, count in write_manifests(audio, out, progress=shown).items():
@@ -128,7 +128,8 @@ def _print_catalogue() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from crydistill.corpora.catalogue import CATALOGUE, installed
+    from crydistill.corpora.catalogue import installed
+    from crydistill.corpora.public import CATALOGUE
     from crydistill.settings import cache_dir
 
     here = {row.name: row for row in installed(cache_dir())}
@@ -146,8 +147,8 @@ def nursery(
     seed: Annotated[int, typer.Option(min=0, help="Other seeds give other recordings.")] = 0,
 ) -> None:
     """Render the synthetic nursery: ten minutes of labelled audio, without any recording."""
-    from crydistill.audio.nursery import write_nursery
     from crydistill.progress import shown
+    from crydistill.synthesis.nursery import write_nursery
 
     print(write_nursery(directory, seed=seed, progress=shown))
 
@@ -160,8 +161,8 @@ def nights(
     seconds: Annotated[float, typer.Option(help="Length of a capture.")] = 40.0,
 ) -> None:
     """Render synthetic home captures over some days, with their tiers: stand-ins for real ones."""
-    from crydistill.audio.nights import write_captures
     from crydistill.progress import shown
+    from crydistill.synthesis.home import write_captures
 
     print(write_captures(folder, days, seed, seconds=seconds, progress=shown))
 
@@ -177,11 +178,11 @@ def _fetch_corpus(name: str) -> None:
 
 def _fetch_audioset(lists: list[Path], per_hour: float, workers: int) -> None:
     from crydistill.corpora.audioset import read_segments
-    from crydistill.corpora.smoke import render_segment
     from crydistill.corpora.youtube import Pace, fetch_segments
     from crydistill.corpora.ytdlp import find_tools
     from crydistill.progress import shown
     from crydistill.settings import audioset_dir
+    from crydistill.synthesis.segments import render_segment
 
     segments = [segment for path in lists for segment in read_segments(path)]
     online = any(not segment.synthetic for segment in segments)

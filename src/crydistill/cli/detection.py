@@ -160,7 +160,7 @@ def listen(
     from rich.console import Console
     from rich.live import Live
 
-    from crydistill.detector.clips import AlertClips
+    from crydistill.detector.alert_clips import AlertClips
     from crydistill.detector.live import Listener, LiveEvent, display
     from crydistill.detector.live import listen as listen_to
     from crydistill.detector.mqtt import DEFAULT_PORT, MqttPublisher
@@ -203,9 +203,9 @@ def listen(
 
 
 def _student(model: Path | None) -> "TfliteStudent":
-    from crydistill.quantize.interpreters import Kernels
     from crydistill.student.packaged import packaged_student
     from crydistill.student.runtime import TfliteStudent
+    from crydistill.tflite.interpreters import Kernels
 
     return TfliteStudent.load(model or packaged_student(), Kernels.OPTIMIZED)
 

@@ -90,6 +90,7 @@ def front_ends(
     """Compare the C library's front end in integers with the one in floats, on clips."""
     import tempfile
 
+    from crydistill.boundary import require_outside_work_tree
     from crydistill.cli.common import columns, tell
     from crydistill.corpora.folder import read_corpus
     from crydistill.device.front_ends import (
@@ -99,13 +100,12 @@ def front_ends(
         markdown,
         report,
     )
-    from crydistill.evaluation.records import write_record
+    from crydistill.metrics.records import write_record
     from crydistill.progress import shown
     from crydistill.provenance import made_by
-    from crydistill.publish.boundary import require_outside_work_tree
-    from crydistill.quantize.interpreters import Kernels
     from crydistill.student.packaged import packaged_student
     from crydistill.student.runtime import TfliteStudent
+    from crydistill.tflite.interpreters import Kernels
 
     if private:
         require_outside_work_tree(out, "what was heard in private recordings")

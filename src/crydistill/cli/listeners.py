@@ -7,7 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from crydistill.evaluation.scorers import Scorer
-    from crydistill.quantize.interpreters import Kernels
+    from crydistill.tflite.interpreters import Kernels
 
 WhereOption = Annotated[
     list[str] | None,
@@ -28,7 +28,7 @@ StudentsOption = Annotated[
 
 def chosen_kernels(name: str) -> "Kernels":
     """Read --kernels."""
-    from crydistill.quantize.interpreters import Kernels
+    from crydistill.tflite.interpreters import Kernels
 
     if name not in tuple(Kernels):
         raise typer.BadParameter(f"choose one of {', '.join(Kernels)}", param_hint="--kernels")

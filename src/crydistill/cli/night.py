@@ -17,8 +17,8 @@ from crydistill.cli.listeners import (
 from crydistill.errors import ConfigError
 
 if TYPE_CHECKING:
-    from crydistill.evaluation.nights import Night
     from crydistill.evaluation.scorers import Scorer
+    from crydistill.nights.night import Night
 
 app = typer.Typer()
 
@@ -82,11 +82,11 @@ def night(
     seed: Annotated[int, typer.Option(help="Of the night.")] = 0,
 ) -> None:
     """Measure false alarms an hour and episodes caught on continuous audio."""
-    from crydistill.evaluation.hearing import hear
-    from crydistill.evaluation.nightrecord import annotate_presets, record_night
-    from crydistill.evaluation.nighttables import NIGHT_NAME
+    from crydistill.boundary import require_outside_work_tree
+    from crydistill.nights.hearing import hear
     from crydistill.progress import shown
-    from crydistill.publish.boundary import require_outside_work_tree
+    from crydistill.reports.night_files import annotate_presets, record_night
+    from crydistill.reports.night_tables import NIGHT_NAME
 
     if annotate and (corpus is None or not student or kernels != "reference"):
         raise typer.BadParameter(
@@ -135,7 +135,7 @@ def night(
 def _pairs(votes: list[str] | None, hold: float) -> list[tuple[int, int]]:
     """Read N/M options; a wrong one is told before anything takes time."""
     from crydistill.detector.vote import VoteSettings
-    from crydistill.evaluation.nightjudge import DEFAULT_VOTES
+    from crydistill.nights.judge import DEFAULT_VOTES
 
     pairs = []
     for text in votes or [f"{n}/{m}" for n, m in DEFAULT_VOTES]:
@@ -148,8 +148,8 @@ def _pairs(votes: list[str] | None, hold: float) -> list[tuple[int, int]]:
 
 
 def _recorded(recording: Path, labels: Path | None, public: bool) -> "Night":
-    from crydistill.evaluation.nights import RecordedNight
-    from crydistill.evaluation.spans import read_spans
+    from crydistill.nights.night import RecordedNight
+    from crydistill.nights.spans import read_spans
 
     spans = read_spans(labels) if labels else None
     return RecordedNight(recording, spans, private=not public)
@@ -164,8 +164,8 @@ def _built(
     seed: int,
     **options: Any,
 ) -> "Night":
-    from crydistill.evaluation.nights import clip_night, read_split
-    from crydistill.evaluation.streams import StreamOptions
+    from crydistill.nights.night import clip_night, read_split
+    from crydistill.nights.streams import StreamOptions
     from crydistill.progress import shown
 
     chosen = columns(where)
@@ -191,7 +191,7 @@ def _built(
 def _show(record: dict[str, Any]) -> None:
     from rich.console import Console
 
-    from crydistill.evaluation.nighttables import facts, summary_table
+    from crydistill.reports.night_tables import facts, summary_table
 
     console = Console()
     for line in facts(record):

@@ -81,7 +81,7 @@ def captures_report(
     """Compare teacher and student on private captures; the full part stays with them."""
     from crydistill.progress import shown
     from crydistill.settings import cache_dir, captures_dir, private_dir
-    from crydistill.stages.captures import report_captures
+    from crydistill.stages.private_report import report_captures
     from crydistill.teacher.fetch import teacher_path
 
     full = private_dir() / "captures_report.json"

@@ -58,7 +58,6 @@ def robustness(
 
     from crydistill.detector.vote import VoteSettings
     from crydistill.evaluation.conditions import Noises
-    from crydistill.evaluation.records import write_record
     from crydistill.evaluation.robustness import (
         PICTURE_NAME,
         RESULT_NAME,
@@ -67,9 +66,10 @@ def robustness(
         report,
         score_clips,
     )
-    from crydistill.evaluation.robustness_page import picture, terminal_table
     from crydistill.lock import exclusive
+    from crydistill.metrics.records import write_record
     from crydistill.progress import shown
+    from crydistill.reports.robustness_page import picture, terminal_table
 
     scorers = open_scorers(student, teacher, chosen_kernels(kernels), fp32=False)
     every = _clips(corpus, where, private, out)
@@ -120,12 +120,12 @@ def promises(
     from rich.console import Console
 
     from crydistill.detector.calibrate import highest_score
-    from crydistill.evaluation.homes import HomeOptions, draw_homes, hear_homes
-    from crydistill.evaluation.promises import PICTURE_NAME, RESULT_NAME, report, try_promises
-    from crydistill.evaluation.promises_page import picture, terminal_table
-    from crydistill.evaluation.records import write_record
     from crydistill.lock import exclusive
+    from crydistill.metrics.records import write_record
+    from crydistill.nights.homes import HomeOptions, draw_homes, hear_homes
+    from crydistill.nights.promises import PICTURE_NAME, RESULT_NAME, report, try_promises
     from crydistill.progress import shown
+    from crydistill.reports.promises_page import picture, terminal_table
     from crydistill.student.manifest import load_manifest
 
     (scorer,) = open_scorers(
@@ -162,10 +162,10 @@ def promises(
 
 def _clips(corpus: Path | None, where: list[str] | None, private: bool, out: Path) -> "list[Clip]":
     """List a corpus's clips; the synthetic nursery is rendered below `out` if need be."""
-    from crydistill.audio.nursery import write_nursery
-    from crydistill.evaluation.nights import read_split
+    from crydistill.boundary import require_outside_work_tree
+    from crydistill.nights.night import read_split
     from crydistill.progress import shown
-    from crydistill.publish.boundary import require_outside_work_tree
+    from crydistill.synthesis.nursery import write_nursery
 
     if private:
         require_outside_work_tree(out, "what was heard in private recordings")

@@ -22,7 +22,7 @@ def tables_add(
     records: RecordsOption = RECORDS,
 ) -> None:
     """Record a run's figures for the documents."""
-    from crydistill.evaluation.documents import add_record
+    from crydistill.reports.documents import add_record
 
     print(add_record(run, records, name))
 
@@ -43,9 +43,9 @@ def tables_compare(
 ) -> None:
     """Record how two recipes, or two models of one, differ on the same test clips."""
     from crydistill.evaluation.paired import compare_recipes, load_scores, table, to_json
-    from crydistill.evaluation.ranking import ClipScore
-    from crydistill.evaluation.records import write_record
-    from crydistill.experiment import RunDirectory
+    from crydistill.metrics.ranking import ClipScore
+    from crydistill.metrics.records import write_record
+    from crydistill.run_directory import RunDirectory
 
     if clip_score not in list(ClipScore):
         raise typer.BadParameter(f"choose one of {', '.join(ClipScore)}", param_hint="--clip-score")
@@ -74,7 +74,7 @@ def tables_pareto(
     records: RecordsOption = RECORDS,
 ) -> None:
     """Draw how well students rank clips over what they cost."""
-    from crydistill.evaluation.zoo import picture, read_zoo
+    from crydistill.reports.student_tables import picture, read_zoo
 
     picture(read_zoo(names, records), out)
     print(out)
@@ -88,7 +88,7 @@ def tables_update(
     records: RecordsOption = RECORDS,
 ) -> None:
     """Write the tables of documents anew from the recorded runs."""
-    from crydistill.evaluation.documents import update_document
+    from crydistill.reports.documents import update_document
 
     pages = (*sorted(DOCS.glob("*.md")), *sorted(EXPERIMENTS.glob("*.md")))
     for path in documents or [Path("README.md"), *pages]:

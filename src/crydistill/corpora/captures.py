@@ -22,9 +22,9 @@ import numpy as np
 import soundfile
 
 from crydistill.audio.files import AUDIO_SUFFIXES
+from crydistill.boundary import require_outside_work_tree
 from crydistill.corpora.clip import Clip, Label
 from crydistill.errors import ConfigError, CorpusError
-from crydistill.publish.boundary import require_outside_work_tree
 from crydistill.settings import CAPTURES_VARIABLE
 
 TIER_COLUMNS = ("file", "tier")

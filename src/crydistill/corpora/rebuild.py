@@ -23,7 +23,7 @@ from crydistill import atomic
 from crydistill.audio.files import read_audio
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.corpora.catalogue import corpora_with, find_origin
-from crydistill.corpora.manifest import Origin, Recording, read_recordings, write_recordings
+from crydistill.corpora.public_names import Origin, Recording, read_recordings, write_recordings
 from crydistill.corpora.ytdlp import find_ffmpeg
 from crydistill.errors import AudioError, CorpusError, MissingExtraError
 from crydistill.lock import exclusive

@@ -39,8 +39,8 @@ from crydistill.detector.calibrated import Calibration, CryCheck, Method, Peak, 
 from crydistill.detector.levels import AlertLevels, alert_levels, joined
 from crydistill.detector.vote import Scores, VoteSettings, alerts, vote_statistic
 from crydistill.errors import ConfigError
-from crydistill.evaluation.intervals import LEVEL, REPLICATES
-from crydistill.evaluation.rates import HOURS_PER_NIGHT, RULE_OF_THREE, poisson_interval
+from crydistill.metrics.intervals import LEVEL, REPLICATES
+from crydistill.metrics.rates import HOURS_PER_NIGHT, RULE_OF_THREE, poisson_interval
 from crydistill.student.manifest import StudentManifest
 
 MARGIN = 0.05

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from crydistill import __version__, atomic
 from crydistill.detector.vote import VoteSettings
 from crydistill.errors import ConfigError
+from crydistill.pydantic_errors import explained
 from crydistill.student.manifest import Sha256
-from crydistill.validation import explained
 
 
 class Method(StrEnum):

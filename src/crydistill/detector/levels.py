@@ -113,3 +113,8 @@ def _highest_of_last(scores: Scores, windows: int) -> Scores:
     return np.asarray(
         maximum_filter1d(known, size, origin=(size - 1) // 2, mode="constant", cval=NEVER)
     )
+
+
+def highest_vote(scores: Scores, *, n: int, m: int) -> float:
+    """Highest threshold at which a clip raises an alert; 0 for one too short to vote."""
+    return max(0.0, float(vote_statistic(scores, n, m).max()))

@@ -18,7 +18,7 @@ import soundfile
 from crydistill.audio.augment import SILENCE_DBFS
 from crydistill.audio.mel import FRAME_HOP, SAMPLE_RATE, Samples
 from crydistill.audio.windows import WINDOW_HOP_FRAMES, WINDOW_HOP_SECONDS
-from crydistill.detector.clips import AlertClips
+from crydistill.detector.alert_clips import AlertClips
 from crydistill.detector.sources import SourceLost
 from crydistill.detector.stream import ScoreStream, WindowScorer
 from crydistill.detector.vote import Event, EventKind, Vote, VoteSettings, window_end_seconds

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
-from crydistill.device import recorded
+from crydistill.device import cost_record as recorded
 from crydistill.device.latency import Instructions, Range, milliseconds
 
 KIB = 1024

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crydistill.quantize.tflite_file import ALIGNMENT, TfliteFile
+from crydistill.tflite.file import ALIGNMENT, TfliteFile
 
 
 @dataclass(frozen=True)

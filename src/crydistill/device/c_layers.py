@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from crydistill.device.c_text import array, struct
 from crydistill.errors import ModelError
-from crydistill.quantize.tflite_file import Operator, Tensor, TfliteFile
+from crydistill.tflite.file import Operator, Tensor, TfliteFile
 
 _INT8 = (-128, 127)
 _INT8_RANGE = 255

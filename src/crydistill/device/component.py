@@ -16,8 +16,8 @@ from crydistill.device.esp_nn import non_persistent_bytes
 from crydistill.device.export import default_preset, detector_settings, export_c
 from crydistill.device.library import copy_library, copy_tree, firmware_directory
 from crydistill.device.selftest import make_selftest, selftest_header, selftest_source
-from crydistill.quantize.tflite_file import ALIGNMENT, TfliteFile, read_tflite
 from crydistill.student.manifest import StudentManifest
+from crydistill.tflite.file import ALIGNMENT, TfliteFile, read_tflite
 
 COMPONENT = "crydistill"
 TFLM_COMPONENT = "crydistill_tflm"

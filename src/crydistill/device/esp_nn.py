@@ -10,7 +10,7 @@ Source: espressif/esp-nn at commit 1017042 (2026), `esp_nn_get_conv_scratch_size
 from dataclasses import dataclass
 from typing import Any
 
-from crydistill.quantize.tflite_file import ALIGNMENT, Operator, TfliteFile
+from crydistill.tflite.file import ALIGNMENT, Operator, TfliteFile
 
 VERSION = "ESP-NN at commit 1017042 (2026)"
 

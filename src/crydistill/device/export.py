@@ -21,11 +21,11 @@ from crydistill.device.c_layers import Layer, layer_in_c
 from crydistill.device.c_tables import tables_header, tables_source
 from crydistill.device.c_text import DO_NOT_EDIT, array, float32, include_guard, struct
 from crydistill.errors import ModelError
-from crydistill.quantize.check import Port, inspect_tflite
-from crydistill.quantize.interpreters import Float32, dequantize
-from crydistill.quantize.tflite_file import TfliteFile, read_tflite
 from crydistill.student.activation import activate
 from crydistill.student.manifest import FrontEnd, StudentManifest
+from crydistill.tflite.check import Port, inspect_tflite
+from crydistill.tflite.file import TfliteFile, read_tflite
+from crydistill.tflite.interpreters import Float32, dequantize
 
 DEFAULT_PRESET = "balanced"
 CALIBRATED_PRESET = "calibrated"

@@ -20,13 +20,13 @@ from typing import Any
 from crydistill import __version__, atomic
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.device import emulator
-from crydistill.device.cost import LayerWork, layer_work
 from crydistill.device.emulator import CORTEX_M4, CORTEX_M4_INTEGERS, CORTEX_M7, LX106, Core
 from crydistill.device.export import export_c
 from crydistill.device.tools import run
-from crydistill.quantize.check import inspect_tflite
-from crydistill.quantize.tflite_file import read_tflite
 from crydistill.student.manifest import StudentManifest
+from crydistill.tflite.check import inspect_tflite
+from crydistill.tflite.cost import LayerWork, layer_work
+from crydistill.tflite.file import read_tflite
 
 CORES = (CORTEX_M4, CORTEX_M4_INTEGERS, CORTEX_M7, LX106)
 

@@ -20,9 +20,9 @@ from crydistill.device.c_tables import PCM_FULL_SCALE
 from crydistill.device.export import export_c
 from crydistill.device.tools import require, run, run_raw
 from crydistill.errors import AudioError, CorpusError
-from crydistill.evaluation.intervals import REPLICATES, GroupBootstrap, Weights
-from crydistill.evaluation.ranking import Floats, Ranking, roc_auc
-from crydistill.evaluation.records import (
+from crydistill.metrics.intervals import REPLICATES, GroupBootstrap, Weights
+from crydistill.metrics.ranking import Floats, Ranking, roc_auc
+from crydistill.metrics.records import (
     Record,
     commit_text,
     estimate_text,
@@ -32,9 +32,9 @@ from crydistill.evaluation.records import (
     plain_estimate,
 )
 from crydistill.progress import Progress, silent
-from crydistill.quantize.interpreters import Int8, dequantize
 from crydistill.student.manifest import StudentManifest
 from crydistill.student.runtime import TfliteStudent
+from crydistill.tflite.interpreters import Int8, dequantize
 
 RESULT_NAME = "front_ends.json"
 

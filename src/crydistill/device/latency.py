@@ -12,11 +12,11 @@ What comes out is a range. Where it matters, time the board.
 from dataclasses import dataclass
 
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
-from crydistill.device import recorded
-from crydistill.device.cost import layer_costs, layer_work
+from crydistill.device import cost_record as recorded
 from crydistill.device.esp_nn import kernel_path
-from crydistill.quantize.tflite_file import Operator, TfliteFile
 from crydistill.student.manifest import StudentManifest
+from crydistill.tflite.cost import layer_costs, layer_work
+from crydistill.tflite.file import Operator, TfliteFile
 
 ESP32_S3_HZ = 240_000_000
 

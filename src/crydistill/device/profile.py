@@ -9,11 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from crydistill.device.arena import HOST_BITS, arena_bytes
 from crydistill.device.boards import BOARDS, Fit, Needs, fit
 from crydistill.device.c_arena import plan_arena
 from crydistill.device.c_layers import layer_in_c
-from crydistill.device.cost import layer_costs
+from crydistill.device.cost_record import library_bytes
 from crydistill.device.emulated import Emulated, count_instructions
 from crydistill.device.esp_nn import (
     SCRATCH_HANDLE_BYTES,
@@ -35,12 +34,13 @@ from crydistill.device.latency import (
     plain_cycles,
     recorded_instructions,
 )
-from crydistill.device.recorded import library_bytes
 from crydistill.errors import MissingExtraError, ModelError
-from crydistill.quantize.check import TfliteFacts
-from crydistill.quantize.interpreters import tflite_micro_version
-from crydistill.quantize.tflite_file import Operator, TfliteFile, read_tflite
 from crydistill.student.runtime import TfliteStudent
+from crydistill.tflite.arena import HOST_BITS, arena_bytes
+from crydistill.tflite.check import TfliteFacts
+from crydistill.tflite.cost import layer_costs
+from crydistill.tflite.file import Operator, TfliteFile, read_tflite
+from crydistill.tflite.interpreters import tflite_micro_version
 
 
 @dataclass(frozen=True)

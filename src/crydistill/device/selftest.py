@@ -14,9 +14,9 @@ from crydistill.audio.windows import WINDOW_HOP_SECONDS, WINDOW_SAMPLES
 from crydistill.detector.vote import Event, EventKind, VoteSettings
 from crydistill.device.c_text import DO_NOT_EDIT, array, include_guard, struct
 from crydistill.device.export import settings_in_c
-from crydistill.device.golden import Pcm, make_golden
-from crydistill.quantize.interpreters import Int8, LiteRt
+from crydistill.device.selftest_vectors import Pcm, make_golden
 from crydistill.student.manifest import StudentManifest
+from crydistill.tflite.interpreters import Int8, LiteRt
 
 GOLDEN_WINDOWS = 12
 _HOP_SAMPLES = 7_680

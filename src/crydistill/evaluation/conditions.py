@@ -25,20 +25,20 @@ from crydistill.audio.augment import (
 )
 from crydistill.audio.files import read_audio
 from crydistill.audio.mel import SAMPLE_RATE, Samples
-from crydistill.audio.nursery import (
+from crydistill.audio.rooms import Room, impulse_response, in_room
+from crydistill.corpora.clip import Clip, Label
+from crydistill.seeds import generator
+from crydistill.synthesis.nursery import (
     Adult,
     Appliance,
     MusicBox,
     NoiseMachine,
-    generator,
     hum,
     music_box,
     speech,
     white_noise,
 )
-from crydistill.audio.nursery.synthesis import Floats
-from crydistill.audio.rooms import Room, impulse_response, in_room
-from crydistill.corpora.clip import Clip, Label
+from crydistill.synthesis.nursery.synthesis import Floats
 
 SNRS_DB = (20.0, 10.0, 5.0, 0.0, -5.0)
 GAINS_DB = (-30.0, -20.0, -10.0, 6.0, 12.0)

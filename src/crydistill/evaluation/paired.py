@@ -15,16 +15,17 @@ import numpy.typing as npt
 
 from crydistill.atomic import replacing
 from crydistill.errors import ConfigError
-from crydistill.evaluation.compare import METRICS, EvaluatedClips, ModelScores, ranking_metrics
-from crydistill.evaluation.intervals import (
+from crydistill.evaluation.clips import EvaluatedClips, ModelScores
+from crydistill.evaluation.compare import METRICS
+from crydistill.metrics.intervals import (
     REPLICATES,
     SIGNED,
     Estimate,
     GroupBootstrap,
     Weights,
 )
-from crydistill.evaluation.ranking import ClipScore, Floats, Ranking, clip_score
-from crydistill.evaluation.records import Record, estimate_text, markdown_table, plain_estimate
+from crydistill.metrics.ranking import ClipScore, Floats, Ranking, clip_score, ranking_metrics
+from crydistill.metrics.records import Record, estimate_text, markdown_table, plain_estimate
 
 COMPARED = (
     "roc_auc",

@@ -30,6 +30,7 @@ from crydistill import atomic
 from crydistill.audio.files import read_audio
 from crydistill.audio.mel import log_mel
 from crydistill.corpora.clip import Clip, Label
+from crydistill.detector.levels import highest_vote
 from crydistill.detector.vote import Scores, VoteSettings
 from crydistill.errors import AudioError, CorpusError, StoreError
 from crydistill.evaluation.conditions import (
@@ -39,7 +40,8 @@ from crydistill.evaluation.conditions import (
     Noises,
     conditions,
 )
-from crydistill.evaluation.intervals import (
+from crydistill.evaluation.scorers import Scorer
+from crydistill.metrics.intervals import (
     LEVEL,
     REPLICATES,
     Estimate,
@@ -47,10 +49,8 @@ from crydistill.evaluation.intervals import (
     Resampled,
     Weights,
 )
-from crydistill.evaluation.operating import highest_vote
-from crydistill.evaluation.ranking import Floats, Ranking, ratio, roc_auc
-from crydistill.evaluation.records import plain, plain_estimate
-from crydistill.evaluation.scorers import Scorer
+from crydistill.metrics.ranking import Floats, Ranking, ratio, roc_auc
+from crydistill.metrics.records import plain, plain_estimate
 from crydistill.progress import Progress, silent
 from crydistill.teacher.base import Recording
 

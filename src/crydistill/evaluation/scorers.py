@@ -20,12 +20,13 @@ from crydistill.detector.settings import vote_settings
 from crydistill.detector.vote import Scores, VoteSettings
 from crydistill.download import sha256_of
 from crydistill.errors import MissingExtraError, ModelError
-from crydistill.quantize.interpreters import Kernels
 from crydistill.student.activation import activate
 from crydistill.student.manifest import MANIFEST_NAME, StudentManifest
 from crydistill.student.runtime import TfliteStudent
 from crydistill.taxonomy import cry_indices
-from crydistill.teacher.base import Recording, load_teacher
+from crydistill.teacher.base import Recording
+from crydistill.teacher.load import load_teacher
+from crydistill.tflite.interpreters import Kernels
 
 if TYPE_CHECKING:
     import keras

@@ -32,17 +32,17 @@ from crydistill import __version__, atomic
 from crydistill.device.export import export_c
 from crydistill.download import sha256_of
 from crydistill.errors import CheckFailed, ConfigError, ModelError
-from crydistill.experiment import RunDirectory
 from crydistill.progress import Progress, silent
 from crydistill.publish import card, golden
 from crydistill.publish.card import CardSources, check_card, make_card, require_complete
 from crydistill.publish.fingerprints import PrivateFingerprints
 from crydistill.publish.guard import scan
 from crydistill.publish.places import places, without_places
-from crydistill.quantize.check import check_tflite, tflite_bytes
-from crydistill.quantize.float_io import float_twin
+from crydistill.run_directory import RunDirectory
 from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, StudentManifest
 from crydistill.student.runtime import TfliteStudent
+from crydistill.tflite.check import check_tflite, tflite_bytes
+from crydistill.tflite.float_io import float_twin
 
 FLOAT_NAME = "student_float.tflite"
 METRICS_NAME = "metrics.json"

@@ -29,11 +29,11 @@ import soundfile
 from crydistill import atomic
 from crydistill.audio.files import AUDIO_SUFFIXES, read_audio
 from crydistill.audio.mel import SAMPLE_RATE, log_mel
+from crydistill.boundary import require_outside_work_tree
 from crydistill.corpora.captures import time_in_name
 from crydistill.corpora.clip import Clip
 from crydistill.errors import AudioError, CorpusError
 from crydistill.progress import Progress, silent
-from crydistill.publish.boundary import require_outside_work_tree
 
 FORMAT = 1
 FILE_NAME = ".crydistill-fingerprints.npz"

@@ -20,17 +20,17 @@ from pathlib import Path
 import numpy as np
 
 from crydistill.audio.mel import SAMPLE_RATE
-from crydistill.audio.nursery.clips import compose, render
-from crydistill.audio.nursery.corpus import NURSERY_VERSION
 from crydistill.corpora.clip import Label
 from crydistill.detector.settings import vote_settings
 from crydistill.detector.vote import VoteSettings
-from crydistill.device import golden
-from crydistill.device.arena import arena_bytes
-from crydistill.device.golden import Golden, Pcm, log_mel_patches
+from crydistill.device import selftest_vectors as golden
+from crydistill.device.selftest_vectors import Golden, Pcm, log_mel_patches
 from crydistill.errors import CheckFailed, ModelError
-from crydistill.quantize.interpreters import Float32, TfliteMicro, tflite_micro_version
 from crydistill.student.manifest import StudentManifest
+from crydistill.synthesis.nursery.clips import compose, render
+from crydistill.synthesis.nursery.corpus import NURSERY_VERSION
+from crydistill.tflite.arena import arena_bytes
+from crydistill.tflite.interpreters import Float32, TfliteMicro, tflite_micro_version
 
 PCM_NAME = "pcm.s16"
 PATCHES_NAME = "patches.i8"

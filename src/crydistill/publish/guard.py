@@ -29,9 +29,9 @@ import soundfile
 
 from crydistill.errors import ConfigError
 from crydistill.progress import Progress, silent
+from crydistill.publish.containers import Array, Budget, Obstacle, letters_of, runs, unpack
 from crydistill.publish.fingerprints import PieceKind, PrivateFingerprints, as_int16
 from crydistill.publish.sniff import find_sound
-from crydistill.publish.unpack import Array, Budget, Obstacle, letters_of, runs, unpack
 
 MAX_FILE_BYTES = 512 << 20
 MAX_DEPTH = 8

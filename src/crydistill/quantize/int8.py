@@ -17,9 +17,9 @@ from ai_edge_litert import schema_py_generated as schema
 from crydistill.audio.mel import MEL_BANDS
 from crydistill.audio.windows import WINDOW_FRAMES
 from crydistill.errors import ConfigError, MissingExtraError, ModelError
-from crydistill.quantize.check import inspect_tflite
-from crydistill.quantize.interpreters import Float32, quiet
-from crydistill.quantize.packing import packed
+from crydistill.tflite.check import inspect_tflite
+from crydistill.tflite.interpreters import Float32, quiet
+from crydistill.tflite.packing import packed
 
 if TYPE_CHECKING:
     import keras
@@ -49,7 +49,7 @@ def quantize_ptq(model: "keras.Model", calibration_patches: Float32) -> bytes:
         if Keras runs on another backend.
     ModelError
         if the patches are of another shape or not finite, or the network uses something that the
-        operators of `crydistill.quantize.tflite_file` cannot express.
+        operators of `crydistill.tflite.file` cannot express.
     """
     patches = np.asarray(calibration_patches, dtype=np.float32)
     if patches.ndim != 3 or patches.shape[1:] != (WINDOW_FRAMES, MEL_BANDS) or len(patches) == 0:

@@ -7,13 +7,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crydistill.boundary import require_outside_work_tree
 from crydistill.corpora.clip import Clip, Label
 from crydistill.corpora.split import hold_out_groups
 from crydistill.download import sha256_of
 from crydistill.errors import ConfigError, CorpusError
-from crydistill.experiment import CorpusConfig, ExperimentConfig, RunDirectory, fingerprint
+from crydistill.experiment.schema import CorpusConfig, ExperimentConfig
 from crydistill.progress import Progress, silent
-from crydistill.publish.boundary import require_outside_work_tree
+from crydistill.run_directory import RunDirectory, fingerprint
 from crydistill.selection.pool import WindowPool, window_pool
 from crydistill.settings import cache_dir, private_dir
 from crydistill.stages.sources import Say, list_clips

@@ -17,24 +17,20 @@ from crydistill.detector.vote import DEFAULT_HOLD_SECONDS, DEFAULT_M, DEFAULT_N
 from crydistill.distill.history import read_history
 from crydistill.distill.predict import predict_logits
 from crydistill.distill.targets import against_rivals
-from crydistill.evaluation.alarms import ScoredStream
-from crydistill.evaluation.compare import (
-    EvaluatedClips,
-    Evaluation,
-    ModelScores,
-    choose_thresholds,
-    hardest,
-    window_kl,
-)
+from crydistill.evaluation.clips import EvaluatedClips, ModelScores
+from crydistill.evaluation.compare import Evaluation, choose_thresholds, hardest
 from crydistill.evaluation.compare import evaluate as compare
-from crydistill.evaluation.figures import summary_figure
-from crydistill.evaluation.operating import choose_presets, with_presets
 from crydistill.evaluation.paired import save_scores
-from crydistill.evaluation.ranking import ClipScore
-from crydistill.evaluation.report import WorstMistake, write_report
-from crydistill.experiment import CorpusConfig, fingerprint
+from crydistill.experiment.schema import CorpusConfig
+from crydistill.metrics.agreement import window_kl
+from crydistill.metrics.ranking import ClipScore
+from crydistill.nights.alarms import ScoredStream
+from crydistill.nights.operating import choose_presets, with_presets
 from crydistill.progress import Progress
 from crydistill.provenance import made_by
+from crydistill.reports.figures import summary_figure
+from crydistill.reports.run_page import WorstMistake, write_report
+from crydistill.run_directory import fingerprint
 from crydistill.selection.pool import WindowPool
 from crydistill.stages.context import Context, Part
 from crydistill.stages.quantize import quantize_key

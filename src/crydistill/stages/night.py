@@ -1,15 +1,15 @@
 """Stage 6: the INT8 student on continuous audio made of the test clips."""
 
 from crydistill.corpora.clip import Label
-from crydistill.evaluation.hearing import hear
-from crydistill.evaluation.nightrecord import annotate_presets, record_night
-from crydistill.evaluation.nights import ClipNight, clip_night
 from crydistill.evaluation.scorers import student_scorers
-from crydistill.evaluation.streams import StreamOptions
-from crydistill.experiment import fingerprint
-from crydistill.quantize.interpreters import Kernels
+from crydistill.nights.hearing import hear
+from crydistill.nights.night import ClipNight, clip_night
+from crydistill.nights.streams import StreamOptions
+from crydistill.reports.night_files import annotate_presets, record_night
+from crydistill.run_directory import fingerprint
 from crydistill.stages.context import Context
 from crydistill.stages.evaluate import evaluate_key, names_of
+from crydistill.tflite.interpreters import Kernels
 
 
 def night_key(context: Context) -> str:

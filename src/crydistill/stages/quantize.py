@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from crydistill import __version__, atomic
-from crydistill.experiment import CorpusConfig, fingerprint
+from crydistill.experiment.schema import CorpusConfig
 from crydistill.provenance import git_commit
-from crydistill.quantize.check import CheckReport, check_tflite
 from crydistill.quantize.int8 import quantize_ptq
+from crydistill.run_directory import fingerprint
 from crydistill.selection.pool import WindowPool
 from crydistill.stages.context import Context
 from crydistill.stages.select import calibration_windows
@@ -32,6 +32,7 @@ from crydistill.student.manifest import (
     save_manifest,
     sha256_of_ids,
 )
+from crydistill.tflite.check import CheckReport, check_tflite
 
 WindowName = tuple[str, str, int]
 """Store, clip and number of a window."""

@@ -4,11 +4,11 @@ import tempfile
 from pathlib import Path
 
 from crydistill import __version__
-from crydistill.audio.nursery import write_nursery
 from crydistill.corpora.folder import read_corpus
 from crydistill.progress import Progress, silent
 from crydistill.provenance import git_commit
-from crydistill.teacher.base import load_teacher
+from crydistill.synthesis.nursery import write_nursery
+from crydistill.teacher.load import load_teacher
 from crydistill.teacher.recorded import record
 from crydistill.teacher.scores import ScoreStore
 from crydistill.teacher.scoring import score_corpus

@@ -3,10 +3,11 @@
 from crydistill.audio.variation import Variation
 from crydistill.corpora.clip import Clip
 from crydistill.errors import CorpusError
-from crydistill.experiment import CorpusConfig
+from crydistill.experiment.schema import CorpusConfig
 from crydistill.stages.context import Context
-from crydistill.teacher.base import Teacher, load_teacher
+from crydistill.teacher.base import Teacher
 from crydistill.teacher.ensemble import Ensemble
+from crydistill.teacher.load import load_teacher
 from crydistill.teacher.recorded import RecordedTeacher
 from crydistill.teacher.scoring import Failure, score_corpus, unscored
 from crydistill.teacher.variation import varying

@@ -9,7 +9,7 @@ import numpy as np
 
 from crydistill import atomic
 from crydistill.errors import CorpusError
-from crydistill.experiment import fingerprint
+from crydistill.run_directory import fingerprint
 from crydistill.selection.pool import Indices, WindowPool
 from crydistill.selection.sampler import (
     BalancedSampler,

@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from crydistill.audio.formulas import write_formulas
-from crydistill.audio.nursery import write_nursery
 from crydistill.corpora.audioset import read_segments
 from crydistill.corpora.captures import hold_out, read_captures
 from crydistill.corpora.catalogue import corpus_clips
 from crydistill.corpora.clip import Clip
 from crydistill.corpora.folder import read_corpus
 from crydistill.corpora.youtube import fetched_clips
-from crydistill.experiment import CorpusConfig
+from crydistill.experiment.schema import CorpusConfig
 from crydistill.progress import Progress, silent
 from crydistill.settings import audioset_dir, cache_dir, captures_dir
+from crydistill.synthesis.formulas import write_formulas
+from crydistill.synthesis.nursery import write_nursery
 
 Say = Callable[[str], None]
 """Receives one line for the user about what was found."""

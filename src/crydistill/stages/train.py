@@ -18,10 +18,11 @@ from crydistill.distill.losses import Loss, hardest, headed_bce, named_loss
 from crydistill.distill.predict import predict_logits
 from crydistill.distill.targets import Targets, head_targets, teacher_logits
 from crydistill.errors import ConfigError
-from crydistill.evaluation.compare import ranking_metrics, track_correlation
-from crydistill.evaluation.ranking import TOP_WINDOWS, ClipScore, Ranking, clip_score
-from crydistill.experiment import AwareConfig, TrainingConfig, fingerprint
-from crydistill.quantize import aware
+from crydistill.experiment.schema import AwareConfig, TrainingConfig
+from crydistill.metrics.agreement import track_correlation
+from crydistill.metrics.ranking import TOP_WINDOWS, ClipScore, Ranking, clip_score, ranking_metrics
+from crydistill.quantize import qat as aware
+from crydistill.run_directory import fingerprint
 from crydistill.selection.pool import WindowPool
 from crydistill.stages.context import Context
 from crydistill.stages.select import calibration_windows, make_sampler, select_key

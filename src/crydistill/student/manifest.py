@@ -19,9 +19,9 @@ from crydistill import atomic
 from crydistill.audio import mel
 from crydistill.audio.windows import WINDOW_FRAMES, WINDOW_HOP_FRAMES
 from crydistill.errors import ModelError
+from crydistill.pydantic_errors import explained
 from crydistill.student.activation import Activation
 from crydistill.taxonomy import CLASSES
-from crydistill.validation import explained
 
 TFLITE_NAME = "student.tflite"
 MANIFEST_NAME = "student.json"

@@ -12,8 +12,6 @@ from typing import Self
 import numpy as np
 
 from crydistill.errors import ModelError
-from crydistill.quantize.check import TfliteFacts, inspect_tflite, tflite_bytes
-from crydistill.quantize.interpreters import Float32, Kernels, LiteRt, dequantize, quantize
 from crydistill.student.activation import activate
 from crydistill.student.manifest import (
     MANIFEST_NAME,
@@ -22,6 +20,8 @@ from crydistill.student.manifest import (
     StudentManifest,
     load_manifest,
 )
+from crydistill.tflite.check import TfliteFacts, inspect_tflite, tflite_bytes
+from crydistill.tflite.interpreters import Float32, Kernels, LiteRt, dequantize, quantize
 
 _BLOCK = 64
 """Windows worked on at a time: they fit the processor's cache, and a night's fit the memory."""

@@ -3,7 +3,7 @@
 An architecture is a function from options to a `keras.Model` that takes log-mel patches
 `[batch, 96, 64, 1]` and gives logits `[batch, outputs]`. To add one, write the function in a module
 of its own and name it in `ARCHITECTURES`. What may be used of Keras is what converts to the
-operators of `crydistill.quantize.operators`.
+operators of `crydistill.tflite.operators`.
 """
 
 import inspect

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from crydistill.audio.files import read_audio
 from crydistill.audio.mel import SAMPLE_RATE, Samples
-from crydistill.audio.nursery import generator
 from crydistill.audio.variation import Variation, vary
 from crydistill.corpora.clip import Clip
 from crydistill.errors import AudioError
+from crydistill.seeds import generator
 from crydistill.teacher.scoring import Change
 
 NOISE_SECONDS = 20

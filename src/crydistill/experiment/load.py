@@ -1,0 +1,91 @@
+"""Read configuration files: what they extend, overrides, and errors that name the key."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from crydistill.errors import ConfigError
+from crydistill.experiment.overrides import set_key
+from crydistill.experiment.schema import ExperimentConfig
+from crydistill.pydantic_errors import explained
+
+DEFAULT_CONFIG = "nursery"
+"""The packaged configuration that `crydistill run` takes without arguments."""
+
+
+def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """Read a configuration file, the packaged default where `path` is None.
+
+    A file may say `extends: OTHER.yaml` (or a list), relative to itself: it is laid over them in
+    turn, mapping by mapping.
+
+    Parameters
+    ----------
+    overrides : `key=value` strings; the key is dotted (`training.epochs=5`, `data.train.0.path=x`),
+        the value is YAML
+
+    Raises
+    ------
+    ConfigError
+        naming the file and the key at fault.
+    """
+    if path is None:
+        path = Path(str(files("crydistill").joinpath(f"data/{DEFAULT_CONFIG}.yaml")))
+    raw = _read_yaml(Path(path))
+    for override in overrides:
+        set_key(raw, override)
+    try:
+        config = ExperimentConfig.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(error)}") from error
+    return config if config.name else config.model_copy(update={"name": Path(path).stem})
+
+
+def _read_yaml(path: Path, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read a config over the ones it extends, `heirs` being those that extend it."""
+    if path.resolve() in heirs:
+        raise ConfigError(f"{path}: extends: the configs extend each other in a circle")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such config file; see configs/") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML ({_one_line(error)})") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: must be a mapping of keys to values")
+    extended = raw.pop("extends", [])
+    if isinstance(extended, str):
+        extended = [extended]
+    if not isinstance(extended, list) or not all(isinstance(name, str) for name in extended):
+        raise ConfigError(f"{path}: extends: must name a config file, or several in a list")
+    merged: dict[str, Any] = {}
+    for name in extended:
+        merged = _merged(merged, _read_yaml(path.parent / name, (*heirs, path.resolve())))
+    return _merged(merged, raw)
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Lay one mapping over another: mappings merge key by key, anything else replaces."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(merged.get(key), dict) and isinstance(value, dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
+
+
+def _explain(error: ValidationError) -> str:
+    for fault in error.errors(include_url=False):
+        if fault["type"] == "extra_forbidden":
+            key = ".".join(str(part) for part in fault["loc"])
+            return f"unknown key '{key}'; see docs/configuration.md for the keys there are"
+    return explained(error, "the config")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,56 @@
+"""Dotted overrides of a configuration, as --set takes them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from crydistill.errors import ConfigError
+
+
+def set_key(raw: dict[str, Any], override: str) -> None:
+    """Set one key of a configuration that was read but not checked yet, in place.
+
+    Parameters
+    ----------
+    override : `key=value`; the key is dotted and counts list items from 0, the value is YAML
+
+    Raises
+    ------
+    ConfigError
+        if it is not written so, or a part of the key leads nowhere.
+    """
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override}: write it as key=value, such as training.epochs=5")
+    *parents, last = key.split(".")
+    node: Any = raw
+    for part in parents:
+        node = _child(node, part, override)
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not valid YAML") from error
+    if isinstance(node, list):
+        node[_position(node, last, override)] = parsed
+    else:
+        node[last] = parsed
+
+
+def _child(node: Any, part: str, override: str) -> Any:
+    if isinstance(node, list):
+        return node[_position(node, part, override)]
+    child = node.setdefault(part, {})
+    if child is None:
+        child = node[part] = {}
+    if not isinstance(child, Mapping | list):
+        raise ConfigError(f"--set {override}: '{part}' is a single value, it has no keys below it")
+    return child
+
+
+def _position(node: list[Any], part: str, override: str) -> int:
+    if not part.isdigit() or int(part) >= len(node):
+        raise ConfigError(
+            f"--set {override}: '{part}' is not a position in that list of {len(node)}"
+        )
+    return int(part)

@@ -1,0 +1,82 @@
+"""Records: what verbs found, as JSON on disk, and what tables of them are made of.
+
+Numbers in a record have six digits; what is undefined (NaN, infinity) is null.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crydistill import atomic
+from crydistill.errors import ConfigError
+from crydistill.metrics.intervals import NOTHING, Estimate
+
+Record = Mapping[str, Any]
+
+DIGITS = 6
+"""Significant digits of a number in a record."""
+
+
+def plain(value: float) -> float | None:
+    """Return a number as records hold it."""
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+
+
+def plain_estimate(estimate: Estimate) -> dict[str, float | None]:
+    """Return a number and its interval as records hold them."""
+    return {name: plain(value) for name, value in vars(estimate).items()}
+
+
+def write_record(path: str | Path, record: Record) -> None:
+    """Write a record as indented JSON."""
+    atomic.write_text(path, json.dumps(record, indent=1) + "\n")
+
+
+def read_record(path: str | Path, remedy: str) -> dict[str, Any]:
+    """Read a record.
+
+    Parameters
+    ----------
+    remedy : what to do where it is not there
+
+    Raises
+    ------
+    ConfigError
+        if it cannot be read.
+    """
+    try:
+        record: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); {remedy}") from error
+    return record
+
+
+def number_text(value: float | None, form: str) -> str:
+    """Write a number of a record; `form` is one of `str.format`, such as "{:.2f}"."""
+    return NOTHING if value is None else form.format(value)
+
+
+def estimate_text(estimate: Record, form: str = "{:.3f}") -> str:
+    """Write a number of a record with its interval, as `Estimate.text` does."""
+    parts = (estimate[name] for name in ("value", "low", "high"))
+    return Estimate(*(math.nan if part is None else part for part in parts)).text(form)
+
+
+def commit_text(provenance: Record) -> str:
+    """Write the commit of a record's provenance in short."""
+    commit: str = provenance.get("git_commit") or "unknown"
+    return commit[:10] + ("-dirty" if commit.endswith("-dirty") else "")
+
+
+def markdown_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1
+) -> str:
+    """Lay out a table in Markdown; the leading `text_columns` hold words, the others numbers."""
+    rules = ["---" if number < text_columns else "---:" for number in range(len(columns))]
+    return "\n".join(_row(cells) for cells in (columns, rules, *rows))
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"

@@ -1,0 +1,349 @@
+"""Homes: put together from clips of one split, and heard by a student.
+
+A home has its own bed of ambience, its own microphone gain and its own sounds: the clips of some
+groups drawn at random, in two halves. Every sound is heard in the home's own bed at several levels
+and places, rendered by `streams` and scored by the student, once. Nights of any length are then
+composed from those score tracks: sounds drawn with replacement, pauses filled with the home's own
+bed. No sound comes twice at quite the same loudness and place, so each time its scores are shifted
+on the logistic scale by a normal amount, as wide as the takes of one clip differ in that home;
+without it an eight-hour night would have shown everything there is. Recordings and scores are real;
+the homes, the shifts, and that sounds follow each other independently, are not.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, logit
+
+from crydistill.atomic import replacing
+from crydistill.audio.mel import FRAME_HOP
+from crydistill.audio.windows import WINDOW_HOP_FRAMES, WINDOW_HOP_SECONDS, WINDOW_SAMPLES
+from crydistill.corpora.clip import Clip
+from crydistill.detector.vote import Scores
+from crydistill.errors import CorpusError
+from crydistill.evaluation.scorers import Scorer
+from crydistill.metrics.ranking import Floats
+from crydistill.nights.alarms import ScoredStream
+from crydistill.nights.hearing import score_together
+from crydistill.nights.streams import (
+    Kind,
+    Measured,
+    StreamOptions,
+    StreamPlan,
+    compose,
+    measure_clips,
+    render,
+)
+from crydistill.progress import Progress, silent
+from crydistill.seeds import generator
+
+FEWEST_CLIPS = 20
+"""A home of fewer clips, half of them for each part, has no tail to speak of."""
+
+_HOP_SAMPLES = WINDOW_HOP_FRAMES * FRAME_HOP
+_SYNTHETIC_BED_SHARE = 1 / 3
+_RENDERED_GAP_SECONDS = 2.5
+_MEDIAN_TO_DEVIATION = 1.0484
+"""From the median distance of two draws of a normal to its standard deviation: 1.4826 / sqrt 2."""
+
+
+@dataclass(frozen=True)
+class HomeOptions:
+    """How homes are put together.
+
+    homes : number of them
+    clips : of a home, both halves together
+    clips_per_group : at most; a group is one person, device or source item
+    takes : how often each clip is heard, at another level and place
+    episodes : of crying, from which the cost of a threshold is read
+    mean_pause_seconds : between sounds of a composed night; pauses are exponential
+    observed_hours : length of the nights that are observed
+    """
+
+    homes: int = 24
+    clips: int = 300
+    clips_per_group: int = 10
+    takes: int = 2
+    episodes: int = 12
+    mean_pause_seconds: float = 20.0
+    observed_hours: float = 24.0
+
+
+@dataclass(frozen=True)
+class Home:
+    """What lives in a home.
+
+    parts : its sounds, heard while calibrating and never heard then
+    bed : its ambience; a synthetic room tone if there is none
+    """
+
+    number: int
+    parts: tuple[tuple[Clip, ...], tuple[Clip, ...]]
+    bed: tuple[Clip, ...]
+    bed_dbfs: float
+    microphone_db: float
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Score tracks of half of a home's sounds.
+
+    sounds : windows that hear each sound, one array `[windows]` each
+    quiet : windows that hear nothing but the bed, end to end
+    spread : standard deviation, on the logistic scale, of a sound's highest score between takes
+    """
+
+    sounds: tuple[Scores, ...]
+    quiet: Scores
+    spread: float
+
+    def night(
+        self, hours: float, mean_pause_seconds: float, highest: float, rng: np.random.Generator
+    ) -> Scores:
+        """Compose a night, `[windows]`: sounds drawn with replacement, and pauses."""
+        wanted = round(hours * 3600 / WINDOW_HOP_SECONDS)
+        pieces: list[Scores] = []
+        missing = wanted
+        while missing > 0:
+            pause = int(rng.exponential(mean_pause_seconds) / WINDOW_HOP_SECONDS)
+            start = int(rng.integers(len(self.quiet)))
+            sound = self.sounds[int(rng.integers(len(self.sounds)))]
+            shifted = _shifted(sound, float(rng.normal(0, self.spread)), highest)
+            piece = np.concatenate([np.resize(np.roll(self.quiet, -start), pause), shifted])
+            pieces.append(piece)
+            missing -= len(piece)
+        return np.concatenate(pieces)[:wanted]
+
+
+@dataclass(frozen=True, eq=False)
+class HeardHome:
+    """A home as a student heard it.
+
+    parts : as in `Home`
+    crying : continuous audio with its episodes of crying, in the home's bed
+    """
+
+    number: int
+    parts: tuple[Part, Part]
+    crying: ScoredStream
+
+
+def draw_homes(
+    clips: Sequence[Clip], bed: Sequence[Clip], options: HomeOptions, *, seed: int
+) -> list[Home]:
+    """Draw homes from clips without a cry; the same arguments give the same homes.
+
+    Parameters
+    ----------
+    clips : of one split; those labelled otherwise are left out, and so are those of the bed
+    bed : long ambience; a home has the recordings of one group of it, or, one home in three, none
+
+    Raises
+    ------
+    CorpusError
+        if the clips do not fill a home.
+    """
+    of_bed = {clip.id for clip in bed}
+    groups = _by_group([clip for clip in clips if clip.label == "noncry" and clip.id not in of_bed])
+    beds = _by_group(bed)
+    return [_home(number, groups, beds, options, seed) for number in range(options.homes)]
+
+
+def hear_homes(
+    homes: Sequence[Home],
+    cries: Sequence[Clip],
+    scorer: Scorer,
+    folder: str | Path,
+    *,
+    highest: float,
+    options: HomeOptions,
+    seed: int,
+    progress: Progress = silent,
+) -> tuple[list[HeardHome], dict[str, str]]:
+    """Let a student hear homes; each is kept in `folder` and not heard again.
+
+    Parameters
+    ----------
+    highest : largest score the student can give (`detector.calibrate.highest_score`)
+
+    Returns
+    -------
+    the homes, and why, by id, clips were left out (unreadable or silent).
+    """
+    every = {
+        clip.id: clip for home in homes for clips in (*home.parts, home.bed) for clip in clips
+    } | {clip.id: clip for clip in cries}
+    measured, unusable = measure_clips(list(every.values()), progress=progress)
+    heard = []
+    with progress("homes", len(homes), "homes") as advance:
+        for home in homes:
+            plans = _plans(home, cries, measured, options, seed)
+            path = Path(folder) / f"home-{home.number:03}.npz"
+            heard.append(_kept(path, home, plans, scorer, highest))
+            advance(1)
+    return heard, unusable
+
+
+def _by_group(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
+    groups: dict[str, list[Clip]] = {}
+    for clip in clips:
+        groups.setdefault(clip.group, []).append(clip)
+    return groups
+
+
+def _home(
+    number: int,
+    groups: Mapping[str, list[Clip]],
+    beds: Mapping[str, list[Clip]],
+    options: HomeOptions,
+    seed: int,
+) -> Home:
+    rng = generator(seed, "home", str(number))
+    clips: list[Clip] = []
+    for name in rng.permutation(sorted(groups)).tolist():
+        members = groups[name]
+        chosen = rng.permutation(len(members))[: options.clips_per_group]
+        clips += [members[index] for index in chosen]
+        if len(clips) >= options.clips:
+            break
+    clips = [clips[index] for index in rng.permutation(len(clips))[: options.clips]]
+    if len(clips) < FEWEST_CLIPS:
+        raise CorpusError(
+            f"{len(clips)} clips without a cry do not fill a home; name a split with at least "
+            f"{FEWEST_CLIPS}"
+        )
+    bed: list[Clip] = []
+    if beds and rng.random() >= _SYNTHETIC_BED_SHARE:
+        bed = beds[sorted(beds)[int(rng.integers(len(beds)))]]
+    usual = StreamOptions()
+    half = len(clips) // 2
+    return Home(
+        number=number,
+        parts=(tuple(clips[:half]), tuple(clips[half:])),
+        bed=tuple(bed),
+        bed_dbfs=float(rng.uniform(*usual.bed_dbfs)),
+        microphone_db=float(rng.uniform(*usual.microphone_db)),
+    )
+
+
+def _plans(
+    home: Home,
+    cries: Sequence[Clip],
+    measured: Mapping[str, Measured],
+    options: HomeOptions,
+    seed: int,
+) -> tuple[list[list[StreamPlan]], StreamPlan]:
+    """The takes of both halves, and the crying; nothing is played yet."""
+    usual = StreamOptions(
+        mean_gap_seconds=_RENDERED_GAP_SECONDS,
+        bed_dbfs=(home.bed_dbfs, home.bed_dbfs),
+        microphone_db=(home.microphone_db, home.microphone_db),
+    )
+
+    crying = replace(usual, episodes=options.episodes)
+
+    def plan(sounds: Sequence[Clip], use: str, how: StreamOptions) -> StreamPlan:
+        return compose(
+            sounds=sounds,
+            cries=cries if how.episodes else (),
+            bed=home.bed,
+            measured=measured,
+            options=how,
+            seed=int(generator(seed, "plan", str(home.number), use).integers(2**31)),
+        )
+
+    takes = [
+        [plan(part, f"part {number}, take {take}", usual) for take in range(options.takes)]
+        for number, part in enumerate(home.parts)
+    ]
+    return takes, plan((), "crying", crying)
+
+
+def _kept(
+    path: Path,
+    home: Home,
+    plans: tuple[list[list[StreamPlan]], StreamPlan],
+    scorer: Scorer,
+    highest: float,
+) -> HeardHome:
+    """Read a home's scores from a file that an earlier run left, or hear it and write them."""
+    takes, crying = plans
+    flat = [plan for part in takes for plan in part]
+    fingerprint = _fingerprint([*flat, crying], scorer)
+    if (tracks := _load(path, fingerprint)) is None:
+        tracks = [_scores(plan, scorer) for plan in (*flat, crying)]
+        with replacing(path) as temporary:
+            np.savez(temporary, np.array(fingerprint), *tracks)
+    *of_takes, of_crying = tracks
+    queue = iter(zip(flat, of_takes, strict=True))
+    parts = [_part([next(queue) for _ in part], highest) for part in takes]
+    return HeardHome(home.number, (parts[0], parts[1]), ScoredStream(of_crying, crying.episodes))
+
+
+def _load(path: Path, fingerprint: str) -> list[Scores] | None:
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as stored:
+        found, *tracks = (stored[name] for name in stored.files)
+    return tracks if str(found) == fingerprint else None
+
+
+def _fingerprint(plans: Sequence[StreamPlan], scorer: Scorer) -> str:
+    parts = [scorer.fingerprint]
+    for plan in plans:
+        placed = [(item.start, item.clip, item.gain_db, item.room) for item in plan.placed]
+        parts.append(json.dumps([plan.seed, plan.microphone_db, placed]))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _scores(plan: StreamPlan, scorer: Scorer) -> Scores:
+    (scores,) = score_together(render(plan), [scorer.score])
+    return scores
+
+
+def _part(takes: Sequence[tuple[StreamPlan, Scores]], highest: float) -> Part:
+    sounds: list[Scores] = []
+    quiet: list[Scores] = []
+    peaks: dict[str, list[float]] = {}
+    for plan, scores in takes:
+        end = 0
+        for clip, first, last in _heard_in(plan):
+            quiet.append(scores[end:first])
+            sounds.append(scores[first:last])
+            peaks.setdefault(clip, []).append(float(_logits(scores[first:last].max(), highest)))
+            end = last
+        quiet.append(scores[end:])
+    return Part(tuple(sounds), np.concatenate(quiet), _spread(list(peaks.values())))
+
+
+def _spread(peaks: Sequence[Sequence[float]]) -> float:
+    """Standard deviation between takes, by the median so that outliers do not make it; 0 of one."""
+    differences = [abs(one - other) for takes in peaks for one, other in pairwise(takes)]
+    return _MEDIAN_TO_DEVIATION * float(np.median(differences)) if differences else 0.0
+
+
+def _shifted(scores: Scores, shift: float, highest: float) -> Scores:
+    """Scores moved on the logistic scale."""
+    return np.asarray(expit(_logits(scores, highest) + shift) * highest, dtype=np.float32)
+
+
+def _logits(scores: npt.ArrayLike, highest: float) -> Floats:
+    smallest = float(np.finfo(np.float32).eps)
+    share = np.asarray(scores, dtype=np.float64) / highest
+    return np.asarray(logit(np.clip(share, smallest, 1 - smallest)))
+
+
+def _heard_in(plan: StreamPlan) -> Iterator[tuple[str, int, int]]:
+    """Each sound's clip, the first window that hears it, the first that no longer does or hears
+    the next."""
+    sounds = [item for item in plan.placed if item.kind is Kind.SOUND]
+    firsts = [max(0, (item.start - WINDOW_SAMPLES) // _HOP_SAMPLES + 1) for item in sounds]
+    windows = (plan.samples - WINDOW_SAMPLES) // _HOP_SAMPLES + 1
+    for item, first, following in zip(sounds, firsts, [*firsts[1:], windows], strict=True):
+        yield item.clip, first, min(-(-item.stop // _HOP_SAMPLES), following)

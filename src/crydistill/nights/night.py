@@ -1,0 +1,336 @@
+"""Nights: continuous audio with what is known about it.
+
+A night is a stream built from clips of one split (`ClipNight`), where the truth is known to the
+sample, or somebody's own recording (`RecordedNight`), with labels or without. `hearing` plays it
+to networks, `nightjudge` says what each made of it.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import soundfile
+
+from crydistill.audio.files import AudioReader
+from crydistill.audio.mel import SAMPLE_RATE, Samples
+from crydistill.corpora.clip import Clip, Label
+from crydistill.corpora.folder import Where, read_corpus
+from crydistill.errors import CorpusError
+from crydistill.nights.alarms import Episode, labelled_episodes
+from crydistill.nights.spans import Span
+from crydistill.nights.streams import (
+    Kind,
+    StreamOptions,
+    StreamPlan,
+    compose,
+    excerpt,
+    measure_clips,
+    render,
+)
+from crydistill.progress import Progress, silent
+
+UNCATEGORISED = "uncategorised"
+"""What a clip is of which its corpus does not say."""
+
+
+@dataclass(frozen=True)
+class Sounding:
+    """Something that sounds in a night, in seconds from its start.
+
+    what : its category or label ("Cat", "cry")
+    clip : id of the clip; empty in a recording
+    details : for people ("12.3 dB over the bed, room 3")
+    """
+
+    start: float
+    end: float
+    what: str
+    clip: str = ""
+    details: str = ""
+    cry: bool = False
+
+
+class Night(Protocol):
+    """Continuous audio with what is known about it.
+
+    title, source : for people ("Continuous audio from ...", what it comes from)
+    private : nothing derived from it may be published
+    seconds : length
+    episodes : of crying, in the order of time
+    episode_snr_db : level of each episode over the background; empty where it is not known
+    labelled : whether it is known where crying is; if not, every alert counts as false
+    soundings : what sounds where, in the order of time
+    """
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def private(self) -> bool: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def episodes(self) -> tuple[Episode, ...]: ...
+    @property
+    def episode_snr_db(self) -> Sequence[float]: ...
+    @property
+    def labelled(self) -> bool: ...
+    @property
+    def soundings(self) -> Sequence[Sounding]: ...
+
+    def blocks(self) -> Iterator[Samples]:
+        """The audio from the start, 16 kHz mono, in blocks that join without a seam."""
+        ...
+
+    def excerpts(self, stretches: Sequence[tuple[float, float]]) -> list[Samples | None]:
+        """The audio between two times each, in seconds; None where it may not be published."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Plain values that say what the night is made of."""
+        ...
+
+
+@dataclass(frozen=True)
+class ClipNight:
+    """A stream built from clips.
+
+    corpus : the clips, for people ("audio (split dev)")
+    unusable : clips that cannot be read or are silent, and why
+    """
+
+    plan: StreamPlan
+    corpus: str
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    labelled: bool = True
+
+    @property
+    def title(self) -> str:
+        return f"Continuous audio from {self.corpus}"
+
+    @property
+    def source(self) -> str:
+        return self.corpus
+
+    @property
+    def private(self) -> bool:
+        return self.plan.private
+
+    @property
+    def seconds(self) -> float:
+        return self.plan.samples / SAMPLE_RATE
+
+    @property
+    def episodes(self) -> tuple[Episode, ...]:
+        return self.plan.episodes
+
+    @cached_property
+    def episode_snr_db(self) -> Sequence[float]:
+        of_episode = {item.episode: item.snr_db for item in self.plan.placed}
+        return [of_episode[number] or 0.0 for number in range(len(self.episodes))]
+
+    @cached_property
+    def soundings(self) -> Sequence[Sounding]:
+        found = []
+        for item in self.plan.placed:
+            if item.kind is Kind.BED:
+                continue
+            details = ["dry" if item.room is None else f"room {item.room}"]
+            if item.snr_db is not None:
+                details.insert(0, f"{item.snr_db:.1f} dB over the bed")
+            if item.use:
+                details.append("heard before")
+            found.append(
+                Sounding(
+                    item.start / SAMPLE_RATE,
+                    item.stop / SAMPLE_RATE,
+                    item.category or UNCATEGORISED,
+                    item.clip,
+                    ", ".join(details),
+                    item.kind is Kind.CRY,
+                )
+            )
+        return found
+
+    def blocks(self) -> Iterator[Samples]:
+        return render(self.plan)
+
+    def excerpts(self, stretches: Sequence[tuple[float, float]]) -> list[Samples | None]:
+        return [self._excerpt(int(a * SAMPLE_RATE), int(b * SAMPLE_RATE)) for a, b in stretches]
+
+    def facts(self) -> dict[str, Any]:
+        plan = self.plan
+        crying = [item for item in plan.placed if item.kind is Kind.CRY]
+        return {
+            "kind": "stream",
+            "corpus": self.corpus,
+            "seed": plan.seed,
+            "sounds": plan.sounds,
+            "sound_hours": round(plan.sound_hours, 4),
+            "sounds_heard_again": plan.reused,
+            "crying_groups": len({item.group for item in crying}),
+            "cries": len(crying),
+            "options": asdict(plan.options),
+            "unusable": dict(self.unusable),
+        }
+
+    def _excerpt(self, start: int, stop: int) -> Samples | None:
+        inside = (item for item in self.plan.placed if item.start < stop and item.stop > start)
+        if any(item.private for item in inside):
+            return None
+        return excerpt(self.plan, start, stop)
+
+
+@dataclass(frozen=True)
+class RecordedNight:
+    """A recording of any length, rate and format.
+
+    spans : its labels, None without any
+    private : as recordings from a home are unless their owner says otherwise
+    """
+
+    path: Path
+    spans: Sequence[Span] | None = None
+    private: bool = True
+    episode_snr_db: Sequence[float] = ()
+
+    @property
+    def title(self) -> str:
+        return f"Recording {self.path.name}"
+
+    @property
+    def source(self) -> str:
+        return self.path.name
+
+    @property
+    def labelled(self) -> bool:
+        return self.spans is not None
+
+    @cached_property
+    def seconds(self) -> float:
+        """By the file's header.
+
+        Raises
+        ------
+        AudioError
+            if it cannot be read.
+        """
+        next(iter(AudioReader(self.path).blocks()))  # says what is wrong, if anything is
+        return float(soundfile.info(self.path).duration)
+
+    @cached_property
+    def episodes(self) -> tuple[Episode, ...]:
+        """Episodes by the labels for cries.
+
+        Raises
+        ------
+        CorpusError
+            if one lies beyond the recording's end.
+        """
+        found = labelled_episodes(self.spans or (), group=self.path.name)
+        for episode in found:
+            if episode.start >= self.seconds:
+                raise CorpusError(
+                    f"{self.path}: a label says crying from {episode.start:.1f} s on, but the "
+                    f"recording ends at {self.seconds:.1f} s; the labels belong to another one"
+                )
+        return found
+
+    @property
+    def soundings(self) -> Sequence[Sounding]:
+        crying = [Sounding(e.start, e.end, "cry", cry=True) for e in self.episodes]
+        other = [
+            Sounding(span.start, span.end, span.label)
+            for span in self.spans or ()
+            if not any(e.start <= span.start and span.end <= e.end for e in self.episodes)
+        ]
+        return sorted([*crying, *other], key=lambda sounding: sounding.start)
+
+    def blocks(self) -> Iterator[Samples]:
+        return AudioReader(self.path).blocks()
+
+    def excerpts(self, stretches: Sequence[tuple[float, float]]) -> list[Samples | None]:
+        if self.private:
+            return [None] * len(stretches)
+        found: list[list[Samples]] = [[] for _ in stretches]
+        start = 0
+        for block in self.blocks():
+            for parts, (first, last) in zip(found, stretches, strict=True):
+                begin, end = int(first * SAMPLE_RATE) - start, int(last * SAMPLE_RATE) - start
+                if begin < len(block) and end > 0:
+                    parts.append(block[max(0, begin) : end])
+            start += len(block)
+        none = np.empty(0, dtype=np.float32)
+        return [np.concatenate([none, *parts]) for parts in found]
+
+    def facts(self) -> dict[str, Any]:
+        return {"kind": "recording", "file": self.path.name, "labels": self.labelled}
+
+
+def read_split(
+    path: str | Path, *, where: Where | None = None, private: bool = False
+) -> list[Clip]:
+    """List the clips of a corpus that a stream may be built from: those of one split.
+
+    Raises
+    ------
+    CorpusError
+        as `read_corpus`, or if the rows chosen have several values in the column `split`, or there
+        is a choice of rows but no manifest to choose from.
+    """
+    path = Path(path)
+    manifest = path / "clips.csv" if path.is_dir() else path
+    if where and not manifest.is_file():
+        raise CorpusError(f"{path}: has no clips.csv with columns to select by; leave --where out")
+    clips = read_corpus(path, where=where, private=private)
+    splits = _splits(manifest, {clip.id for clip in clips}) if manifest.is_file() else set()
+    if len(splits) > 1:
+        raise CorpusError(
+            f"{manifest}: clips of several splits ({', '.join(sorted(splits))}) would sound in one "
+            "night; choose one with --where split=NAME"
+        )
+    return clips
+
+
+def clip_night(
+    clips: Sequence[Clip],
+    *,
+    corpus: str,
+    options: StreamOptions,
+    seed: int,
+    bed: Sequence[Clip] = (),
+    progress: Progress = silent,
+) -> ClipNight:
+    """Plan a night from the clips of one split.
+
+    Parameters
+    ----------
+    clips : cries make the episodes, others are the sounds between; unlabelled ones are left out
+    bed : clips that sound in the background; they are not among the sounds
+
+    Raises
+    ------
+    CorpusError
+        if there is nothing to build from.
+    """
+    background = {clip.id for clip in bed}
+    cries = [clip for clip in clips if clip.is_cry and options.episodes]
+    sounds = [clip for clip in clips if clip.label is Label.NONCRY and clip.id not in background]
+    measured, unusable = measure_clips([*cries, *sounds, *bed], progress=progress)
+    plan = compose(
+        sounds=sounds, cries=cries, bed=bed, measured=measured, options=options, seed=seed
+    )
+    return ClipNight(plan, corpus, unusable)
+
+
+def _splits(manifest: Path, ids: set[str]) -> set[str]:
+    with manifest.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        if "split" not in (rows.fieldnames or ()):
+            return set()
+        return {row["split"] for row in rows if row["path"] in ids}

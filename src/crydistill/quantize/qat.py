@@ -1,0 +1,257 @@
+"""A student that feels in training what int8 will do to it.
+
+Jacob et al. 2018, "Quantization and training of neural networks for efficient integer-arithmetic-
+only inference": BatchNorm is folded into the convolutions, and in the forward pass weights and
+activations are rounded to what int8 can hold, at the places where the converter's file has int8
+tensors; gradients pass the rounding as if it were not there.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from crydistill.errors import ConfigError
+from crydistill.student.layers import BatchNorm, Conv, DepthwiseConv
+from crydistill.tflite.interpreters import Float32
+
+_ACTIVATION_STEPS = 255
+_WEIGHT_STEPS = 127
+_SMALLEST = 1e-8
+"""A range or a kernel is never taken for narrower than this."""
+
+_BATCH = 100
+
+Call = Callable[[keras.layers.Layer, list[keras.KerasTensor]], keras.KerasTensor]
+
+
+class Rounded(keras.layers.Layer):  # type: ignore[misc]
+    """An int8 tensor: values clipped to a range and rounded to 256 steps, of which one is zero."""
+
+    def __init__(self, low: float, high: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.low, self.high = float(low), float(high)
+        low, high = min(self.low, 0.0), max(self.high, 0.0)
+        self.step = max(high - low, _SMALLEST) / _ACTIVATION_STEPS
+        self._first = round(low / self.step) * self.step
+        self._last = self._first + _ACTIVATION_STEPS * self.step
+
+    def call(self, inputs: Any) -> Any:
+        clipped = ops.clip(inputs, self._first, self._last)
+        return _straight_through(clipped, ops.round(clipped / self.step) * self.step)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "low": self.low, "high": self.high}
+
+
+class RoundedConv(Conv):
+    """A convolution with int8 weights, one scale a filter."""
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        return super().convolution_op(inputs, _rounded(kernel, (0, 1, 2)))
+
+
+class RoundedDepthwiseConv(DepthwiseConv):
+    """A depthwise convolution with int8 weights, one scale a channel."""
+
+    def depthwise_op(self, inputs: Any, kernel: Any) -> Any:
+        return super().depthwise_op(inputs, _rounded(kernel, (0, 1, 3)))
+
+
+class RoundedDense(keras.layers.Dense):  # type: ignore[misc]
+    """A dense layer with int8 weights, one scale an output.
+
+    On the device the whole layer has one scale; a student with outputs of its own has one output
+    there, and the classes beside it must not coarsen its weights in training.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return ops.matmul(inputs, _rounded(self.kernel, (0,))) + self.bias
+
+
+CUSTOM_OBJECTS = {
+    layer.__name__: layer for layer in (Rounded, RoundedConv, RoundedDepthwiseConv, RoundedDense)
+}
+"""What `keras.saving.load_model` must be told of to load a checkpoint of such a training."""
+
+
+def rounding_student(model: keras.Model, patches: Float32) -> keras.Model:
+    """Copy a trained student into one that rounds as int8 will, to train it further.
+
+    Parameters
+    ----------
+    model : of `crydistill.student`, from patches `[batch, 96, 64, 1]` to logits
+    patches : float32 `[n, 96, 64]`; the activations' ranges are those on these windows
+
+    Raises
+    ------
+    ConfigError
+        if the model has a layer that this module cannot round.
+    """
+    ranges = _int8_ranges(_rebuilt(model, _folding(model, rounding=False)), patches)
+    make = _folding(model, rounding=True)
+
+    def call(layer: keras.layers.Layer, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
+        made = make(layer, inputs)
+        if layer.name not in ranges:
+            return made
+        return Rounded(*ranges[layer.name], name=f"{layer.name}_int8")(made)
+
+    return _rebuilt(model, call)
+
+
+def without_rounding(model: keras.Model) -> keras.Model:
+    """Copy a student that rounds into one of Keras's own layers, without BatchNorm, that does not.
+
+    What it has learnt is in its weights; the converter rounds them the same way, within ranges that
+    it measures anew.
+    """
+    own: dict[Any, Any] = {
+        RoundedConv: keras.layers.Conv2D,
+        RoundedDepthwiseConv: keras.layers.DepthwiseConv2D,
+        RoundedDense: keras.layers.Dense,
+    }
+
+    def call(layer: keras.layers.Layer, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
+        if isinstance(layer, (Rounded, keras.layers.InputLayer)):
+            return inputs[0]
+        made = own.get(type(layer), type(layer)).from_config(layer.get_config())
+        return _called(made, inputs, layer.get_weights())
+
+    return _rebuilt(model, call)
+
+
+def _folding(model: keras.Model, *, rounding: bool) -> Call:
+    """How to rebuild a student without BatchNorm, with int8 or with float weights."""
+    kinds: dict[Any, Any] = {
+        Conv: RoundedConv if rounding else Conv,
+        DepthwiseConv: RoundedDepthwiseConv if rounding else DepthwiseConv,
+        keras.layers.Dense: RoundedDense if rounding else keras.layers.Dense,
+    }
+
+    def call(layer: keras.layers.Layer, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
+        if isinstance(layer, (BatchNorm, keras.layers.Dropout, keras.layers.InputLayer)):
+            return inputs[0]
+        config, weights = layer.get_config(), layer.get_weights()
+        if isinstance(layer, (Conv, DepthwiseConv)):
+            config["use_bias"] = True
+            weights = _folded_weights(layer, _followers(model, layer))
+        kind = kinds.get(type(layer), type(layer))
+        return _called(kind.from_config(config), inputs, weights)
+
+    return call
+
+
+def _folded_weights(
+    layer: keras.layers.Layer, followers: Sequence[keras.layers.Layer]
+) -> list[npt.NDArray[np.float32]]:
+    """Kernel and bias of a convolution together with the BatchNorm behind it."""
+    (kernel,) = layer.get_weights()
+    (norm,) = followers
+    gamma, beta, mean, variance = norm.get_weights()
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    outputs = (1, 1, -1, 1) if isinstance(layer, DepthwiseConv) else (1, 1, 1, -1)
+    return [kernel * scale.reshape(outputs), beta - mean * scale]
+
+
+def _int8_ranges(folded: keras.Model, patches: Float32) -> dict[str, tuple[float, float]]:
+    """Ranges of the int8 tensors between the patch and the logits, by the layer they end.
+
+    A ReLU is part of the operator before it; the logits are left as they are, since nothing comes
+    after them that could learn to live with their rounding.
+    """
+    ends = {end.name: end for end in (_operator_end(folded, each) for each in folded.layers[:-1])}
+    tensors = [end.output for end in ends.values()]
+    found = dict(zip(ends, _ranges(keras.Model(folded.input, tensors), patches), strict=True))
+    for name, end in ends.items():
+        behind = _followers(folded, end)
+        if len(behind) == 1 and isinstance(behind[0], keras.layers.Add):
+            # TensorFlow's converter gives what only goes into a sum the range of the sum as well.
+            own, total = found[name], found[_operator_end(folded, behind[0]).name]
+            found[name] = min(own[0], total[0]), max(own[1], total[1])
+    return found
+
+
+def _operator_end(folded: keras.Model, layer: keras.layers.Layer) -> keras.layers.Layer:
+    """The layer that ends the operator of the device which a layer belongs to."""
+    behind = _followers(folded, layer)
+    return behind[0] if len(behind) == 1 and isinstance(behind[0], keras.layers.ReLU) else layer
+
+
+def _followers(model: keras.Model, layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    return [
+        other
+        for other in model.layers[1:]
+        if any(tensor is layer.output for tensor in _inputs(other))
+    ]
+
+
+def _inputs(layer: keras.layers.Layer) -> list[keras.KerasTensor]:
+    return layer.input if isinstance(layer.input, list) else [layer.input]
+
+
+def _rebuilt(model: keras.Model, call: Call) -> keras.Model:
+    """Walk through a model's layers in order and put another together."""
+    source = keras.Input(model.input.shape[1:], name=model.layers[0].name)
+    there = {id(model.input): call(model.layers[0], [source])}
+    for layer in model.layers[1:]:
+        if not isinstance(layer, _KNOWN):
+            raise ConfigError(
+                f"training.aware: cannot round a layer of kind {type(layer).__name__}"
+            )
+        there[id(layer.output)] = call(layer, [there[id(tensor)] for tensor in _inputs(layer)])
+    return keras.Model(source, there[id(model.output)], name=model.name)
+
+
+_KNOWN = (
+    Conv,
+    DepthwiseConv,
+    BatchNorm,
+    Rounded,
+    keras.layers.ReLU,
+    keras.layers.Add,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.Dropout,
+    keras.layers.Dense,
+)
+
+
+def _called(
+    layer: keras.layers.Layer,
+    inputs: list[keras.KerasTensor],
+    weights: list[npt.NDArray[np.float32]],
+) -> keras.KerasTensor:
+    output = layer(inputs if len(inputs) > 1 else inputs[0])
+    layer.set_weights(weights)
+    return output
+
+
+def _ranges(model: keras.Model, patches: Float32) -> list[tuple[float, float]]:
+    """Least and greatest value of each of a model's outputs."""
+    found = [
+        [ops.convert_to_numpy(tensor) for tensor in model.predict_on_batch(batch[..., None])]
+        for batch in np.split(patches, range(_BATCH, len(patches), _BATCH))
+    ]
+    return [
+        (min(float(part.min()) for part in parts), max(float(part.max()) for part in parts))
+        for parts in zip(*found, strict=True)
+    ]
+
+
+def _rounded(kernel: Any, axes: tuple[int, ...]) -> Any:
+    """Weights as int8 holds them, symmetric about zero; `axes` share a scale."""
+    kernel = ops.convert_to_tensor(kernel)
+    largest = ops.max(ops.abs(kernel), axis=axes, keepdims=True)
+    step = ops.stop_gradient(ops.maximum(largest, _SMALLEST) / _WEIGHT_STEPS)
+    return _straight_through(kernel, ops.round(kernel / step) * step)
+
+
+def _straight_through(values: Any, rounded: Any) -> Any:
+    """`rounded`, with the gradient of `values` (Bengio et al. 2013, the straight-through one)."""
+    return values + ops.stop_gradient(rounded - values)

@@ -1,0 +1,91 @@
+"""A night's files: the record, the plan and the page, and what its presets did in the manifests."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from crydistill.detector.vote import DEFAULT_HOLD_SECONDS
+from crydistill.evaluation.scorers import Kind
+from crydistill.metrics.intervals import REPLICATES
+from crydistill.metrics.records import write_record
+from crydistill.nights.hearing import Heard
+from crydistill.nights.judge import DEFAULT_VOTES, NightResult, judge
+from crydistill.nights.night import ClipNight, Night
+from crydistill.nights.operating import annotated_preset, with_presets
+from crydistill.nights.streams import write_plan
+from crydistill.progress import Progress, silent
+from crydistill.provenance import made_by
+from crydistill.reports.night_page import write_night_view
+from crydistill.student.manifest import ThresholdPreset, load_manifest, save_manifest
+from crydistill.tflite.interpreters import Kernels
+
+
+def record_night(
+    night: Night,
+    heard: Sequence[Heard],
+    path: str | Path,
+    *,
+    plan: str | Path,
+    page: str | Path,
+    kernels: Kernels,
+    votes: Sequence[tuple[int, int]] = DEFAULT_VOTES,
+    hold_seconds: float = DEFAULT_HOLD_SECONDS,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> tuple[NightResult, dict[str, Any]]:
+    """Judge a night and write what was found.
+
+    Parameters
+    ----------
+    path, plan, page : files for the figures (JSON), for what sounds when (CSV, of a `ClipNight`
+        only) and for the night view (HTML)
+    kernels : that the students were heard with
+
+    Returns
+    -------
+    the result, and the record that was written.
+
+    Raises
+    ------
+    ConfigError, AudioError
+        as `judge` and `write_night_view`.
+    """
+    result = judge(
+        night, heard, votes=votes, hold_seconds=hold_seconds, replicates=replicates, seed=seed,
+        progress=progress,
+    )  # fmt: skip
+    provenance = made_by(
+        kernels=kernels.value, seed=seed, hold_seconds=hold_seconds, replicates=replicates
+    )
+    record = {**result.to_json(), "provenance": provenance}
+    write_record(path, record)
+    if isinstance(night, ClipNight):
+        write_plan(night.plan, plan)
+    write_night_view(page, result, record, progress=progress)
+    return result, record
+
+
+def annotate_presets(result: NightResult) -> dict[Path, dict[str, ThresholdPreset]]:
+    """Write what their presets did into the manifests of the INT8 students.
+
+    Returns
+    -------
+    the presets as written, by manifest.
+
+    Raises
+    ------
+    ModelError
+        if a manifest can no longer be read.
+    """
+    annotated = {}
+    for model in result.models:
+        path = model.heard.scorer.manifest_path
+        if model.heard.scorer.kind is not Kind.INT8 or path is None:
+            continue
+        annotated[path] = {
+            name: annotated_preset(figures, audio=result.night.source)
+            for name, figures in model.presets.items()
+        }
+        save_manifest(path, with_presets(load_manifest(path), annotated[path]))
+    return annotated

@@ -1,0 +1,280 @@
+"""A night's figures as tables: for the terminal, the night view and the documents.
+
+All are made from the JSON that `crydistill night` writes, so that a document says what the page
+and the terminal said.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crydistill.errors import ConfigError
+from crydistill.metrics.intervals import NOTHING
+from crydistill.metrics.records import (
+    Record,
+    commit_text,
+    estimate_text,
+    markdown_table,
+    number_text,
+    read_record,
+    write_record,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+NIGHT_NAME = "night.json"
+"""The figures in a folder that `crydistill night` wrote."""
+
+_HEADLINE_RATES = (1.0, 0.125)
+_COMPARED_RATE = 1.0
+_KINDS_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of text; `text_columns` counts the leading columns that hold words."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    text_columns: int = 1
+
+
+def sheets(record: Record) -> list[Sheet]:
+    """Lay out a night: presets and hindsight, (N, M) pairs, and what raised the false alarms."""
+    found = [
+        _settings_sheet(record),
+        _votes_sheet(record),
+        _snr_sheet(record),
+        _sounds_sheet(record),
+    ]
+    return [sheet for sheet in found if sheet.rows]
+
+
+def facts(record: Record) -> list[str]:
+    """Say in sentences what a night was made of."""
+    night = record["night"]
+    if night["kind"] == "recording":
+        labelled = (
+            f"{night['episodes']} labelled episodes of crying."
+            if night["labelled"]
+            else "No labels: every alert counts as false, rightly so only if nobody cried."
+        )
+        return [f"{night['hours']:.2f} h, recorded. {labelled}"]
+    again = night["sounds_heard_again"]
+    sounds = (
+        f"{night['sounds']:,} sounds ({night['sound_hours']:.2f} h), "
+        + (f"{again:,} of them heard again, which is no new evidence" if again else "each once")
+        + f"; {night['episodes']} episodes of crying from {night['crying_groups']} groups."
+    )
+    return [f"{night['hours']:.2f} h from {night['corpus']}, seed {night['seed']}: {sounds}"]
+
+
+def summary_table(record: Record) -> "Table":
+    """Return what fits a terminal: each network at its settings."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(caption="in hindsight: at the threshold read off this very audio")
+    table.add_column("")
+    for column in ("threshold", "false alarms/h", "caught", "delay", "in alert"):
+        table.add_column(column, justify="right")
+    for name, model in record["models"].items():
+        table.add_row(escape(name), style="bold")
+        for setting, figures in _headline(model):
+            table.add_row(
+                setting,
+                f"{figures['settings']['threshold']:.4f}",
+                escape(estimate_text(figures["false_alarms_per_hour"], "{:.1f}")),
+                escape(estimate_text(figures["caught"], "{:.2f}")),
+                number_text(figures["delay_s"]["median"], "{:.1f} s"),
+                number_text(figures["time_in_alert"], "{:.1%}"),
+            )
+        table.add_section()
+    return table
+
+
+def night_table(record: Record) -> str:
+    """All tables of a night in Markdown: `<!-- night: NAME -->` of `evaluation.documents`."""
+    parts = [*facts(record), *(_markdown(sheet) for sheet in sheets(record)), _made_by(record)]
+    return "\n\n".join(parts)
+
+
+def night_summary(record: Record) -> str:
+    """Each network at its settings, in few columns: `<!-- night-summary: NAME -->`."""
+    columns = ("network", "setting", "false alarms/h", "episodes caught", "delay s", "in alert")
+    rows = [
+        [
+            name,
+            setting,
+            estimate_text(figures["false_alarms_per_hour"], "{:.1f}"),
+            estimate_text(figures["caught"], "{:.2f}"),
+            number_text(figures["delay_s"]["median"], "{:.1f}"),
+            number_text(figures["time_in_alert"], "{:.1%}"),
+        ]
+        for name, setting, figures in _headlines(record)
+    ]
+    sheet = Sheet("At 5 of 9 windows", columns, rows, text_columns=2)
+    return "\n\n".join([*facts(record), _markdown(sheet)])
+
+
+def add_night(folder: str | Path, records: str | Path, name: str) -> Path:
+    """Copy a night's JSON, without the figures at fixed thresholds, into the folder of records.
+
+    Raises
+    ------
+    ConfigError
+        if there is no night, or it holds anything private.
+    """
+    record = read_night(Path(folder) / NIGHT_NAME)
+    if record["night"]["private"]:
+        raise ConfigError(f"{folder}: was heard on private audio; its figures may not be published")
+    for model in record["models"].values():
+        for vote in model["votes"]:
+            del vote["at_thresholds"]
+    path = Path(records) / f"{name}.json"
+    write_record(path, record)
+    return path
+
+
+def read_night(path: str | Path) -> dict[str, Any]:
+    """Read the figures of a night.
+
+    Raises
+    ------
+    ConfigError
+        if they cannot be read.
+    """
+    record = read_record(path, "run `crydistill night`")
+    if "night" not in record or "models" not in record:
+        raise ConfigError(f"{path}: is no night's JSON; run `crydistill night`")
+    return record
+
+
+def _settings_sheet(record: Record) -> Sheet:
+    columns = (
+        "network", "setting", "votes", "threshold", "false alarms", "per hour", "per 8 h",
+        "if independent, per hour", "episodes caught", "delay s, median (90 %)", "time in alert",
+    )  # fmt: skip
+    rows = [
+        [name, setting, *_figures_cells(figures)] for name, setting, figures in _headlines(record)
+    ]
+    return Sheet("Settings", columns, rows, text_columns=2)
+
+
+def _headlines(record: Record) -> Iterator[tuple[str, str, Record]]:
+    """Network, setting and figures of every setting that is shown."""
+    for name, model in record["models"].items():
+        for setting, figures in _headline(model):
+            yield name, setting, figures
+
+
+def _headline(model: Record) -> Iterator[tuple[str, Record]]:
+    for name, figures in model["presets"].items():
+        yield f"preset {name}", figures
+    shown, votes = model["shown"]["settings"], model["votes"]
+    same = [vote for vote in votes if (vote["n"], vote["m"]) == (shown["n"], shown["m"])]
+    for figures in (same or votes)[0]["in_hindsight"]:
+        if figures["wanted_per_hour"] in _HEADLINE_RATES:
+            yield f"{_rate(figures['wanted_per_hour'])}, hindsight", figures
+
+
+def _rate(per_hour: float) -> str:
+    return "1 a night" if per_hour < 1 else f"{per_hour:g} an hour"
+
+
+def _figures_cells(figures: Record) -> list[str]:
+    settings, delay = figures["settings"], figures["delay_s"]
+    independent = figures["if_windows_were_independent"]
+    return [
+        f"{settings['n']} of {settings['m']}",
+        f"{settings['threshold']:.4f}",
+        str(figures["false_alarms"]),
+        estimate_text(figures["false_alarms_per_hour"], "{:.2f}"),
+        estimate_text(figures["false_alarms_per_night"], "{:.1f}"),
+        _small(independent["false_alarms_per_hour"]),
+        estimate_text(figures["caught"], "{:.2f}"),
+        f"{number_text(delay['median'], '{:.1f}')} ({number_text(delay['p90'], '{:.1f}')})",
+        number_text(figures["time_in_alert"], "{:.2%}"),
+    ]
+
+
+def _votes_sheet(record: Record) -> Sheet:
+    """Episodes caught at one false alarm an hour, by (N, M) and network."""
+    models = record["models"]
+    pairs = [(vote["n"], vote["m"]) for vote in next(iter(models.values()))["votes"]]
+    rows = [
+        [f"{n} of {m}", *(cell for model in models.values() for cell in _vote_cells(model, n, m))]
+        for n, m in pairs
+        if record["night"]["episodes"]
+    ]
+    columns = ["votes"]
+    for name in models:
+        columns += [f"{name}: caught", "delay s", "threshold"]
+    return Sheet(f"At most {_rate(_COMPARED_RATE)}, in hindsight, by votes", columns, rows)
+
+
+def _vote_cells(model: Record, n: int, m: int) -> list[str]:
+    for vote in model["votes"]:
+        for figures in vote["in_hindsight"]:
+            if (vote["n"], vote["m"], figures["wanted_per_hour"]) == (n, m, _COMPARED_RATE):
+                return [
+                    estimate_text(figures["caught"], "{:.2f}"),
+                    number_text(figures["delay_s"]["median"], "{:.1f}"),
+                    f"{figures['settings']['threshold']:.4f}",
+                ]
+    return [NOTHING] * 3
+
+
+def _snr_sheet(record: Record) -> Sheet:
+    """Episodes caught by their level over the background, at the settings shown."""
+    models = record["models"]
+    bands = [model["shown"]["by_snr"] for model in models.values()]
+    rows = [
+        [
+            f"{same[0]['from_db']:g} to {same[0]['to_db']:g} dB",
+            *(f"{band['caught']} of {band['episodes']}" for band in same),
+        ]
+        for same in zip(*bands, strict=True)
+    ]
+    return Sheet("Episodes caught by level over the background", _shown_columns(record), rows)
+
+
+def _shown_columns(record: Record) -> list[str]:
+    return ["", *(f"{name}, {m['shown']['because']}" for name, m in record["models"].items())]
+
+
+def _sounds_sheet(record: Record) -> Sheet:
+    """False alarms by what sounded, the most of any network first."""
+    models = record["models"]
+    counts = {name: model["shown"]["false_alarms_by_sound"] for name, model in models.items()}
+    kinds = sorted(
+        {kind for found in counts.values() for kind in found},
+        key=lambda kind: (-max(found.get(kind, 0) for found in counts.values()), kind),
+    )
+    rows = [[kind, *(str(found.get(kind, 0)) for found in counts.values())] for kind in kinds]
+    shown, title = rows[:_KINDS_SHOWN], "False alarms by what sounded"
+    if len(rows) > len(shown):
+        title += f", the worst {len(shown)} of {len(rows)} kinds"
+    return Sheet(title, _shown_columns(record), shown)
+
+
+def _small(value: float | None) -> str:
+    """Two digits of what may be a millionth."""
+    return number_text(value, "{:.1f}" if value and value >= 10 else "{:.2g}")
+
+
+def _markdown(sheet: Sheet) -> str:
+    table = markdown_table(sheet.columns, sheet.rows, sheet.text_columns)
+    return f"**{sheet.title}**\n\n{table}"
+
+
+def _made_by(record: Record) -> str:
+    made = record.get("provenance", {})
+    networks = ", ".join(f"{name} {m['sha256'][:12]}" for name, m in record["models"].items())
+    return (
+        f"Networks by sha256: {networks}. Kernels: {made.get('kernels', '?')}; commit "
+        f"{commit_text(made)}."
+    )

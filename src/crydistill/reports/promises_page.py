@@ -1,0 +1,178 @@
+"""What came of calibrations' promises, as text for terminal and document, and as a picture.
+
+All of it is made from the values of `promises.json` alone.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crydistill import atomic
+from crydistill.metrics import records
+from crydistill.metrics.records import Record, commit_text, estimate_text, number_text
+from crydistill.nights.promises import Recipe, Sounds
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Axes = Any
+"""matplotlib ships no types that a strict check could use."""
+
+COLUMNS = (
+    "vote", "calibrated on", "method", "promised", "seen: same sounds", "promise held",
+    "seen: new sounds", "promise held", "episodes caught",
+)  # fmt: skip
+
+_SHOWN_VOTE = (5, 9)
+_SMALLEST_SHOWN = 0.01
+_LINEAR_BELOW = 0.5
+"""The picture's rates are logarithmic above and linear below, so that 0 has a place."""
+
+
+def terminal_table(record: Record) -> "Table":
+    """A row for each way to calibrate."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="false alarms a night (8 h)", caption=escape(_caption(record)))
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column == "method" else "right")
+    vote = None
+    for cell in record["cells"]:
+        if vote not in (None, (cell["n"], cell["m"])):
+            table.add_section()
+        vote = (cell["n"], cell["m"])
+        table.add_row(*(escape(text.replace(" [", "\n[")) for text in _row(cell)))
+    return table
+
+
+def markdown_table(record: Record) -> str:
+    """The same for a document, and what was tried."""
+    rows = [_row(cell) for cell in record["cells"]]
+    return f"{records.markdown_table(COLUMNS, rows, text_columns=3)}\n\n{_caption(record)}"
+
+
+def picture(record: Record, path: str | Path) -> None:
+    """Plot what every home saw against the length of its calibration; `path` ends in .png, .svg."""
+    from matplotlib.figure import Figure
+
+    from crydistill.reports.figures import PAPER, decorate
+
+    votes = [(cell["n"], cell["m"]) for cell in record["cells"]]
+    vote = _SHOWN_VOTE if _SHOWN_VOTE in votes else votes[0]
+    cells = [cell for cell in record["cells"] if (cell["n"], cell["m"]) == vote]
+    figure = Figure(figsize=(9, 4.2), layout="constrained", facecolor="white")
+    for axes, sounds in zip(figure.subplots(1, 2, sharey=True), Sounds, strict=True):
+        decorate(axes, PAPER)
+        axes.grid(False, axis="x")
+        axes.axhline(
+            record["wanted_per_night"], color=PAPER.muted, linewidth=0.9, linestyle=(0, (3, 2))
+        )
+        for number, recipe in enumerate(Recipe):
+            of_recipe = [cell for cell in cells if cell["recipe"] == recipe]
+            _draw(axes, of_recipe, sounds, number)
+        axes.set_yscale("symlog", linthresh=_LINEAR_BELOW)
+        axes.set_ylim(bottom=-0.1)
+        lengths = list(dict.fromkeys(cell["hours"] for cell in cells))
+        axes.set_xticks(range(len(lengths)), [_length(hours) for hours in lengths])
+        axes.set_xlabel("calibration audio", color=PAPER.ink, fontsize=8)
+        axes.set_title(sounds.value, loc="left", fontsize=9, fontweight="bold", color=PAPER.ink)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    first = figure.axes[0]
+    first.set_ylabel("false alarms a night, seen", color=PAPER.ink, fontsize=8)
+    figure.legend(
+        *first.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=8,
+        title=f"vote {vote[0]} of {vote[1]}; a dot is a home, a bar the median; dashed: wanted",
+        title_fontsize=8,
+    )
+    with atomic.replacing(path) as temporary:
+        figure.savefig(temporary, dpi=130)
+
+
+def _draw(axes: Axes, cells: Sequence[Record], sounds: Sounds, number: int) -> None:
+    """One recipe's homes beside the other's, at each length."""
+    from crydistill.reports.figures import PAPER
+
+    colour = PAPER.model(number + 1)
+    rng = np.random.default_rng(0)
+    for place, cell in enumerate(cells):
+        homes = np.array(cell["observed"][sounds]["homes"], dtype=np.float64)
+        middle = place + (number - 0.5) * 0.36
+        axes.plot(
+            middle + rng.uniform(-0.11, 0.11, len(homes)),
+            homes,
+            "o",
+            color=colour,
+            markersize=3.5,
+            alpha=0.55,
+            markeredgewidth=0,
+            label=cell["recipe"] if place == 0 else None,
+        )
+        median = float(np.median(homes))
+        axes.plot([middle - 0.15, middle + 0.15], [median, median], color=colour, linewidth=2)
+
+
+def _row(cell: Record) -> list[str]:
+    return [
+        f"{cell['n']} of {cell['m']}",
+        _length(cell["hours"]),
+        ", ".join(
+            name if count == sum(cell["methods"].values()) else f"{name} ({count})"
+            for name, count in cell["methods"].items()
+        ),
+        _promised(cell["promised"]),
+        *(
+            text
+            for sounds in Sounds
+            for text in (
+                estimate_text(cell["observed"][sounds]["mean"], "{:.2f}"),
+                number_text(cell["observed"][sounds]["kept"], "{:.0%}"),
+            )
+        ),
+        number_text(cell["caught"]["value"], "{:.0%}"),
+    ]
+
+
+def _promised(promises: Sequence[Mapping[str, float | None]]) -> str:
+    """Medians over the homes of the rate promised, where one was, and of its interval."""
+    value, low, high = (_known(one[name] for one in promises) for name in ("value", "low", "high"))
+    text = f"{np.median(value):.2g}" if value else "–"
+    if not (low and high):
+        return text
+    return f"{text} [{_bound(float(np.median(low)))}, {_bound(float(np.median(high)))}]"
+
+
+def _bound(rate: float) -> str:
+    if 0 < rate < _SMALLEST_SHOWN:
+        return f"<{_SMALLEST_SHOWN}"
+    return f"{rate:.2g}" if rate < 100 else f"{rate:.0f}"
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _length(hours: float) -> str:
+    return f"{hours:g} h" if hours >= 1 else f"{hours * 60:.0f} min"
+
+
+def _caption(record: Record) -> str:
+    homes, clips, provenance = record["homes"], record["clips"], record["provenance"]
+    where = ", ".join(f"{column} {value}" for column, value in provenance["where"].items())
+    unusable = f", {clips['unusable']} unusable left out" if clips["unusable"] else ""
+    return (
+        f"{homes['homes']} homes, each with {homes['clips']} clips (half for calibration) heard "
+        f"{homes['takes']} times, from {clips['clips']} clips of {clips['groups']} groups of "
+        f"{provenance['corpus']}{f' ({where})' if where else ''}{unusable}; "
+        f"{homes['observed_hours']:g} hours observed in each. Wanted: "
+        f"{record['wanted_per_night']:g} a night. Seen: mean over homes with a 95 % interval by "
+        f"drawing homes. Promise held: share of homes whose number of alerts fits the interval "
+        f"that the calibration stated. Student {record['student']['name']}; LiteRT's "
+        f"{provenance['kernels']} kernels; commit {commit_text(provenance)}."
+    )

@@ -1,0 +1,384 @@
+"""The report of a run: one HTML file that needs nothing else, on screen or on paper.
+
+Whatever comes from data (names, ids, categories, provenance) is escaped where it enters the page:
+`escaped` for words, `_table` for cells. Figures hold no text from data but column names.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crydistill import atomic
+from crydistill.corpora.clip import Label
+from crydistill.evaluation.compare import METRICS, Evaluation, ScoreEvaluation
+from crydistill.evaluation.slices import Slice
+from crydistill.metrics.intervals import LEVEL, SIGNED, UNDEFINED, Estimate
+from crydistill.metrics.ranking import FPR_BOUND, STRICT_FPR_BOUND, ClipScore
+from crydistill.reports import figures, page
+from crydistill.reports.page import escaped
+from crydistill.reports.summary import Section, summary_rows
+
+_HEADLINE = ("recall_at_fpr_1pct", "recall_at_fpr_0.1pct", "roc_auc", "average_precision")
+_AT_VALIDATED_THRESHOLD = ("f1_at_validation", "recall_at_validation", "fpr_at_validation")
+_CATEGORIES_SHOWN = 12
+_BANDS = {"wide": "wide band", "narrow": "narrow band (recorded at 8 kHz or less)"}
+
+
+@dataclass(frozen=True, eq=False)
+class WorstMistake:
+    """A clip that a student gets badly wrong, with what can be seen of it.
+
+    score : the student's clip score
+    frames : log-mel frames, `[n, 64]`
+    teacher, student : cry score of each window, `[windows]`
+    model : the student's name in the evaluation
+    """
+
+    clip_id: str
+    label: Label
+    score: float
+    frames: npt.NDArray[Any]
+    teacher: npt.NDArray[Any]
+    student: npt.NDArray[Any]
+    model: str
+
+
+def write_report(
+    path: str | Path,
+    *,
+    title: str,
+    evaluation: Evaluation,
+    history: Sequence[Mapping[str, float]] = (),
+    provenance: Mapping[str, Any] | None = None,
+    worst: Sequence[WorstMistake] = (),
+    limits: Sequence[str] = (),
+    night: str | None = None,
+    how: ClipScore = ClipScore.MEAN,
+) -> None:
+    """Write the report of an evaluation.
+
+    Parameters
+    ----------
+    path : the HTML file
+    history : one dict per epoch with "epoch", "learning_rate", "loss" and columns "val_...", as
+        `distill.fit.read_history` returns; epochs may lack columns
+    provenance : what made the model: versions, commit, seeds, config; may be nested
+    worst : mistakes to show, worst first (`compare.hardest` finds them)
+    night : address of the page about continuous audio, relative to this one
+    limits : sentences about what these clips cannot tell, beside those every report has
+    how : clip score of the headline, figures and slices; all metrics are tabulated for every one
+    """
+    sections = [
+        _headline(evaluation, title, how),
+        _night(night),
+        _curves(evaluation, how),
+        _histograms(evaluation, how),
+        _reliability(evaluation, how),
+        slices(evaluation, how),
+        _mistakes(evaluation, worst),
+        _training(history),
+        _all_metrics(evaluation),
+        _limits(evaluation, limits),
+        _provenance(provenance or {}),
+    ]
+    body = "\n".join(filter(None, sections))
+    atomic.write_text(path, page.fill("run_page.html", title=escaped(title), body=body))
+
+
+def _headline(evaluation: Evaluation, title: str, how: ClipScore) -> str:
+    clips = evaluation.clips
+    facts = (
+        f"{len(clips):,} clips, {evaluation.cries:,} of them cries, from "
+        f"{evaluation.cry_groups + evaluation.other_groups:,} groups of recordings. A clip's score "
+        f"is the {how.words}. FPR: share of the non-cries detected. In brackets: "
+        f"{LEVEL:.0%} intervals."
+    )
+    private = page.PRIVATE if clips.private else ""
+    answers = "".join(f"<li>{_answer(evaluation, name, how)}</li>" for name in evaluation.students)
+    return (
+        f'<header><h1>{escaped(title)}</h1><p class="facts">{facts}</p>{private}'
+        f'<ul class="answers">{answers}</ul></header>' + _headline_table(evaluation, how)
+    )
+
+
+def _night(address: str | None) -> str:
+    if address is None:
+        return ""
+    return (
+        f'<p><a href="{escaped(address)}">The same clips as one long night</a>: scores, votes and '
+        "alerts on a time line, false alarms an hour, episodes caught.</p>"
+    )
+
+
+def _answer(evaluation: Evaluation, student: str, how: ClipScore) -> str:
+    """Say in two sentences what the table says, and whether it says anything."""
+    judged = evaluation.models[student].by_score[how]
+    recall, teacher = (
+        evaluation.models[name].by_score[how].metrics["recall_at_fpr_1pct"].value
+        for name in (student, evaluation.reference)
+    )
+    if np.isnan(recall):
+        return f"<b>{escaped(student)}</b>: without both cries and non-cries nothing can be ranked."
+    return (
+        f"<b>{escaped(student)}</b> finds <b>{recall:.1%}</b> of the cries at an FPR of "
+        f"{FPR_BOUND:.0%}, {escaped(evaluation.reference)} {teacher:.1%}. "
+        f"{_verdict(judged.differences['roc_auc'])}"
+    )
+
+
+def _verdict(difference: Estimate) -> str:
+    number = f"(Δ ROC AUC {difference.text(SIGNED)})"
+    if np.isnan(difference.low):
+        return f"Their difference has no interval {number}."
+    if difference.low <= 0 <= difference.high:
+        return f"These clips do not tell the two rankings apart {number}."
+    word = "better" if difference.value > 0 else "worse"
+    return f"It ranks clips {word}, beyond chance {number}."
+
+
+def _headline_table(evaluation: Evaluation, how: ClipScore) -> str:
+    models = list(evaluation.models.values())
+    judged = [model.by_score[how] for model in models]
+    validated = any("validation" in each.thresholds for each in judged)
+    rows = [
+        (METRICS[key], [str(each.metrics[key]) for each in judged])
+        for key in (*_HEADLINE, *(_AT_VALIDATED_THRESHOLD if validated else ["best_f1"]))
+    ]
+    correlations = [
+        str(m.agreement.correlation_cries if m.agreement else UNDEFINED) for m in models
+    ]
+    rows.append((f"Frame correlation with {evaluation.reference}, cries", correlations))
+    loudest = [model.by_score[ClipScore.TOP4] for model in models]
+    beside = [(METRICS[key], [str(each.metrics[key]) for each in loudest]) for key in _HEADLINE]
+    sections = [Section("", rows), Section(f"By the {ClipScore.TOP4.words}", beside)]
+    return _table(list(evaluation.models), sections)
+
+
+def _curves(evaluation: Evaluation, how: ClipScore) -> str:
+    if not 0 < evaluation.cries < len(evaluation.clips):
+        return ""
+    curves = figures.curves_of(evaluation, how)
+    plots = (
+        _figure(figures.roc_svg(curves), "<b>ROC</b>, dotted: FPR 0.1 % and 1 %"),
+        _figure(figures.precision_recall_svg(curves), "<b>Precision–recall</b>, dotted: chance"),
+        _figure(figures.det_svg(curves), "<b>DET</b>, normal-deviate axes"),
+    )
+    legend = _legend(evaluation, list(evaluation.models))
+    return f'<h2>Curves</h2>{legend}<div class="row">{"".join(plots)}</div>'
+
+
+def _histograms(evaluation: Evaluation, how: ClipScore) -> str:
+    judged = {name: model.by_score[how] for name, model in evaluation.models.items()}
+    top = max(1.0, *(float(each.clip_scores.max()) for each in judged.values()))
+    plots = []
+    for number, (name, each) in enumerate(judged.items()):
+        threshold = each.thresholds.get("validation")
+        svg = figures.histogram_svg(
+            each.clip_scores, evaluation.clips.labels, model=number, threshold=threshold, top=top
+        )
+        mark = "" if threshold is None else f", dashed: validated threshold {threshold:.3g}"
+        plots.append(_figure(svg, f"<b>{escaped(name)}</b>{mark}"))
+    return (
+        '<h2>Scores</h2><p class="note">Filled: cries. Line: non-cries. The number of clips is on '
+        f'a logarithmic axis.</p><div class="row">{"".join(plots)}</div>'
+    )
+
+
+def _reliability(evaluation: Evaluation, how: ClipScore) -> str:
+    plots = [
+        _figure(
+            figures.reliability_svg(
+                model.by_score[how].clip_scores, evaluation.clips.labels, model=number
+            ),
+            f"<b>{escaped(name)}</b>, calibration error "
+            f"{escaped(str(model.by_score[how].metrics['calibration_error']))}",
+        )
+        for number, (name, model) in enumerate(evaluation.models.items())
+    ]
+    return (
+        '<h2>Scores as probabilities</h2><p class="note">Share of cries among clips of about equal '
+        "score, with the number of clips; on the dashed line a score is a probability. The share "
+        "depends on how common cries are in these clips.</p>"
+        f'<div class="row">{"".join(plots)}</div>'
+    )
+
+
+def slices(evaluation: Evaluation, how: ClipScore) -> str:
+    judged = [model.by_score[how] for model in evaluation.models.values()]
+    # Categories come in the first student's order, those with most false alarms first.
+    leader = judged[min(1, len(judged) - 1)]
+    categories = sum(part.kind == "category" for part in leader.slices)
+    shown = min(_CATEGORIES_SHOWN, categories)
+    sections = []
+    for heading, kind, label in (
+        ("Recall by bandwidth", "band", Label.CRY),
+        (f"FPR by category, worst {shown} of {categories}", "category", Label.NONCRY),
+        ("Recall by source", "source", Label.CRY),
+        ("FPR by source", "source", Label.NONCRY),
+    ):
+        parts = [part for part in leader.slices if (part.kind, part.label) == (kind, label)]
+        rows = [_slice_row(part, judged) for part in parts[: shown if kind == "category" else None]]
+        sections.append(Section(heading, rows))
+    auc = [
+        (name, [*_size(evaluation, name), *(str(each.source_auc[name]) for each in judged)])
+        for name in leader.source_auc
+    ]
+    sections.append(Section("ROC AUC within a source", auc))
+    table = _table(["clips", "groups", *evaluation.models], sections)
+    return (
+        '<h2>Where it fails</h2><p class="note">Recall and FPR at each model\'s own threshold of '
+        f"FPR {FPR_BOUND:.0%} over all clips.</p>{table}"
+    )
+
+
+def _slice_row(part: Slice, judged: Sequence[ScoreEvaluation]) -> tuple[str, list[str]]:
+    key = (part.kind, part.name, part.label)
+    same = [
+        next(other for other in each.slices if (other.kind, other.name, other.label) == key)
+        for each in judged
+    ]
+    title = _BANDS[part.name] if part.kind == "band" else part.name or "(none given)"
+    detected = [str(each.detected) for each in same]
+    return title, [f"{part.clips:,}", f"{part.groups:,}", *detected]
+
+
+def _size(evaluation: Evaluation, source: str) -> list[str]:
+    """Number of clips and of groups of a source."""
+    clips = evaluation.clips
+    groups = [g for g, s in zip(clips.groups, clips.sources, strict=True) if s == source]
+    return [f"{len(groups):,}", f"{len(set(groups)):,}"]
+
+
+def _mistakes(evaluation: Evaluation, worst: Sequence[WorstMistake]) -> str:
+    parts = []
+    for label, heading in (
+        (Label.NONCRY, "Non-cries scored highest"),
+        (Label.CRY, "Cries scored lowest"),
+    ):
+        plots = [_mistake(evaluation, mistake) for mistake in worst if mistake.label is label]
+        if plots:
+            parts.append(f'<h3>{heading}</h3><div class="row small">{"".join(plots)}</div>')
+    if not parts:
+        return ""
+    names = [evaluation.reference, *dict.fromkeys(mistake.model for mistake in worst)]
+    note = '<p class="note">Log-mel spectrogram; below it the score of each window.</p>'
+    return f"<h2>Worst mistakes</h2>{note}{_legend(evaluation, names)}{''.join(parts)}"
+
+
+def _mistake(evaluation: Evaluation, mistake: WorstMistake) -> str:
+    number = list(evaluation.models).index(mistake.model)
+    svg = figures.mistake_svg(mistake.frames, mistake.teacher, mistake.student, model=number)
+    clip = evaluation.clips.ids.index(mistake.clip_id)
+    kind = evaluation.clips.categories[clip] or evaluation.clips.sources[clip]
+    caption = f"<b>{mistake.score:.3f} {escaped(kind)}</b><br>{escaped(mistake.clip_id)}"
+    return _figure(svg, caption)
+
+
+def _training(history: Sequence[Mapping[str, float]]) -> str:
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    losses = [name for name in columns if name.endswith("loss")]
+    validated = [name for name in columns if name.startswith("val_") and name not in losses]
+    rates = [name for name in columns if name == "learning_rate"]
+    plots = [
+        _figure(figures.epochs_svg(history, names, log=names is rates), _columns_legend(names))
+        for names in (losses, validated, rates)
+        if names
+    ]
+    return f'<h2>Training</h2><div class="row">{"".join(plots)}</div>' if plots else ""
+
+
+def _columns_legend(columns: Sequence[str]) -> str:
+    return " &ensp; ".join(
+        f"{figures.swatch(number)}{escaped(name)}" for number, name in enumerate(columns, start=1)
+    )
+
+
+def _all_metrics(evaluation: Evaluation) -> str:
+    table = _table(list(evaluation.models), summary_rows(evaluation))
+    note = (
+        "FPR is the share of non-cries that are detected. Validated: at the threshold chosen on "
+        "validation clips. In hindsight: at the threshold of the best F1 on these very clips. "
+        f"Δ: paired difference, model minus {evaluation.reference}."
+    )
+    return f'<h2>All metrics</h2><p class="note">{escaped(note)}</p>{table}'
+
+
+def _limits(evaluation: Evaluation, more: Sequence[str]) -> str:
+    negatives = len(evaluation.clips) - evaluation.cries
+    sentences = [
+        f"The {LEVEL:.0%} intervals come from {evaluation.replicates:,} resamples (seed "
+        f"{evaluation.seed}) of {evaluation.cry_groups:,} groups of recordings with cries and "
+        f"{evaluation.other_groups:,} without, each drawn whole. They say how far the numbers "
+        "would move with other recordings of these kinds; not with other rooms, microphones or "
+        "training seeds, and not what wrong labels do.",
+        "A number without brackets is not certain: it comes from a single group, or hardly any "
+        "resample changes it, or many leave it undefined.",
+        f"There are {negatives:,} non-cries: FPR 1 % allows {_allowed(negatives, FPR_BOUND)} of "
+        f"them, FPR 0.1 % {_allowed(negatives, STRICT_FPR_BOUND)}. "
+        "Recall there hangs on these few.",
+        "Labels are of whole clips; a clip of a cry may be mostly something else.",
+        "A share of clips is no rate in time: false alarms per hour need continuous audio and the "
+        "detector's vote.",
+        *more,
+    ]
+    items = "".join(f"<li>{escaped(sentence)}</li>" for sentence in sentences)
+    return f"<h2>Limits</h2><ul>{items}</ul>"
+
+
+def _allowed(negatives: int, bound: float) -> int:
+    """Most false positives that a bound on their rate allows, compared as the metrics do."""
+    return sum(count / negatives <= bound for count in range(1, negatives + 1))
+
+
+def _provenance(provenance: Mapping[str, Any]) -> str:
+    if not provenance:
+        return ""
+    rows = "".join(
+        f'<tr><th scope="row">{escaped(key)}</th><td class="text">{escaped(value)}</td></tr>'
+        for key, value in _flat(provenance)
+    )
+    return f'<h2>Provenance</h2><div class="scroll"><table><tbody>{rows}</tbody></table></div>'
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Rows of a nested mapping: dotted key, value as text."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, str):
+            yield f"{prefix}{key}", value
+        else:
+            yield f"{prefix}{key}", json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _legend(evaluation: Evaluation, names: Sequence[str]) -> str:
+    models = list(evaluation.models)
+    items = "".join(
+        f"<span>{figures.swatch(models.index(name))}{escaped(name)}</span>" for name in names
+    )
+    return f'<div class="legend">{items}</div>'
+
+
+def _figure(svg: str, caption: str) -> str:
+    return f"<figure>{svg}<figcaption>{caption}</figcaption></figure>"
+
+
+def _table(columns: Sequence[str], sections: Sequence[Section]) -> str:
+    """Lay sections out under each other, each with a heading row; empty ones are left out."""
+    rows = "".join(
+        _row(section.heading, columns, style="section")
+        + "".join(_row(title, cells) for title, cells in section.rows)
+        for section in sections
+        if section.rows
+    )
+    return f'<div class="scroll"><table>{rows}</table></div>'
+
+
+def _row(title: str, cells: Sequence[str], *, style: str = "") -> str:
+    numbers = "".join(f"<td>{page.cell(cell)}</td>" for cell in cells)
+    return f'<tr class="{style}"><th scope="row">{escaped(title)}</th>{numbers}</tr>'

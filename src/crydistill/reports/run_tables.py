@@ -1,0 +1,185 @@
+"""Tables of recorded runs: one run, every model beside the others; or several experiments.
+
+Several runs of one experiment differ in their seed and are recorded as `NAME-seed0`, `NAME-seed1`
+and so on. Records made before a clip score or an agreement was known lack it, and so do their rows.
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from crydistill.evaluation.compare import DIFFERENCES, METRICS
+from crydistill.metrics.intervals import NOTHING
+from crydistill.metrics.ranking import ClipScore
+from crydistill.metrics.records import (
+    Record,
+    commit_text,
+    estimate_text,
+    markdown_table,
+    read_record,
+)
+
+STUDENT = "student INT8"
+TEACHER = "teacher"
+
+COST_TITLES = {"size_bytes": "bytes", "arena_bytes": "arena bytes", "macs": "MACs a window"}
+"""What a student costs on a device, and how tables call it."""
+
+HEADLINE = (
+    "roc_auc",
+    "average_precision",
+    "best_f1",
+    "f1_at_validation",
+    "fpr_at_validation",
+    "recall_at_fpr_1pct",
+    "recall_at_fpr_0.1pct",
+)
+"""Metrics of the mean over windows that documents show, of all in `compare.METRICS`."""
+
+BESIDE = ClipScore.TOP4
+"""The clip score whose metrics (`compare.DIFFERENCES`) stand beside the mean's."""
+
+AGREEMENT = {
+    "frame_correlation_cries": "Frame correlation with the teacher, mean over cries",
+    "frame_correlation_cry_windows": "Frame correlation with the teacher, windows of cries pooled",
+    "kl": "KL from the teacher per window, nats",
+}
+
+_SEEDS_EXPLAINED = (
+    "Mean over seeds ± standard deviation between seeds; in brackets the mean of the seeds' "
+    "95 % group-bootstrap bounds, which say how far other recordings would move the figure."
+)
+
+
+def read_run(path: Path) -> Record:
+    """Read the record of a run.
+
+    Raises
+    ------
+    ConfigError
+        if it is not there.
+    """
+    return read_record(path, "add it with `crydistill tables add`")
+
+
+def read_seeds(records: Path, name: str) -> list[Record]:
+    """Read the records of an experiment, one a seed, or the only one.
+
+    Raises
+    ------
+    ConfigError
+        if there is none.
+    """
+    paths = sorted(records.glob(f"{name}-seed*.json")) or [records / f"{name}.json"]
+    return [read_run(path) for path in paths]
+
+
+def metric_of(model: Record, key: str, how: ClipScore = ClipScore.MEAN) -> Record:
+    """Return a model's metric with its interval."""
+    metric: Record = model["clip_scores"][how]["metrics"][key]
+    return metric
+
+
+def results_table(record: Record) -> str:
+    """Tabulate one run, a column a model."""
+    models = record["models"].values()
+    rows = [
+        [METRICS[key], *(estimate_text(metric_of(model, key)) for model in models)]
+        for key in HEADLINE
+    ]
+    if _has(record, BESIDE):
+        rows += [
+            [
+                f"{METRICS[key]}, {BESIDE}",
+                *(estimate_text(metric_of(model, key, BESIDE)) for model in models),
+            ]
+            for key in DIFFERENCES
+        ]
+    for key, title in AGREEMENT.items():
+        found = [(model["agreement"] or {}).get(key, {"value": None}) for model in models]
+        if any(estimate["value"] is not None for estimate in found):
+            cells = ["" if each["value"] is None else estimate_text(each) for each in found]
+            rows.append([title, *cells])
+    return f"{markdown_table(['', *record['models']], rows)}\n\n{_made_of(record)}"
+
+
+def series_table(names: Sequence[str], records: Path) -> str:
+    """Tabulate the INT8 students of several experiments over their seeds, a row each."""
+    experiments = {name: read_seeds(records, name) for name in names}
+    parts = [_series(experiments, ClipScore.MEAN, HEADLINE), _SEEDS_EXPLAINED]
+    known = {
+        name: seeds for name, seeds in experiments.items() if all(_has(s, BESIDE) for s in seeds)
+    }
+    if known:
+        parts += [
+            f"The same with a clip's score the {BESIDE.words}:",
+            _series(known, BESIDE, DIFFERENCES),
+        ]
+    return "\n\n".join(parts)
+
+
+def teachers(experiments: Mapping[str, Sequence[Record]]) -> dict[str, Record]:
+    """Return the results of each teacher that the students of some experiments learnt from.
+
+    By a title for tables: where there are several, it says which.
+    """
+    found: dict[str, Record] = {}
+    for run in (seed for seeds in experiments.values() for seed in seeds):
+        found.setdefault(run["provenance"]["teacher"]["name"], run["models"][TEACHER])
+    if len(found) == 1:
+        return {TEACHER: next(iter(found.values()))}
+    return {f"{TEACHER}, {name}": model for name, model in found.items()}
+
+
+def spread_text(values: Sequence[float], form: str = "{:.3f}") -> str:
+    """Write a mean over seeds with the standard deviation between them: "0.982 ± 0.001"."""
+    text = form.format(statistics.fmean(values))
+    return f"{text} ± {form.format(statistics.stdev(values))}" if len(values) > 1 else text
+
+
+def _series(experiments: dict[str, list[Record]], how: ClipScore, keys: Sequence[str]) -> str:
+    rows = [
+        [
+            name,
+            str(len(seeds)),
+            *(
+                _seeds_text([metric_of(seed["models"][STUDENT], key, how) for seed in seeds])
+                for key in keys
+            ),
+        ]
+        for name, seeds in experiments.items()
+    ]
+    rows += [
+        [f"*{title}*", "", *(estimate_text(metric_of(teacher, key, how)) for key in keys)]
+        for title, teacher in teachers(experiments).items()
+    ]
+    return markdown_table(["INT8 student", "seeds", *(METRICS[key] for key in keys)], rows)
+
+
+def _seeds_text(estimates: Sequence[Record]) -> str:
+    values = [estimate["value"] for estimate in estimates]
+    if None in values:
+        return NOTHING
+    bounds = [(e["low"], e["high"]) for e in estimates if e["low"] is not None]
+    text = spread_text(values)
+    if len(bounds) < len(estimates):
+        return text
+    low, high = (statistics.fmean(side) for side in zip(*bounds, strict=True))
+    return f"{text} [{low:.3f}, {high:.3f}]"
+
+
+def _has(record: Record, how: ClipScore) -> bool:
+    return all(how in model["clip_scores"] for model in record["models"].values())
+
+
+def _made_of(record: Record) -> str:
+    clips, intervals, provenance = record["clips"], record["intervals"], record["provenance"]
+    beside = f"; {BESIDE}: {BESIDE.words}" if _has(record, BESIDE) else ""
+    return (
+        f"Clip score: mean over windows{beside}. {clips['clips']} clips, {clips['cries']} cries, "
+        f"{clips['groups']} groups. 95 % intervals: {intervals['method']}, "
+        f"{intervals['replicates']} resamples, seed {intervals['seed']}. "
+        f"Student {provenance['student']['size_bytes']:,} bytes, arena "
+        f"{provenance['arena_bytes']:,} bytes; teacher {provenance['teacher']['name']}; commit "
+        f"{commit_text(provenance)}."
+    )

@@ -1,0 +1,136 @@
+"""Recipes beside each other by what validation said of them, before any test clip is looked at.
+
+A recipe is chosen on validation; only the one chosen is evaluated. So that the choice can be read,
+trained runs are recorded without an evaluation: what was asked for, and their best epoch.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crydistill.distill.history import best_epoch, read_history
+from crydistill.errors import ConfigError
+from crydistill.experiment.load import load_config
+from crydistill.metrics.intervals import NOTHING
+from crydistill.metrics.records import (
+    Record,
+    markdown_table,
+    number_text,
+    plain,
+    read_record,
+    write_record,
+)
+from crydistill.provenance import made_by
+from crydistill.reports.run_tables import COST_TITLES, read_seeds, spread_text
+from crydistill.run_directory import RunDirectory
+from crydistill.student.manifest import load_manifest
+
+SECTIONS = ("selection", "student", "training")
+"""Sections of the configuration that are compared; what it trains on only shows in the windows."""
+
+SHOWN = {
+    "auc": "ROC AUC",
+    "average_precision": "Average precision",
+    "recall_at_1pct_fpr": "Recall at FPR 1 %",
+    "average_precision_top4": "Average precision, top4",
+    "correlation": "Correlation with what was taught",
+}
+"""Validation metrics of a training, as `history.csv` names them, and their titles."""
+
+HISTORY_NAME = "history.csv"
+
+
+def add_training(run: str | Path, records: str | Path, name: str) -> Path:
+    """Record a trained run that was not evaluated.
+
+    Raises
+    ------
+    ConfigError
+        if the run was not trained to a validated epoch.
+    """
+    files = RunDirectory(Path(run))
+    config = load_config(files.config)
+    history = read_history(files.training / HISTORY_NAME)
+    metric = config.training.best_metric
+    best = best_epoch(history, metric)
+    if best is None:
+        raise ConfigError(f"{run}: no epoch was validated; train the run first")
+    selection = read_record(files.selection, "train the run first")
+    settings = config.model_dump(mode="json", include=set(SECTIONS))
+    record = {
+        "windows": selection["windows_per_epoch"] * len(history),
+        "settings": {section: settings[section] for section in SECTIONS},
+        "epoch": best + 1,
+        "validation": {key: plain(history[best][f"val_{key}"]) for key in SHOWN},
+        "costs": _costs(files.manifest),
+        "provenance": made_by(seed=config.seed),
+    }
+    path = Path(records) / f"{name}.json"
+    write_record(path, record)
+    return path
+
+
+def trainings_table(names: Sequence[str], records: Path) -> str:
+    """Tabulate trained recipes: `<!-- trainings: NAME NAME ... -->` of `evaluation.documents`.
+
+    The first is the one that the others' settings are compared with.
+
+    Raises
+    ------
+    ConfigError
+        if one has no record.
+    """
+    recipes = {name: read_seeds(records, name) for name in names}
+    first = _flat(recipes[names[0]][0]["settings"])
+    # A column where all recipes went as far as INT8: costs beside some would compare nothing.
+    all_cost = all(seeds[0].get("costs") for seeds in recipes.values())
+    costs = list(COST_TITLES) if all_cost else []
+    rows = [_row(name, seeds, first, costs) for name, seeds in recipes.items()]
+    columns = ["recipe", "what differs", "seeds", "windows", *(COST_TITLES[key] for key in costs)]
+    columns += SHOWN.values()
+    return (
+        f"{markdown_table(columns, rows, text_columns=2)}\n\n"
+        "On validation clips, best epoch. Mean over seeds ± standard deviation between them."
+    )
+
+
+def _costs(manifest: Path) -> dict[str, int | None]:
+    if not manifest.is_file():
+        return {}
+    student = load_manifest(manifest)
+    return {
+        "size_bytes": student.tflite.size_bytes,
+        "arena_bytes": student.arena.size_bytes if student.arena else None,
+        "macs": student.macs,
+    }
+
+
+def _row(
+    name: str, seeds: Sequence[Record], first: Mapping[str, Any], costs: Sequence[str]
+) -> list[str]:
+    settings = _flat(seeds[0]["settings"])
+    differs = [
+        f"{key.partition('.')[2]} {settings.get(key)}"
+        for key in dict.fromkeys([*first, *settings])
+        if settings.get(key) != first.get(key)
+    ]
+    # Records made before a metric was known lack it.
+    known = [key for key in SHOWN if all(key in seed["validation"] for seed in seeds)]
+    values = {key: [seed["validation"][key] for seed in seeds] for key in known}
+    return [
+        name,
+        ", ".join(differs),
+        str(len(seeds)),
+        f"{seeds[0]['windows']:,}",
+        *(number_text(seeds[0]["costs"][key], "{:,}") for key in costs),
+        *(spread_text(values[key]) if key in values else NOTHING for key in SHOWN),
+    ]
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings under dotted keys: `{"training": {"epochs": 2}}` to `{"training.epochs": 2}`."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat

@@ -1,0 +1,116 @@
+"""The files of one run, and which of its stages are up to date."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from crydistill import atomic
+
+
+def fingerprint(*values: Any) -> str:
+    """Return a sha256 over JSON-able values and config sections: equal input, equal print."""
+    plain = [v.model_dump(mode="json") if isinstance(v, BaseModel) else v for v in values]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The files of one run, and which of its stages are up to date."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def training(self) -> Path:
+        return self.path / "training"
+
+    @property
+    def selection(self) -> Path:
+        return self.path / "selection.json"
+
+    @property
+    def student_fp32(self) -> Path:
+        return self.path / "student.keras"
+
+    @property
+    def student(self) -> Path:
+        return self.path / "student.tflite"
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "student.json"
+
+    @property
+    def calibration(self) -> Path:
+        return self.path / "calibration.csv"
+
+    @property
+    def check(self) -> Path:
+        return self.path / "check.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def scores(self) -> Path:
+        return self.path / "scores.npz"
+
+    @property
+    def figure(self) -> Path:
+        return self.path / "summary.png"
+
+    @property
+    def night(self) -> Path:
+        return self.path / "night.json"
+
+    @property
+    def night_page(self) -> Path:
+        return self.path / "night.html"
+
+    @property
+    def night_plan(self) -> Path:
+        return self.path / "night.csv"
+
+    def start(self, config: BaseModel) -> None:
+        """Create the directory and write the resolved config into it."""
+        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+        atomic.write_text(self.config, text)
+
+    def is_done(self, stage: str, key: str, outputs: Sequence[Path]) -> bool:
+        """Whether a stage ran with this key before and its outputs are still there."""
+        return self._stages().get(stage) == key and all(path.exists() for path in outputs)
+
+    def mark_done(self, stage: str, key: str) -> None:
+        """Remember that a stage finished with this key."""
+        text = json.dumps({**self._stages(), stage: key}, indent=2)
+        atomic.write_text(self._stages_file, text + "\n")
+
+    def forget(self, stage: str) -> None:
+        """Take back that a stage is done, before its outputs are made again."""
+        stages = self._stages()
+        if stages.pop(stage, None):
+            atomic.write_text(self._stages_file, json.dumps(stages, indent=2) + "\n")
+
+    @property
+    def _stages_file(self) -> Path:
+        return self.path / "stages.json"
+
+    def _stages(self) -> dict[str, str]:
+        if not self._stages_file.exists():
+            return {}
+        stages: dict[str, str] = json.loads(self._stages_file.read_text(encoding="utf-8"))
+        return stages

@@ -1,0 +1,215 @@
+"""Sounds that nobody recorded: random tones, glides, chords, bursts and noises.
+
+Public recordings of nurseries hold much speech and little of the horns, sirens, songs and animals
+that share a cry's harmonics. The teacher has an opinion of any sound; these let a student hear it
+where recordings are missing (distillation on synthetic inputs: Nayak et al. 2019, "Zero-shot
+knowledge distillation in deep networks").
+"""
+
+import csv
+import io
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import soundfile
+
+from crydistill import atomic
+from crydistill.audio.mel import SAMPLE_RATE
+from crydistill.audio.variation import Variation, vary
+from crydistill.progress import Progress, silent
+from crydistill.seeds import generator
+from crydistill.synthesis.nursery.synthesis import (
+    Floats,
+    at_peak,
+    coloured_noise,
+    control_points,
+    curve_through,
+    fitted,
+    harmonic_count,
+    harmonics,
+    interpolated,
+    noise_hertz,
+    resonances,
+    sample_count,
+    shaped_noise,
+    wander,
+)
+from crydistill.synthesis.scenes import scene_sound
+from crydistill.synthesis.voices import voice_sound
+
+FORMULAS_VERSION = 1
+"""Rises with every change that is heard."""
+
+SECONDS = 6.0
+"""Length of a clip."""
+
+Kind = Literal["sounds", "voices", "scenes"]
+"""Any sound (`formula_sound`); or voices (`voice_sound`) or scenes (`scene_sound`), which stand in
+rooms and are heard through microphones."""
+
+_LOWEST_HZ, _HIGHEST_HZ = 70.0, 3000.0
+
+_CLIPS_PER_PROCESS = 64
+"""Starting a process costs what making so many clips does."""
+
+
+def formula_sound(rng: np.random.Generator, seconds: float = SECONDS) -> Floats:
+    """One to three voices over a little noise; float64 at 16 kHz with a peak of at most 1."""
+    track = np.zeros(sample_count(seconds))
+    for _ in range(int(rng.integers(1, 4))):
+        voice = _noisy_voice if rng.random() < 0.2 else _tonal_voice
+        level = 10 ** (rng.uniform(-12, 0) / 20)
+        track += level * fitted(at_peak(voice(rng, seconds)), len(track))
+    track /= np.abs(track).max()
+    noise = coloured_noise(rng, len(track), float(rng.uniform(0, 6)))
+    track += 10 ** (rng.uniform(-60, -20) / 20) * noise
+    return track / max(1.0, float(np.abs(track).max()))
+
+
+def write_formulas(
+    directory: str | Path,
+    *,
+    clips: int,
+    seed: int,
+    kind: Kind = "sounds",
+    progress: Progress = silent,
+) -> Path:
+    """Write so many clips, or those that are missing, and return the manifest's path.
+
+    A clip depends on seed and number alone; the manifest is written last. No label is claimed:
+    they teach what the teacher thinks of them. Many clips are made in several processes.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    source = "formulas" if kind == "sounds" else kind
+    names = [_clip_name(seed, number) for number in range(clips)]
+    missing = [n for n, name in enumerate(names) if not (directory / f"{name}.wav").is_file()]
+    with progress("formulas", len(missing), "clips") as advance:
+        for _ in _in_processes(partial(_write_clip, directory, seed, kind), missing):
+            advance(1)
+    rows = [("path", "label", "group", "source", "licence", "licence_class")]
+    rows += [
+        (f"{name}.wav", "unlabelled", f"{kind}-{name}", source, "MIT", "open") for name in names
+    ]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    manifest = directory / "clips.csv"
+    atomic.write_text(manifest, text.getvalue())
+    return manifest
+
+
+def _clip_name(seed: int, number: int) -> str:
+    return f"v{FORMULAS_VERSION}-{seed}-{number}"
+
+
+def _write_clip(directory: Path, seed: int, kind: Kind, number: int) -> None:
+    samples = _MAKERS[kind](generator(seed, "formulas", str(number)))
+    with atomic.replacing(directory / f"{_clip_name(seed, number)}.wav") as temporary:
+        soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+
+
+def _in_processes(work: Callable[[int], None], numbers: Sequence[int]) -> Iterator[None]:
+    """Do the work for every number, on all processors where that is worth starting processes."""
+    processes = min(os.cpu_count() or 1, len(numbers) // _CLIPS_PER_PROCESS)
+    if processes <= 1:
+        yield from map(work, numbers)
+        return
+    # Spawned, since a fork of a process with TensorFlow's threads in it may hang. Ctrl-C reaches
+    # all processes; this one alone answers it and ends the others.
+    spawned = multiprocessing.get_context("spawn")
+    with spawned.Pool(processes, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        yield from pool.imap_unordered(work, numbers, chunksize=8)
+
+
+def _placed_voice(rng: np.random.Generator) -> Floats:
+    return _placed(voice_sound(rng, SECONDS), rng)
+
+
+def _placed_scene(rng: np.random.Generator) -> Floats:
+    return _placed(scene_sound(rng, SECONDS, formula_sound), rng)
+
+
+def _placed(sound: Floats, rng: np.random.Generator) -> Floats:
+    return np.asarray(vary((0.9 * sound).astype(np.float32), (), Variation(), rng), np.float64)
+
+
+_MAKERS: dict[Kind, Callable[[np.random.Generator], Floats]] = {
+    "sounds": formula_sound,
+    "voices": _placed_voice,
+    "scenes": _placed_scene,
+}
+
+
+def _tonal_voice(rng: np.random.Generator, seconds: float) -> Floats:
+    """Harmonics on a random course of pitch, perhaps through a random vocal tract or as a chord."""
+    count = control_points(seconds)
+    pitch = _pitch(rng, count)
+    loud = _loudness(rng, count)
+    chord = [1.0]
+    if rng.random() < 0.25:
+        chord += [2 ** (step / 12) for step in rng.choice([3, 4, 5, 7, 9, 12], 2, replace=False)]
+    return sum((_harmonic_sound(rng, ratio * pitch, loud) for ratio in chord), np.zeros(1))
+
+
+def _harmonic_sound(rng: np.random.Generator, pitch: Floats, loud: Floats) -> Floats:
+    number = np.arange(1, min(40, harmonic_count(pitch)) + 1)
+    amplitudes = loud[:, None] * number ** (-rng.uniform(3, 18) / 6.02)
+    if rng.random() < 0.2:
+        amplitudes = amplitudes * (number % 2)
+    if rng.random() < 0.5:
+        formants = np.sort(np.exp(rng.uniform(np.log(300), np.log(6000), 4)))
+        moving = formants * 2 ** (0.2 * wander(rng, len(pitch), 1.5))[:, None]
+        amplitudes = amplitudes * resonances(pitch[:, None] * number, moving, np.full(4, 200.0))
+    return harmonics(pitch, amplitudes)
+
+
+def _pitch(rng: np.random.Generator, count: int) -> Floats:
+    """A course of pitch in hertz: held, gliding, wandering, swinging or in steps; with vibrato."""
+    base = np.exp(rng.uniform(np.log(_LOWEST_HZ), np.log(_HIGHEST_HZ)))
+    time = np.arange(count) * (SECONDS / count)
+    course = int(rng.integers(5))
+    octaves = np.zeros(count)
+    if course == 1:
+        corners = int(rng.integers(2, 9))
+        octaves = curve_through(np.linspace(0, 1, corners), rng.normal(0, 0.4, corners), count)
+    elif course == 2:
+        octaves = rng.uniform(0.05, 0.5) * wander(rng, count, float(rng.uniform(0.5, 5)))
+    elif course == 3:
+        octaves = rng.uniform(0.1, 0.6) * np.sin(2 * np.pi * rng.uniform(0.15, 4) * time)
+    elif course == 4:
+        notes = rng.integers(-7, 8, int(rng.integers(3, 20))) / 12
+        octaves = notes[(np.arange(count) * len(notes)) // count]
+    if rng.random() < 0.4:
+        octaves = octaves + rng.uniform(0.005, 0.06) * np.sin(2 * np.pi * rng.uniform(4, 9) * time)
+    return np.asarray(np.clip(base * 2**octaves, _LOWEST_HZ / 2, 2 * _HIGHEST_HZ))
+
+
+def _loudness(rng: np.random.Generator, count: int) -> Floats:
+    """A course of loudness from 0 to 1: held, wandering, or in bursts with attack and decay."""
+    kind = int(rng.integers(3))
+    if kind == 0:
+        return np.ones(count)
+    if kind == 1:
+        return np.asarray(10 ** (0.3 * wander(rng, count, float(rng.uniform(0.5, 4)))))
+    period = max(8, int(count / SECONDS / rng.uniform(0.3, 8)))
+    phase = (np.arange(count) % period) / period
+    attack, share = rng.uniform(0.02, 0.4), rng.uniform(0.2, 1)
+    rise = np.minimum(phase / attack, 1)
+    fall = np.exp(-rng.uniform(0, 6) * np.maximum(phase - attack, 0))
+    return np.asarray(rise * fall * (phase < max(share, attack)))
+
+
+def _noisy_voice(rng: np.random.Generator, seconds: float) -> Floats:
+    """Noise in one band, with a course of loudness."""
+    count = control_points(seconds)
+    centre = np.exp(rng.uniform(np.log(150), np.log(6000)))
+    octaves = np.log2(np.maximum(noise_hertz(), 30) / centre)
+    band = np.exp(-0.5 * (octaves / rng.uniform(0.15, 1.5)) ** 2)
+    noise = shaped_noise(rng, np.tile(band, (count, 1)))
+    return noise * interpolated(_loudness(rng, count))

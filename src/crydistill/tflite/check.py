@@ -1,0 +1,266 @@
+"""The gate that every `.tflite` passes which this program writes or reads.
+
+`inspect_tflite` looks at the file alone and runs nothing: it must come before any interpreter.
+`check_tflite` then runs the model in Google's TFLite Micro and compares it with LiteRT.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from crydistill.audio.mel import MEL_BANDS
+from crydistill.audio.windows import WINDOW_FRAMES
+from crydistill.errors import CheckFailed, ModelError
+from crydistill.tflite.arena import HOST_BITS, arena_bytes
+from crydistill.tflite.cost import LayerCost, layer_costs, total_macs
+from crydistill.tflite.file import ALIGNMENT, Tensor, TfliteFile, read_tflite
+from crydistill.tflite.interpreters import (
+    Float32,
+    LiteRt,
+    TfliteMicro,
+    quantize,
+    tflite_micro_version,
+)
+from crydistill.tflite.operators import check_activation, check_operators
+
+SIZE_LIMIT = 110_000
+"""Bytes of the largest `.tflite` that is still a student."""
+
+LARGEST_DISAGREEMENT = 1
+"""Steps of the int8 output by which TFLite Micro and LiteRT's reference kernels may differ: the
+dense layer rounds twice in the one and once in the other."""
+
+_INPUT_SHAPES = ((1, WINDOW_FRAMES, MEL_BANDS, 1), (1, WINDOW_FRAMES, MEL_BANDS))
+_MISALIGNED = f"constants do not begin at multiples of {ALIGNMENT} bytes"
+_READ_LIMIT = 1 << 20
+"""Bytes beyond which `check_tflite` does not even look at a file."""
+_REMEDY = "quantise a student of this program, or fetch the file again"
+
+
+@dataclass(frozen=True)
+class Port:
+    """Input or output: real value = (step - zero_point) x scale."""
+
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class TfliteFacts:
+    """What a `.tflite` says about itself.
+
+    ops : how often each operator occurs
+    layers : cost of each operator, in the order they run
+    macs : multiply-accumulates per window
+    weights : constants of convolutions and dense layers, BatchNorm folded in
+    aligned : every constant begins at a multiple of 16 bytes
+    min_runtime : TensorFlow Lite release that knows all the operators, where stated
+    """
+
+    sha256: str
+    size_bytes: int
+    input: Port
+    output: Port
+    ops: dict[str, int]
+    layers: tuple[LayerCost, ...]
+    macs: int
+    weights: int
+    aligned: bool
+    min_runtime: str | None
+
+
+def inspect_tflite(
+    source: bytes | str | Path,
+    *,
+    size_limit: int = SIZE_LIMIT,
+    aligned: bool = False,
+    name: str = "the model",
+) -> TfliteFacts:
+    """Check a `.tflite` without running it, and say what is in it.
+
+    Accepted are files of one subgraph of allowed operators, each within its rules, from an int8
+    log-mel patch `[1, 96, 64, 1]` or `[1, 96, 64]` to int8 logits `[1, outputs]`.
+
+    Parameters
+    ----------
+    source : the file, or its bytes
+    size_limit : bytes
+    aligned : refuse constants that do not begin at multiples of 16 bytes
+    name : where bytes are from, for messages
+
+    Raises
+    ------
+    ModelError
+        naming the first thing that is wrong. A file that passes is safe to hand to LiteRT and
+        TFLite Micro.
+    """
+    if not isinstance(source, bytes):
+        source, name = tflite_bytes(source, size_limit=size_limit), str(source)
+    try:
+        _check_size(len(source), size_limit)
+        return _inspect(source, aligned)
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}; {_REMEDY}") from error
+
+
+def tflite_bytes(path: str | Path, *, size_limit: int = SIZE_LIMIT) -> bytes:
+    """Read a file that may be a `.tflite`, but no more of it than `size_limit` bytes.
+
+    Raises
+    ------
+    ModelError
+        if it cannot be read or is larger.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(size_limit + 1)
+        _check_size(len(data), size_limit)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}; {_REMEDY}") from error
+    return data
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise ModelError(f"larger than {limit:,} bytes")
+
+
+def _inspect(data: bytes, aligned: bool) -> TfliteFacts:
+    file = read_tflite(data)
+    if len(file.inputs) != 1 or len(file.outputs) != 1:
+        raise ModelError(f"{len(file.inputs)} inputs and {len(file.outputs)} outputs, not 1 and 1")
+    patch, logits = file.tensors[file.inputs[0]], file.tensors[file.outputs[0]]
+    if patch.shape not in _INPUT_SHAPES:
+        raise ModelError(f"takes the shape {patch.shape}, not {_INPUT_SHAPES[0]}")
+    if len(logits.shape) != 2 or logits.shape[0] != 1:
+        raise ModelError(f"gives the shape {logits.shape}, not (1, outputs)")
+    ports = _port("input", patch), _port("output", logits)
+    check_operators(file)
+    is_aligned = _is_aligned(file)
+    if aligned and not is_aligned:
+        raise ModelError(_MISALIGNED)
+    layers = layer_costs(file)
+    return TfliteFacts(
+        hashlib.sha256(data).hexdigest(),
+        len(data),
+        *ports,
+        dict(sorted(Counter(layer.operator for layer in layers).items())),
+        layers,
+        total_macs(layers),
+        sum(layer.weights for layer in layers),
+        is_aligned,
+        file.min_runtime,
+    )
+
+
+def _port(name: str, tensor: Tensor) -> Port:
+    try:
+        check_activation(tensor)
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from None
+    return Port(tensor.shape, tensor.scales[0], tensor.zero_points[0])
+
+
+def _is_aligned(file: TfliteFile) -> bool:
+    return all(t.offset is None or t.offset % ALIGNMENT == 0 for t in file.tensors)
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `check_tflite` found in a model that passed.
+
+    facts : of the file
+    arena_bytes : smallest arena of TFLite Micro on a host with pointers of `host_bits`
+    tflite_micro : version of the interpreter
+    windows : compared
+    largest_difference : between TFLite Micro and LiteRT's reference kernels, in output steps
+    differing : share of the outputs that are not the same step in both
+    """
+
+    facts: TfliteFacts
+    arena_bytes: int
+    host_bits: int
+    tflite_micro: str
+    windows: int
+    largest_difference: int
+    differing: float
+
+    def to_json(self) -> str:
+        """Return the report as indented JSON."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def check_tflite(
+    source: bytes | str | Path,
+    patches: Float32,
+    *,
+    size_limit: int = SIZE_LIMIT,
+    name: str = "the model",
+) -> CheckReport:
+    """Check a `.tflite` as `inspect_tflite` does, then run it as a device would.
+
+    Parameters
+    ----------
+    source : the file, or its bytes
+    patches : log-mel patches of real audio, `[n, 96, 64]`, n at least 1; about 200 take a second
+    size_limit : bytes
+    name : where bytes are from, for messages
+
+    Raises
+    ------
+    CheckFailed
+        with everything that failed.
+    MissingExtraError
+        if tflite-micro is not installed.
+    """
+    if len(patches) == 0:
+        raise ValueError("check_tflite needs at least one patch")
+    tflite_micro = tflite_micro_version()
+    try:
+        if not isinstance(source, bytes):
+            source, name = tflite_bytes(source, size_limit=_READ_LIMIT), str(source)
+        facts = inspect_tflite(source, size_limit=_READ_LIMIT, name=name)
+        report = _run(source, facts, patches, tflite_micro)
+    except ModelError as error:
+        raise CheckFailed(str(error)) from error
+    failures = _failures(report, size_limit)
+    if failures:
+        raise CheckFailed(f"{name}: {'; '.join(failures)}")
+    return report
+
+
+def _run(tflite: bytes, facts: TfliteFacts, patches: Float32, tflite_micro: str) -> CheckReport:
+    arena = arena_bytes(tflite)
+    windows = quantize(patches, facts.input.scale, facts.input.zero_point)
+    on_device = TfliteMicro(tflite, arena).run(windows)
+    difference = np.abs(on_device.astype(np.int16) - LiteRt(tflite).run(windows))
+    return CheckReport(
+        facts,
+        arena,
+        HOST_BITS,
+        tflite_micro,
+        len(windows),
+        int(difference.max()),
+        float((difference > 0).mean()),
+    )
+
+
+def _failures(report: CheckReport, size_limit: int) -> list[str]:
+    facts, failures = report.facts, []
+    if facts.size_bytes > size_limit:
+        failures.append(f"{facts.size_bytes:,} bytes, more than {size_limit:,}")
+    if not facts.aligned:
+        failures.append(_MISALIGNED)
+    if report.largest_difference > LARGEST_DISAGREEMENT:
+        failures.append(
+            f"TFLite Micro and LiteRT differ by {report.largest_difference} steps, "
+            f"more than {LARGEST_DISAGREEMENT}"
+        )
+    return failures

@@ -1,0 +1,92 @@
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from crydistill.audio.mel import SAMPLE_RATE, Samples
+from crydistill.detector.alert_clips import AlertClips
+from crydistill.errors import ConfigError, CorpusError
+
+WHEN = datetime(2026, 1, 2, 3, 4, 5)
+
+
+def ramp(start: float, stop: float) -> Samples:
+    """Samples that say at which second of the stream they are."""
+    return (
+        np.arange(int(start * SAMPLE_RATE), int(stop * SAMPLE_RATE)) / SAMPLE_RATE / 100
+    ).astype(np.float32)
+
+
+def fed(clips: AlertClips, start: float, stop: float) -> None:
+    for second in np.arange(start, stop, 0.5):
+        clips.push(ramp(second, second + 0.5))
+
+
+def extent(path: Path) -> tuple[float, float]:
+    samples, rate = soundfile.read(path)
+    assert rate == SAMPLE_RATE
+    return round(samples[0] * 100, 1), round(samples[-1] * 100, 1)
+
+
+def test_a_clip_runs_from_before_the_onset_to_after_the_end(tmp_path: Path) -> None:
+    clips = AlertClips(tmp_path, before=2, after=1, longest=20)
+    fed(clips, 0, 12)
+    clips.begin(9 * SAMPLE_RATE, WHEN)
+    fed(clips, 12, 15)
+    clips.end()
+    assert clips.saved == 0
+    fed(clips, 15, 18)
+    assert clips.saved == 1
+    assert extent(tmp_path / "alert-20260102T030405.wav") == (7.0, 16.0)
+
+
+def test_a_long_alert_is_cut_and_memory_stays(tmp_path: Path) -> None:
+    clips = AlertClips(tmp_path, before=2, after=1, longest=10)
+    fed(clips, 0, 30)
+    clips.begin(29 * SAMPLE_RATE, WHEN)
+    fed(clips, 30, 60)
+    clips.end()
+    fed(clips, 60, 80)
+    assert [extent(path) for path in tmp_path.iterdir()] == [(27.0, 37.0)]
+    assert sum(map(len, clips._blocks)) <= 11 * SAMPLE_RATE
+
+
+def test_what_is_not_there_any_more_is_left_out(tmp_path: Path) -> None:
+    clips = AlertClips(tmp_path, before=2, after=1, longest=10)
+    fed(clips, 0, 1)
+    clips.begin(0, WHEN)
+    clips.interrupt(50 * SAMPLE_RATE)
+    fed(clips, 50, 52)
+    clips.begin(51 * SAMPLE_RATE, WHEN)
+    clips.interrupt(52 * SAMPLE_RATE)
+    found = sorted(extent(path) for path in tmp_path.iterdir())
+    assert found == [(0.0, 1.0), (50.0, 52.0)]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "alert-20260102T030405.wav",
+        "alert-20260102T030405-2.wav",
+    }
+
+
+def test_an_alert_while_one_closes_begins_its_own_clip(tmp_path: Path) -> None:
+    clips = AlertClips(tmp_path, before=1, after=5, longest=20)
+    fed(clips, 0, 5)
+    clips.begin(4 * SAMPLE_RATE, WHEN)
+    clips.end()
+    fed(clips, 5, 7)
+    clips.begin(6 * SAMPLE_RATE, WHEN)
+    clips.end()
+    fed(clips, 7, 15)
+    assert sorted(extent(path) for path in tmp_path.iterdir()) == [(3.0, 7.0), (5.0, 12.0)]
+
+
+def test_private_clips_stay_out_of_repositories(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    with pytest.raises(CorpusError, match="clips of alerts"):
+        AlertClips(tmp_path / "clips")
+
+
+def test_impossible_lengths_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be made"):
+        AlertClips(tmp_path, before=10, longest=10)

@@ -1,0 +1,144 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.nights.nightly import OPTIONS, VOTE, home, scorer, tones
+
+from crydistill.audio.mel import SAMPLE_RATE
+from crydistill.corpora.folder import read_corpus
+from crydistill.detector.vote import alerts
+from crydistill.errors import ConfigError
+from crydistill.nights.alarms import ScoredStream
+from crydistill.nights.hearing import Heard, hear
+from crydistill.nights.judge import THRESHOLDS, judge
+from crydistill.nights.night import ClipNight, RecordedNight, clip_night
+from crydistill.nights.spans import Span
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> ClipNight:
+    return tones(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="module")
+def heard(night: ClipNight) -> Heard:
+    (one,) = hear(night, [scorer(presets={"balanced": VOTE})])
+    return one
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    return home(tmp_path / "home.wav")
+
+
+def test_what_is_heard_is_what_was_placed(night: ClipNight, heard: Heard) -> None:
+    (model,) = judge(night, [heard], votes=[(2, 3)], hold_seconds=1.0, replicates=50).models
+    # Every cry is a tone over the bed and every whistle is one too: all caught, two false alarms.
+    assert model.shown == VOTE and model.shown_because == "preset balanced"
+    assert [alarm.what for alarm in model.false_alarms] == ["whistle", "whistle"]
+    whistles = sorted(item.start / SAMPLE_RATE for item in night.plan.placed
+                      if item.category == "whistle")  # fmt: skip
+    assert [a.alert.onset for a in model.false_alarms] == pytest.approx(whistles, abs=0.975)
+    assert model.missed == [] and len(model.true_alerts) >= 6
+    assert model.presets["balanced"].false_alarms == 2
+    assert model.presets["balanced"].caught.value == 1
+    assert max(model.presets["balanced"].delays) < 2.5
+    assert sum(band.episodes for band in model.by_snr) == 6
+    assert {band.from_db for band in model.by_snr} <= {10.0, 20.0}
+    assert all(band.caught == band.episodes for band in model.by_snr)
+
+
+def test_hindsight_keeps_its_word(night: ClipNight, heard: Heard) -> None:
+    (model,) = judge(night, [heard], votes=[(1, 1), (5, 9)], replicates=50).models
+    for vote in model.votes:
+        for wanted, figures in vote.at_rates.items():
+            assert figures.per_hour.value <= wanted
+            assert (figures.settings.n, figures.settings.m) == (vote.n, vote.m)
+        assert [f.settings.threshold for f in vote.at_thresholds] == list(THRESHOLDS)
+    # The audio cannot do with fewer false alarms than the whistles and catch the cries.
+    assert model.vote(1, 1) is not None and model.vote(3, 3) is None
+
+
+def test_without_presets_hindsight_is_shown(night: ClipNight, heard: Heard) -> None:
+    outside = ScoredStream(heard.scores, night.episodes).outside
+    scores = np.where(outside, 0.5 * heard.scores, heard.scores)
+    (model,) = judge(night, [Heard(scorer(), scores)], votes=[(2, 3), (5, 9)]).models
+    assert model.presets == {} and model.shown_because == "1 false alarm an hour, in hindsight"
+    assert (model.shown.n, model.shown.m) == (5, 9)
+    assert model.false_alarms == [] and model.missed == []
+
+
+def test_where_any_threshold_is_wrong_too_often_the_highest_is_shown(
+    night: ClipNight, heard: Heard
+) -> None:
+    (model,) = judge(night, [Heard(scorer(), heard.scores)], votes=[(2, 3)]).models
+    assert model.shown_because == "highest score"
+    assert model.shown.threshold == heard.scores.max()
+
+
+def test_the_result_is_plain_json(night: ClipNight, heard: Heard) -> None:
+    result = judge(night, [heard], votes=[(2, 3)], replicates=50)
+    record = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    assert record["night"]["sounds"] == 8 and record["night"]["sounds_heard_again"] == 0
+    assert record["night"]["episodes"] == 6 and record["night"]["crying_groups"] == 2
+    assert record["night"]["private"] is False
+    det = record["models"]["ear"]["votes"][0]["det"]
+    assert det["missed"] == sorted(set(det["missed"]), reverse=True)
+    assert record["models"]["ear"]["shown"]["false_alarms_by_sound"] == {"whistle": 2}
+
+
+def test_a_recording_with_labels(recording: Path) -> None:
+    night = RecordedNight(recording, [Span(10, 15, "cry"), Span(20, 24, "tv")])
+    assert night.labelled and night.private and night.seconds == pytest.approx(30)
+    (model,) = judge(night, hear(night, [scorer()]), votes=[(2, 3)], replicates=10).models
+    assert [episode.start for episode in night.episodes] == [10]
+    assert model.missed == [] and model.by_snr == []
+    at_half = next(f for f in model.votes[0].at_thresholds if f.settings.threshold == 0.5)
+    # The default hold of 10 s keeps the alert on from the cry into the television.
+    assert at_half.false_alarms == 0 and at_half.caught.value == 1
+    assert {s.what for s in night.soundings} == {"cry", "tv"}
+
+
+def test_a_recording_without_labels_counts_every_alert(recording: Path) -> None:
+    night = RecordedNight(recording)
+    assert not night.labelled and night.episodes == ()
+    heard = hear(night, [scorer()])
+    (model,) = judge(night, heard, votes=[(2, 3)], hold_seconds=1.0, replicates=10).models
+    at_half = next(f for f in model.votes[0].at_thresholds if f.settings.threshold == 0.5)
+    assert at_half.false_alarms == 2 == len(alerts(heard[0].scores, VOTE))
+    assert {alarm.what for alarm in model.false_alarms} == {"no labelled sound"}
+
+
+def test_an_episode_at_the_very_end_that_no_window_hears_is_left_out(recording: Path) -> None:
+    night = RecordedNight(recording, [Span(10, 15, "cry"), Span(29.9, 30, "cry")])
+    (model,) = judge(night, hear(night, [scorer()]), votes=[(2, 3)], replicates=10).models
+    assert len(night.episodes) == 2
+    assert model.votes[0].at_thresholds[0].episodes == 1
+
+
+def test_impossible_votes_are_refused(night: ClipNight, heard: Heard) -> None:
+    with pytest.raises(ConfigError, match="9 of 5"):
+        judge(night, [heard], votes=[(9, 5)])
+
+
+@pytest.mark.shared
+def test_the_packaged_student_on_real_clips(shared: Path) -> None:
+    from crydistill.evaluation.scorers import student_scorers
+    from crydistill.student.packaged import packaged_student
+    from crydistill.tflite.interpreters import Kernels
+
+    dev = read_corpus(shared / "audio", where={"split": "dev", "source": "esc10"})
+    cries = [clip for clip in dev if clip.is_cry][:6]
+    others = [clip for clip in dev if not clip.is_cry][:10]
+    options = replace(OPTIONS, episodes=2, cries=(2, 3))
+    night = clip_night([*cries, *others], corpus="audio", options=options, seed=0)
+    scorers = student_scorers(packaged_student(), kernels=Kernels.OPTIMIZED)
+    result = judge(night, hear(night, scorers), votes=[(5, 9)], replicates=10)
+    (model,) = result.models
+    assert set(model.presets) >= {"sensitive", "balanced", "quiet"}
+    inside = np.zeros(len(model.heard.scores), dtype=bool)
+    for episode in night.episodes:
+        inside[int(episode.start / 0.48) : int(episode.end / 0.48)] = True
+    assert model.heard.scores[inside].mean() > 3 * model.heard.scores[~inside].mean()

@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crydistill.detector.levels import highest_vote
+from crydistill.detector.vote import VoteSettings, alerts
+from crydistill.nights.alarms import Episode, ScoredStream, measure_nights
+from crydistill.nights.operating import PRESET_RATES, annotated_preset, choose_presets, with_presets
+from crydistill.student.manifest import load_manifest, save_manifest
+from crydistill.student.packaged import packaged_student
+
+tracks = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=30).map(
+    lambda scores: np.array(scores, dtype=np.float32)
+)
+
+
+@given(track=tracks, n=st.integers(1, 5), extra=st.integers(0, 4))
+def test_the_highest_vote_is_where_the_detector_stops_alerting(
+    track: np.ndarray, n: int, extra: int
+) -> None:
+    m = n + extra
+    highest = highest_vote(track, n=n, m=m)
+    above = float(np.nextafter(np.float32(highest), np.float32(2)))
+    assert alerts(track, VoteSettings(threshold=above, n=n, m=m)) == []
+    if len(track) >= n:
+        assert alerts(track, VoteSettings(threshold=highest, n=n, m=m))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rates_are_kept_by_the_lowest_threshold_that_keeps_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    smooth = np.convolve(rng.random(30_000), np.ones(5) / 5, mode="same").astype(np.float32)
+    stream = ScoredStream(smooth, (Episode(600.0, 660.0, "a"),))
+    presets = choose_presets([stream], n=3, m=5, hold_seconds=2.0)
+    assert presets["sensitive"] < presets["balanced"] < presets["quiet"]
+
+    def per_hour(threshold: float) -> float:
+        vote = VoteSettings(threshold=threshold, n=3, m=5, hold_seconds=2.0)
+        return measure_nights([stream], vote, replicates=1).per_hour.value
+
+    for name, rate in PRESET_RATES.items():
+        assert per_hour(presets[name]) <= rate
+        below = float(np.nextafter(np.float32(presets[name]), np.float32(0)))
+        assert per_hour(below) > rate
+
+
+def test_rates_need_audio_without_a_cry() -> None:
+    quiet = ScoredStream(np.zeros(7_500, dtype=np.float32))
+    presets = choose_presets([quiet], n=5, m=9)
+    # At 0 everything votes: one alert, which an hour allows and an eighth of a night does not.
+    assert presets["sensitive"] == presets["balanced"] == 0
+    assert 0 < presets["quiet"] < 1e-30
+    with pytest.raises(ValueError, match="without a cry"):
+        choose_presets([], n=5, m=9)
+
+
+def test_quiet_is_never_deaf() -> None:
+    confident = [ScoredStream(np.full(20, 0.996, dtype=np.float32))]  # a sigmoid student's cat
+    assert choose_presets(confident, n=5, m=9)["quiet"] > 0.996
+    assert choose_presets(confident, n=5, m=9, highest=0.996)["quiet"] == 0.996
+
+
+def test_presets_are_measured_on_continuous_audio(tmp_path: Path) -> None:
+    scores = np.zeros(7_500, dtype=np.float32)
+    scores[1000:1020] = 0.6  # a false alarm
+    scores[3000:3020] = 0.9  # a cry, caught
+    episodes = (Episode(1440.0, 1450.0, "a"), Episode(2400.0, 2410.0, "b"))
+    stream = ScoredStream(scores, episodes)
+    settings = {
+        "sensitive": VoteSettings(threshold=0.5),
+        "quiet": VoteSettings(threshold=0.8, n=3, m=5, hold_seconds=2.0),
+    }
+    presets = {
+        name: annotated_preset(measure_nights([stream], setting), audio="tones (split dev)")
+        for name, setting in settings.items()
+    }
+    assert presets["sensitive"].recall == presets["quiet"].recall == 0.5
+    assert presets["sensitive"].false_alarms_per_hour == pytest.approx(1.0, abs=0.02)
+    assert presets["quiet"].false_alarms_per_hour == 0
+    assert (presets["quiet"].n, presets["quiet"].m, presets["quiet"].hold_seconds) == (3, 5, 2.0)
+    assert presets["sensitive"].measured_on == (
+        "continuous audio from tones (split dev): 2 episodes of crying; 1 false alarms in 0.99 h"
+    )
+    manifest = with_presets(load_manifest(packaged_student() / "student.json"), presets)
+    save_manifest(tmp_path / "student.json", manifest)
+    saved = load_manifest(tmp_path / "student.json")
+    assert saved.presets["quiet"] == presets["quiet"]
+    assert "balanced" in saved.presets  # what was not measured stays
+
+
+def test_a_stream_without_crying_has_no_recall() -> None:
+    quiet = ScoredStream(np.zeros(7_500, np.float32))
+    preset = annotated_preset(measure_nights([quiet], VoteSettings(threshold=0.5)), audio="a")
+    assert preset.recall is None and preset.false_alarms_per_hour == 0

@@ -1,0 +1,139 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crydistill.errors import ConfigError
+from crydistill.reports.night_tables import (
+    add_night,
+    facts,
+    night_table,
+    read_night,
+    sheets,
+    summary_table,
+)
+
+
+def estimate(value: float | None, low: float | None = None, high: float | None = None) -> Any:
+    return {"value": value, "low": low, "high": high}
+
+
+def figures(threshold: float, false_alarms: int, caught: float) -> dict[str, Any]:
+    return {
+        "settings": {"threshold": threshold, "n": 5, "m": 9, "hold_seconds": 10.0},
+        "false_alarms": false_alarms,
+        "false_alarms_per_hour": estimate(false_alarms / 2, 0.1, 9.5),
+        "false_alarms_per_night": estimate(4.0 * false_alarms, 0.8, 76.0),
+        "caught": estimate(caught, 0.5, 0.9),
+        "delay_s": {"median": 4.25, "p90": None},
+        "time_in_alert": 0.0123,
+        "if_windows_were_independent": {"false_alarms_per_hour": 7.5},
+    }
+
+
+def record(*, private: bool = False, episodes: int = 10) -> dict[str, Any]:
+    def model(presets: dict[str, Any], sounds: dict[str, int]) -> dict[str, Any]:
+        hindsight = [
+            {"wanted_per_hour": wanted, **figures(0.3, 1, 0.8)} for wanted in (10.0, 1.0, 0.125)
+        ]
+        return {
+            "sha256": "ab" * 32,
+            "presets": presets,
+            "votes": [{"n": 5, "m": 9, "in_hindsight": hindsight, "at_thresholds": []}],
+            "shown": {
+                "because": "preset balanced",
+                "settings": {"n": 5, "m": 9},
+                "false_alarms_by_sound": sounds,
+                "by_snr": [{"from_db": 10.0, "to_db": 20.0, "episodes": 10, "caught": 7}],
+            },
+        }
+
+    return {
+        "format": 1,
+        "night": {
+            "kind": "stream", "title": "t", "private": private, "hours": 2.0, "labelled": True,
+            "episodes": episodes, "corpus": "audio (split dev)", "seed": 3, "sounds": 1234,
+            "sound_hours": 1.5, "sounds_heard_again": 0, "crying_groups": 4,
+        },
+        "models": {
+            "teacher": model({}, {"Cat": 1}),
+            "student INT8": model({"balanced": figures(0.25, 2, 0.7)}, {"a|b": 5, "Cat": 2}),
+        },
+        "provenance": {"git_commit": "0123456789abcdef-dirty", "kernels": "reference"},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Path:
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "night.json").write_text(json.dumps(record()))
+    return tmp_path / "night"
+
+
+def test_a_recorded_night_becomes_tables(night: Path, tmp_path: Path) -> None:
+    assert add_night(night, tmp_path / "records", "dev") == tmp_path / "records" / "dev.json"
+    text = night_table(read_night(tmp_path / "records" / "dev.json"))
+    assert "2.00 h from audio (split dev), seed 3: 1,234 sounds (1.50 h), each once; 10" in text
+    assert (
+        "| student INT8 | preset balanced | 5 of 9 | 0.2500 | 2 | 1.00 [0.10, 9.50] | "
+        "8.0 [0.8, 76.0] | 7.5 | 0.70 [0.50, 0.90] | 4.2 (–) | 1.23% |" in text
+    )
+    assert "| teacher | 1 a night, hindsight | 5 of 9 |" in text
+    assert "10 an hour" not in text
+    assert "| 10 to 20 dB | 7 of 10 | 7 of 10 |" in text
+    assert "| a/b | 0 | 5 |\n| Cat | 1 | 2 |" in text
+    assert "commit 0123456789-dirty" in text and "abababababab" in text
+    assert text.count("\n\n**") == 4
+
+
+def test_every_row_has_a_cell_for_every_column() -> None:
+    for sheet in sheets(record()):
+        assert all(len(row) == len(sheet.columns) for row in sheet.rows), sheet.title
+
+
+def test_a_night_without_crying_has_no_table_of_catches() -> None:
+    titles = [sheet.title for sheet in sheets(record(episodes=0))]
+    assert not any("by votes" in title for title in titles)
+
+
+def test_hindsight_is_of_the_first_vote_where_the_shown_one_was_not_judged() -> None:
+    other = record()
+    for model in other["models"].values():
+        model["shown"]["settings"] = {"n": 2, "m": 3}
+    rows = sheets(other)[0].rows
+    assert [row[1] for row in rows if row[0] == "teacher"] == [
+        "1 an hour, hindsight", "1 a night, hindsight",
+    ]  # fmt: skip
+
+
+def test_facts_say_what_is_no_evidence() -> None:
+    reused = record()
+    reused["night"]["sounds_heard_again"] = 17
+    assert "17 of them heard again" in facts(reused)[0]
+    recording = {"night": {"kind": "recording", "hours": 8.0, "labelled": False, "episodes": 0}}
+    assert "every alert counts as false" in facts(recording)[0]
+
+
+def test_the_terminal_shows_every_network() -> None:
+    table = summary_table(record())
+    first = list(table.columns[0].cells)
+    assert first == [
+        "teacher", "1 an hour, hindsight", "1 a night, hindsight",
+        "student INT8", "preset balanced", "1 an hour, hindsight", "1 a night, hindsight",
+    ]  # fmt: skip
+
+
+def test_private_nights_are_not_recorded(night: Path, tmp_path: Path) -> None:
+    (night / "night.json").write_text(json.dumps(record(private=True)))
+    with pytest.raises(ConfigError, match="private"):
+        add_night(night, tmp_path / "records", "dev")
+    assert not (tmp_path / "records").exists()
+
+
+def test_what_is_no_night_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"dev\.json: cannot be read"):
+        read_night(tmp_path / "dev.json")
+    (tmp_path / "dev.json").write_text("{}")
+    with pytest.raises(ConfigError, match="no night's JSON"):
+        read_night(tmp_path / "dev.json")

@@ -1,0 +1,88 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from crydistill.distill.history import write_history
+from crydistill.errors import ConfigError
+from crydistill.experiment.load import load_config
+from crydistill.reports.documents import add_record, update_document
+from crydistill.student.manifest import load_manifest
+from crydistill.student.packaged import packaged_student
+
+
+def trained(directory: Path, seed: int, precision: float, *overrides: str) -> Path:
+    """A run directory as `train` leaves it, which validated once."""
+    config = load_config(None, [f"seed={seed}", "training.epochs=2", *overrides])
+    (directory / "training").mkdir(parents=True)
+    text = json.dumps(config.model_dump(mode="json"))
+    (directory / "config.yaml").write_text(text, encoding="utf-8")
+    (directory / "selection.json").write_text('{"windows_per_epoch": 1000}', encoding="utf-8")
+    validated = {
+        "val_loss": 1.0,
+        "val_auc": 0.9,
+        "val_average_precision": precision,
+        "val_recall_at_1pct_fpr": 0.6,
+        "val_average_precision_top4": 0.75,
+        "val_correlation": 0.65,
+    }
+    worse = validated | {"val_loss": 2.0, "val_auc": 0.8, "val_average_precision": 0.1}
+    rows = [{"epoch": 1.0, **validated}, {"epoch": 2.0, **worse}]
+    write_history(directory / "training" / "history.csv", rows)
+    return directory
+
+
+def test_recipes_stand_beside_each_other_with_what_differs(tmp_path: Path) -> None:
+    metric = "training.best_metric=average_precision"
+    for seed, precision in enumerate((0.5, 0.7)):
+        run = trained(tmp_path / f"plain{seed}", seed, precision, metric)
+        add_record(run, tmp_path / "records", f"plain-seed{seed}")
+    run = trained(tmp_path / "small", 0, 0.8, metric, "training.batch_size=48")
+    record = json.loads(add_record(run, tmp_path / "records", "small").read_text())
+    assert record["epoch"] == 1
+    page = tmp_path / "page.md"
+    page.write_text("<!-- trainings: plain small -->\n<!-- end -->\n")
+    assert update_document(page, tmp_path / "records")
+    text = page.read_text()
+    assert "| plain |  | 2 | 2,000 | 0.900 ± 0.000 | 0.600 ± 0.141 | 0.600 ± 0.000 |" in text
+    assert "| small | batch_size 48 | 1 | 2,000 | 0.900 | 0.800 | 0.600 | 0.750 | 0.650 |" in text
+
+
+def test_costs_stand_there_where_all_went_as_far_as_int8(tmp_path: Path) -> None:
+    manifest = packaged_student() / "student.json"
+    for name in ("one", "other"):
+        run = trained(tmp_path / name, 0, 0.5)
+        shutil.copy(manifest, run / "student.json")
+        add_record(run, tmp_path / "records", name)
+    add_record(trained(tmp_path / "float", 0, 0.5), tmp_path / "records", "float")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "<!-- trainings: one other -->\n<!-- end -->\n<!-- trainings: one float -->\n<!-- end -->\n"
+    )
+    update_document(page, tmp_path / "records")
+    both, mixed = page.read_text().split("<!-- trainings: one float -->")
+    student = load_manifest(manifest)
+    assert student.arena
+    costs = (student.tflite.size_bytes, student.arena.size_bytes, student.macs)
+    assert "| 2,000 | {:,} | {:,} | {:,} | 0.900 |".format(*costs) in both
+    assert "MACs" in both
+    assert "MACs" not in mixed
+
+
+def test_a_metric_that_an_older_record_lacks_is_left_open(tmp_path: Path) -> None:
+    path = add_record(trained(tmp_path / "run", 0, 0.5), tmp_path / "records", "old")
+    record = json.loads(path.read_text())
+    del record["validation"]["correlation"]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    page = tmp_path / "page.md"
+    page.write_text("<!-- trainings: old -->\n<!-- end -->\n")
+    update_document(page, tmp_path / "records")
+    assert "| old |  | 1 | 2,000 | 0.900 | 0.500 | 0.600 | 0.750 | – |" in page.read_text()
+
+
+def test_a_run_that_never_validated_is_refused(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", 0, 0.5)
+    write_history(run / "training" / "history.csv", [{"epoch": 1.0, "loss": 1.0}])
+    with pytest.raises(ConfigError, match="no epoch was validated"):
+        add_record(run, tmp_path / "records", "run")
