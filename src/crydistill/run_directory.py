@@ -11,11 +11,14 @@ import yaml
 from pydantic import BaseModel
 
 from crydistill import atomic
+from crydistill.json_file import read_json
 
 
 def fingerprint(*values: Any) -> str:
     """Return a sha256 over JSON-able values and config sections: equal input, equal print."""
-    plain = [v.model_dump(mode="json") if isinstance(v, BaseModel) else v for v in values]
+    plain = [
+        v.model_dump(mode="json", by_alias=True) if isinstance(v, BaseModel) else v for v in values
+    ]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
@@ -99,12 +102,6 @@ class RunDirectory:
         text = json.dumps({**self._stages(), stage: key}, indent=2)
         atomic.write_text(self._stages_file, text + "\n")
 
-    def forget(self, stage: str) -> None:
-        """Take back that a stage is done, before its outputs are made again."""
-        stages = self._stages()
-        if stages.pop(stage, None):
-            atomic.write_text(self._stages_file, json.dumps(stages, indent=2) + "\n")
-
     @property
     def _stages_file(self) -> Path:
         return self.path / "stages.json"
@@ -112,5 +109,6 @@ class RunDirectory:
     def _stages(self) -> dict[str, str]:
         if not self._stages_file.exists():
             return {}
-        stages: dict[str, str] = json.loads(self._stages_file.read_text(encoding="utf-8"))
-        return stages
+        return read_json(
+            self._stages_file, "restore it, or choose another name for the run in the config"
+        )

@@ -5,8 +5,12 @@ indices are always looked up by machine id (MID).
 """
 
 import csv
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+
+import numpy as np
+import numpy.typing as npt
 
 CLASSES = 521
 
@@ -45,6 +49,24 @@ def index_of(mid: str) -> int:
 def cry_indices() -> tuple[int, ...]:
     """Indices of the classes whose scores make up the cry score: (19, 20)."""
     return tuple(index_of(mid) for mid in CRY_MIDS)
+
+
+def cry_score(
+    scores: npt.ArrayLike, outputs: Sequence[int] | None = None
+) -> npt.NDArray[np.float32]:
+    """Cry score: the sum of the scores of the cry outputs.
+
+    Parameters
+    ----------
+    scores : activated outputs, `[..., outputs]`
+    outputs : which of them count, such as `cry_indices()` of the teacher's 521 classes; None: all
+
+    Returns
+    -------
+    np.ndarray [shape=(...)], float32; above 1 where several outputs are sure at once.
+    """
+    counted = np.asarray(scores) if outputs is None else np.asarray(scores)[..., list(outputs)]
+    return np.asarray(counted.sum(axis=-1), dtype=np.float32)
 
 
 @cache

@@ -16,7 +16,6 @@ from crydistill.lock import BusyError
 from crydistill.teacher.scores import (
     ScoreStore,
     TeacherIdentity,
-    cry_score,
     gather_windows,
     open_for_writing,
 )
@@ -186,8 +185,3 @@ def test_killing_the_writer_loses_at_most_the_clip_in_work(tmp_path: Path) -> No
         assert len(store) >= max(20, survived)
         survived = len(store)
         require_intact(tmp_path, range(20))
-
-
-def test_cry_score_is_the_sum_of_sigmoids() -> None:
-    np.testing.assert_allclose(cry_score([[0.0, 0.0], [10.0, -10.0]]), [1.0, 1.0], atol=1e-4)
-    assert np.isfinite(cry_score([[-1000.0, 1000.0]])).all()

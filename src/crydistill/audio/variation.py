@@ -20,9 +20,9 @@ from crydistill.audio.augment import (
     reduce_bits,
     through_microphone,
 )
-from crydistill.audio.mel import FRAME_HOP, Samples
+from crydistill.audio.mel import Samples
 from crydistill.audio.rooms import draw_room, impulse_response, in_room
-from crydistill.audio.windows import WINDOW_HOP_FRAMES, WINDOW_SAMPLES
+from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_SAMPLES
 
 TELEPHONE_HZ = 4000.0
 """Upper edge of recordings made at 8 kHz, as many home recordings of cries are."""
@@ -30,8 +30,6 @@ TELEPHONE_HZ = 4000.0
 _MICROPHONE_HZ = (60.0, 150.0, 400.0, 1000.0, 2500.0, 5000.0, 7800.0)
 """Where a random microphone's response has its corners."""
 
-
-_HOP_SAMPLES = WINDOW_HOP_FRAMES * FRAME_HOP
 
 _MAX_GAIN_DB = 30.0
 """Raising a silent recording further would make a loud noise of its last bits."""
@@ -115,6 +113,6 @@ def _shifted(samples: Samples, rng: np.random.Generator) -> Samples:
     """Begin up to one hop later; a sound too short for that begins after a random pause."""
     spare = len(samples) - WINDOW_SAMPLES
     if spare > 0:
-        return samples[int(rng.integers(min(spare, _HOP_SAMPLES) + 1)) :]
+        return samples[int(rng.integers(min(spare, WINDOW_HOP_SAMPLES) + 1)) :]
     before = int(rng.integers(-spare + 1))
     return np.pad(samples, (before, -spare - before))

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from crydistill.roles import Role
+
 RecordsOption = Annotated[Path, typer.Option("--records", help="Folder of recorded runs.")]
 DOCS = Path("docs")
 EXPERIMENTS = DOCS / "experiments"
@@ -32,7 +34,7 @@ def tables_compare(
     name: Annotated[str, typer.Argument(help="What documents call the comparison.")],
     ours: Annotated[list[Path], typer.Option(help="Run directory; repeat it for every seed.")],
     against: Annotated[list[Path], typer.Option(help="... of the other recipe.")],
-    model: Annotated[str, typer.Option(help="Which model of each run.")] = "student INT8",
+    model: Annotated[str, typer.Option(help="Which model of each run.")] = Role.INT8,
     against_model: Annotated[
         str | None, typer.Option(help="... of the other recipe, if another.")
     ] = None,

@@ -8,7 +8,6 @@ someone or something is that a recording holds crying.
 Every clip is private: nothing derived from it may be published (docs/privacy.md).
 """
 
-import csv
 import hashlib
 import re
 from collections import Counter, defaultdict
@@ -24,6 +23,7 @@ import soundfile
 from crydistill.audio.files import AUDIO_SUFFIXES
 from crydistill.boundary import require_outside_work_tree
 from crydistill.corpora.clip import Clip, Label
+from crydistill.corpora.table import read_rows
 from crydistill.errors import ConfigError, CorpusError
 from crydistill.settings import CAPTURES_VARIABLE
 
@@ -274,7 +274,7 @@ def _read_tiers(path: Path, known: Sequence[str]) -> dict[str, Tier]:
         )
     by_name = _by_name(known)
     tiers: dict[str, Tier] = {}
-    for line, row in _read_rows(path):
+    for line, row in read_rows(path, TIER_COLUMNS):
         clip_id = _identify(row["file"].strip(), known, by_name, f"{path}:{line}")
         if clip_id in tiers:
             raise CorpusError(
@@ -287,28 +287,6 @@ def _read_tiers(path: Path, known: Sequence[str]) -> dict[str, Tier]:
                 f"{path}:{line}: tier '{row['tier']}' is not one of {', '.join(Tier)}"
             ) from error
     return tiers
-
-
-def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    rows: list[tuple[int, dict[str, str]]] = []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = reader.fieldnames or []
-            for column in TIER_COLUMNS:
-                if column not in columns:
-                    raise CorpusError(
-                        f"{path}:1: no column '{column}'; the columns are {', '.join(columns)}"
-                    )
-            for row in reader:
-                if None in row or None in row.values():
-                    raise CorpusError(
-                        f"{path}:{reader.line_num}: more or fewer cells than the header"
-                    )
-                rows.append((reader.line_num, row))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"{path}: not a readable CSV file ({error})") from error
-    return rows
 
 
 def _by_name(ids: Sequence[str]) -> dict[str, list[str]]:

@@ -116,21 +116,6 @@ def corpus_clips(name: str, cache_dir: str | Path) -> list[Clip]:
     return list(corpus.listing(data))
 
 
-def impulse_responses(name: str, cache_dir: str | Path) -> list[Path]:
-    """The room impulse responses of a set that is here.
-
-    Raises
-    ------
-    CorpusError
-        if it is not here or holds none.
-    """
-    corpus, data = _here(name, cache_dir)
-    found = _matching(data, corpus.impulses)
-    if not found:
-        raise CorpusError(f"{name}: holds no room impulse responses")
-    return found
-
-
 def corpora_with(origin: str) -> list[str]:
     """Names of the corpora that have a file of `OWNER/REPOSITORY/PATH`, the repository's first."""
     return [name for name, _ in _patterns(origin)]

@@ -1,11 +1,11 @@
 """Corpora that lie on disk: a manifest in CSV, or a folder of audio with labelled sub-folders."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crydistill.audio.files import AUDIO_SUFFIXES
 from crydistill.corpora.clip import Clip, Label, duplicate_ids
+from crydistill.corpora.table import read_rows
 from crydistill.errors import CorpusError
 
 REQUIRED_COLUMNS = ("path", "label")
@@ -51,7 +51,7 @@ def read_manifest(
     path = Path(path)
     if not path.is_file():
         raise CorpusError(f"{path}: no manifest there; set the path to a clips.csv or a folder")
-    rows = _read_rows(path)
+    rows = read_rows(path, REQUIRED_COLUMNS)
     clips = [
         _clip(row, path, line, private)
         for line, row in rows
@@ -97,21 +97,6 @@ def _clip_in_folder(path: Path, folder: Path, private: bool) -> Clip:
     )
 
 
-def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = reader.fieldnames or []
-            for column in REQUIRED_COLUMNS:
-                if column not in columns:
-                    raise CorpusError(
-                        f"{path}: no column '{column}'; the columns are {', '.join(columns)}"
-                    )
-            return [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"{path}: not a readable CSV file ({error})") from error
-
-
 def _matches(row: dict[str, str], column: str, wanted: str | Sequence[str], path: Path) -> bool:
     if column not in row:
         raise CorpusError(f"{path}: no column '{column}' to select by; see `where` in the config")
@@ -119,8 +104,6 @@ def _matches(row: dict[str, str], column: str, wanted: str | Sequence[str], path
 
 
 def _clip(row: dict[str, str], path: Path, line: int, private: bool) -> Clip:
-    if None in row or None in row.values():
-        raise CorpusError(f"{path}:{line}: the row has more or fewer cells than the header")
     if not row["path"]:
         raise CorpusError(f"{path}:{line}: the path is empty")
     try:

@@ -159,7 +159,7 @@ def calibrate(
     Parameters
     ----------
     tracks : cry scores of recordings of the room, `[windows]` each; windows with NaN, such as
-        `evaluation.spans.without_spans` leaves where a cry is known, are as if never recorded
+        those of a known cry, count neither as time nor as votes
     vote : n, m and hold that will run; its threshold is ignored
     wanted_per_night : above 0
     highest : largest score the student can give, see `highest_score`

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crydistill.evaluation.compare import DIFFERENCES, METRICS
+from crydistill.json_file import read_json
 from crydistill.metrics.intervals import NOTHING
 from crydistill.metrics.ranking import ClipScore
 from crydistill.metrics.records import (
@@ -16,10 +17,9 @@ from crydistill.metrics.records import (
     commit_text,
     estimate_text,
     markdown_table,
-    read_record,
 )
+from crydistill.roles import Role
 
-STUDENT = "student INT8"
 TEACHER = "teacher"
 
 COST_TITLES = {"size_bytes": "bytes", "arena_bytes": "arena bytes", "macs": "MACs a window"}
@@ -59,7 +59,7 @@ def read_run(path: Path) -> Record:
     ConfigError
         if it is not there.
     """
-    return read_record(path, "add it with `crydistill tables add`")
+    return read_json(path, "add it with `crydistill tables add`")
 
 
 def read_seeds(records: Path, name: str) -> list[Record]:
@@ -143,7 +143,7 @@ def _series(experiments: dict[str, list[Record]], how: ClipScore, keys: Sequence
             name,
             str(len(seeds)),
             *(
-                _seeds_text([metric_of(seed["models"][STUDENT], key, how) for seed in seeds])
+                _seeds_text([metric_of(seed["models"][Role.INT8], key, how) for seed in seeds])
                 for key in keys
             ),
         ]

@@ -4,11 +4,9 @@ from pathlib import Path
 
 from crydistill.errors import MissingExtraError, TeacherError
 from crydistill.teacher.base import Teacher
+from crydistill.tflite.file import IDENTIFIER
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-
-
-_TFLITE_MAGIC = b"TFL3"
 
 
 def load_teacher(path: str | Path) -> Teacher:
@@ -32,7 +30,7 @@ def load_teacher(path: str | Path) -> Teacher:
         ) from error
     if head == _HDF5_MAGIC:
         return _load_network(path)
-    if head[4:] == _TFLITE_MAGIC:
+    if head[4:] == IDENTIFIER:
         from crydistill.teacher.tflite import TfliteTeacher
 
         return TfliteTeacher(path)

@@ -31,7 +31,7 @@ from crydistill.audio.mel import FRONT_END_VERSION, MEL_BANDS, LogMel
 from crydistill.audio.windows import WINDOW_FRAMES, WINDOW_HOP_FRAMES, window_count
 from crydistill.errors import StoreError
 from crydistill.lock import exclusive
-from crydistill.taxonomy import CLASSES, cry_indices
+from crydistill.taxonomy import CLASSES, cry_indices, cry_score
 
 FORMAT = 1
 _FRAME_BYTES = 2 * MEL_BANDS
@@ -115,7 +115,8 @@ class ScoreStore:
 
     def cry_scores(self, clip_id: str) -> npt.NDArray[np.float32]:
         """Teacher cry score of a clip's windows, `[windows]`, from 0 to 2."""
-        return cry_score(self.logits(clip_id)[:, list(cry_indices())])
+        cry_logits = self.logits(clip_id)[:, list(cry_indices())]
+        return cry_score(expit(np.asarray(cry_logits, dtype=np.float32)))
 
     def window_frame_starts(self, clip_id: str) -> npt.NDArray[np.int64]:
         """Row in `all_frames` at which each window of a clip starts, `[windows]`."""
@@ -203,12 +204,6 @@ def open_for_writing(directory: str | Path, identity: TeacherIdentity) -> Iterat
             for file in (frames, scores, index):
                 file.flush()
                 os.fsync(file.fileno())
-
-
-def cry_score(cry_logits: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """Sum of the sigmoids over the last axis: `[..., cry classes]` to `[...]`."""
-    scores = expit(np.asarray(cry_logits, dtype=np.float32))
-    return np.asarray(scores.sum(axis=-1), dtype=np.float32)
 
 
 def gather_windows(all_frames: Float16, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

@@ -17,18 +17,23 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from crydistill.audio.mel import FRAME_HOP, MEL_BANDS
-from crydistill.audio.windows import WINDOW_FRAMES, WINDOW_HOP_FRAMES, WINDOW_SAMPLES, windows
+from crydistill.audio.mel import MEL_BANDS
+from crydistill.audio.windows import (
+    WINDOW_FRAMES,
+    WINDOW_HOP_SAMPLES,
+    WINDOW_SAMPLES,
+    windows,
+)
 from crydistill.download import sha256_of
 from crydistill.errors import TeacherError
 from crydistill.taxonomy import CLASSES
 from crydistill.teacher.base import Logits, Recording
+from crydistill.tflite.file import IDENTIFIER
 
 PROBABILITY_FLOOR = 1e-6
 """Float probabilities are kept this far from 0 and 1 before they become logits (+-13.8); those of a
 quantised output half a step."""
 
-_FILE_IDENTIFIER = b"TFL3"
 _SEEN_THROUGH = (
     schema.BuiltinOperator.DEQUANTIZE,
     schema.BuiltinOperator.QUANTIZE,
@@ -120,7 +125,7 @@ def sample_windows(samples: npt.NDArray[np.float32], count: int) -> npt.NDArray[
     if count == 0:
         return np.empty((0, WINDOW_SAMPLES), dtype=np.float32)
     view = np.lib.stride_tricks.sliding_window_view(samples, WINDOW_SAMPLES)
-    return view[:: WINDOW_HOP_FRAMES * FRAME_HOP][:count]
+    return view[::WINDOW_HOP_SAMPLES][:count]
 
 
 class _Tensor:
@@ -222,7 +227,7 @@ def _ending_before_the_sigmoid(content: bytes) -> bytes | None:
     # Signatures name the old outputs; the interpreter is driven by tensor index.
     model.signatureDefs = []
     builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), _FILE_IDENTIFIER)
+    builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
 
 

@@ -23,7 +23,8 @@ SCHEMA_VERSION = 3
 ALIGNMENT = 16
 """Bytes. Where constants begin at multiples of this, SIMD kernels read them in place."""
 
-_IDENTIFIER = b"TFL3"
+IDENTIFIER = b"TFL3"
+"""At bytes 4 to 7 of every `.tflite`."""
 _SHORTEST_FILE = 12
 
 # Bounds that no student comes near; without them a small file could claim one table many times.
@@ -148,7 +149,7 @@ def read_tflite(data: bytes) -> TfliteFile:
         if the file is not a TFL3 flatbuffer with one subgraph of allowed operators, or anything in
         it points outside. What the operators compute is not looked at.
     """
-    if len(data) < _SHORTEST_FILE or data[4:8] != _IDENTIFIER:
+    if len(data) < _SHORTEST_FILE or data[4:8] != IDENTIFIER:
         raise ModelError("not a .tflite file (no TFL3 mark at byte 4)")
     model = _Table(data, _number(data, "<I", 0), "model", 10)
     if model.number(0, "I") != SCHEMA_VERSION:
