@@ -8,7 +8,8 @@ A document holds marked blocks:
 
 `results: NAME` tabulates one run, every model beside the others. `series: NAME NAME ...` tabulates
 the INT8 students of several experiments, a row each, over all seeds recorded of them, `zoo:` the
-same ones by what they cost, and `slices:` by which cries and which other sounds they detect.
+same ones by what they cost, `slices:` by which cries and which other sounds they detect, and
+`models:` by everything that somebody who chooses one asks.
 `trainings:` has recipes by what validation said of them, evaluated or not. The figures come from
 `NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of records, which `add_record`
 fills from a run's `metrics.json`. `paired: NAME` says how two recipes differ. `night: NAME` (in
@@ -32,6 +33,7 @@ from crydistill.nights import promises
 from crydistill.reports import promises_page, robustness_page
 from crydistill.reports.blocks import replace_blocks
 from crydistill.reports.firmware_tables import firmware_table
+from crydistill.reports.model_tables import models_table
 from crydistill.reports.night_tables import (
     NIGHT_NAME,
     add_night,
@@ -74,6 +76,7 @@ BLOCKS: dict[str, Block] = {
     "series": series_table,
     "slices": slices_table,
     "zoo": zoo_table,
+    "models": models_table,
     "trainings": trainings_table,
     "paired": _of_one(paired.table),
     "night": _of_one(night_table, read_night),
