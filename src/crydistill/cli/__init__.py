@@ -6,9 +6,11 @@ loads TensorFlow.
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+from crydistill import __version__
 from crydistill.cli import (
     data,
     detection,
@@ -49,6 +51,24 @@ for room in (
     tables,
 ):
     app.add_typer(room.app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"crydistill {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options that need no verb; Typer takes them from a callback."""
 
 
 def main() -> None:
