@@ -22,7 +22,7 @@ STALE = "stale: crydistill firmware-cost firmware src/crydistill/data/firmware_c
 
 
 def cores() -> dict[str, Any]:
-    found: dict[str, Any] = recorded._record()["cores"]
+    found: dict[str, Any] = recorded.cost_record()["cores"]
     return found
 
 

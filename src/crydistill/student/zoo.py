@@ -1,8 +1,10 @@
 """The student networks by name.
 
 An architecture is a function from options to a `keras.Model` that takes log-mel patches
-`[batch, 96, 64, 1]` and gives logits `[batch, outputs]`. To add one, write the function in a module
-of its own and name it in `ARCHITECTURES`. What may be used of Keras is what converts to the
+`[batch, 96, 64, 1]` and gives logits `[batch, outputs]` of a dense layer at its end. To add one,
+write the function in a module of its own and name it in `ARCHITECTURES`. Its convolutions are those
+of `crydistill.student.layers`, without bias and each with a BatchNorm behind it, which is what
+quantization-aware training can fold; of Keras's other layers it may use what converts to the
 operators of `crydistill.tflite.operators`.
 """
 
