@@ -11,6 +11,7 @@ from crydistill.cli.common import complain, tell
 from crydistill.errors import AudioError, CheckFailed
 
 if TYPE_CHECKING:
+    from crydistill.detector.mqtt import MqttPublisher
     from crydistill.detector.vote import VoteSettings
     from crydistill.student.runtime import TfliteStudent
 
@@ -161,27 +162,19 @@ def listen(
     from rich.live import Live
 
     from crydistill.detector.alert_clips import AlertClips
-    from crydistill.detector.live import Listener, LiveEvent, display
+    from crydistill.detector.live import Listener, LiveEvent, Publisher, display
     from crydistill.detector.live import listen as listen_to
-    from crydistill.detector.mqtt import DEFAULT_PORT, MqttPublisher
     from crydistill.detector.sources import microphone_blocks, pcm_blocks
-    from crydistill.settings import mqtt_password
 
     student = _student(model)
     vote = _vote(student, settings, preset, threshold, n, m, hold)
-    publisher = None
+    publishers: list[Publisher] = []
     if mqtt:
-        host, _, port = mqtt.partition(":")
-        if port and not port.isdigit():
-            raise typer.BadParameter("write HOST or HOST:PORT", param_hint="--mqtt")
-        publisher = MqttPublisher(
-            host, int(port or DEFAULT_PORT), id_=mqtt_id, username=mqtt_user,
-            password=mqtt_password(), tls=mqtt_tls, say=tell,
-        )  # fmt: skip
+        publishers.append(_mqtt_publisher(mqtt, mqtt_id, mqtt_user, tls=mqtt_tls))
 
     def emit(event: LiveEvent) -> None:
         print(json.dumps(event.to_json()), flush=True)
-        if publisher is not None:
+        for publisher in publishers:
             publisher.publish(event)
 
     listener = Listener(student, vote, clips=AlertClips(clips) if clips else None, say=tell)
@@ -198,8 +191,21 @@ def listen(
                 say=tell,
             )
     finally:
-        if publisher is not None:
+        for publisher in publishers:
             publisher.close()
+
+
+def _mqtt_publisher(broker: str, id_: str, username: str | None, *, tls: bool) -> "MqttPublisher":
+    from crydistill.detector.mqtt import DEFAULT_PORT, MqttPublisher
+    from crydistill.settings import mqtt_password
+
+    host, _, port = broker.partition(":")
+    if port and not port.isdigit():
+        raise typer.BadParameter("write HOST or HOST:PORT", param_hint="--mqtt")
+    return MqttPublisher(
+        host, int(port or DEFAULT_PORT), id_=id_, username=username,
+        password=mqtt_password(), tls=tls, say=tell,
+    )  # fmt: skip
 
 
 def _student(model: Path | None) -> "TfliteStudent":

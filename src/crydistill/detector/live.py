@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
@@ -54,6 +54,18 @@ class LiveEvent:
             "onset_s": round(self.onset, 3),
             "score": round(self.score, 4),
         }
+
+
+class Publisher(Protocol):
+    """Hands events on to others; never waits for them and never raises because of them."""
+
+    def publish(self, event: LiveEvent) -> None:
+        """Send an event, or keep it until it can be sent."""
+        ...
+
+    def close(self) -> None:
+        """End, when listening ends."""
+        ...
 
 
 @dataclass(frozen=True)
