@@ -41,7 +41,7 @@ class ScoredCaptures:
     hours : local hour of the day in which a clip starts, 0 to 23
     held_out : whether a clip was kept out of training
     teacher, student : cry score of each window, one array `[windows]` per clip
-    kl : mean over each clip's windows of KL(teacher || student), as `metrics.agreement.window_kl` gives it;
+    kl : mean of `metrics.agreement.window_kl` over each clip's windows, from the teacher;
         None where it is not known
     """
 
