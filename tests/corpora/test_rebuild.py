@@ -165,7 +165,7 @@ class TestFromTheCache:
             "baby-cry-detection",
         }
         for count, name in enumerate(("donateacry", "esc-10", "speechocean762", "esc-50"), 1):
-            fetch_corpus(name, cache, patience=QUICK)
+            fetch_corpus(name, cache, retries=QUICK)
             done = rebuild(manifest, out, cache)
             assert (done.made, done.kept, len(done.missing)) == (1, count - 1, 4 - count)
             assert len(read_corpus(out)) == count
@@ -175,7 +175,7 @@ class TestFromTheCache:
     def test_a_corpus_half_fetched_does_not_count(
         self, server: FileServer, manifest: Path, tmp_path: Path
     ) -> None:
-        fetch_corpus("donateacry", tmp_path, patience=QUICK)
+        fetch_corpus("donateacry", tmp_path, retries=QUICK)
         (catalogue.corpus_folder(tmp_path, "donateacry") / "installed.json").unlink()
         assert rebuild(manifest, tmp_path / "out", tmp_path).made == 0
 

@@ -25,7 +25,7 @@ from crydistill import atomic
 from crydistill.corpora.archives import unpack
 from crydistill.corpora.clip import Clip
 from crydistill.corpora.public import CATALOGUE, Archive, PublicCorpus
-from crydistill.download import PATIENT, DownloadError, Patience, download, sha256_of
+from crydistill.download import DEFAULT_RETRIES, DownloadError, RetryPolicy, download, sha256_of
 from crydistill.errors import CorpusError
 from crydistill.lock import exclusive
 from crydistill.progress import Progress, silent
@@ -74,7 +74,7 @@ def fetch_corpus(
     cache_dir: str | Path,
     *,
     progress: Progress = silent,
-    patience: Patience = PATIENT,
+    retries: RetryPolicy = DEFAULT_RETRIES,
 ) -> Installed:
     """Download, check and unpack a corpus, unless it is here already. A kill loses little.
 
@@ -95,7 +95,7 @@ def fetch_corpus(
             return found
         _check_disk(corpus, folder)
         for archive in (archive for group in corpus.archives for archive in group):
-            _fetch_archive(archive, folder / "archives", progress, patience)
+            _fetch_archive(archive, folder / "archives", progress, retries)
         _unpack_all(corpus, folder, progress)
         found = _measured(corpus, folder / "data", progress)
         atomic.write_text(_marker(folder), json.dumps(dataclasses.asdict(found), indent=1))
@@ -196,7 +196,9 @@ def _check_disk(corpus: PublicCorpus, folder: Path) -> None:
         )
 
 
-def _fetch_archive(archive: Archive, folder: Path, progress: Progress, patience: Patience) -> None:
+def _fetch_archive(
+    archive: Archive, folder: Path, progress: Progress, retries: RetryPolicy
+) -> None:
     path, record = folder / archive.file_name, folder / "hashes.json"
     hashes = _recorded(record)
     known = hashes.get(archive.file_name)
@@ -207,7 +209,7 @@ def _fetch_archive(archive: Archive, folder: Path, progress: Progress, patience:
             size=archive.size,
             sha256=known,
             progress=progress,
-            patience=patience,
+            retries=retries,
         )
     except DownloadError as error:
         hint = f"; delete {record} to accept another version" if known else ""
