@@ -1,4 +1,4 @@
-"""Small archives for a server of our own, and the retries to fetch them with."""
+"""Small archives for a local test server, and short retries to fetch them."""
 
 import io
 import tarfile

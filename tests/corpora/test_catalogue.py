@@ -1,4 +1,4 @@
-"""Fetching, with tiny archives of the real layout on a server of our own."""
+"""Tests of fetching, with tiny archives of the real layout on a local server."""
 
 import dataclasses
 import hashlib
@@ -64,7 +64,7 @@ ROOMS = {
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    """The catalogue's three kinds of archive, from the loopback address."""
+    """The catalogue's three kinds of archive, served from the loopback address."""
     with file_server() as running:
         rooms = zipped(ROOMS)
         archives = {
@@ -109,7 +109,7 @@ def test_what_is_here(server: FileServer, tmp_path: Path) -> None:
 
 
 def test_room_impulse_responses(server: FileServer, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="not here; run `crydistill fetch rirs-noises`"):
+    with pytest.raises(CorpusError, match="not installed; run `crydistill fetch rirs-noises`"):
         impulse_responses("rirs-noises", tmp_path)
     found = fetch_corpus("rirs-noises", tmp_path, retries=QUICK)
     assert found.clips == 2
@@ -147,12 +147,12 @@ def test_the_hash_of_the_first_download_is_recorded_and_holds(
     body = server.pages["/master.zip"].body
     assert json.loads(record.read_text()) == {"master.zip": hashlib.sha256(body).hexdigest()}
 
-    # Everything but the record is lost, and the file on the server has changed since.
+    # Everything but the recorded hashes is lost, and the file on the server has changed since.
     (folder / "installed.json").unlink()
     (folder / "archives" / "master.zip").unlink()
     other = zipped(ESC_50 | {"ESC-50-master/audio/new.wav": b""})
     server.put("master.zip", other)
-    with pytest.raises(DownloadError, match=r"delete .*hashes\.json to accept another version"):
+    with pytest.raises(DownloadError, match=r"delete .*hashes\.json to accept a new version"):
         fetch_corpus("esc-50", tmp_path, retries=QUICK)
     record.unlink()
     assert fetch_corpus("esc-50", tmp_path, retries=QUICK).clips == 2
@@ -173,7 +173,7 @@ def test_a_kill_while_unpacking_is_made_good(
         fetch_corpus("esc-50", tmp_path, retries=QUICK)
     monkeypatch.setattr(catalogue, "unpack", unpack)
     assert installed(tmp_path) == []
-    with pytest.raises(CorpusError, match="not here"):
+    with pytest.raises(CorpusError, match="not installed"):
         corpus_clips("esc-50", tmp_path)
     assert fetch_corpus("esc-50", tmp_path, retries=QUICK).clips == 2
     assert len(server.requests) == 1
@@ -183,7 +183,7 @@ def test_a_kill_while_unpacking_is_made_good(
 
 def test_an_archive_of_something_else(server: FileServer, tmp_path: Path) -> None:
     server.put("master.zip", zipped({"x/README": b""}))
-    with pytest.raises(CorpusError, match="nothing of esc-50 is in its archives"):
+    with pytest.raises(CorpusError, match="no clips of esc-50 in its archives"):
         fetch_corpus("esc-50", tmp_path, retries=QUICK)
     server.put("speech.tar.gz", b"<html>moved</html>")
     with pytest.raises(CorpusError, match=r"speech\.tar\.gz: cannot be unpacked"):
@@ -217,7 +217,9 @@ def test_damaged_notes_are_named(server: FileServer, tmp_path: Path, name: str) 
 
 
 def test_an_unknown_name() -> None:
-    with pytest.raises(CorpusError, match=r"esc-51: not in the catalogue, which has donateacry, "):
+    with pytest.raises(
+        CorpusError, match=r"esc-51: not in the catalogue; choose one of donateacry, "
+    ):
         find_corpus("esc-51")
 
 
@@ -272,7 +274,7 @@ class TestTheCatalogueItself:
         assert pattern == "*/recordings/[[]ab][*][?].wav"
 
     def test_what_is_unpacked_is_what_is_listed(self) -> None:
-        """The patterns of `files` let through the layouts that the listings read."""
+        """The patterns of `files` match the layouts that the listings read."""
         layout = {
             "donateacry": "d-master/donateacry_corpus_cleaned_and_updated_data/hungry/x.wav",
             "urbansound8k": "UrbanSound8K/audio/fold5/x.wav",
