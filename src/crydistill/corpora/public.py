@@ -153,7 +153,7 @@ CATALOGUE = MappingProxyType(
                 "gveres/donateacry-corpus",
                 branch="refs/heads/master",
                 name="donateacry",
-                title="donateacry corpus (cleaned): infants' cries recorded with telephones, 8 kHz",
+                title="donateacry corpus (cleaned): infants' cries recorded with phones, 8 kHz",
                 licence="ODbL 1.0 / DbCL 1.0",
                 about_bytes=300_000_000,
                 labels="every recording is a cry",
@@ -217,7 +217,7 @@ CATALOGUE = MappingProxyType(
                     "9aa69802bbf37fb986f71ec1483a196e",
                 ),
                 about_bytes=6_030_000_000,
-                labels="nothing is a cry; children_playing is the hard class",
+                labels="nothing is a cry; children_playing has the hard negatives",
                 files=("audio/*/*.wav", "metadata/UrbanSound8K.csv"),
                 listing=listings.urbansound8k,
                 # A copy of it, resampled to 22,050 Hz.
@@ -274,7 +274,7 @@ CATALOGUE = MappingProxyType(
                     f"{_OPENSLR}/17/musan.tar.gz", md5="0c472d4fc0c5141eca47ad1ffeb2a7df"
                 ),
                 about_bytes=11_000_000_000,
-                labels="taken as without cries; nobody has listened for infants in its noise",
+                labels="assumed to have no cries; its noise was not checked for infants",
                 files=("musan/*/*/*.wav",),
                 listing=listings.musan,
             ),
@@ -302,7 +302,7 @@ CATALOGUE = MappingProxyType(
             _on_github(
                 "Picovoice/speech-to-intent-benchmark",
                 name="speech-to-intent",
-                title="Picovoice's speech-to-intent benchmark: orders to a coffee machine",
+                title="Picovoice's speech-to-intent benchmark: commands to a coffee machine",
                 licence="Apache 2.0",
                 about_bytes=200_000_000,
                 files=("data/speech/clean/*.wav",),
@@ -310,7 +310,7 @@ CATALOGUE = MappingProxyType(
             ),
             PublicCorpus(
                 name="speech-commands",
-                title="Speech Commands 0.02: its six long recordings of background noise",
+                title="Speech Commands 0.02: only its six long background noise recordings",
                 page="https://www.tensorflow.org/datasets/catalog/speech_commands",
                 licence="CC BY 4.0",
                 archives=_one(
@@ -328,7 +328,7 @@ CATALOGUE = MappingProxyType(
             _on_github(
                 "rafaelmardojai/blanket",
                 name="blanket",
-                title="Blanket: ambient sounds to sleep or work by",
+                title="Blanket: ambient sounds for sleep or work",
                 licence="each sound its own: CC0, CC BY, CC BY-SA, public domain",
                 about_bytes=60_000_000,
                 files=("resources/sounds/*.ogg", "resources/sounds/*/*.ogg"),
@@ -337,7 +337,7 @@ CATALOGUE = MappingProxyType(
             _on_github(
                 "brarcher/baby-sleep-sounds",
                 name="baby-sleep-sounds",
-                title="Baby Sleep Sounds: noises to put an infant to sleep",
+                title="Baby Sleep Sounds: noise to help an infant sleep",
                 licence='CC BY-NC-SA 3.0 / "Personal Use"',
                 about_bytes=60_000_000,
                 files=("app/src/main/res/raw/*.mp3",),
@@ -346,7 +346,7 @@ CATALOGUE = MappingProxyType(
             _on_github(
                 "sylaschacko/voice-emotion-analysis",
                 name="voice-emotion-analysis",
-                title="A copy of EmoDB: actors' sentences in German, two seconds of each",
+                title="A copy of EmoDB: two seconds of each German sentence spoken by actors",
                 licence="EmoDB: free for research; the repository states none",
                 about_bytes=200_000_000,
                 files=("wav/*.wav",),
