@@ -3,6 +3,7 @@
 import doctest
 import importlib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -20,15 +21,20 @@ def _modules_with_examples() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", _modules_with_examples())
-def test_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def _imported(name: str) -> ModuleType:
+    """Import a module; skip the test if it needs an extra that is not installed."""
     try:
-        module = importlib.import_module(name.removesuffix(".__init__"))
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith(crydistill.__name__):
             raise
         pytest.skip(f"needs {error.name}")
+
+
+@pytest.mark.parametrize("name", _modules_with_examples())
+def test_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = _imported(name.removesuffix(".__init__"))
     failed, attempted = doctest.testmod(module, optionflags=FLAGS)
     assert attempted > 0, f"{name}: no example is found by doctest"
     assert failed == 0, "see the captured output"
