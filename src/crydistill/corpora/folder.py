@@ -66,7 +66,7 @@ def read_manifest(
     """
     path = Path(path)
     if not path.is_file():
-        raise CorpusError(f"{path}: no such manifest; set the path to a clips.csv or a folder")
+        raise CorpusError(f"{path}: no manifest found; set the path to a clips.csv or a folder")
     rows = _read_rows(path)
     clips = [
         _clip(row, path, line, private)
