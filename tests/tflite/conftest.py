@@ -1,0 +1,8 @@
+from tests.student_fixtures import (  # noqa: F401 - fixtures
+    patches,
+    reference_model,
+    reference_tflite,
+    residual_model,
+    residual_tflite,
+    student_dir,
+)
