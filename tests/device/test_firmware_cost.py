@@ -53,7 +53,9 @@ def test_tables_are_written_into_the_document(tmp_path: Path) -> None:
 
 def test_missing_tools_are_named(monkeypatch: pytest.MonkeyPatch, reference_tflite: bytes) -> None:
     monkeypatch.setattr(shutil, "which", lambda tool: None if "qemu" in tool else tool)
-    with pytest.raises(ConfigError, match="qemu-system-arm, qemu-system-xtensa: firmware/install"):
+    with pytest.raises(
+        ConfigError, match="qemu-system-arm, qemu-system-xtensa: install them with firmware/install"
+    ):
         measure(reference_tflite, manifest_for(reference_tflite), FIRMWARE)
 
 

@@ -1,8 +1,8 @@
-"""What the C library costs, as emulators and the linker say: figures for `docs/firmware.md`, and
-for `crydistill profile` of other students (`device.recorded`).
+"""Measure the C library's instructions and memory with emulators and the linker.
 
-`measure` counts on every core of `CORES`; bytes come from the linker's map. `update_document`
-writes the figures into the blocks of a document:
+The figures are for `docs/firmware.md`, and for `crydistill profile` of other students
+(`device.cost_record`). `measure` counts on every core in `CORES`; sizes come from the linker's map.
+`update_document` writes the figures into the blocks of a document:
 
     <!-- firmware: instructions -->
     ... replaced ...
@@ -59,7 +59,7 @@ Record = dict[str, Any]
 
 
 def measure(tflite: bytes, manifest: StudentManifest, firmware: str | Path) -> Record:
-    """Count what a student costs on every core of `CORES`.
+    """Measure a student's cost on every core in `CORES`.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def measure(tflite: bytes, manifest: StudentManifest, firmware: str | Path) -> R
     Raises
     ------
     ConfigError
-        naming the tools that are missing, or what went wrong with one.
+        naming the missing tools, or a tool's error.
     """
     emulator.require_tools(*CORES)
     facts = inspect_tflite(tflite, size_limit=manifest.tflite.size_bytes, name=manifest.name)
@@ -105,7 +105,7 @@ def _measure_on(
 
 
 def _bytes(linker_map: str) -> dict[str, int]:
-    """Bytes of what is linked, by whose they are."""
+    """Linked bytes by owner."""
     linked = linker_map.partition("Linker script and memory map")[2]
     found: Counter[str] = Counter()
     for owner, size in _owned(_WRAPPED.sub(r"\1 \2", linked)):
@@ -131,7 +131,7 @@ def _owned(linked: str) -> Iterator[tuple[str, int]]:
 
 
 def update_document(path: str | Path, record: Record) -> bool:
-    """Write the tables of a document anew; return whether anything changed."""
+    """Regenerate the tables of a document; return whether anything changed."""
     text = Path(path).read_text(encoding="utf-8")
     tables: dict[str, Callable[[Record], str]] = {
         "instructions": _instruction_table,
