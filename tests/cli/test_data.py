@@ -1,4 +1,4 @@
-"""`crydistill corpora`: the catalogue, the manifests, and the way back."""
+"""`crydistill corpora`: the catalogue, the manifests, and rebuilding audio from them."""
 
 from pathlib import Path
 

@@ -28,7 +28,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: object) -> Result:
-    """In this process: a new one takes longer to start than these tests to run."""
+    """Run in this process: starting a new one takes longer than these tests."""
     return CliRunner().invoke(app, [*map(str, arguments)])
 
 

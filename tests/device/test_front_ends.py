@@ -1,4 +1,4 @@
-"""The two front ends of the C library on clips, built for this computer."""
+"""The two front ends of the C library on clips, built for the host."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ def student(student_dir: Path) -> TfliteStudent:
 
 @pytest.fixture
 def clips(tmp_path: Path) -> list[Clip]:
-    """Four clips of sound, and one that is none."""
+    """Four audio clips, and one file that is not audio."""
     found = []
     for number in range(5):
         path = tmp_path / f"{number}.wav"

@@ -1,4 +1,4 @@
-"""The verb of continuous audio: night."""
+"""The command `night`: evaluation on continuous audio."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,60 +28,62 @@ _PLAN_NAME, _PAGE_NAME = "plan.csv", "night.html"
 @app.command()
 def night(
     corpus: Annotated[
-        Path | None, typer.Argument(help="A folder of clips or a manifest to build a night from.")
+        Path | None, typer.Argument(help="Folder of clips or manifest to compose a night from.")
     ] = None,
     recording: Annotated[
-        Path | None, typer.Option(help="A long recording to hear instead.")
+        Path | None, typer.Option(help="Long recording to evaluate instead.")
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Where it cries: Audacity label track, or CSV.")
+        Path | None, typer.Option(help="Labels of the cries: Audacity label track, or CSV.")
     ] = None,
     public: Annotated[
-        bool, typer.Option("--public", help="The recording may be published, audio included.")
+        bool, typer.Option("--public", help="The recording may be published, including its audio.")
     ] = False,
     private: PrivateOption = False,
-    out: Annotated[Path, typer.Option(help="Folder for what is found.")] = Path("night"),
+    out: Annotated[Path, typer.Option(help="Output folder.")] = Path("night"),
     student: StudentsOption = None,
     teacher: Annotated[
-        Path | None, typer.Option(help="YAMNet weights (.h5), or a .tflite teacher, to hear too.")
+        Path | None, typer.Option(help="Also evaluate a teacher: YAMNet weights (.h5) or .tflite.")
     ] = None,
     fp32: Annotated[
-        bool, typer.Option("--fp32/--no-fp32", help="Hear student.keras too where it is there.")
+        bool, typer.Option("--fp32/--no-fp32", help="Also evaluate student.keras where it exists.")
     ] = True,
     kernels: Annotated[
-        str, typer.Option(help="reference, as published figures need; optimized; xnnpack.")
+        str, typer.Option(help="reference (for published figures), optimized or xnnpack.")
     ] = "reference",
     votes: Annotated[
         list[str] | None,
-        typer.Option("--votes", metavar="N/M", help="Judge this vote; repeatable."),
+        typer.Option("--votes", metavar="N/M", help="Evaluate this N-of-M vote; repeatable."),
     ] = None,
-    hold: Annotated[float, typer.Option(help="Seconds without a vote that end an alert.")] = 10.0,
+    hold: Annotated[
+        float, typer.Option(help="Hold time: seconds without a vote that end an alert.")
+    ] = 10.0,
     annotate: Annotated[
-        bool, typer.Option("--annotate", help="Write what the presets did into student.json.")
+        bool, typer.Option("--annotate", help="Write the presets' results to student.json.")
     ] = False,
     where: WhereOption = None,
     bed: BedOption = None,
     hours: Annotated[
         float | None,
-        typer.Option(help="Length; sounds are heard again. If left out: every sound exactly once."),
+        typer.Option(help="Length in hours, repeating sounds. Default: every sound exactly once."),
     ] = None,
-    episodes: Annotated[int, typer.Option(help="Episodes of crying.")] = 100,
+    episodes: Annotated[int, typer.Option(help="Number of crying episodes.")] = 100,
     gap: Annotated[
         float,
-        typer.Option(help="Mean seconds between sounds, beyond half a second."),
+        typer.Option(help="Mean gap between sounds in seconds, on top of 0.5 s."),
     ] = 0.0,
     snr: Annotated[
         tuple[float, float],
-        typer.Option(help="Cries over the background, dB."),
+        typer.Option(help="Range of the cries' SNR over the background, dB."),
     ] = (5.0, 30.0),
-    rooms: Annotated[int, typer.Option(help="Different rooms; 0: all dry.")] = 8,
+    rooms: Annotated[int, typer.Option(help="Number of simulated rooms; 0: no reverberation.")] = 8,
     gain: Annotated[
         tuple[float, float],
-        typer.Option(help="Microphone gain, dB."),
+        typer.Option(help="Range of the microphone gain, dB."),
     ] = (-6.0, 6.0),
-    seed: Annotated[int, typer.Option(help="Of the night.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the night.")] = 0,
 ) -> None:
-    """Measure false alarms an hour and episodes caught on continuous audio."""
+    """Measure false alarms per hour and detected episodes on continuous audio."""
     from crydistill.boundary import require_outside_work_tree
     from crydistill.nights.hearing import hear
     from crydistill.progress import shown
@@ -90,7 +92,7 @@ def night(
 
     if annotate and (corpus is None or not student or kernels != "reference"):
         raise typer.BadParameter(
-            "needs a corpus, a student of yours (--student) and the reference kernels",
+            "needs a corpus, your own student (--student) and the reference kernels",
             param_hint="--annotate",
         )
     pairs = _pairs(votes, hold)
@@ -107,10 +109,10 @@ def night(
         heard_night = _recorded(recording, labels, public)
     else:
         raise typer.BadParameter(
-            "name a corpus, or a recording with --recording, which --labels belongs to"
+            "name a corpus, or a recording with --recording; --labels belongs to a recording"
         )
     if heard_night.private:
-        require_outside_work_tree(out, "what was heard in private recordings")
+        require_outside_work_tree(out, "results on private recordings")
     if annotate:
         _require_annotatable(heard_night, scorers)
     result, record = record_night(
@@ -133,7 +135,7 @@ def night(
 
 
 def _pairs(votes: list[str] | None, hold: float) -> list[tuple[int, int]]:
-    """Read N/M options; a wrong one is told before anything takes time."""
+    """Parse N/M options, to report errors before any long computation."""
     from crydistill.detector.vote import VoteSettings
     from crydistill.nights.judge import DEFAULT_VOTES
 
@@ -184,7 +186,7 @@ def _built(
         progress=shown,
     )
     for clip, reason in built.unusable.items():
-        tell(f"left out {clip}: {reason}")
+        tell(f"skipped {clip}: {reason}")
     return built
 
 
@@ -202,8 +204,8 @@ def _show(record: dict[str, Any]) -> None:
 def _require_annotatable(heard_night: "Night", scorers: "list[Scorer]") -> None:
     if heard_night.private:
         raise ConfigError(
-            f"{heard_night.title}: is private, and what a manifest says is published; annotate "
-            "with public clips"
+            f"{heard_night.title}: is private, but a manifest gets published; annotate with public "
+            "clips"
         )
     for scorer in scorers:
         if scorer.manifest_path is not None and not scorer.presets:

@@ -32,6 +32,16 @@ def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Exper
     ------
     ConfigError
         naming the file and the key at fault.
+
+    Examples
+    --------
+    >>> config = load_config(None, ["training.epochs=2"])
+    >>> config.name, config.training.epochs
+    ('nursery', 2)
+    >>> load_config(None, ["training.epoch=2"])
+    Traceback (most recent call last):
+        ...
+    crydistill.errors.ConfigError: ...nursery.yaml: unknown key 'training.epoch'...
     """
     if path is None:
         path = Path(str(files("crydistill").joinpath(f"data/{DEFAULT_CONFIG}.yaml")))
