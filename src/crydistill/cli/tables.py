@@ -98,6 +98,5 @@ def tables_update(
     """Regenerate the tables of documents from the recorded runs."""
     from crydistill.reports.documents import update_document
 
-    pages = (*sorted(DOCS.glob("*.md")), *sorted(EXPERIMENTS.glob("*.md")))
-    for path in documents or [Path("README.md"), *pages]:
+    for path in documents or [Path("README.md"), *sorted(DOCS.rglob("*.md"))]:
         print(f"{path}: {'updated' if update_document(path, records) else 'up to date'}")
