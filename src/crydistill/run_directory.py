@@ -1,4 +1,4 @@
-"""The files of one run, and which of its stages are up to date."""
+"""Run directory: the paths of a run's files and the record of completed stages."""
 
 import hashlib
 import json
@@ -11,17 +11,20 @@ import yaml
 from pydantic import BaseModel
 
 from crydistill import atomic
+from crydistill.json_file import read_json
 
 
 def fingerprint(*values: Any) -> str:
-    """Return a sha256 over JSON-able values and config sections: equal input, equal print."""
-    plain = [v.model_dump(mode="json") if isinstance(v, BaseModel) else v for v in values]
+    """Return a content hash (sha256) of JSON-serialisable values and config sections."""
+    plain = [
+        v.model_dump(mode="json", by_alias=True) if isinstance(v, BaseModel) else v for v in values
+    ]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """The files of one run, and which of its stages are up to date."""
+    """Paths of one run's files, and which of its stages are up to date."""
 
     path: Path
 
@@ -86,24 +89,18 @@ class RunDirectory:
         return self.path / "night.csv"
 
     def start(self, config: BaseModel) -> None:
-        """Create the directory and write the resolved config into it."""
+        """Create the directory and write the resolved config to it."""
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
         atomic.write_text(self.config, text)
 
     def is_done(self, stage: str, key: str, outputs: Sequence[Path]) -> bool:
-        """Whether a stage ran with this key before and its outputs are still there."""
+        """Whether the stage last finished with this key and its outputs still exist."""
         return self._stages().get(stage) == key and all(path.exists() for path in outputs)
 
     def mark_done(self, stage: str, key: str) -> None:
-        """Remember that a stage finished with this key."""
+        """Record that a stage finished with this key."""
         text = json.dumps({**self._stages(), stage: key}, indent=2)
         atomic.write_text(self._stages_file, text + "\n")
-
-    def forget(self, stage: str) -> None:
-        """Take back that a stage is done, before its outputs are made again."""
-        stages = self._stages()
-        if stages.pop(stage, None):
-            atomic.write_text(self._stages_file, json.dumps(stages, indent=2) + "\n")
 
     @property
     def _stages_file(self) -> Path:
@@ -112,5 +109,6 @@ class RunDirectory:
     def _stages(self) -> dict[str, str]:
         if not self._stages_file.exists():
             return {}
-        stages: dict[str, str] = json.loads(self._stages_file.read_text(encoding="utf-8"))
-        return stages
+        return read_json(
+            self._stages_file, "restore it, or choose another name for the run in the config"
+        )

@@ -6,49 +6,10 @@ import pytest
 from tests.student_fixtures import manifest_for
 
 from crydistill.device.export import export_c
-from crydistill.device.firmware_cost import CORES, _bytes, measure, update_document
+from crydistill.device.firmware_cost import CORES, _bytes, measure
 from crydistill.errors import ConfigError
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
-DOCUMENT = """Before.
-<!-- firmware: instructions -->
-old
-<!-- end -->
-Between.
-<!-- firmware: memory -->
-<!-- end -->
-After.
-"""
-
-
-def record(scale: int) -> dict[str, object]:
-    core = {
-        "instructions": {
-            "front_end_per_second": 5_000_000 * scale,
-            "network_per_window": 4_800_000 * scale,
-            "score_per_window": 0,
-            "vote_per_window": 0,
-        },
-        "bytes": dict.fromkeys(
-            ("code", "libm", "tables", "student", "arena", "state", "stack"), 1_234 * scale
-        ),
-    }
-    student = {"name": "s", "sha256": "ab" * 32, "macs": 1_171_072}
-    return {"student": student, "cores": {"one": core, "two": core}}
-
-
-def test_tables_are_written_into_the_document(tmp_path: Path) -> None:
-    path = tmp_path / "document.md"
-    path.write_text(DOCUMENT, encoding="utf-8")
-    assert update_document(path, record(1))
-    text = path.read_text(encoding="utf-8")
-    assert "old" not in text
-    assert text.startswith("Before.\n") and "\nBetween.\n" in text and text.endswith("After.\n")
-    assert "| network, instructions per window | 4,800,000 | 4,800,000 |" in text
-    assert "| all, million instructions per second of audio | 15.0 | 15.0 |" in text
-    assert "| arena (RAM) | 1,234 | 1,234 |" in text
-    assert not update_document(path, record(1))
-    assert update_document(path, record(2))
 
 
 def test_missing_tools_are_named(monkeypatch: pytest.MonkeyPatch, reference_tflite: bytes) -> None:

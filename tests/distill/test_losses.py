@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from crydistill.distill.losses import hardest, kl_softmax, named_loss, sigmoid_bce
-from crydistill.errors import ConfigError
+from crydistill.distill.losses import kl_softmax, mine_hard_examples, sigmoid_bce
 
 GENERATOR = np.random.default_rng(0)
 TEACHER = GENERATOR.normal(-4, 3, (7, 521)).astype(np.float32)
@@ -56,17 +55,9 @@ def test_the_teacher_itself_is_the_best_student() -> None:
         assert (ops.convert_to_numpy(loss(TEACHER, TEACHER + shift)) > best).all()
 
 
-def test_names() -> None:
-    assert named_loss("kl_softmax") is kl_softmax
-    with pytest.raises(ConfigError, match="not one of"):
-        named_loss("mse")
-    with pytest.raises(ConfigError, match="takes no temperature"):
-        named_loss("kl_softmax", temperature=2.0)
-
-
 def test_only_the_hardest_windows_count() -> None:
     plain = ops.convert_to_numpy(sigmoid_bce()(TEACHER, STUDENT))
-    hard = ops.convert_to_numpy(hardest(sigmoid_bce(), 3 / 7)(TEACHER, STUDENT))
+    hard = ops.convert_to_numpy(mine_hard_examples(sigmoid_bce(), 3 / 7)(TEACHER, STUDENT))
     counted = np.sort(plain)[-3:]
     assert sorted(np.flatnonzero(hard)) == sorted(np.argsort(plain)[-3:])
     assert hard.mean() == pytest.approx(counted.mean(), rel=1e-5)
@@ -74,10 +65,10 @@ def test_only_the_hardest_windows_count() -> None:
 
 def test_all_count_unless_told_otherwise() -> None:
     loss = sigmoid_bce()
-    assert hardest(loss, 1.0) is loss
+    assert mine_hard_examples(loss, 1.0) is loss
 
 
 def test_windows_that_are_equally_hard_all_count() -> None:
     same = np.repeat(STUDENT[:1], 4, axis=0)
-    loss = hardest(sigmoid_bce(), 0.25)(np.repeat(TEACHER[:1], 4, axis=0), same)
+    loss = mine_hard_examples(sigmoid_bce(), 0.25)(np.repeat(TEACHER[:1], 4, axis=0), same)
     assert (ops.convert_to_numpy(loss) > 0).all()

@@ -19,7 +19,7 @@ from crydistill.evaluation.compare import (
     Evaluation,
     choose_thresholds,
     evaluate,
-    hardest,
+    worst_mistakes,
 )
 from crydistill.evaluation.slices import Slice
 from crydistill.metrics.agreement import track_correlation, window_kl
@@ -255,7 +255,7 @@ def test_correlation_agrees_with_numpy(windows: list[tuple[float, float]]) -> No
 
 
 def test_the_hardest_clips(clips: EvaluatedClips, evaluation: Evaluation) -> None:
-    false_alarms, misses = hardest(evaluation, "poor", count=3)
+    false_alarms, misses = worst_mistakes(evaluation, "poor", count=3)
     scores = evaluation.models["poor"].by_score[ClipScore.MEAN].clip_scores
     assert not clips.labels[false_alarms].any()
     assert clips.labels[misses].all()

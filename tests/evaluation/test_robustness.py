@@ -22,8 +22,9 @@ from crydistill.evaluation.robustness import (
     report,
     score_clips,
 )
-from crydistill.evaluation.scorers import Kind, Scorer
+from crydistill.evaluation.scorers import Scorer
 from crydistill.reports.robustness_page import markdown_tables, picture, terminal_table
+from crydistill.roles import Role
 from crydistill.teacher.base import Recording
 
 VOTE = VoteSettings(threshold=0.0, n=2, m=3)
@@ -40,7 +41,7 @@ class Ear:
         self.heard: list[str] = []
 
     def scorer(self, name: str = "ear", fingerprint: str = "f") -> Scorer:
-        return Scorer(name, Kind.INT8, fingerprint, self.score, None, {})
+        return Scorer(name, Role.INT8, fingerprint, self.score, None, {})
 
     def score(self, recording: Recording) -> Scores:
         self.heard.append(recording.clip_id)

@@ -17,7 +17,8 @@ from tests.student_fixtures import (  # noqa: F401 - fixtures
 from crydistill.audio.mel import log_mel
 from crydistill.audio.windows import windows
 from crydistill.errors import ModelError
-from crydistill.evaluation.scorers import Kind, named_apart, student_scorers, teacher_scorer
+from crydistill.evaluation.scorers import named_apart, student_scorers, teacher_scorer
+from crydistill.roles import Role
 from crydistill.student.layers import plain
 from crydistill.student.manifest import save_manifest
 from crydistill.teacher.base import Recording
@@ -37,8 +38,8 @@ def test_a_softmax_student_sums_its_cry_outputs(
 ) -> None:
     plain(reference_model).save(student_dir / "student.keras")
     fp32, int8 = student_scorers(student_dir)
-    assert (fp32.name, fp32.kind) == ("test FP32", Kind.FP32)
-    assert (int8.name, int8.kind) == ("test INT8", Kind.INT8)
+    assert (fp32.name, fp32.role) == ("test FP32", Role.FP32)
+    assert (int8.name, int8.role) == ("test INT8", Role.INT8)
     assert int8.manifest_path == student_dir / "student.json"
     assert int8.presets["default"].threshold == 0.1
     logits = np.asarray(reference_model(windows(recording.frames)[..., None]))
@@ -93,6 +94,6 @@ def test_names_are_told_apart(student_dir: Path) -> None:  # noqa: F811
 def test_teachers_of_either_kind(shared: Path, recording: Recording, name: str) -> None:
     teacher = teacher_scorer(shared / "teacher" / name)
     scores = teacher.score(recording)
-    assert teacher.kind is Kind.TEACHER and len(teacher.fingerprint) == 64
+    assert teacher.role is Role.TEACHER and len(teacher.fingerprint) == 64
     assert scores.shape == (len(windows(recording.frames)),)
     assert np.all((scores >= 0) & (scores < 0.2))  # noise is no cry

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from tests.student_fixtures import manifest_for, residual_maps, stirred, synthetic_patches
+from tests.tflite.running import run_float
 
 from crydistill.device.export import export_c
 from crydistill.device.profile import profile_student
@@ -18,7 +19,7 @@ from crydistill.quantize.int8 import quantize_ptq
 from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, save_manifest
 from crydistill.tflite.check import inspect_tflite
 from crydistill.tflite.file import read_tflite
-from crydistill.tflite.float_io import float_twin, run_float
+from crydistill.tflite.float_io import float_twin
 from crydistill.tflite.interpreters import LiteRt
 
 SMALL_OUTPUTS = 3

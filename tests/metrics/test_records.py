@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crydistill.errors import ConfigError
+from crydistill.json_file import read_json
 from crydistill.metrics.intervals import UNDEFINED, Estimate
 from crydistill.metrics.records import (
     commit_text,
@@ -14,7 +14,6 @@ from crydistill.metrics.records import (
     markdown_table,
     plain,
     plain_estimate,
-    read_record,
     write_record,
 )
 
@@ -39,12 +38,7 @@ def test_an_estimate_says_its_interval_where_it_has_one() -> None:
 
 def test_records_come_back(tmp_path: Path) -> None:
     write_record(tmp_path / "sub" / "a.json", {"x": [1, None]})
-    assert read_record(tmp_path / "sub" / "a.json", "make it") == {"x": [1, None]}
-    for name, text in (("missing", None), ("broken", "{")):
-        if text:
-            (tmp_path / name).write_text(text)
-        with pytest.raises(ConfigError, match=f"{name}: cannot be read .*; make it"):
-            read_record(tmp_path / name, "make it")
+    assert read_json(tmp_path / "sub" / "a.json", "make it") == {"x": [1, None]}
 
 
 def test_a_table_of_words_and_numbers() -> None:

@@ -9,8 +9,9 @@ import soundfile
 from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.corpora.clip import Clip, Label
 from crydistill.detector.vote import Scores
-from crydistill.evaluation.scorers import Kind, Scorer
+from crydistill.evaluation.scorers import Scorer
 from crydistill.nights.homes import HeardHome, HomeOptions, draw_homes, hear_homes
+from crydistill.roles import Role
 from crydistill.teacher.base import Recording
 
 SMALL = HomeOptions(homes=3, clips=20, clips_per_group=2, takes=2, episodes=3, observed_hours=4.0)
@@ -23,7 +24,7 @@ def loudness(recording: Recording) -> Scores:
     return np.array([loud[48 * n : 48 * n + 96].mean() for n in range(count)], dtype=np.float32)
 
 
-EAR = Scorer("ear", Kind.INT8, "f", loudness, None, {})
+EAR = Scorer("ear", Role.INT8, "f", loudness, None, {})
 
 
 def tone_clips(folder: Path) -> list[Clip]:

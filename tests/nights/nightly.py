@@ -10,9 +10,10 @@ from crydistill.audio.mel import SAMPLE_RATE, Samples, log_mel
 from crydistill.audio.windows import windows
 from crydistill.corpora.clip import Clip, Label
 from crydistill.detector.vote import VoteSettings
-from crydistill.evaluation.scorers import Kind, Scorer
+from crydistill.evaluation.scorers import Scorer
 from crydistill.nights.night import ClipNight, clip_night
 from crydistill.nights.streams import StreamOptions
+from crydistill.roles import Role
 from crydistill.teacher.base import Recording
 
 CRY_HERTZ = 3_000.0
@@ -36,7 +37,7 @@ def share_of_tone(recording: Recording) -> npt.NDArray[np.float32]:
 
 
 def scorer(name: str = "ear", presets: dict[str, VoteSettings] | None = None) -> Scorer:
-    return Scorer(name, Kind.INT8, "0" * 64, share_of_tone, None, presets or {})
+    return Scorer(name, Role.INT8, "0" * 64, share_of_tone, None, presets or {})
 
 
 def clips(folder: Path, *, private: bool = False) -> list[Clip]:

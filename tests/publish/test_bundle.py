@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.publish.runs import COMMIT, public_manifest, public_metrics, write_run
 from tests.student_fixtures import manifest_for, seeded_model, synthetic_patches
+from tests.tflite.running import run_float
 from typer.testing import CliRunner
 
 from crydistill.audio.mel import log_mel
@@ -31,7 +32,6 @@ from crydistill.student.manifest import (
     load_manifest,
     save_manifest,
 )
-from crydistill.tflite.float_io import run_float
 from crydistill.tflite.interpreters import LiteRt, dequantize
 
 FILES = {

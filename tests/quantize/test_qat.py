@@ -10,7 +10,12 @@ from crydistill.distill.losses import sigmoid_bce
 from crydistill.distill.step import training_step
 from crydistill.errors import ConfigError
 from crydistill.quantize.int8 import quantize_ptq
-from crydistill.quantize.qat import CUSTOM_OBJECTS, Rounded, rounding_student, without_rounding
+from crydistill.quantize.qat import (
+    CUSTOM_OBJECTS,
+    Rounded,
+    fake_quantized,
+    without_fake_quantization,
+)
 from crydistill.student.crynet import crynet
 
 PATCHES = synthetic_patches()
@@ -24,7 +29,7 @@ def residual() -> keras.Model:
 
 @pytest.fixture(scope="module")
 def rounding(residual: keras.Model) -> keras.Model:
-    return rounding_student(residual, PATCHES)
+    return fake_quantized(residual, PATCHES)
 
 
 def logits(model: keras.Model) -> np.ndarray:
@@ -32,7 +37,7 @@ def logits(model: keras.Model) -> np.ndarray:
 
 
 def test_folding_changes_nothing(residual: keras.Model, rounding: keras.Model) -> None:
-    free = without_rounding(rounding)
+    free = without_fake_quantization(rounding)
     np.testing.assert_allclose(logits(free), logits(residual), rtol=1e-4, atol=1e-4)
     kinds = {type(layer) for layer in free.layers}
     assert keras.layers.BatchNormalization not in kinds
@@ -49,9 +54,11 @@ def test_rounding_shows_but_does_not_mislead(residual: keras.Model, rounding: ke
 def test_rounds_where_and_as_the_converter_does(residual: keras.Model, architecture: str) -> None:
     """Every int8 tensor between input and logits has its scale, and no other is rounded."""
     model = residual if architecture == "residual" else seeded_model()
-    rounding = rounding_student(model, PATCHES)
+    rounding = fake_quantized(model, PATCHES)
     ours = [layer.step for layer in rounding.layers if isinstance(layer, Rounded)]
-    interpreter = Interpreter(model_content=quantize_ptq(without_rounding(rounding), PATCHES))
+    interpreter = Interpreter(
+        model_content=quantize_ptq(without_fake_quantization(rounding), PATCHES)
+    )
     made = [place for op in interpreter._get_ops_details() for place in op["outputs"]]
     places = [interpreter.get_input_details()[0]["index"], *made[:-1]]
     details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
@@ -70,7 +77,7 @@ def test_zero_stays_zero_and_there_are_256_steps() -> None:
 
 
 def test_it_trains_through_the_rounding(residual: keras.Model) -> None:
-    model = rounding_student(residual, PATCHES)
+    model = fake_quantized(residual, PATCHES)
     optimizer = keras.optimizers.AdamW(1e-3)
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, loss=sigmoid_bce(), jit_compile=False)
@@ -92,5 +99,5 @@ def test_a_checkpoint_comes_back(rounding: keras.Model, tmp_path: Path) -> None:
 
 
 def test_an_unknown_layer_is_refused(residual_model: keras.Model) -> None:
-    with pytest.raises(ConfigError, match=r"training\.aware: cannot round a layer of kind Zero"):
-        rounding_student(residual_model, PATCHES)
+    with pytest.raises(ConfigError, match=r"training\.qat: cannot round a layer of kind Zero"):
+        fake_quantized(residual_model, PATCHES)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from tests.nights.nightly import VOTE, home, scorer, tones
 
-from crydistill.evaluation.scorers import Kind, Scorer
+from crydistill.evaluation.scorers import Scorer
 from crydistill.nights.hearing import hear
 from crydistill.nights.night import Night, RecordedNight
 from crydistill.reports.night_files import annotate_presets, record_night
+from crydistill.roles import Role
 from crydistill.student.manifest import load_manifest
 from crydistill.student.packaged import packaged_student
 from crydistill.tflite.interpreters import Kernels
@@ -52,7 +53,7 @@ def test_only_int8_students_are_annotated(tmp_path: Path) -> None:
     shutil.copytree(packaged_student(), tmp_path / "student")
     manifest = tmp_path / "student" / "student.json"
     int8 = replace(scorer("int8", {"balanced": VOTE}), manifest_path=manifest)
-    fp32 = replace(int8, name="fp32", kind=Kind.FP32)
+    fp32 = replace(int8, name="fp32", role=Role.FP32)
     before = load_manifest(manifest)
     result, record = recorded(tones(tmp_path), [fp32, int8, scorer("other")], tmp_path)
     written = annotate_presets(result)

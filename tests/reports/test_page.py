@@ -21,7 +21,7 @@ def test_a_page_has_the_shared_style_before_its_own(name: str) -> None:
 
 def test_a_part_that_is_missing_is_an_error() -> None:
     with pytest.raises(KeyError, match="body"):
-        page.fill("report.html", title="")
+        page.fill("run_page.html", title="")
 
 
 def test_cells_are_escaped_and_their_interval_set_apart() -> None:

@@ -163,17 +163,17 @@ def test_an_evaluation_does_without_the_night_where_asked_to(cry_headed: Context
     assert not cry_headed.run.night.exists()
 
 
-def test_a_finished_training_goes_on_feeling_int8(cry_headed: Context) -> None:
-    """Aware epochs start from the student that is there; its own training is not repeated."""
+def test_qat_of_a_finished_training(cry_headed: Context) -> None:
+    """QAT epochs start from the student that is there; its own training is not repeated."""
     runs = cry_headed.run.path.parent
-    shutil.copytree(cry_headed.run.path, runs / "aware")
-    before = (runs / "aware/training/last.npz").stat().st_mtime_ns
-    made = context(runs.parent, *HEADED, "training.aware={epochs: 1}", "name=aware")
+    shutil.copytree(cry_headed.run.path, runs / "qat")
+    before = (runs / "qat/training/last.npz").stat().st_mtime_ns
+    made = context(runs.parent, *HEADED, "training.qat={epochs: 1}", "name=qat")
     train(made)
     quantize(made)
     run = made.run
     assert (run.training / "last.npz").stat().st_mtime_ns == before
-    assert len((run.training / "aware/history.csv").read_text().splitlines()) == 2
+    assert len((run.training / "qat/history.csv").read_text().splitlines()) == 2
     student = keras.saving.load_model(run.student_fp32)
     assert not any(isinstance(at, keras.layers.BatchNormalization) for at in student.layers)
     ours, theirs = (json.loads(each.run.check.read_text()) for each in (made, cry_headed))

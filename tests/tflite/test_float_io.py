@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from tests.tflite.running import run_float
 
 from crydistill.errors import ModelError
 from crydistill.tflite.check import inspect_tflite
-from crydistill.tflite.float_io import float_twin, run_float
+from crydistill.tflite.float_io import float_twin
 from crydistill.tflite.interpreters import Float32, Kernels, LiteRt, dequantize, quantize
 
 STUDENTS = ("reference_tflite", "residual_tflite")

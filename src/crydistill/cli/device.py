@@ -64,21 +64,16 @@ def firmware_cost(
     firmware: Annotated[Path, typer.Argument(help="The project's firmware/ folder.")],
     record: Annotated[Path, typer.Argument(help="JSON file to write.")],
     model: ModelOption = None,
-    document: Annotated[
-        Path | None, typer.Option(help="Markdown file whose tables to update.")
-    ] = None,
 ) -> None:
     """Measure instructions and memory of the C library with a student, under emulation."""
     import json
 
     from crydistill import atomic
-    from crydistill.device.firmware_cost import measure, update_document
+    from crydistill.device.firmware_cost import measure
 
     found = measure(*_student(model), firmware)
     atomic.write_text(record, json.dumps(found, indent=1) + "\n")
     print(record)
-    if document is not None and update_document(document, found):
-        print(document)
 
 
 @app.command("front-ends")

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from crydistill.roles import Role
+
 RecordsOption = Annotated[Path, typer.Option("--records", help="Folder of recorded runs.")]
 DOCS = Path("docs")
 EXPERIMENTS = DOCS / "experiments"
@@ -36,7 +38,7 @@ def tables_compare(
     against: Annotated[
         list[Path], typer.Option(help="Run directory of the other recipe; repeat for every seed.")
     ],
-    model: Annotated[str, typer.Option(help="Which model of each run.")] = "student INT8",
+    model: Annotated[str, typer.Option(help="Model of each run to compare.")] = Role.INT8,
     against_model: Annotated[
         str | None, typer.Option(help="Model of the other recipe, if different.")
     ] = None,

@@ -1,28 +1,44 @@
-"""Corpora that lie on disk: a manifest in CSV, or a folder of audio with labelled sub-folders."""
+"""Read a corpus from disk: a CSV manifest, or an audio folder with labelled sub-folders."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crydistill.audio.files import AUDIO_SUFFIXES
 from crydistill.corpora.clip import Clip, Label, duplicate_ids
+from crydistill.corpora.table import read_rows
 from crydistill.errors import CorpusError
 
 REQUIRED_COLUMNS = ("path", "label")
 
 Where = Mapping[str, str | Sequence[str]]
-"""Keeps the rows whose column has the value, or one of the values."""
+"""Row filter: column name to the value, or values, to keep."""
 
 
 def read_corpus(
     path: str | Path, *, where: Where | None = None, private: bool = False
 ) -> list[Clip]:
-    """List the clips of a manifest file, or of a folder (its `clips.csv` if it has one).
+    """List the clips of a manifest file, or of a folder (by its `clips.csv` if it has one).
+
+    Parameters
+    ----------
+    where : rows of the manifest to keep
+    private : mark the clips as private
 
     Raises
     ------
     CorpusError
-        if there is nothing there, the manifest is malformed, or no clip is left.
+        if the path does not exist, the manifest is malformed, or no clip is left.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from crydistill.corpora.folder import read_corpus
+    >>> rows = ["path,label,group", "a.wav,cry,anna", "b.wav,cry,anna", "c.wav,noncry,street"]
+    >>> _ = Path("clips.csv").write_text("\\n".join(rows))
+    >>> [(clip.id, str(clip.label), clip.group) for clip in read_corpus("clips.csv")]
+    [('a.wav', 'cry', 'anna'), ('b.wav', 'cry', 'anna'), ('c.wav', 'noncry', 'street')]
+    >>> [clip.id for clip in read_corpus("clips.csv", where={"label": "noncry"})]
+    ['c.wav']
     """
     path = Path(path)
     if path.is_dir():
@@ -36,22 +52,22 @@ def read_corpus(
 def read_manifest(
     path: str | Path, *, where: Where | None = None, private: bool = False
 ) -> list[Clip]:
-    """List the clips of a manifest: a CSV file with one row a recording.
+    """List the clips of a manifest: a CSV file with one row per recording.
 
     Columns: `path` (relative to the manifest's folder) and `label` (cry, noncry, unlabelled) are
     required; `group`, `category`, `source`, `licence`, `native_rate_hz` and `mids` (separated by
-    spaces) are used where present; `where` can select by any column. Without a group a recording
-    is a group of its own.
+    spaces) are used if present; `where` can select by any column. A recording without a group forms
+    its own group.
 
     Raises
     ------
     CorpusError
-        naming the file and the row or column at fault.
+        naming the file and the invalid row or column.
     """
     path = Path(path)
     if not path.is_file():
-        raise CorpusError(f"{path}: no manifest there; set the path to a clips.csv or a folder")
-    rows = _read_rows(path)
+        raise CorpusError(f"{path}: no manifest found; set the path to a clips.csv or a folder")
+    rows = read_rows(path, REQUIRED_COLUMNS)
     clips = [
         _clip(row, path, line, private)
         for line, row in rows
@@ -62,15 +78,15 @@ def read_manifest(
 
 
 def read_folder(folder: str | Path, *, private: bool = False) -> list[Clip]:
-    """List the audio files below a folder; hidden ones are left out.
+    """List the audio files below a folder, except hidden ones.
 
-    Those below a sub-folder named `cry` or `noncry` carry that label, the others are unlabelled.
-    The folder a recording lies in is its group, but for the labelled folders themselves, where
-    every recording is a group of its own.
+    Files below a sub-folder named `cry` or `noncry` get that label, all others are unlabelled. A
+    recording's group is its folder; directly in the root or in a `cry` or `noncry` folder, each
+    recording forms its own group.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise CorpusError(f"{folder}: no such folder; name a folder of recordings or a clips.csv")
+        raise CorpusError(f"{folder}: no such folder; use a folder of recordings or a clips.csv")
     files = sorted(
         path
         for path in folder.rglob("*")
@@ -97,21 +113,6 @@ def _clip_in_folder(path: Path, folder: Path, private: bool) -> Clip:
     )
 
 
-def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = reader.fieldnames or []
-            for column in REQUIRED_COLUMNS:
-                if column not in columns:
-                    raise CorpusError(
-                        f"{path}: no column '{column}'; the columns are {', '.join(columns)}"
-                    )
-            return [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"{path}: not a readable CSV file ({error})") from error
-
-
 def _matches(row: dict[str, str], column: str, wanted: str | Sequence[str], path: Path) -> bool:
     if column not in row:
         raise CorpusError(f"{path}: no column '{column}' to select by; see `where` in the config")
@@ -119,8 +120,6 @@ def _matches(row: dict[str, str], column: str, wanted: str | Sequence[str], path
 
 
 def _clip(row: dict[str, str], path: Path, line: int, private: bool) -> Clip:
-    if None in row or None in row.values():
-        raise CorpusError(f"{path}:{line}: the row has more or fewer cells than the header")
     if not row["path"]:
         raise CorpusError(f"{path}:{line}: the path is empty")
     try:

@@ -16,8 +16,8 @@ import numpy as np
 import soundfile
 
 from crydistill.audio.augment import SILENCE_DBFS
-from crydistill.audio.mel import FRAME_HOP, SAMPLE_RATE, Samples
-from crydistill.audio.windows import WINDOW_HOP_FRAMES, WINDOW_HOP_SECONDS
+from crydistill.audio.mel import SAMPLE_RATE, Samples
+from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_HOP_SECONDS
 from crydistill.detector.alert_clips import AlertClips
 from crydistill.detector.sources import SourceLost
 from crydistill.detector.stream import ScoreStream, WindowScorer
@@ -26,7 +26,6 @@ from crydistill.detector.vote import Event, EventKind, Vote, VoteSettings, windo
 RETRY_SECONDS = (1.0, 30.0)
 """Delay before a source is reopened: initial and maximum; it doubles each time."""
 
-_HOP_SAMPLES = WINDOW_HOP_FRAMES * FRAME_HOP
 _BAR_WIDTH = 30
 
 
@@ -124,7 +123,7 @@ class Listener:
             events += self._voted(float("nan"))
         # The window grid restarts at the next sample.
         self._stream = ScoreStream(self._scorer)
-        self._samples = self._window * _HOP_SAMPLES
+        self._samples = self._window * WINDOW_HOP_SAMPLES
         self._behind = position - self._samples / SAMPLE_RATE
         self._update_clips(lambda clips: clips.interrupt(self._samples))
         self._update(SILENCE_DBFS, float("nan"))
@@ -146,7 +145,7 @@ class Listener:
         if event.kind is EventKind.ON:
             self._alerts += 1
             self._peak = score
-            self._update_clips(lambda clips: clips.begin(event.onset * _HOP_SAMPLES, now))
+            self._update_clips(lambda clips: clips.begin(event.onset * WINDOW_HOP_SAMPLES, now))
         else:
             score = self._peak
             self._update_clips(lambda clips: clips.end())

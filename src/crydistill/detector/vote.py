@@ -15,8 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from crydistill.audio.mel import FRAME_HOP, SAMPLE_RATE
-from crydistill.audio.windows import WINDOW_HOP_FRAMES, WINDOW_HOP_SECONDS, WINDOW_SAMPLES
+from crydistill.audio.mel import SAMPLE_RATE
+from crydistill.audio.windows import (
+    WINDOW_HOP_SAMPLES,
+    WINDOW_HOP_SECONDS,
+    WINDOW_SAMPLES,
+)
 from crydistill.errors import ConfigError
 
 MAX_M = 64
@@ -29,7 +33,7 @@ DEFAULT_N = 5
 DEFAULT_M = 9
 DEFAULT_HOLD_SECONDS = 10.0
 
-WINDOW_HOP_MILLISECONDS = WINDOW_HOP_FRAMES * FRAME_HOP * 1000 // SAMPLE_RATE
+WINDOW_HOP_MILLISECONDS = WINDOW_HOP_SAMPLES * 1000 // SAMPLE_RATE
 WINDOW_SECONDS = WINDOW_SAMPLES / SAMPLE_RATE
 
 Scores = npt.NDArray[np.float32]

@@ -25,7 +25,7 @@ Layers = list[dict[str, Any]]
 
 def recorded_sha256() -> str:
     """Checksum of the recorded student."""
-    return str(_record()["student"]["sha256"])
+    return str(cost_record()["student"]["sha256"])
 
 
 def front_end_per_second(*, fixed_point: bool = False) -> int:
@@ -69,14 +69,14 @@ def network_per_window(layers: tuple[LayerWork, ...]) -> float:
 
 def library_bytes() -> tuple[int, int, int]:
     """Sizes of the library's code including libm, the front end's tables, `struct crydistill`."""
-    size = _record()["cores"][_FLOAT]["bytes"]
+    size = cost_record()["cores"][_FLOAT]["bytes"]
     return size["code"] + size["libm"], size["tables"], size["state"]
 
 
 @cache
 def _rates() -> tuple[dict[str, Any], dict[str, float]]:
     by_kind = defaultdict(list)
-    for layer in _record()["cores"][_FLOAT]["layers"]:
+    for layer in cost_record()["cores"][_FLOAT]["layers"]:
         by_kind[layer["operator"]].append(layer)
     products = {kind: same for kind, same in by_kind.items() if same[0]["macs"]}
     fitted = {kind: _fitted(same) for kind, same in products.items()}
@@ -97,11 +97,12 @@ def _fitted(layers: Layers) -> Any:
 
 
 def _count(part: str, fixed_point: bool = False) -> int:
-    return int(_record()["cores"][_INTEGERS if fixed_point else _FLOAT]["instructions"][part])
+    return int(cost_record()["cores"][_INTEGERS if fixed_point else _FLOAT]["instructions"][part])
 
 
 @cache
-def _record() -> dict[str, Any]:
+def cost_record() -> dict[str, Any]:
+    """Return the whole record."""
     text = files("crydistill").joinpath(RECORD).read_text(encoding="utf-8")
     record: dict[str, Any] = json.loads(text)
     return record

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from crydistill.audio.windows import WINDOW_HOP_SECONDS, WINDOW_SAMPLES
+from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_HOP_SECONDS, WINDOW_SAMPLES
 from crydistill.detector.vote import Event, EventKind, VoteSettings
 from crydistill.device.c_text import DO_NOT_EDIT, array, include_guard, struct
 from crydistill.device.export import settings_in_c
@@ -19,8 +19,7 @@ from crydistill.student.manifest import StudentManifest
 from crydistill.tflite.interpreters import Int8, LiteRt
 
 GOLDEN_WINDOWS = 12
-_HOP_SAMPLES = 7_680
-_GOLDEN_SAMPLES = WINDOW_SAMPLES + (GOLDEN_WINDOWS - 1) * _HOP_SAMPLES
+_GOLDEN_SAMPLES = WINDOW_SAMPLES + (GOLDEN_WINDOWS - 1) * WINDOW_HOP_SAMPLES
 
 _WORD = 1 << 32
 _BURST = 8_000

@@ -16,6 +16,7 @@ from crydistill.detector.vote import Event, Vote, VoteSettings
 from crydistill.device.c_tables import PCM_FULL_SCALE
 from crydistill.student.activation import activate
 from crydistill.student.manifest import StudentManifest
+from crydistill.taxonomy import cry_score
 from crydistill.tflite.check import inspect_tflite
 from crydistill.tflite.interpreters import Float32, Int8, dequantize, quantize
 
@@ -74,5 +75,5 @@ def make_golden(pcm: Pcm, tflite: bytes, manifest: StudentManifest, network: Net
     patches = quantize(log_mel_patches(pcm), source.scale, source.zero_point)
     logits = network.run(patches)
     values = dequantize(logits, result.scale, result.zero_point)
-    scores = activate(values, manifest.activation)[:, list(manifest.cry_outputs)].sum(axis=1)
+    scores = cry_score(activate(values, manifest.activation), manifest.cry_outputs)
     return Golden(pcm, patches, logits, scores)

@@ -7,9 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from crydistill.errors import ConfigError
-
-KL_EPSILON = 1e-8
+from crydistill.metrics.agreement import KL_EPSILON
 
 PROBABILITY_FLOOR = 1e-4
 """Targets are kept this far from 0 and 1 when turned back into logits."""
@@ -76,7 +74,7 @@ def headed_bce(heads: int, auxiliary_weight: float, temperature: float = 1.0) ->
     return loss
 
 
-def hardest(loss: Loss, share: float) -> Loss:
+def mine_hard_examples(loss: Loss, share: float) -> Loss:
     """Count only the windows of a batch on which the student is furthest from its targets.
 
     Shrivastava et al. 2016, "Training region-based object detectors with online hard example
@@ -100,27 +98,3 @@ def hardest(loss: Loss, share: float) -> Loss:
 def _cross_entropy(target: Any, x: Any) -> Any:
     """-t ln s(x) - (1 - t) ln(1 - s(x)) in its usual stable form."""
     return ops.maximum(x, 0.0) - x * target + ops.log1p(ops.exp(-ops.abs(x)))
-
-
-def named_loss(
-    name: str,
-    *,
-    temperature: float = 1.0,
-    class_weights: npt.NDArray[np.float32] | None = None,
-) -> Loss:
-    """Make a loss by name: `kl_softmax` or `sigmoid_bce`.
-
-    Raises
-    ------
-    ConfigError
-        if the name is unknown, or options are given to a loss that has none.
-    """
-    if name == "sigmoid_bce":
-        return sigmoid_bce(temperature, class_weights)
-    if name == "kl_softmax":
-        if temperature != 1.0 or class_weights is not None:
-            raise ConfigError(
-                "training.loss kl_softmax takes no temperature or class weights; use sigmoid_bce"
-            )
-        return kl_softmax
-    raise ConfigError(f"training.loss '{name}' is not one of kl_softmax, sigmoid_bce")

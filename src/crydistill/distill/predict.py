@@ -1,22 +1,23 @@
-"""What a Keras student says of a pool's windows."""
+"""Run a Keras student on a pool's windows."""
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
 from crydistill.selection.pool import Indices, WindowPool
+from crydistill.student.keras_model import logits_of
 
-_BATCH = 512
+_WINDOWS_AT_ONCE = 1024
+"""Windows whose patches are in memory together: 25 MB."""
 
 
 def predict_logits(
     model: keras.Model, pool: WindowPool, indices: Indices
 ) -> npt.NDArray[np.float32]:
     """Logits of some windows of a pool, `[len(indices), outputs]` float32."""
-    rows = [
-        keras.ops.convert_to_numpy(
-            model.predict_on_batch(pool.patches(indices[start : start + _BATCH])[..., None])
-        )
-        for start in range(0, len(indices), _BATCH)
-    ]
-    return np.concatenate(rows).astype(np.float32)
+    return np.concatenate(
+        [
+            logits_of(model, pool.patches(indices[start : start + _WINDOWS_AT_ONCE]))
+            for start in range(0, len(indices), _WINDOWS_AT_ONCE)
+        ]
+    )

@@ -39,6 +39,7 @@ from crydistill.metrics.ranking import (
 from crydistill.metrics.records import DIGITS, plain_estimate
 from crydistill.metrics.reliability import calibration_error
 from crydistill.progress import Progress, silent
+from crydistill.roles import Role
 
 METRICS = {
     "roc_auc": "ROC AUC",
@@ -164,7 +165,7 @@ def evaluate(
     clips: EvaluatedClips,
     models: Sequence[ModelScores],
     *,
-    reference: str = "teacher",
+    reference: str = Role.TEACHER,
     thresholds: Thresholds | None = None,
     replicates: int = REPLICATES,
     seed: int = 0,
@@ -247,7 +248,7 @@ def choose_thresholds(
     return chosen
 
 
-def hardest(
+def worst_mistakes(
     evaluation: Evaluation, model: str, *, how: ClipScore = ClipScore.MEAN, count: int = 6
 ) -> tuple[list[int], list[int]]:
     """Find the non-cries a model scores highest and the cries it scores lowest, worst first.

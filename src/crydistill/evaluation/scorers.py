@@ -8,11 +8,10 @@ and sigmoid students with a handful are heard alike.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import expit
 
 from crydistill.audio.windows import windows
@@ -20,31 +19,43 @@ from crydistill.detector.settings import vote_settings
 from crydistill.detector.vote import Scores, VoteSettings
 from crydistill.download import sha256_of
 from crydistill.errors import MissingExtraError, ModelError
+from crydistill.roles import Role
 from crydistill.student.activation import activate
 from crydistill.student.manifest import MANIFEST_NAME, StudentManifest
 from crydistill.student.runtime import TfliteStudent
-from crydistill.taxonomy import cry_indices
+from crydistill.taxonomy import cry_indices, cry_score
 from crydistill.teacher.base import Recording
 from crydistill.teacher.load import load_teacher
 from crydistill.tflite.interpreters import Kernels
 
-if TYPE_CHECKING:
-    import keras
+Patches = npt.NDArray[np.float32]
+"""Log-mel patches, `[n, 96, 64]`."""
 
 
-class Kind(StrEnum):
-    """What a scorer is."""
+@dataclass(frozen=True)
+class StudentNetwork:
+    """One of a student's networks, run on log-mel patches.
 
-    TEACHER = "teacher"
-    FP32 = "student FP32"
-    INT8 = "student INT8"
+    fingerprint : sha256 of the file with its weights
+    outputs : activated outputs of patches, `[n, outputs]` for `[n, 96, 64]`
+    """
+
+    role: Role
+    fingerprint: str
+    manifest: StudentManifest
+    manifest_path: Path
+    outputs: Callable[[Patches], Scores]
+
+    def cry_scores(self, patches: Patches) -> Scores:
+        """One cry score a patch, `[n]`."""
+        return cry_score(self.outputs(patches), self.manifest.cry_outputs)
 
 
 @dataclass(frozen=True)
 class Scorer:
     """A network that gives windows cry scores.
 
-    name : for people; scorers that listen together have different ones
+    name : for people; scorers that run side by side have different ones
     fingerprint : sha256 of the file with its weights
     score : cry score of each window of a piece of audio, `[windows]`
     manifest_path : of a student's `student.json`; None for a teacher
@@ -52,7 +63,7 @@ class Scorer:
     """
 
     name: str
-    kind: Kind
+    role: Role
     fingerprint: str
     score: Callable[[Recording], Scores]
     manifest_path: Path | None
@@ -67,18 +78,18 @@ def teacher_scorer(path: str | Path) -> Scorer:
     TeacherError, MissingExtraError
         as `crydistill.teacher.base.load_teacher`.
     """
-    teacher, cries = load_teacher(path), list(cry_indices())
+    teacher = load_teacher(path)
 
     def score(recording: Recording) -> Scores:
         (logits,) = teacher.logits([recording])
-        return np.asarray(expit(logits[:, cries]).sum(axis=1), dtype=np.float32)
+        return cry_score(expit(logits), cry_indices())
 
-    return Scorer(teacher.name, Kind.TEACHER, teacher.fingerprint, score, None, {})
+    return Scorer(teacher.name, Role.TEACHER, teacher.fingerprint, score, None, {})
 
 
-def student_scorers(
+def student_networks(
     path: str | Path, *, kernels: Kernels = Kernels.REFERENCE, fp32: bool = True
-) -> list[Scorer]:
+) -> list[StudentNetwork]:
     """Open a student's INT8 network and, where one lies beside it, its FP32 network before it.
 
     Parameters
@@ -97,21 +108,21 @@ def student_scorers(
     student = TfliteStudent.load(path, kernels)
     manifest = student.manifest
     manifest_path = path / MANIFEST_NAME if path.is_dir() else path.with_suffix(".json")
-    presets = {name: vote_settings(manifest, name) for name in manifest.presets}
-    scorers = []
+    sha256 = manifest.tflite.sha256
+    networks = [StudentNetwork(Role.INT8, sha256, manifest, manifest_path, student.probabilities)]
     fp32_path = manifest_path.with_suffix(".keras")
     if fp32 and fp32_path.is_file():
-        fingerprint = sha256_of(fp32_path)
-        score = _keras_score(fp32_path, manifest)
-        name = f"{manifest.name} FP32"
-        scorers.append(Scorer(name, Kind.FP32, fingerprint, score, manifest_path, presets))
+        outputs = _keras_outputs(fp32_path, manifest)
+        sha256 = sha256_of(fp32_path)
+        networks.insert(0, StudentNetwork(Role.FP32, sha256, manifest, manifest_path, outputs))
+    return networks
 
-    def int8(recording: Recording) -> Scores:
-        return student.cry_scores(windows(recording.frames))
 
-    name, fingerprint = f"{manifest.name} INT8", manifest.tflite.sha256
-    scorers.append(Scorer(name, Kind.INT8, fingerprint, int8, manifest_path, presets))
-    return scorers
+def student_scorers(
+    path: str | Path, *, kernels: Kernels = Kernels.REFERENCE, fp32: bool = True
+) -> list[Scorer]:
+    """Open a student as `student_networks` does, as scorers of audio."""
+    return [_scorer(network) for network in student_networks(path, kernels=kernels, fp32=fp32)]
 
 
 def named_apart(scorers: Sequence[Scorer]) -> list[Scorer]:
@@ -125,40 +136,35 @@ def named_apart(scorers: Sequence[Scorer]) -> list[Scorer]:
     return apart
 
 
-def _keras_score(path: Path, manifest: StudentManifest) -> Callable[[Recording], Scores]:
-    keras, model = _load_keras(path)
-    cries, outputs = list(manifest.cry_outputs), model.output_shape[-1]
-    if outputs != manifest.output.shape[-1]:
-        raise ModelError(
-            f"{path}: has {outputs} outputs, {MANIFEST_NAME} beside it says "
-            f"{manifest.output.shape[-1]}; the files must come from the same run"
-        )
+def _scorer(network: StudentNetwork) -> Scorer:
+    manifest = network.manifest
 
     def score(recording: Recording) -> Scores:
-        patches = windows(recording.frames)[..., None]
-        if len(patches) == 0:
-            return np.empty(0, dtype=np.float32)
-        logits = keras.ops.convert_to_numpy(model.predict_on_batch(patches))
-        scores = activate(logits, manifest.activation)[:, cries].sum(axis=1)
-        return np.asarray(scores, dtype=np.float32)
+        return network.cry_scores(windows(recording.frames))
 
-    return score
+    return Scorer(
+        f"{manifest.name} {'FP32' if network.role is Role.FP32 else 'INT8'}",
+        network.role,
+        network.fingerprint,
+        score,
+        network.manifest_path,
+        {name: vote_settings(manifest, name) for name in manifest.presets},
+    )
 
 
-def _load_keras(path: Path) -> tuple[Any, "keras.Model"]:
-    """Keras itself, which only this needs, and the model."""
+def _keras_outputs(path: Path, manifest: StudentManifest) -> Callable[[Patches], Scores]:
     try:
-        import keras
+        from crydistill.student.keras_model import load_student, logits_of
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"{path}: the FP32 student needs {error.name}: pip install 'crydistill[train]', or "
             "leave it out with --no-fp32"
         ) from error
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: not a Keras model that can be loaded ({reason})") from error
-    # XLA is many times slower than a plain graph on a CPU's depthwise convolutions.
-    model.compile(jit_compile=False)
-    return keras, model
+    model = load_student(path)
+    outputs = model.output_shape[-1]
+    if outputs != manifest.output.shape[-1]:
+        raise ModelError(
+            f"{path}: has {outputs} outputs, {MANIFEST_NAME} beside it says "
+            f"{manifest.output.shape[-1]}; the files must come from the same run"
+        )
+    return lambda patches: activate(logits_of(model, patches), manifest.activation)

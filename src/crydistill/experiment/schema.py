@@ -243,12 +243,12 @@ class LearningRateConfig(_Section):
     warmup_epochs: float = Field(0.0, ge=0)
 
 
-class AwareConfig(_Section):
-    """Training that feels the rounding of int8: see `crydistill.quantize.qat`.
+class QatConfig(_Section):
+    """Quantization-aware training (QAT) of the trained student: see `crydistill.quantize.qat`.
 
-    epochs : after those of the training before it, which its student comes from; 0 does without,
-        and the converter alone makes the student int8
-    learning_rate : at the start; falls to 0 along half a cosine
+    epochs : of QAT after those of the training before it; 0 leaves quantization to the converter
+        (post-training quantization)
+    learning_rate : at the start; decays to 0 along half a cosine
     """
 
     epochs: int = Field(0, ge=0)
@@ -273,7 +273,7 @@ class TrainingConfig(_Section):
     hardest_share : of each batch, the windows with the greatest loss that count; 1 counts all
     average_decay : of the running average of the weights, per step, that becomes the student; 0
         keeps the last weights
-    aware : goes on training with the rounding of int8 when the rest is done
+    qat : quantization-aware training when the rest is done
     """
 
     loss: Literal["kl_softmax", "sigmoid_bce"] = "kl_softmax"
@@ -295,7 +295,8 @@ class TrainingConfig(_Section):
     best_metric: str = "average_precision"
     validate_every: int = Field(1, ge=1)
     patience: int | None = Field(None, ge=1)
-    aware: AwareConfig = AwareConfig()
+    # Stage keys of before 0.2 know it as `aware`; a finished training keeps its key.
+    qat: QatConfig = Field(QatConfig(), serialization_alias="aware")
 
 
 class QuantizationConfig(_Section):

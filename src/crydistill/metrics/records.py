@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from crydistill import atomic
-from crydistill.errors import ConfigError
 from crydistill.metrics.intervals import NOTHING, Estimate
 
 Record = Mapping[str, Any]
@@ -32,25 +31,6 @@ def plain_estimate(estimate: Estimate) -> dict[str, float | None]:
 def write_record(path: str | Path, record: Record) -> None:
     """Write a record as indented JSON."""
     atomic.write_text(path, json.dumps(record, indent=1) + "\n")
-
-
-def read_record(path: str | Path, remedy: str) -> dict[str, Any]:
-    """Read a record.
-
-    Parameters
-    ----------
-    remedy : what to do if it is missing, for the error message
-
-    Raises
-    ------
-    ConfigError
-        if it cannot be read.
-    """
-    try:
-        record: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); {remedy}") from error
-    return record
 
 
 def number_text(value: float | None, form: str) -> str:

@@ -16,7 +16,12 @@ from crydistill.audio.mel import (
     MelStream,
     Samples,
 )
-from crydistill.audio.windows import WINDOW_FRAMES, WINDOW_HOP_FRAMES, window_count
+from crydistill.audio.windows import (
+    WINDOW_FRAMES,
+    WINDOW_HOP_FRAMES,
+    WINDOW_HOP_SAMPLES,
+    window_count,
+)
 from crydistill.detector.vote import Scores
 from crydistill.evaluation.scorers import Scorer
 from crydistill.nights.night import Night
@@ -77,7 +82,7 @@ def score_together(
             for track, score in zip(tracks, scores, strict=True):
                 track.append(score(piece))
             frames = frames[count * WINDOW_HOP_FRAMES :].copy()
-            samples = samples[count * WINDOW_HOP_FRAMES * FRAME_HOP :].copy()
+            samples = samples[count * WINDOW_HOP_SAMPLES :].copy()
         heard(len(block))
     return [np.concatenate(track) for track in tracks]
 

@@ -22,8 +22,11 @@ import numpy.typing as npt
 from scipy.special import expit, logit
 
 from crydistill.atomic import replacing
-from crydistill.audio.mel import FRAME_HOP
-from crydistill.audio.windows import WINDOW_HOP_FRAMES, WINDOW_HOP_SECONDS, WINDOW_SAMPLES
+from crydistill.audio.windows import (
+    WINDOW_HOP_SAMPLES,
+    WINDOW_HOP_SECONDS,
+    WINDOW_SAMPLES,
+)
 from crydistill.corpora.clip import Clip
 from crydistill.detector.vote import Scores
 from crydistill.errors import CorpusError
@@ -46,7 +49,6 @@ from crydistill.seeds import generator
 FEWEST_CLIPS = 20
 """A home of fewer clips, half of them for each part, has no tail to speak of."""
 
-_HOP_SAMPLES = WINDOW_HOP_FRAMES * FRAME_HOP
 _SYNTHETIC_BED_SHARE = 1 / 3
 _RENDERED_GAP_SECONDS = 2.5
 _MEDIAN_TO_DEVIATION = 1.0484
@@ -343,7 +345,7 @@ def _heard_in(plan: StreamPlan) -> Iterator[tuple[str, int, int]]:
     """Each sound's clip, the first window that hears it, the first that no longer does or hears
     the next."""
     sounds = [item for item in plan.placed if item.kind is Kind.SOUND]
-    firsts = [max(0, (item.start - WINDOW_SAMPLES) // _HOP_SAMPLES + 1) for item in sounds]
-    windows = (plan.samples - WINDOW_SAMPLES) // _HOP_SAMPLES + 1
+    firsts = [max(0, (item.start - WINDOW_SAMPLES) // WINDOW_HOP_SAMPLES + 1) for item in sounds]
+    windows = (plan.samples - WINDOW_SAMPLES) // WINDOW_HOP_SAMPLES + 1
     for item, first, following in zip(sounds, firsts, [*firsts[1:], windows], strict=True):
-        yield item.clip, first, min(-(-item.stop // _HOP_SAMPLES), following)
+        yield item.clip, first, min(-(-item.stop // WINDOW_HOP_SAMPLES), following)

@@ -146,7 +146,7 @@ class ModelResult:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "kind": self.heard.scorer.kind.value,
+            "kind": self.heard.scorer.role.value,
             "sha256": self.heard.scorer.fingerprint,
             "presets": {name: figures.to_json() for name, figures in self.presets.items()},
             "votes": [vote.to_json() for vote in self.votes],

@@ -15,12 +15,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from crydistill import atomic
-from crydistill.audio.mel import SAMPLE_RATE
-from crydistill.audio.windows import WINDOW_SAMPLES, window_start_seconds
 from crydistill.errors import CorpusError
 
 CRY = "cry"
@@ -60,20 +54,6 @@ def read_spans(path: str | Path) -> list[Span]:
     return sorted(_span(path, line, row) for line, row in rows)
 
 
-def write_spans(path: str | Path, spans: Iterable[Span]) -> None:
-    """Write a label file; runs of white space in labels become single spaces."""
-    rows = [
-        (f"{span.start:.{_DECIMALS}f}", f"{span.end:.{_DECIMALS}f}", " ".join(span.label.split()))
-        for span in sorted(spans)
-    ]
-    text = io.StringIO()
-    if _is_csv(path):
-        csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
-    else:
-        text.writelines("\t".join(row) + "\n" for row in rows)
-    atomic.write_text(path, text.getvalue())
-
-
 def cry_spans(spans: Iterable[Span]) -> list[Span]:
     """The spans that say cry ("cry", "Crying", "baby cry") or nothing at all."""
     return [span for span in spans if not span.label or CRY in span.label.lower()]
@@ -89,20 +69,6 @@ def episodes_of(spans: Iterable[Span], *, gap: float) -> list[Span]:
         else:
             joined.append(span)
     return joined
-
-
-def without_spans(scores: npt.ArrayLike, spans: Iterable[Span]) -> npt.NDArray[np.float32]:
-    """Blank out (NaN, which never votes) the windows that hear any of the spans.
-
-    Parameters
-    ----------
-    scores : of each window, [shape=(windows,)]
-    """
-    kept = np.array(scores, dtype=np.float32)
-    start = window_start_seconds(len(kept))
-    for span in spans:
-        kept[(start < span.end) & (start + WINDOW_SAMPLES / SAMPLE_RATE > span.start)] = np.nan
-    return kept
 
 
 def _is_csv(path: str | Path) -> bool:

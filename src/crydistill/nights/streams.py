@@ -17,18 +17,16 @@ from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from scipy.signal import oaconvolve
 
 from crydistill import atomic
-from crydistill.atomic import replacing
 from crydistill.audio.augment import clipped, power_level, stretch_powers
 from crydistill.audio.files import AudioReader
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.corpora.clip import Clip
 from crydistill.errors import AudioError, ConfigError, CorpusError
 from crydistill.nights.alarms import GRACE_SECONDS, Episode
-from crydistill.nights.spans import CRY, Span, write_spans
+from crydistill.nights.spans import CRY, Span
 from crydistill.progress import Progress, silent
 from crydistill.seeds import generator
 from crydistill.synthesis.nursery import room_response
@@ -39,7 +37,6 @@ TONE_SECONDS = 16.0
 FADE_SECONDS = 1.0
 """Pieces of the bed overlap by this much, at equal power."""
 
-AUDIO_NAME, PLAN_NAME, LABELS_NAME = "stream.flac", "stream.csv", "episodes.txt"
 
 PLAN_COLUMNS = (
     "start_s", "end_s", "label", "kind", "clip", "group",
@@ -373,29 +370,6 @@ def excerpt(plan: StreamPlan, start: int, stop: int) -> Samples:
             player.take(first - item.start)
             mix[first - start : last - start] += player.take(last - first)
     return _through_microphone(mix, plan)
-
-
-def write_stream(plan: StreamPlan, folder: str | Path, *, progress: Progress = silent) -> Path:
-    """Write a stream's audio, plan and episode labels into a folder; return the audio's path.
-
-    Raises
-    ------
-    AudioError
-        if a clip can no longer be read.
-    """
-    folder = Path(folder)
-    path = folder / AUDIO_NAME
-    with (
-        replacing(path) as temporary,
-        progress("stream", int(plan.samples / SAMPLE_RATE), "seconds") as advance,
-        soundfile.SoundFile(temporary, "w", SAMPLE_RATE, 1, subtype="PCM_16") as file,
-    ):
-        for block in render(plan):
-            file.write(block)
-            advance(len(block) // SAMPLE_RATE)
-    write_plan(plan, folder / PLAN_NAME)
-    write_spans(folder / LABELS_NAME, plan.spans())
-    return path
 
 
 def write_plan(plan: StreamPlan, path: str | Path) -> None:

@@ -23,6 +23,7 @@ import shutil
 import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from crydistill import __version__, atomic
 from crydistill.device.export import export_c
 from crydistill.download import sha256_of
 from crydistill.errors import CheckFailed, ConfigError, ModelError
+from crydistill.json_file import read_json, read_text
 from crydistill.progress import Progress, silent
 from crydistill.publish import card, golden
 from crydistill.publish.card import CardSources, check_card, make_card, require_complete
@@ -73,8 +75,8 @@ _RECORDS = (METRICS_NAME, CHECK_NAME, CONFIG_NAME)
 
 _DIRTY = "-dirty"
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._][A-Za-z0-9._/-]*)")
-_LARGEST_TEXT = 16 << 20
-"""Largest text file to read, such as metrics or checksums, in bytes."""
+_MAX_TEXT_BYTES = 16 << 20
+"""Largest text file to read, such as metrics or checksums."""
 
 
 @dataclass(frozen=True)
@@ -357,6 +359,10 @@ def _sums(directory: Path) -> str:
     return "".join(f"{digest}  {name}\n" for name, digest in _hashes(directory).items())
 
 
+_read_json = partial(read_json, error=ModelError, max_bytes=_MAX_TEXT_BYTES)
+_read_text = partial(read_text, error=ModelError, max_bytes=_MAX_TEXT_BYTES)
+
+
 def _hashes(directory: Path) -> dict[str, str]:
     """The sha256 of every file by relative path, sorted by path."""
     return {
@@ -385,26 +391,3 @@ def _verified(directory: Path) -> dict[str, str]:
         if found[name] != stated[name]:
             raise ModelError(f"{directory / name}: its sha256 does not match {SUMS_NAME}")
     return found
-
-
-def _read_json(path: Path, remedy: str) -> dict[str, Any]:
-    try:
-        content = json.loads(_read_text(path, remedy))
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: not valid JSON; {remedy}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path}: not a JSON object; {remedy}")
-    return content
-
-
-def _read_text(path: Path, remedy: str) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST_TEXT + 1)
-        if len(data) > _LARGEST_TEXT:
-            raise ModelError(f"{path}: larger than {_LARGEST_TEXT:,} bytes; {remedy}")
-        return data.decode("utf-8")
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
-    except UnicodeDecodeError as error:
-        raise ModelError(f"{path}: not UTF-8 text; {remedy}") from error

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from crydistill.errors import CheckFailed, MissingExtraError
+from crydistill.roles import Role
 from crydistill.student.manifest import YAMNET_OUTPUTS, StudentManifest, ThresholdPreset
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard
 
 FILE_NAME = "README.md"
-INT8_MODEL = "student INT8"
-TEACHER_MODEL = "teacher"
 CLIP_SCORE = "mean"
 TAGS = ("audio-classification", "baby-cry-detection", "tinyml", "tflite-micro", "int8", "esp32")
 
@@ -159,7 +158,7 @@ def _model_card_class() -> "type[ModelCard]":
 
 def _missing_metrics(metrics: Json) -> list[str]:
     try:
-        figures = _figures(metrics, INT8_MODEL)
+        figures = _figures(metrics, Role.INT8)
         have = {key for key in METRICS if figures.get(key, {}).get("low") is not None}
         corpora = _test_corpora(metrics)
     except (KeyError, TypeError, AttributeError) as error:
@@ -301,7 +300,7 @@ def _figures(metrics: Json, model: str) -> Json:
 
 
 def _shown_figures(metrics: Json) -> list[tuple[tuple[str, str], Json]]:
-    figures = _figures(metrics, INT8_MODEL)
+    figures = _figures(metrics, Role.INT8)
     return [
         (names, figures[key])
         for key, names in METRICS.items()
@@ -311,9 +310,9 @@ def _shown_figures(metrics: Json) -> list[tuple[tuple[str, str], Json]]:
 
 def _comparison(metrics: Json) -> str:
     """One sentence on the teacher, where it was judged on the same clips."""
-    if TEACHER_MODEL not in metrics["models"]:
+    if Role.TEACHER not in metrics["models"]:
         return ""
-    own, teacher = (_figures(metrics, model)["roc_auc"] for model in (INT8_MODEL, TEACHER_MODEL))
+    own, teacher = (_figures(metrics, model)["roc_auc"] for model in (Role.INT8, Role.TEACHER))
     return (
         f"On the same clips its teacher has a ROC AUC of {teacher['value']:.3f} "
         f"({_interval(teacher)}), the student {own['value']:.3f} ({_interval(own)})."
@@ -351,7 +350,7 @@ def _bands(metrics: Json) -> str:
 
 
 def _slices(metrics: Json, kind: str) -> list[Json]:
-    judged = metrics["models"][INT8_MODEL]["clip_scores"][CLIP_SCORE]
+    judged = metrics["models"][Role.INT8]["clip_scores"][CLIP_SCORE]
     return [part for part in judged.get("slices", []) if part["kind"] == kind]
 
 

@@ -1,4 +1,4 @@
-"""A student that feels in training what int8 will do to it.
+"""Quantization-aware training (QAT): a student with fake quantization where int8 will round.
 
 Jacob et al. 2018, "Quantization and training of neural networks for efficient integer-arithmetic-
 only inference": BatchNorm is folded into the convolutions, and in the forward pass weights and
@@ -81,7 +81,7 @@ CUSTOM_OBJECTS = {
 """What `keras.saving.load_model` must be told of to load a checkpoint of such a training."""
 
 
-def rounding_student(model: keras.Model, patches: Float32) -> keras.Model:
+def fake_quantized(model: keras.Model, patches: Float32) -> keras.Model:
     """Copy a trained student into one that rounds as int8 will, to train it further.
 
     Parameters
@@ -106,7 +106,7 @@ def rounding_student(model: keras.Model, patches: Float32) -> keras.Model:
     return _rebuilt(model, call)
 
 
-def without_rounding(model: keras.Model) -> keras.Model:
+def without_fake_quantization(model: keras.Model) -> keras.Model:
     """Copy a student that rounds into one of Keras's own layers, without BatchNorm, that does not.
 
     What it has learnt is in its weights; the converter rounds them the same way, within ranges that
@@ -202,9 +202,7 @@ def _rebuilt(model: keras.Model, call: Call) -> keras.Model:
     there = {id(model.input): call(model.layers[0], [source])}
     for layer in model.layers[1:]:
         if not isinstance(layer, _KNOWN):
-            raise ConfigError(
-                f"training.aware: cannot round a layer of kind {type(layer).__name__}"
-            )
+            raise ConfigError(f"training.qat: cannot round a layer of kind {type(layer).__name__}")
         there[id(layer.output)] = call(layer, [there[id(tensor)] for tensor in _inputs(layer)])
     return keras.Model(source, there[id(model.output)], name=model.name)
 

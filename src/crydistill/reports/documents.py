@@ -8,26 +8,32 @@ A document holds marked blocks:
 
 `results: NAME` tabulates one run, every model beside the others. `series: NAME NAME ...` tabulates
 the INT8 students of several experiments, a row each, over all seeds recorded of them, `zoo:` the
-same ones by what they cost, and `slices:` by which cries and which other sounds they detect.
+same ones by what they cost, `slices:` by which cries and which other sounds they detect, and
+`models:` by everything that somebody who chooses one asks.
 `trainings:` has recipes by what validation said of them, evaluated or not. The figures come from
 `NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of records, which `add_record`
 fills from a run's `metrics.json`. `paired: NAME` says how two recipes differ. `night: NAME` (in
 short: `night-summary: NAME`), `robustness: NAME`, `promises: NAME` and `front-ends: NAME` tabulate
-what the verbs of these names found.
+what the verbs of these names found. `firmware: instructions` and `firmware: memory` tabulate the
+record of `crydistill firmware-cost` that travels with the package.
 """
 
-import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from crydistill import atomic
 from crydistill.device import front_ends
+from crydistill.device.cost_record import cost_record
 from crydistill.errors import ConfigError
 from crydistill.evaluation import paired, robustness
-from crydistill.metrics.records import Record, read_record, write_record
+from crydistill.json_file import read_json
+from crydistill.metrics.records import Record, write_record
 from crydistill.nights import promises
 from crydistill.reports import promises_page, robustness_page
+from crydistill.reports.blocks import replace_blocks
+from crydistill.reports.firmware_tables import firmware_table
+from crydistill.reports.model_tables import models_table
 from crydistill.reports.night_tables import (
     NIGHT_NAME,
     add_night,
@@ -42,8 +48,11 @@ from crydistill.reports.training_tables import HISTORY_NAME, add_training, train
 from crydistill.run_directory import RunDirectory
 from crydistill.student.manifest import MANIFEST_NAME, load_manifest
 
-Block = Callable[[Sequence[str], Path], str]
-"""Makes the text of a block from the names in its first line and the folder of records."""
+
+class Block(Protocol):
+    """Makes the text of a block from the names in its first line and the folder of records."""
+
+    def __call__(self, names: Sequence[str], records: Path) -> str: ...
 
 
 def _of_one(table: Callable[[Record], str], read: Callable[[Path], Record] = read_run) -> Block:
@@ -56,11 +65,18 @@ def _of_one(table: Callable[[Record], str], read: Callable[[Path], Record] = rea
     return block
 
 
+def _firmware(names: Sequence[str], records: Path) -> str:
+    # The counts travel with the package, since `profile` needs them.
+    (name,) = names
+    return firmware_table(name, cost_record())
+
+
 BLOCKS: dict[str, Block] = {
     "results": _of_one(results_table),
     "series": series_table,
     "slices": slices_table,
     "zoo": zoo_table,
+    "models": models_table,
     "trainings": trainings_table,
     "paired": _of_one(paired.table),
     "night": _of_one(night_table, read_night),
@@ -68,11 +84,8 @@ BLOCKS: dict[str, Block] = {
     "robustness": _of_one(robustness_page.markdown_tables),
     "promises": _of_one(promises_page.markdown_table),
     "front-ends": _of_one(front_ends.markdown),
+    "firmware": _firmware,
 }
-
-_BLOCK = re.compile(
-    rf"<!-- ({'|'.join(BLOCKS)}): ([A-Za-z0-9._ -]+?) -->\n.*?<!-- end -->", re.DOTALL
-)
 
 
 def add_record(run: str | Path, records: str | Path, name: str) -> Path:
@@ -99,7 +112,7 @@ def add_record(run: str | Path, records: str | Path, name: str) -> Path:
             return add_training(run, records, name)
     trials = [run / trial.RESULT_NAME for trial in (robustness, promises, front_ends)]
     trial = next((path for path in trials if path.is_file()), None)
-    found = read_record(trial or files.metrics, "evaluate the run first")
+    found = read_json(trial or files.metrics, "evaluate the run first")
     if found["clips"]["private"]:
         raise ConfigError(
             f"{run}: was evaluated on private clips; its figures may not be published"
@@ -123,17 +136,9 @@ def update_document(path: str | Path, records: str | Path) -> bool:
     ConfigError
         if a block names a record that is not there.
     """
-    text = Path(path).read_text(encoding="utf-8")
-
-    def block(match: re.Match[str]) -> str:
-        kind, names = match[1], match[2].split()
-        return f"<!-- {kind}: {match[2]} -->\n{BLOCKS[kind](names, Path(records))}\n<!-- end -->"
-
-    updated = _BLOCK.sub(block, text)
-    if updated == text:
-        return False
-    atomic.write_text(path, updated)
-    return True
+    return replace_blocks(
+        path, {kind: partial(block, records=Path(records)) for kind, block in BLOCKS.items()}
+    )
 
 
 def _add_costs(provenance: dict[str, Any], path: Path) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from crydistill.detector.vote import DEFAULT_HOLD_SECONDS
-from crydistill.evaluation.scorers import Kind
 from crydistill.metrics.intervals import REPLICATES
 from crydistill.metrics.records import write_record
 from crydistill.nights.hearing import Heard
@@ -16,6 +15,7 @@ from crydistill.nights.streams import write_plan
 from crydistill.progress import Progress, silent
 from crydistill.provenance import made_by
 from crydistill.reports.night_page import write_night_view
+from crydistill.roles import Role
 from crydistill.student.manifest import ThresholdPreset, load_manifest, save_manifest
 from crydistill.tflite.interpreters import Kernels
 
@@ -81,7 +81,7 @@ def annotate_presets(result: NightResult) -> dict[Path, dict[str, ThresholdPrese
     annotated = {}
     for model in result.models:
         path = model.heard.scorer.manifest_path
-        if model.heard.scorer.kind is not Kind.INT8 or path is None:
+        if model.heard.scorer.role is not Role.INT8 or path is None:
             continue
         annotated[path] = {
             name: annotated_preset(figures, audio=result.night.source)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crydistill.errors import ConfigError
+from crydistill.json_file import read_json
 from crydistill.metrics.intervals import NOTHING
 from crydistill.metrics.records import (
     Record,
@@ -17,7 +18,6 @@ from crydistill.metrics.records import (
     estimate_text,
     markdown_table,
     number_text,
-    read_record,
     write_record,
 )
 
@@ -97,7 +97,7 @@ def summary_table(record: Record) -> "Table":
 
 
 def night_table(record: Record) -> str:
-    """All tables of a night in Markdown: `<!-- night: NAME -->` of `evaluation.documents`."""
+    """All tables of a night in Markdown: `<!-- night: NAME -->` of `reports.documents`."""
     parts = [*facts(record), *(_markdown(sheet) for sheet in sheets(record)), _made_by(record)]
     return "\n\n".join(parts)
 
@@ -147,7 +147,7 @@ def read_night(path: str | Path) -> dict[str, Any]:
     ConfigError
         if they cannot be read.
     """
-    record = read_record(path, "run `crydistill night`")
+    record = read_json(path, "run `crydistill night`")
     if "night" not in record or "models" not in record:
         raise ConfigError(f"{path}: is no night's JSON; run `crydistill night`")
     return record

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crydistill.evaluation.compare import DIFFERENCES, METRICS
+from crydistill.json_file import read_json
 from crydistill.metrics.intervals import NOTHING
 from crydistill.metrics.ranking import ClipScore
 from crydistill.metrics.records import (
@@ -16,10 +17,9 @@ from crydistill.metrics.records import (
     commit_text,
     estimate_text,
     markdown_table,
-    read_record,
 )
+from crydistill.roles import Role
 
-STUDENT = "student INT8"
 TEACHER = "teacher"
 
 COST_TITLES = {"size_bytes": "bytes", "arena_bytes": "arena bytes", "macs": "MACs a window"}
@@ -45,10 +45,11 @@ AGREEMENT = {
     "kl": "KL from the teacher per window, nats",
 }
 
-_SEEDS_EXPLAINED = (
+SEEDS_EXPLAINED = (
     "Mean over seeds ± standard deviation between seeds; in brackets the mean of the seeds' "
     "95 % group-bootstrap bounds, which say how far other recordings would move the figure."
 )
+"""How `seeds_text` is to be read."""
 
 
 def read_run(path: Path) -> Record:
@@ -59,7 +60,7 @@ def read_run(path: Path) -> Record:
     ConfigError
         if it is not there.
     """
-    return read_record(path, "add it with `crydistill tables add`")
+    return read_json(path, "add it with `crydistill tables add`")
 
 
 def read_seeds(records: Path, name: str) -> list[Record]:
@@ -106,7 +107,7 @@ def results_table(record: Record) -> str:
 def series_table(names: Sequence[str], records: Path) -> str:
     """Tabulate the INT8 students of several experiments over their seeds, a row each."""
     experiments = {name: read_seeds(records, name) for name in names}
-    parts = [_series(experiments, ClipScore.MEAN, HEADLINE), _SEEDS_EXPLAINED]
+    parts = [_series(experiments, ClipScore.MEAN, HEADLINE), SEEDS_EXPLAINED]
     known = {
         name: seeds for name, seeds in experiments.items() if all(_has(s, BESIDE) for s in seeds)
     }
@@ -137,13 +138,26 @@ def spread_text(values: Sequence[float], form: str = "{:.3f}") -> str:
     return f"{text} ± {form.format(statistics.stdev(values))}" if len(values) > 1 else text
 
 
+def seeds_text(estimates: Sequence[Record]) -> str:
+    """Write a metric over seeds: "0.982 ± 0.001 [0.970, 0.990]", see `SEEDS_EXPLAINED`."""
+    values = [estimate["value"] for estimate in estimates]
+    if None in values:
+        return NOTHING
+    bounds = [(e["low"], e["high"]) for e in estimates if e["low"] is not None]
+    text = spread_text(values)
+    if len(bounds) < len(estimates):
+        return text
+    low, high = (statistics.fmean(side) for side in zip(*bounds, strict=True))
+    return f"{text} [{low:.3f}, {high:.3f}]"
+
+
 def _series(experiments: dict[str, list[Record]], how: ClipScore, keys: Sequence[str]) -> str:
     rows = [
         [
             name,
             str(len(seeds)),
             *(
-                _seeds_text([metric_of(seed["models"][STUDENT], key, how) for seed in seeds])
+                seeds_text([metric_of(seed["models"][Role.INT8], key, how) for seed in seeds])
                 for key in keys
             ),
         ]
@@ -154,18 +168,6 @@ def _series(experiments: dict[str, list[Record]], how: ClipScore, keys: Sequence
         for title, teacher in teachers(experiments).items()
     ]
     return markdown_table(["INT8 student", "seeds", *(METRICS[key] for key in keys)], rows)
-
-
-def _seeds_text(estimates: Sequence[Record]) -> str:
-    values = [estimate["value"] for estimate in estimates]
-    if None in values:
-        return NOTHING
-    bounds = [(e["low"], e["high"]) for e in estimates if e["low"] is not None]
-    text = spread_text(values)
-    if len(bounds) < len(estimates):
-        return text
-    low, high = (statistics.fmean(side) for side in zip(*bounds, strict=True))
-    return f"{text} [{low:.3f}, {high:.3f}]"
 
 
 def _has(record: Record, how: ClipScore) -> bool:

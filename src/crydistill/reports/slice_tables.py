@@ -11,7 +11,8 @@ from typing import Any
 
 from crydistill.metrics.ranking import ClipScore
 from crydistill.metrics.records import Record, estimate_text, markdown_table
-from crydistill.reports.run_tables import STUDENT, read_seeds, spread_text, teachers
+from crydistill.reports.run_tables import read_seeds, spread_text, teachers
+from crydistill.roles import Role
 
 SHOWN_CATEGORIES = 6
 """Kinds of sounds in the table, those with most false alarms of teacher and students first."""
@@ -51,7 +52,7 @@ def slices_table(names: Sequence[str], records: Path) -> str:
     heard = {title: _slices(model) for title, model in teachers(experiments).items()}
     first = next(iter(heard.values()))
     students = {
-        name: [_slices(seed["models"][STUDENT]) for seed in seeds]
+        name: [_slices(seed["models"][Role.INT8]) for seed in seeds]
         for name, seeds in experiments.items()
     }
     columns = [*([each] for each in heard.values()), *students.values()]

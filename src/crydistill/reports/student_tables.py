@@ -17,12 +17,12 @@ from crydistill.evaluation.compare import METRICS
 from crydistill.metrics.records import Record, markdown_table, number_text
 from crydistill.reports.run_tables import (
     COST_TITLES,
-    STUDENT,
     TEACHER,
     metric_of,
     read_seeds,
     spread_text,
 )
+from crydistill.roles import Role
 
 SHOWN = ("roc_auc", "average_precision", "recall_at_fpr_1pct")
 """Keys of `compare.METRICS` in the table."""
@@ -75,7 +75,7 @@ def read_zoo(names: Sequence[str], records: Path) -> list[ZooStudent]:
 
 
 def zoo_table(names: Sequence[str], records: Path) -> str:
-    """Tabulate experiments: `<!-- zoo: NAME NAME ... -->` of `evaluation.documents`.
+    """Tabulate experiments: `<!-- zoo: NAME NAME ... -->` of `reports.documents`.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def _student(name: str, seeds: Sequence[Record]) -> ZooStudent:
         provenance["student"]["size_bytes"],
         provenance.get("arena_bytes"),
         provenance.get("macs"),
-        {key: [metric_of(model[STUDENT], key)["value"] for model in models] for key in SHOWN},
+        {key: [metric_of(model[Role.INT8], key)["value"] for model in models] for key in SHOWN},
         provenance["teacher"]["name"],
         metric_of(models[0][TEACHER], PLOTTED)["value"],
     )

@@ -11,13 +11,13 @@ from typing import Any
 from crydistill.distill.history import best_epoch, read_history
 from crydistill.errors import ConfigError
 from crydistill.experiment.load import load_config
+from crydistill.json_file import read_json
 from crydistill.metrics.intervals import NOTHING
 from crydistill.metrics.records import (
     Record,
     markdown_table,
     number_text,
     plain,
-    read_record,
     write_record,
 )
 from crydistill.provenance import made_by
@@ -55,7 +55,7 @@ def add_training(run: str | Path, records: str | Path, name: str) -> Path:
     best = best_epoch(history, metric)
     if best is None:
         raise ConfigError(f"{run}: no epoch was validated; train the run first")
-    selection = read_record(files.selection, "train the run first")
+    selection = read_json(files.selection, "train the run first")
     settings = config.model_dump(mode="json", include=set(SECTIONS))
     record = {
         "windows": selection["windows_per_epoch"] * len(history),
@@ -71,7 +71,7 @@ def add_training(run: str | Path, records: str | Path, name: str) -> Path:
 
 
 def trainings_table(names: Sequence[str], records: Path) -> str:
-    """Tabulate trained recipes: `<!-- trainings: NAME NAME ... -->` of `evaluation.documents`.
+    """Tabulate trained recipes: `<!-- trainings: NAME NAME ... -->` of `reports.documents`.
 
     The first is the one that the others' settings are compared with.
 

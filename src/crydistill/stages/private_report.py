@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
-from scipy.special import expit
-
 from crydistill.boundary import require_outside_work_tree
 from crydistill.corpora.captures import hold_out, read_captures
+from crydistill.evaluation.pooled import student_scores
 from crydistill.evaluation.private_report import CapturesReport, ScoredCaptures, captures_report
-from crydistill.metrics.agreement import window_kl
+from crydistill.evaluation.scorers import student_networks
 from crydistill.progress import Progress, silent
 from crydistill.selection.pool import window_pool
-from crydistill.student.runtime import TfliteStudent
 from crydistill.teacher.load import load_teacher
 from crydistill.teacher.scores import ScoreStore
 from crydistill.teacher.scoring import score_corpus, unscored
@@ -41,7 +38,7 @@ def report_captures(
         if the folder is missing, or `private` lies in a work tree.
     """
     require_outside_work_tree(private, "the scores of private captures")
-    student = TfliteStudent.load(model)
+    (int8,) = student_networks(model, fp32=False)
     captures = read_captures(folder, tiers=tiers)
     _, held = hold_out(captures)
     held_ids = {clip.id for clip in held}
@@ -51,21 +48,15 @@ def report_captures(
     if waiting := unscored(captures.clips, store):
         failures = list(score_corpus(waiting, network, store, progress=progress).failures)
     pool = window_pool([(ScoreStore(store), captures.clips)])
-    tracks, divergences = [], []
-    with progress("student on captures", len(pool.clips), "clips") as advance:
-        for windows in pool.per_clip(np.arange(len(pool))):
-            scores = student.probabilities(pool.patches(windows))
-            tracks.append(scores[:, list(student.manifest.cry_outputs)].sum(axis=1))
-            divergences.append(float(window_kl(expit(pool.logits(windows)), scores).mean()))
-            advance(1)
+    student = student_scores(pool, int8, what="captures", progress=progress)
     scored = ScoredCaptures(
         ids=[clip.id for clip in pool.clips],
         tiers=[captures.tier.get(clip.id) for clip in pool.clips],
         hours=[captures.hour(clip) for clip in pool.clips],
         held_out=[clip.id in held_ids for clip in pool.clips],
         teacher=pool.per_clip(pool.cry_scores),
-        student=tracks,
-        kl=divergences,
+        student=student.windows,
+        kl=student.kl,
     )
     unreadable = {**captures.unreadable, **{f.clip_id: f.reason for f in failures}}
     return captures_report(scored, unreadable=unreadable)

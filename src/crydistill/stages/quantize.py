@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from crydistill import __version__, atomic
+from crydistill.distill.recipe import activation_of
 from crydistill.experiment.schema import CorpusConfig
 from crydistill.provenance import git_commit
 from crydistill.quantize.int8 import quantize_ptq
@@ -16,7 +17,7 @@ from crydistill.run_directory import fingerprint
 from crydistill.selection.pool import WindowPool
 from crydistill.stages.context import Context
 from crydistill.stages.select import calibration_windows
-from crydistill.stages.train import activation_of, train_key
+from crydistill.stages.train import train_key
 from crydistill.student.heads import Heads
 from crydistill.student.manifest import (
     YAMNET_OUTPUTS,

@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from crydistill.errors import ConfigError
 from crydistill.student.layers import plain
-from crydistill.taxonomy import class_mids, cry_indices, index_of
+from crydistill.taxonomy import class_mids, cry_indices, cry_score, index_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Heads:
 
         The scores of an output's classes are summed and capped at 1, as in the cry score.
         """
-        columns = [expit(logits[:, list(indices)]).sum(axis=1) for indices in self.classes]
+        columns = [cry_score(expit(logits), indices) for indices in self.classes]
         return np.asarray(np.minimum(np.stack(columns, axis=1), 1.0), dtype=np.float32)
 
 

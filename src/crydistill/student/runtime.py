@@ -20,6 +20,7 @@ from crydistill.student.manifest import (
     StudentManifest,
     load_manifest,
 )
+from crydistill.taxonomy import cry_score
 from crydistill.tflite.check import TfliteFacts, inspect_tflite, tflite_bytes
 from crydistill.tflite.interpreters import Float32, Kernels, LiteRt, dequantize, quantize
 
@@ -107,10 +108,10 @@ class TfliteStudent:
 
     def cry_scores(self, patches: Float32) -> Float32:
         """One cry score per window, `[n]`: the sum of the scores of the manifest's cry outputs."""
-        cries = list(self.manifest.cry_outputs)
         scores = np.empty(len(patches), dtype=np.float32)
         for block in _blocks(len(patches)):
-            scores[block] = self.probabilities(patches[block])[:, cries].sum(axis=1)
+            outputs = self.probabilities(patches[block])
+            scores[block] = cry_score(outputs, self.manifest.cry_outputs)
         return scores
 
 

@@ -23,7 +23,8 @@ SCHEMA_VERSION = 3
 ALIGNMENT = 16
 """Bytes. SIMD kernels can read constants in place if they start at multiples of this."""
 
-_IDENTIFIER = b"TFL3"
+IDENTIFIER = b"TFL3"
+"""File identifier at bytes 4 to 7 of every `.tflite`."""
 _SHORTEST_FILE = 12
 
 # Far above any student; without them a small file could refer to one table many times.
@@ -148,7 +149,7 @@ def read_tflite(data: bytes) -> TfliteFile:
         if the file is not a TFL3 flatbuffer with one subgraph of allowlisted operators, or an
         offset points outside the file. What the operators compute is not checked.
     """
-    if len(data) < _SHORTEST_FILE or data[4:8] != _IDENTIFIER:
+    if len(data) < _SHORTEST_FILE or data[4:8] != IDENTIFIER:
         raise ModelError("not a .tflite file (no TFL3 identifier at byte 4)")
     model = _Table(data, _number(data, "<I", 0), "model", 10)
     if model.number(0, "I") != SCHEMA_VERSION:

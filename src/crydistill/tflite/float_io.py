@@ -7,11 +7,9 @@ between is unchanged.
 
 from typing import Any
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from crydistill.tflite.check import inspect_tflite
-from crydistill.tflite.interpreters import Float32, Kernels, quiet
 from crydistill.tflite.packing import packed
 
 _QUANTIZE_VERSION = 1
@@ -49,34 +47,6 @@ def float_twin(tflite: bytes) -> bytes:
     ]
     graph.inputs, graph.outputs = [floats_in], [floats_out]
     return packed(model)
-
-
-def run_float(tflite: bytes, patches: Float32, kernels: Kernels = Kernels.REFERENCE) -> Float32:
-    """Logits `[n, outputs]` of log-mel patches `[n, 96, 64]`, computed by a twin in LiteRT.
-
-    Parameters
-    ----------
-    tflite : from `float_twin`
-    """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    resolver = {
-        Kernels.REFERENCE: OpResolverType.BUILTIN_REF,
-        Kernels.OPTIMIZED: OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        Kernels.XNNPACK: OpResolverType.BUILTIN,
-    }[kernels]
-    with quiet():
-        interpreter = Interpreter(
-            model_content=tflite, experimental_op_resolver_type=resolver, num_threads=1
-        )
-        interpreter.allocate_tensors()
-    source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    rows = []
-    for patch in np.asarray(patches, dtype=np.float32).reshape(-1, *source["shape"]):
-        interpreter.set_tensor(source["index"], patch)
-        interpreter.invoke()
-        rows.append(interpreter.get_tensor(result["index"])[0])
-    return np.stack(rows)
 
 
 def _code(model: Any, operator: int, version: int) -> int:

@@ -5,9 +5,7 @@ from typing import Any
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
-from crydistill.tflite.file import ALIGNMENT
-
-_IDENTIFIER = b"TFL3"
+from crydistill.tflite.file import ALIGNMENT, IDENTIFIER
 
 
 class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
@@ -27,5 +25,5 @@ def packed(model: Any) -> bytes:
     """
     model.buffers = [_AlignedBuffer(data=buffer.data) for buffer in model.buffers]
     builder = flatbuffers.Builder(0)
-    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())

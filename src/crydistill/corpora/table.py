@@ -1,0 +1,39 @@
+"""Read the CSV files that people write about their recordings."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from crydistill.errors import CorpusError
+
+
+def read_rows(path: Path, required: Iterable[str]) -> list[tuple[int, dict[str, str]]]:
+    """Read a CSV file with a header: line number and cells of each row.
+
+    Raises
+    ------
+    CorpusError
+        naming the file and the line, if it is no UTF-8 CSV, lacks a required column, or a row has
+        more or fewer cells than the header.
+    """
+    rows: list[tuple[int, dict[str, str]]] = []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = reader.fieldnames or []
+            for column in required:
+                if column not in columns:
+                    raise CorpusError(
+                        f"{path}:1: no column '{column}'; the columns are {', '.join(columns)}"
+                    )
+            for row in reader:
+                if None in row or None in row.values():
+                    raise CorpusError(
+                        f"{path}:{reader.line_num}: the row has more or fewer cells than the header"
+                    )
+                rows.append((reader.line_num, row))
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise CorpusError(f"{path}: not a readable CSV file ({error})") from error
+    return rows

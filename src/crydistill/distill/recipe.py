@@ -1,0 +1,196 @@
+"""Translate the training section of a configuration: loss, targets, options, validation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from crydistill.corpora.clip import Label
+from crydistill.distill.calibration import clip_calibration
+from crydistill.distill.fit import FitOptions, LearningRate, Validate
+from crydistill.distill.losses import Loss, headed_bce, kl_softmax, sigmoid_bce
+from crydistill.distill.predict import predict_logits
+from crydistill.distill.targets import Targets, head_targets, teacher_logits
+from crydistill.errors import ConfigError
+from crydistill.experiment.schema import TrainingConfig
+from crydistill.metrics.agreement import track_correlation
+from crydistill.metrics.ranking import (
+    TOP_WINDOWS,
+    ClipScore,
+    Ranking,
+    clip_score,
+    ranking_metrics,
+)
+from crydistill.selection.pool import WindowPool
+from crydistill.student.activation import Activation, activate
+from crydistill.student.heads import Heads
+from crydistill.taxonomy import class_mids, cry_score, index_of
+
+VALIDATED = {
+    "auc": "roc_auc",
+    "average_precision": "average_precision",
+    "best_f1": "best_f1",
+    "recall_at_1pct_fpr": "recall_at_fpr_1pct",
+}
+"""Metrics of clip scores as the training log names them, and their keys in `ranking_metrics`."""
+
+
+@dataclass(frozen=True)
+class LossKind:
+    """A loss that `training.loss` can name.
+
+    make : builds it from the training section, for students that give the teacher's 521 classes
+    activation : turns the logits of a student trained with it into scores
+    make_headed : builds it for students with that many outputs of their own; None: not for them
+    """
+
+    make: Callable[[TrainingConfig], Loss]
+    activation: Activation
+    make_headed: Callable[[TrainingConfig, int], Loss] | None = None
+
+
+def make_loss(options: TrainingConfig, heads: Heads) -> Loss:
+    """Build the loss that the configuration names.
+
+    Raises
+    ------
+    ConfigError
+        if the loss does not fit the student's outputs, takes no such options, or a class weight is
+        for a class that YAMNet does not have.
+    """
+    kind = LOSSES[options.loss]
+    if not heads:
+        return kind.make(options)
+    if kind.make_headed is None or options.class_weights:
+        raise ConfigError(
+            "a student with outputs of its own learns with training.loss sigmoid_bce, without "
+            "class weights"
+        )
+    return kind.make_headed(options, len(heads))
+
+
+def make_targets(pool: WindowPool, heads: Heads, options: TrainingConfig) -> Targets:
+    """Build the training targets of a pool's windows for a student with these heads."""
+    if not heads:
+        return teacher_logits(pool)
+    return head_targets(
+        pool,
+        heads,
+        trust_negatives=options.trust_negatives,
+        cry_floor=options.cry_floor,
+        rival_floor=options.rival_floor,
+    )
+
+
+def activation_of(options: TrainingConfig) -> Activation:
+    """Return the activation that turns logits into scores after training with this loss."""
+    return LOSSES[options.loss].activation
+
+
+def fit_options(options: TrainingConfig, seed: int) -> FitOptions:
+    """Translate the training section into the options of `fit`."""
+    rate = options.learning_rate
+    return FitOptions(
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        learning_rate=LearningRate(**rate.model_dump()),
+        weight_decay=options.weight_decay,
+        best_metric=options.best_metric,
+        validate_every=options.validate_every,
+        patience=options.patience,
+        average_decay=options.average_decay,
+        mask_frames=options.mask_frames,
+        mask_bands=options.mask_bands,
+        mixup=options.mixup,
+        seed=seed,
+    )
+
+
+def qat_options(options: TrainingConfig, seed: int) -> FitOptions:
+    """Translate the training section into the options of the QAT epochs that follow `fit`."""
+    rate = LearningRate("cosine", initial=options.qat.learning_rate, final=0.0)
+    return replace(fit_options(options, seed), epochs=options.qat.epochs, learning_rate=rate)
+
+
+def make_validation(
+    pool: WindowPool, heads: Heads, loss: Loss, options: TrainingConfig
+) -> Validate:
+    """Build the function that measures a student on all windows of the validation clips.
+
+    `loss` is the training loss over every window; `correlation` is Pearson's, of the student's cry
+    scores with their targets, over the windows of clips not labelled noncry. `auc`,
+    `average_precision`, `best_f1` and `recall_at_1pct_fpr` are of clip scores (mean over windows)
+    against the clips' labels; those ending in `_top4`, of the mean of a clip's highest windows.
+    """
+    labelled = [number for number, clip in enumerate(pool.clips) if clip.label != "unlabelled"]
+    labels = np.array([pool.clips[number].is_cry for number in labelled])
+    may_cry = np.array([clip.label is not Label.NONCRY for clip in pool.clips])[pool.clip_of]
+    indices = np.arange(len(pool))
+    targets = make_targets(pool, heads, options)(indices)
+    taught = cry_score(targets if heads else expit(targets), heads.cry_outputs)
+
+    def validate(model: keras.Model) -> dict[str, float]:
+        logits = predict_logits(model, pool, indices)
+        losses = keras.ops.convert_to_numpy(loss(targets, logits))
+        scores = cry_score(activate(logits, activation_of(options)), heads.cry_outputs)
+        metrics = {
+            "loss": float(losses.mean()),
+            "correlation": track_correlation(scores[may_cry], taught[may_cry]),
+        }
+        per_clip = pool.per_clip(scores)
+        for how, suffix in ((ClipScore.MEAN, ""), (ClipScore.TOP4, "_top4")):
+            clip_scores = [clip_score(per_clip[number], how) for number in labelled]
+            detections = Ranking(labels=labels, scores=clip_scores).detections()
+            found = ranking_metrics(detections)
+            metrics |= {f"{name}{suffix}": float(found[key]) for name, key in VALIDATED.items()}
+        return metrics
+
+    return validate
+
+
+def calibrate_cry_logit(model: keras.Model, pool: WindowPool) -> tuple[float, float]:
+    """Fit scale and offset of the cry logit on the labelled clips of a pool.
+
+    On each clip's highest windows: what makes a clip a cry is the crying in it, not its pauses.
+    """
+    tracks = pool.per_clip(predict_logits(model, pool, np.arange(len(pool)))[:, 0])
+    tracks = [np.sort(track)[-TOP_WINDOWS:] for track in tracks]
+    labelled = [n for n, clip in enumerate(pool.clips) if clip.label is not Label.UNLABELLED]
+    return clip_calibration([tracks[n] for n in labelled], [pool.clips[n].is_cry for n in labelled])
+
+
+def _kl_softmax(options: TrainingConfig) -> Loss:
+    if options.temperature != 1.0 or options.class_weights:
+        raise ConfigError(
+            "training.loss kl_softmax takes no temperature or class weights; use sigmoid_bce"
+        )
+    return kl_softmax
+
+
+def _sigmoid_bce(options: TrainingConfig) -> Loss:
+    return sigmoid_bce(options.temperature, _class_weights(options.class_weights))
+
+
+def _headed_bce(options: TrainingConfig, heads: int) -> Loss:
+    return headed_bce(heads, options.auxiliary_weight, options.temperature)
+
+
+def _class_weights(by_mid: dict[str, float]) -> npt.NDArray[np.float32] | None:
+    if not by_mid:
+        return None
+    weights = np.ones(len(class_mids()), dtype=np.float32)
+    for mid, weight in by_mid.items():
+        if mid not in class_mids():
+            raise ConfigError(f"training.class_weights: YAMNet knows no class {mid}")
+        weights[index_of(mid)] = weight
+    return weights
+
+
+LOSSES = {
+    "kl_softmax": LossKind(_kl_softmax, "softmax"),
+    "sigmoid_bce": LossKind(_sigmoid_bce, "sigmoid", _headed_bce),
+}
+"""The losses by the name that `training.loss` gives them."""

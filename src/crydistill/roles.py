@@ -1,0 +1,11 @@
+"""Roles that models play in a run, under the names by which metrics, tables and cards know them."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a model is to its run; the value is its name in `metrics.json` and `scores.npz`."""
+
+    TEACHER = "teacher"
+    FP32 = "student FP32"
+    INT8 = "student INT8"

@@ -1,0 +1,62 @@
+"""The training section of a configuration, translated."""
+
+from typing import get_args
+
+import pytest
+
+from crydistill.distill.losses import kl_softmax
+from crydistill.distill.recipe import (
+    LOSSES,
+    activation_of,
+    fit_options,
+    make_loss,
+    qat_options,
+)
+from crydistill.errors import ConfigError
+from crydistill.experiment.schema import TrainingConfig
+from crydistill.student.heads import Heads
+from crydistill.taxonomy import BABY_CRY
+
+NO_HEADS, CRY_HEAD = Heads(), Heads.from_mids({"cry": [BABY_CRY]})
+
+
+def training(**options: object) -> TrainingConfig:
+    return TrainingConfig.model_validate(options)
+
+
+def test_every_loss_that_the_schema_allows_is_in_the_table() -> None:
+    assert set(get_args(TrainingConfig.model_fields["loss"].annotation)) == set(LOSSES)
+
+
+def test_losses_by_name() -> None:
+    assert make_loss(training(loss="kl_softmax"), NO_HEADS) is kl_softmax
+    assert activation_of(training(loss="kl_softmax")) == "softmax"
+    assert activation_of(training(loss="sigmoid_bce")) == "sigmoid"
+
+
+@pytest.mark.parametrize("option", [{"temperature": 2.0}, {"class_weights": {BABY_CRY: 2.0}}])
+def test_kl_takes_no_options(option: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="takes no temperature"):
+        make_loss(training(loss="kl_softmax", **option), NO_HEADS)
+
+
+def test_a_class_weight_of_an_unknown_class() -> None:
+    options = training(loss="sigmoid_bce", class_weights={"/m/none": 2.0})
+    with pytest.raises(ConfigError, match="YAMNet knows no class /m/none"):
+        make_loss(options, NO_HEADS)
+
+
+@pytest.mark.parametrize(
+    "options", [{"loss": "kl_softmax"}, {"loss": "sigmoid_bce", "class_weights": {BABY_CRY: 2.0}}]
+)
+def test_outputs_of_its_own_need_a_loss_that_takes_them(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="outputs of its own"):
+        make_loss(training(**options), CRY_HEAD)
+
+
+def test_qat_decays_to_zero_and_keeps_the_rest() -> None:
+    options = training(batch_size=32, qat={"epochs": 2, "learning_rate": 1e-5})
+    plain, qat = fit_options(options, seed=3), qat_options(options, seed=3)
+    assert (qat.epochs, qat.batch_size, qat.seed) == (2, plain.batch_size, 3)
+    assert qat.learning_rate.at(0, qat.epochs) == pytest.approx(1e-5)
+    assert qat.learning_rate.at(2, qat.epochs) == 0
