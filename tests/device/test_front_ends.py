@@ -16,9 +16,9 @@ from crydistill.device.front_ends import (
     INTEGERS,
     RESULT_NAME,
     build_front_ends,
-    hear_twice,
     markdown,
     report,
+    score_front_ends,
 )
 from crydistill.device.selftest_vectors import log_mel_patches
 from crydistill.errors import CorpusError
@@ -56,7 +56,7 @@ def built(student_dir: Path, student: TfliteStudent, folder: Path):  # type: ign
 def test_scores_are_the_students_and_both_front_ends_agree(
     student_dir: Path, student: TfliteStudent, clips: list[Clip], tmp_path: Path
 ) -> None:
-    heard = hear_twice(clips, student, built(student_dir, student, tmp_path / "build"))
+    heard = score_front_ends(clips, student, built(student_dir, student, tmp_path / "build"))
     assert [clip.id for clip in heard.clips] == [clip.id for clip in clips[:4]]
     assert heard.unreadable.keys() == {"4.wav"}
     for number, clip in enumerate(clips[:4]):
@@ -83,7 +83,7 @@ def test_scores_are_the_students_and_both_front_ends_agree(
 
 def test_both_labels_are_needed(student: TfliteStudent, clips: list[Clip]) -> None:
     with pytest.raises(CorpusError, match="labelled noncry"):
-        hear_twice([clip for clip in clips if clip.is_cry], student, {})
+        score_front_ends([clip for clip in clips if clip.is_cry], student, {})
 
 
 def test_private_clips_stay_outside_the_work_tree(clips: list[Clip], tmp_path: Path) -> None:

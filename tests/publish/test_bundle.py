@@ -22,7 +22,7 @@ from crydistill.cli import app
 from crydistill.corpora.captures import read_captures
 from crydistill.errors import CheckFailed, ConfigError, CrydistillError, ModelError
 from crydistill.publish import golden
-from crydistill.publish.bundle import SUMS_NAME, Bundle, check_bundle, make_bundle, stated_sums
+from crydistill.publish.bundle import SUMS_NAME, Bundle, check_bundle, make_bundle, parse_sums
 from crydistill.publish.fingerprints import fingerprint_private
 from crydistill.quantize.int8 import quantize_ptq
 from crydistill.student.manifest import (
@@ -354,7 +354,7 @@ def test_golden_audio_is_the_only_one_that_passes() -> None:
 @given(st.text(max_size=200))
 def test_any_text_as_sums_is_read_or_refused(text: str) -> None:
     try:
-        stated = stated_sums(text, "SHA256SUMS")
+        stated = parse_sums(text, "SHA256SUMS")
     except ModelError as error:
         assert "\n" not in str(error)
     else:

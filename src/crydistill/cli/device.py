@@ -94,9 +94,9 @@ def front_ends(
     from crydistill.device.front_ends import (
         RESULT_NAME,
         build_front_ends,
-        hear_twice,
         markdown,
         report,
+        score_front_ends,
     )
     from crydistill.metrics.records import write_record
     from crydistill.progress import shown
@@ -111,11 +111,11 @@ def front_ends(
     student = TfliteStudent.load(model or packaged_student(), Kernels.OPTIMIZED)
     with tempfile.TemporaryDirectory(prefix="crydistill-") as build:
         built = build_front_ends(student.tflite, student.manifest, firmware, Path(build))
-        heard = hear_twice(clips, student, built, progress=shown)
+        scored = score_front_ends(clips, student, built, progress=shown)
     provenance = made_by(corpus=corpus.resolve().name, where=columns(where))
-    record = report(heard, student.manifest, provenance=provenance)
+    record = report(scored, student.manifest, provenance=provenance)
     write_record(out / RESULT_NAME, record)
-    for clip, reason in heard.unreadable.items():
+    for clip, reason in scored.unreadable.items():
         tell(f"skipped {clip}: {reason}")
     print(markdown(record))
     print(out / RESULT_NAME)

@@ -38,7 +38,7 @@ def tables_compare(
     against: Annotated[
         list[Path], typer.Option(help="Run directory of the other recipe; repeat for every seed.")
     ],
-    model: Annotated[str, typer.Option(help="Which model of each run.")] = Role.INT8,
+    model: Annotated[str, typer.Option(help="Model of each run to compare.")] = Role.INT8,
     against_model: Annotated[
         str | None, typer.Option(help="Model of the other recipe, if different.")
     ] = None,

@@ -160,8 +160,8 @@ def calibrate(
 
     Parameters
     ----------
-    tracks : cry scores of recordings of the room, `[windows]` each; NaN marks windows to leave out,
-        such as those of a known cry
+    tracks : cry scores of recordings of the room, `[windows]` each; windows with NaN, such as
+        those of a known cry, count neither as time nor as votes
     vote : n, m and hold time to calibrate for; its threshold is ignored
     wanted_per_night : target false alarms in 8 hours, above 0
     highest : largest score the student can produce, see `highest_score`

@@ -57,13 +57,13 @@ def network_per_window(layers: tuple[LayerWork, ...]) -> float:
     have a cost per element read; kinds that the recorded student lacks get the highest of these.
     """
     rates, others = _rates()
-    dearest = max(others.values())
+    highest = max(others.values())
     total = 0.0
     for layer in layers:
         if layer.operator in rates:
             total += float(rates[layer.operator] @ (layer.macs, layer.inner_loops, layer.outputs))
         else:
-            total += others.get(layer.operator, dearest) * layer.reads
+            total += others.get(layer.operator, highest) * layer.reads
     return total
 
 

@@ -1,7 +1,7 @@
-"""Measure the C library's instructions and memory with emulators and the linker.
+"""Measure the C library's cost: instructions under emulation, sizes from the linker's map.
 
-The figures are for `docs/firmware.md`, and for `crydistill profile` of other students
-(`device.cost_record`). `measure` counts on every core in `CORES`; sizes come from the linker's map.
+The record is for the tables of the firmware document, and for `crydistill profile` of other
+students (`device.cost_record`).
 """
 
 import re
@@ -25,7 +25,7 @@ from crydistill.tflite.file import read_tflite
 CORES = (CORTEX_M4, CORTEX_M4_INTEGERS, CORTEX_M7, LX106)
 
 _LINKED = ("code", "libm", "tables", "student", "arena", "state")
-"""Whose bytes the linker's map tells."""
+"""Owners of bytes in the linker's map."""
 
 _LIBRARY = ("crydistill", "crydistill_detector", "crydistill_kernels", "crydistill_mel")
 _SECTION = re.compile(

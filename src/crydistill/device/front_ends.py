@@ -46,7 +46,7 @@ FrontEnd = Callable[[npt.NDArray[np.int16]], Int8]
 
 
 @dataclass(frozen=True)
-class HeardTwice:
+class FrontEndScores:
     """Clips with the student's scores for either front end.
 
     scores : score of each clip, `[clips]`, by front end
@@ -92,13 +92,13 @@ def build_front_ends(
     return made
 
 
-def hear_twice(
+def score_front_ends(
     clips: Sequence[Clip],
     student: TfliteStudent,
     front_ends: dict[str, FrontEnd],
     *,
     progress: Progress = silent,
-) -> HeardTwice:
+) -> FrontEndScores:
     """Score clips with either front end.
 
     Parameters
@@ -113,7 +113,7 @@ def hear_twice(
     labelled = [clip for clip in clips if clip.label is not Label.UNLABELLED]
     if len({clip.label for clip in labelled}) < 2:
         raise CorpusError("comparing needs clips labelled cry and clips labelled noncry")
-    heard: list[Clip] = []
+    scored: list[Clip] = []
     unreadable: dict[str, str] = {}
     scores: dict[str, list[float]] = {name: [] for name in front_ends}
     count, values, other, largest = 0, 0, 0, 0
@@ -126,7 +126,7 @@ def hear_twice(
                 unreadable[clip.id] = str(error)
                 continue
             frames = {name: front_end(pcm) for name, front_end in front_ends.items()}
-            heard.append(clip)
+            scored.append(clip)
             for name, steps in frames.items():
                 scores[name].append(_clip_score(student, steps))
             apart = np.abs(frames[INTEGERS].astype(np.int16) - frames[FLOATS])
@@ -134,11 +134,11 @@ def hear_twice(
             values, other = values + apart.size, other + int((apart > 0).sum())
             largest = max(largest, int(apart.max()))
     found = {name: np.array(column) for name, column in scores.items()}
-    return HeardTwice(tuple(heard), found, count, values, other, largest, unreadable)
+    return FrontEndScores(tuple(scored), found, count, values, other, largest, unreadable)
 
 
 def report(
-    heard: HeardTwice,
+    scored: FrontEndScores,
     manifest: StudentManifest,
     *,
     provenance: Record,
@@ -146,14 +146,14 @@ def report(
     seed: int = 0,
 ) -> dict[str, Any]:
     """Record of the AUC with either front end and their difference, with confidence intervals."""
-    labels = [clip.is_cry for clip in heard.clips]
-    rankings = [Ranking(labels=labels, scores=heard.scores[name]) for name in (FLOATS, INTEGERS)]
+    labels = [clip.is_cry for clip in scored.clips]
+    rankings = [Ranking(labels=labels, scores=scored.scores[name]) for name in (FLOATS, INTEGERS)]
 
     def areas(weights: Weights) -> Floats:
         columns = [roc_auc(ranking.detections(weights)) for ranking in rankings]
         return np.stack(columns, axis=-1)
 
-    groups = [clip.group for clip in heard.clips]
+    groups = [clip.group for clip in scored.clips]
     bootstrap = GroupBootstrap(groups=groups, labels=labels, replicates=replicates, seed=seed)
     floats, integers = bootstrap.run(areas)
     return {
@@ -161,17 +161,17 @@ def report(
             "clips": len(labels),
             "cries": sum(labels),
             "groups": len(set(groups)),
-            "unreadable": len(heard.unreadable),
-            "private": any(clip.private for clip in heard.clips),
+            "unreadable": len(scored.unreadable),
+            "private": any(clip.private for clip in scored.clips),
         },
-        "windows": heard.windows,
+        "windows": scored.windows,
         "roc_auc": {
             FLOATS: plain_estimate(floats.estimate()),
             INTEGERS: plain_estimate(integers.estimate()),
             "difference": plain_estimate((integers - floats).estimate()),
         },
-        "other_values": plain(heard.other_values / heard.values),
-        "largest_step": heard.largest_step,
+        "other_values": plain(scored.other_values / scored.values),
+        "largest_step": scored.largest_step,
         "student": {"name": manifest.name, "sha256": manifest.tflite.sha256},
         "provenance": dict(provenance),
     }

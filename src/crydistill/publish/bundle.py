@@ -39,7 +39,7 @@ from crydistill.publish import card, golden
 from crydistill.publish.card import CardSources, check_card, make_card, require_complete
 from crydistill.publish.fingerprints import PrivateFingerprints
 from crydistill.publish.guard import scan
-from crydistill.publish.places import places, without_places
+from crydistill.publish.places import absolute_paths, without_absolute_paths
 from crydistill.run_directory import RunDirectory
 from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, StudentManifest
 from crydistill.student.runtime import TfliteStudent
@@ -143,7 +143,7 @@ def make_bundle(
         made = Path(name) / "bundle"
         made.mkdir(mode=0o755)
         _copy(files, made)
-        _forget_places(made)
+        _remove_absolute_paths(made)
         tflite = student.tflite
         atomic.write_bytes(made / FLOAT_NAME, float_twin(tflite))
         _write_c(tflite, manifest, made / C_FOLDER, library)
@@ -194,7 +194,7 @@ def check_bundle(
     commit = about.get("code_commit")
     _require_publishable(manifest, metrics, None if commit is None else str(commit), draft)
     require_complete(CardSources(manifest, metrics, str(about.get("licence", "")), NOTES, draft))
-    _require_no_places(directory)
+    _require_no_absolute_paths(directory)
     check_card(_read_text(directory / card.FILE_NAME, "bundle again"))
     tflite, size = student.tflite, manifest.tflite.size_bytes
     name = str(directory / TFLITE_NAME)
@@ -217,7 +217,7 @@ def check_bundle(
     return Bundle(directory, manifest, files, draft)
 
 
-def stated_sums(text: str, name: str) -> dict[str, str]:
+def parse_sums(text: str, name: str) -> dict[str, str]:
     """Parse a `SHA256SUMS` into a sha256 by path.
 
     Parameters
@@ -296,11 +296,11 @@ def _copy(files: RunDirectory, made: Path) -> None:
             ) from error
 
 
-def _forget_places(made: Path) -> None:
+def _remove_absolute_paths(made: Path) -> None:
     """Rewrite the run's files that contain absolute paths of this machine."""
     for name in _RECORDS:
         found = _record(made / name)
-        kept = without_places(found)
+        kept = without_absolute_paths(found)
         if kept != found:
             text = (
                 yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
@@ -310,9 +310,9 @@ def _forget_places(made: Path) -> None:
             atomic.write_text(made / name, text)
 
 
-def _require_no_places(directory: Path) -> None:
+def _require_no_absolute_paths(directory: Path) -> None:
     for name in (*_RECORDS, MANIFEST_NAME):
-        for field in places(_record(directory / name)):
+        for field in absolute_paths(_record(directory / name)):
             raise CheckFailed(
                 f"{directory / name}: {field}: an absolute path of the build machine; bundle again"
             )
@@ -382,7 +382,7 @@ def _verified(directory: Path) -> dict[str, str]:
             f"{links[0]}: a symbolic link; a bundle contains regular files only; bundle again"
         )
     sums = directory / SUMS_NAME
-    found, stated = _hashes(directory), stated_sums(_read_text(sums, "bundle again"), str(sums))
+    found, stated = _hashes(directory), parse_sums(_read_text(sums, "bundle again"), str(sums))
     for name in sorted(stated.keys() | found.keys() - {SUMS_NAME}):
         if name not in found:
             raise ModelError(f"{directory / name}: listed in {SUMS_NAME} but missing; bundle again")

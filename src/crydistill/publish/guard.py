@@ -191,7 +191,9 @@ def looks_like_audio(array: Array) -> bool:
     """
     if array.dtype.kind not in "if" or array.dtype.itemsize < 2:
         return False
-    return any(_sounds(np.asarray(series, dtype=np.float64)) for series in _series(array))
+    return any(
+        _looks_like_samples(np.asarray(series, dtype=np.float64)) for series in _series(array)
+    )
 
 
 def _series(array: Array) -> list[Array]:
@@ -204,7 +206,7 @@ def _series(array: Array) -> list[Array]:
     return list(rows[:8]) if array.shape[-1] >= MIN_SAMPLES else []
 
 
-def _sounds(values: npt.NDArray[np.float64]) -> bool:
+def _looks_like_samples(values: npt.NDArray[np.float64]) -> bool:
     if not np.isfinite(values).all():
         return False
     mean, deviation = float(values.mean()), float(values.std())

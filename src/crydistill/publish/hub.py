@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from crydistill.errors import CheckFailed, HubError, MissingExtraError, ModelError
 from crydistill.progress import Progress, silent
-from crydistill.publish.bundle import SUMS_NAME, Bundle, stated_sums
+from crydistill.publish.bundle import SUMS_NAME, Bundle, parse_sums
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -172,7 +172,7 @@ def _files_of_earlier_bundle(
         return set()
     text = _downloaded(repo, commit, SUMS_NAME, token, endpoint).decode("utf-8", "replace")
     try:
-        return set(stated_sums(text, SUMS_NAME))
+        return set(parse_sums(text, SUMS_NAME))
     except ModelError:
         return set()  # an unrelated file of that name; it will be replaced
 
@@ -239,12 +239,12 @@ def _explained(repo: str, parent: str | None = None) -> Iterator[None]:
     except errors.HfHubHTTPError as error:
         raise HubError(f"{repo}: {_refusal(error, parent)}") from error
     except (errors.LocalEntryNotFoundError, RuntimeError, ValueError, OSError) as error:
-        raise HubError(f"{repo}: {_lost(error, parent)}") from error
+        raise HubError(f"{repo}: {_connection_error(error, parent)}") from error
     except Exception as error:
         # huggingface_hub's HTTP library, which varies by version, raises errors of its own.
         if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2", "httpcore"):
             raise
-        raise HubError(f"{repo}: {_lost(error, parent)}") from error
+        raise HubError(f"{repo}: {_connection_error(error, parent)}") from error
 
 
 def _refusal(error: Any, parent: str | None) -> str:
@@ -263,7 +263,7 @@ def _refusal(error: Any, parent: str | None) -> str:
     return f"the hub responds with status {status}; try again later"
 
 
-def _lost(error: Exception, parent: str | None) -> str:
+def _connection_error(error: Exception, parent: str | None) -> str:
     what = (
         f"the hub is unreachable, disconnected or sent an invalid response ({type(error).__name__})"
     )

@@ -16,29 +16,29 @@ _KNOWLEDGE_GRAPH_ID = re.compile(r"/[a-z]/[a-z0-9_]+")
 _PATH = re.compile(r"(?:/|[A-Za-z]:[\\/]|\\\\)[^\n]*|~[\w.-]*[\\/][^\n]*")
 
 
-def without_places(value: Any) -> Any:
+def without_absolute_paths(value: Any) -> Any:
     """Return a JSON-like value with every absolute path reduced to its last component."""
     if isinstance(value, dict):
-        return {name: without_places(part) for name, part in value.items()}
+        return {name: without_absolute_paths(part) for name, part in value.items()}
     if isinstance(value, list):
-        return [without_places(part) for part in value]
-    return _last_part(value) if _is_place(value) else value
+        return [without_absolute_paths(part) for part in value]
+    return _last_part(value) if _is_absolute_path(value) else value
 
 
-def places(value: Any, at: str = "") -> Iterator[str]:
+def absolute_paths(value: Any, at: str = "") -> Iterator[str]:
     """Names of the fields that contain absolute paths, such as `data.train.0.path`."""
     parts: list[tuple[Any, Any]] = []
     if isinstance(value, dict):
         parts = list(value.items())
     elif isinstance(value, list):
         parts = list(enumerate(value))
-    elif _is_place(value):
+    elif _is_absolute_path(value):
         yield at
     for name, part in parts:
-        yield from places(part, f"{at}.{name}" if at else str(name))
+        yield from absolute_paths(part, f"{at}.{name}" if at else str(name))
 
 
-def _is_place(value: Any) -> bool:
+def _is_absolute_path(value: Any) -> bool:
     return (
         isinstance(value, str)
         and _PATH.fullmatch(value) is not None

@@ -24,7 +24,7 @@ ALIGNMENT = 16
 """Bytes. SIMD kernels can read constants in place if they start at multiples of this."""
 
 IDENTIFIER = b"TFL3"
-"""At bytes 4 to 7 of every `.tflite`."""
+"""File identifier at bytes 4 to 7 of every `.tflite`."""
 _SHORTEST_FILE = 12
 
 # Far above any student; without them a small file could refer to one table many times.
