@@ -113,7 +113,7 @@ def test_a_source_that_is_left_out_does_not_train(finished: Context) -> None:
     with pytest.raises(CorpusError, match="none of the clips"):
         _ = without.train_pool
     misspelt = context(root, "selection.leave_out=[nurserie]", "name=misspelt")
-    with pytest.raises(ConfigError, match="no training clip is of source 'nurserie'; there are nu"):
+    with pytest.raises(ConfigError, match="no training clip has source 'nurserie'; choose from nu"):
         _ = misspelt.train_pool
 
 
