@@ -127,23 +127,12 @@ def fit(
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    optimizer = keras.optimizers.AdamW(
-        learning_rate=options.learning_rate.initial, weight_decay=options.weight_decay
-    )
-    optimizer.build(model.trainable_variables)
-    # XLA on a CPU is several times slower than plain graphs for depthwise convolutions.
-    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+    _compile(model, loss, options)
     step = training_step(model, loss)
     average = WeightAverage(model, options.average_decay)
     history = _resume(model, average, directory)
     first = len(history)
-    per_epoch = len(sampler.epoch(first))
-    if per_epoch < options.batch_size:
-        raise ConfigError(
-            f"an epoch has {per_epoch} windows, fewer than training.batch_size "
-            f"{options.batch_size}; use a smaller batch or more recordings"
-        )
-    left = max(0, options.epochs - first) * (per_epoch - per_epoch % options.batch_size)
+    left = max(0, options.epochs - first) * _windows_an_epoch(sampler, first, options)
     with progress("training", left, "windows") as advance:
         for epoch in range(first, options.epochs):
             if _should_stop(history, options):
@@ -162,6 +151,26 @@ def fit(
             write_history(directory / "history.csv", history)
     _write_tensorboard(history, directory / "tensorboard")
     return directory / "best.keras"
+
+
+def _compile(model: keras.Model, loss: Loss, options: FitOptions) -> None:
+    optimizer = keras.optimizers.AdamW(
+        learning_rate=options.learning_rate.initial, weight_decay=options.weight_decay
+    )
+    optimizer.build(model.trainable_variables)
+    # XLA on a CPU is several times slower than plain graphs for depthwise convolutions.
+    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+
+
+def _windows_an_epoch(sampler: Sampler, epoch: int, options: FitOptions) -> int:
+    """Windows of an epoch's whole batches; a ConfigError if there is not one."""
+    windows = len(sampler.epoch(epoch))
+    if windows < options.batch_size:
+        raise ConfigError(
+            f"an epoch has {windows} windows, fewer than training.batch_size "
+            f"{options.batch_size}; use a smaller batch or more recordings"
+        )
+    return windows - windows % options.batch_size
 
 
 def _train_epoch(

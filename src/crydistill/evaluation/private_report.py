@@ -41,7 +41,7 @@ class ScoredCaptures:
     hours : local hour of the day in which a clip starts, 0 to 23
     held_out : whether a clip was kept out of training
     teacher, student : cry score of each window, one array `[windows]` per clip
-    kl : mean over each clip's windows of KL(teacher || student), as `compare.window_kl` gives it;
+    kl : mean of `metrics.agreement.window_kl` over each clip's windows, from the teacher;
         None where it is not known
     """
 
@@ -201,60 +201,75 @@ def captures_report(
     for index, clip_id in enumerate(scored.ids):
         if reason := _fault(scored, index):
             unusable[clip_id] = reason
-    usable = [index for index, clip_id in enumerate(scored.ids) if clip_id not in unusable]
-    if not usable:
+    indices = [index for index, clip_id in enumerate(scored.ids) if clip_id not in unusable]
+    if not indices:
         raise CorpusError(
             f"captures: none of {len(unusable)} could be used, the first because of "
             f"'{next(iter(unusable.values()), 'no clips')}'; score them again"
         )
-    teacher_max = {index: clip_score(scored.teacher[index], ClipScore.MAX) for index in usable}
-    student_max = {index: clip_score(scored.student[index], ClipScore.MAX) for index in usable}
+    usable = _Usable(
+        scored,
+        indices,
+        teacher_max={i: clip_score(scored.teacher[i], ClipScore.MAX) for i in indices},
+        student_max={i: clip_score(scored.student[i], ClipScore.MAX) for i in indices},
+    )
+    return CapturesReport(
+        tiers={tier: usable.summary(tier) for tier in Tier},
+        overall=usable.separation(),
+        by_hour={h: usable.separation(h) for h in sorted({scored.hours[i] for i in indices})},
+        held_out=_divergence(scored, [index for index in indices if scored.held_out[index]]),
+        clips=[usable.row(index) for index in indices],
+        unusable=unusable,
+    )
 
-    def of_tier(tier: Tier, hour: int | None = None) -> list[int]:
-        return [
-            index
-            for index in usable
-            if scored.tiers[index] is tier and hour in (None, scored.hours[index])
-        ]
 
-    def separation(hour: int | None = None) -> Separation:
-        positives, negatives = of_tier(Tier.HIGH_POS, hour), of_tier(Tier.HIGH_NEG, hour)
+@dataclass(frozen=True)
+class _Usable:
+    """The captures that can be compared.
+
+    indices : of these clips in `scored`
+    teacher_max, student_max : highest window score by index
+    """
+
+    scored: ScoredCaptures
+    indices: Sequence[int]
+    teacher_max: Mapping[int, float]
+    student_max: Mapping[int, float]
+
+    def of_tier(self, tier: Tier, hour: int | None = None) -> list[int]:
+        tiers, hours = self.scored.tiers, self.scored.hours
+        return [i for i in self.indices if tiers[i] is tier and hour in (None, hours[i])]
+
+    def separation(self, hour: int | None = None) -> Separation:
+        positives, negatives = (self.of_tier(tier, hour) for tier in (Tier.HIGH_POS, Tier.HIGH_NEG))
         return Separation(
             len(positives),
             len(negatives),
-            _auc(teacher_max, positives, negatives),
-            _auc(student_max, positives, negatives),
+            _auc(self.teacher_max, positives, negatives),
+            _auc(self.student_max, positives, negatives),
         )
 
-    def summary(tier: Tier) -> TierSummary:
-        members = of_tier(tier)
+    def summary(self, tier: Tier) -> TierSummary:
+        members = self.of_tier(tier)
         return TierSummary(
             len(members),
-            _spread([teacher_max[index] for index in members]),
-            _spread([student_max[index] for index in members]),
-            _correlation(scored, members),
+            _spread([self.teacher_max[index] for index in members]),
+            _spread([self.student_max[index] for index in members]),
+            _correlation(self.scored, members),
         )
 
-    return CapturesReport(
-        tiers={tier: summary(tier) for tier in Tier},
-        overall=separation(),
-        by_hour={hour: separation(hour) for hour in sorted({scored.hours[i] for i in usable})},
-        held_out=_divergence(scored, [index for index in usable if scored.held_out[index]]),
-        clips=[
-            {
-                "id": scored.ids[index],
-                "tier": scored.tiers[index],
-                "hour": scored.hours[index],
-                "held_out": bool(scored.held_out[index]),
-                "windows": len(scored.teacher[index]),
-                "teacher_max": _plain(teacher_max[index]),
-                "student_max": _plain(student_max[index]),
-                "kl": None if scored.kl is None else _plain(scored.kl[index]),
-            }
-            for index in usable
-        ],
-        unusable=unusable,
-    )
+    def row(self, index: int) -> dict[str, Any]:
+        scored = self.scored
+        return {
+            "id": scored.ids[index],
+            "tier": scored.tiers[index],
+            "hour": scored.hours[index],
+            "held_out": bool(scored.held_out[index]),
+            "windows": len(scored.teacher[index]),
+            "teacher_max": _plain(self.teacher_max[index]),
+            "student_max": _plain(self.student_max[index]),
+            "kl": None if scored.kl is None else _plain(scored.kl[index]),
+        }
 
 
 def _check(scored: ScoredCaptures) -> None:

@@ -97,7 +97,7 @@ def summary_table(record: Record) -> "Table":
 
 
 def night_table(record: Record) -> str:
-    """All tables of a night in Markdown: `<!-- night: NAME -->` of `evaluation.documents`."""
+    """All tables of a night in Markdown: `<!-- night: NAME -->` of `reports.documents`."""
     parts = [*facts(record), *(_markdown(sheet) for sheet in sheets(record)), _made_by(record)]
     return "\n\n".join(parts)
 

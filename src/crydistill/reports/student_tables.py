@@ -75,7 +75,7 @@ def read_zoo(names: Sequence[str], records: Path) -> list[ZooStudent]:
 
 
 def zoo_table(names: Sequence[str], records: Path) -> str:
-    """Tabulate experiments: `<!-- zoo: NAME NAME ... -->` of `evaluation.documents`.
+    """Tabulate experiments: `<!-- zoo: NAME NAME ... -->` of `reports.documents`.
 
     Raises
     ------

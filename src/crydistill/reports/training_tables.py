@@ -71,7 +71,7 @@ def add_training(run: str | Path, records: str | Path, name: str) -> Path:
 
 
 def trainings_table(names: Sequence[str], records: Path) -> str:
-    """Tabulate trained recipes: `<!-- trainings: NAME NAME ... -->` of `evaluation.documents`.
+    """Tabulate trained recipes: `<!-- trainings: NAME NAME ... -->` of `reports.documents`.
 
     The first is the one that the others' settings are compared with.
 
