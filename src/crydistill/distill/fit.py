@@ -132,7 +132,7 @@ def fit(
     average = WeightAverage(model, options.average_decay)
     history = _resume(model, average, directory)
     first = len(history)
-    left = max(0, options.epochs - first) * _windows_an_epoch(sampler, first, options)
+    left = max(0, options.epochs - first) * _windows_per_epoch(sampler, first, options)
     with progress("training", left, "windows") as advance:
         for epoch in range(first, options.epochs):
             if _should_stop(history, options):
@@ -162,8 +162,8 @@ def _compile(model: keras.Model, loss: Loss, options: FitOptions) -> None:
     model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
 
 
-def _windows_an_epoch(sampler: Sampler, epoch: int, options: FitOptions) -> int:
-    """Windows of an epoch's whole batches; a ConfigError if there is not one."""
+def _windows_per_epoch(sampler: Sampler, epoch: int, options: FitOptions) -> int:
+    """Windows in an epoch's complete batches; raises a ConfigError if there are none."""
     windows = len(sampler.epoch(epoch))
     if windows < options.batch_size:
         raise ConfigError(
