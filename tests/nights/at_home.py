@@ -10,7 +10,7 @@ from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.corpora.clip import Clip, Label
 from crydistill.detector.vote import Scores
 from crydistill.evaluation.scorers import Scorer
-from crydistill.nights.homes import HeardHome, HomeOptions, draw_homes, hear_homes
+from crydistill.nights.homes import HomeOptions, ScoredHome, draw_homes, score_homes
 from crydistill.roles import Role
 from crydistill.teacher.base import Recording
 
@@ -40,10 +40,10 @@ def tone_clips(folder: Path) -> list[Clip]:
     return found
 
 
-def one_home(clips: list[Clip], folder: Path, scorer: Scorer = EAR) -> HeardHome:
+def one_home(clips: list[Clip], folder: Path, scorer: Scorer = EAR) -> ScoredHome:
     """The first home of those clips, as the scorer hears it."""
     homes = draw_homes(clips, [], replace(SMALL, homes=1), seed=0)
-    (home,), unusable = hear_homes(
+    (home,), unusable = score_homes(
         homes, clips[40:], scorer, folder, highest=1.0, options=SMALL, seed=0
     )
     assert not unusable

@@ -104,7 +104,7 @@ def test_the_page_says_what_the_evaluation_says(html: str, evaluation: Evaluatio
             loudest = evaluation.models[model].by_score[ClipScore.TOP4].metrics[key]
             assert str(loudest).partition(" ")[0] in beside
     assert "80 clips, 20 of them cries, from 40 groups" in text
-    assert "100 resamples (seed 8)" in text
+    assert "100 bootstrap resamples (seed 8)" in text
     assert "There are 60 non-cries: FPR 1 % allows 0 of them" in text
     assert "The teacher is a stand-in." in text
     assert "config.layers [8, 16]" in text

@@ -1,7 +1,7 @@
-"""Tables of which cries are found and which sounds are taken for one, over the seeds of a recipe.
+"""Tables of recall and false positives by slice, over the seeds of a recipe.
 
-All at 1 % false positives over all clips, each model at its own threshold: rates of one table are
-comparable, a sound's rate above 1 % says that it is harder than the rest.
+All at 1 % false positives over all clips, each model at its own threshold: rates in a table are
+comparable, and a sound with a rate above 1 % is harder than average.
 """
 
 import statistics
@@ -15,14 +15,14 @@ from crydistill.reports.run_tables import read_seeds, spread_text, teachers
 from crydistill.roles import Role
 
 SHOWN_CATEGORIES = 6
-"""Kinds of sounds in the table, those with most false alarms of teacher and students first."""
+"""Number of kinds of sound in the table, those with most false alarms of all models first."""
 
 _RATES = {"cry": "recall", "noncry": "false_positive_rate"}
 _Key = tuple[str, str, str]
 
 
 def kept_slices(models: Iterable[Record]) -> None:
-    """Leave in each model's clip scores the slices that documents show: see `slices_table`."""
+    """Keep only the slices that documents show (see `slices_table`) in each model's results."""
     models = list(models)
     for model in models:
         for how, judged in model["clip_scores"].items():
@@ -76,8 +76,8 @@ def slices_table(names: Sequence[str], records: Path) -> str:
     return (
         f"{markdown_table(['', *heard, *heads], rows)}\n\n"
         "Clip score: mean over windows; each model at its threshold of 1 % false positives over "
-        "all clips. Students: mean over seeds ± standard deviation between them. Sounds: those "
-        "most often taken for a cry."
+        "all clips. Students: mean over seeds ± standard deviation between seeds. Sounds: those "
+        "most often mistaken for a cry."
     )
 
 
@@ -95,7 +95,7 @@ def _rate(part: Record) -> Record:
 
 
 def _value(slices: dict[_Key, dict[str, Any]], key: _Key) -> float:
-    """Return a rate; a category that raised nothing in a run is not in its record."""
+    """Return a rate; a category without false positives in a run is not in its record."""
     return float(_rate(slices[key])["value"] or 0.0) if key in slices else 0.0
 
 

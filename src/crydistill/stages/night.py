@@ -2,7 +2,7 @@
 
 from crydistill.corpora.clip import Label
 from crydistill.evaluation.scorers import student_scorers
-from crydistill.nights.hearing import hear
+from crydistill.nights.hearing import score_night
 from crydistill.nights.night import ClipNight, clip_night
 from crydistill.nights.streams import StreamOptions
 from crydistill.reports.night_files import annotate_presets, record_night
@@ -38,7 +38,7 @@ def night(context: Context) -> None:
     scorers = student_scorers(run.path, kernels=kernels, fp32=False)
     result, _ = record_night(
         built,
-        hear(built, scorers, progress=context.progress),
+        score_night(built, scorers, progress=context.progress),
         run.night,
         plan=run.night_plan,
         page=run.night_page,
