@@ -59,7 +59,7 @@ def test_robustness_measures_and_goes_on(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["robustness", "none"], "none: no manifest there"),
+        (["robustness", "none"], "none: no manifest found"),
         (["robustness", ".", "--kernels", "fast"], "choose one of reference"),
         (["robustness", "none", "--where", "split"], "write COLUMN=VALUE"),
         (["robustness", "CORPUS", "--private", "--out", "HERE"], "git work tree"),

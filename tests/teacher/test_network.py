@@ -20,11 +20,11 @@ SINE_SCORES = np.array([0.990763, 0.985571, 0.972617, 0.929680, 0.147160])
 """Published for yamnet.h5 and half a second of a 440 Hz sine."""
 
 REBUILT_OFFSETS = np.array([-0.029, -0.105, 0.020, -0.080, -0.138])
-"""In logits: how far the rebuilt weights are from the published scores."""
+"""Difference of the rebuilt weights' logits from the published ones."""
 
 
 def sine() -> Recording:
-    """The published check's input, computed in float32 as it was."""
+    """The input of the published check, computed in float32 like the original."""
     t = np.arange(16_000, dtype=np.float32) / 16_000
     samples = (0.5 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)[:15_600]
     return Recording("sine", samples, log_mel(samples))
@@ -74,7 +74,7 @@ def test_identity(rebuilt: Teacher, shared: Path) -> None:
 
 @pytest.mark.shared
 def test_how_windows_are_batched_does_not_matter(rebuilt: Teacher) -> None:
-    """Recordings of 0 to 70 windows, together and alone, across the batches' borders."""
+    """Recordings of 0 to 70 windows, together and alone, across batch boundaries."""
     none = Recording("none", np.zeros(0, dtype=np.float32), np.zeros((0, 64), dtype=np.float32))
     recordings = [noise(1, 3), none, noise(2, 70), noise(3, 1), none]
     together = rebuilt.logits(recordings)
