@@ -1,4 +1,4 @@
-"""The training section of a configuration, translated."""
+"""Translation of a configuration's training section."""
 
 from typing import get_args
 

@@ -35,7 +35,7 @@ SWAPPED = Condition(Family.ELECTRONICS, "swapped", None, "", lambda samples, cli
 
 
 class Ear:
-    """Scores a window by its loudest band, and counts what it is given."""
+    """Scores a window by its loudest band, and records what it scored."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -73,7 +73,7 @@ def heard_by(scorers: list[Scorer], clips: list[Clip], journal: Path) -> ScoredC
 
 
 def made_up(votes: list[list[float]], labels: list[bool], hours: float) -> ScoredClips:
-    """Clips in groups of their own; conditions as rows of votes, which are the means too."""
+    """Each clip its own group; one row of votes per condition, which are also the means."""
     clips = tuple(
         Clip(f"{n}", Path(f"{n}"), Label.CRY if cry else Label.NONCRY, f"g{n}")
         for n, cry in enumerate(labels)
@@ -171,7 +171,7 @@ def test_figures_by_hand() -> None:
 @settings(max_examples=60)
 @given(st.integers(0, 2**32), st.sampled_from([0.5, 1.0, 2.5, 7.0]))
 def test_statistics_are_those_of_repeated_clips(seed: int, hours: float) -> None:
-    """Weights that count a clip k times give what k copies of the clip give."""
+    """Weighting a clip by k gives the same results as k copies of it."""
     rng = np.random.default_rng(seed)
     labels = [False] * 7 + [True] * 5
     votes = np.round(rng.random((2, 12)), 1)

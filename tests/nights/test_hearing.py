@@ -14,7 +14,7 @@ from crydistill.teacher.base import Recording
 
 
 def mean_of_samples(recording: Recording) -> Scores:
-    """Score by the samples, as a teacher does that takes no log-mel."""
+    """Score from the samples, like a teacher that does not use log-mel frames."""
     view = np.lib.stride_tricks.sliding_window_view(recording.samples, WINDOW_SAMPLES)[::7_680]
     return np.asarray(np.abs(view).mean(axis=1, dtype=np.float64), dtype=np.float32)
 

@@ -25,7 +25,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
 
 
 def made_up_home(number: int, rng: np.random.Generator, *, louder: float = 0.0) -> ScoredHome:
-    """Sounds of eight windows whose heights are exponential; the new ones may be louder."""
+    """Sounds of eight windows with exponential peak scores; the new ones may be louder."""
 
     def part(extra: float) -> Part:
         heights = -4 + extra + rng.exponential(1.0, 400)

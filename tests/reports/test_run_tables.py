@@ -9,7 +9,7 @@ from crydistill.evaluation.compare import DIFFERENCES, METRICS
 from crydistill.reports.run_tables import results_table, series_table, spread_text
 
 OLD = ("mean", "max")
-"""Clip scores of records from before there were others."""
+"""Clip scores in records from before more were added."""
 
 
 def with_top4(auc: float, top4: float) -> dict[str, Any]:

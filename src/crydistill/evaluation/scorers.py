@@ -125,15 +125,15 @@ def student_scorers(
     return [_scorer(network) for network in student_networks(path, kernels=kernels, fp32=fp32)]
 
 
-def named_apart(scorers: Sequence[Scorer]) -> list[Scorer]:
+def with_unique_names(scorers: Sequence[Scorer]) -> list[Scorer]:
     """Make names unique by numbering duplicates."""
     seen: Counter[str] = Counter()
-    apart = []
+    unique = []
     for scorer in scorers:
         seen[scorer.name] += 1
         number = seen[scorer.name]
-        apart.append(replace(scorer, name=f"{scorer.name} {number}") if number > 1 else scorer)
-    return apart
+        unique.append(replace(scorer, name=f"{scorer.name} {number}") if number > 1 else scorer)
+    return unique
 
 
 def _scorer(network: StudentNetwork) -> Scorer:

@@ -297,7 +297,7 @@ class TrainingConfig(_Section):
     best_metric: str = "average_precision"
     validate_every: int = Field(1, ge=1)
     patience: int | None = Field(None, ge=1)
-    # Its name before 0.2, so that finished training runs keep their stage keys.
+    # `aware` was its name before 0.2: finished training runs keep their stage keys.
     qat: QatConfig = Field(QatConfig(), serialization_alias="aware")
 
 

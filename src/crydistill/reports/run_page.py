@@ -136,9 +136,9 @@ def _verdict(difference: Estimate) -> str:
     if np.isnan(difference.low):
         return f"Their difference has no interval {number}."
     if difference.low <= 0 <= difference.high:
-        return f"These clips do not tell the two rankings apart {number}."
+        return f"The two rankings do not differ significantly on these clips {number}."
     word = "better" if difference.value > 0 else "worse"
-    return f"It ranks clips {word}, beyond chance {number}."
+    return f"It ranks clips significantly {word} {number}."
 
 
 def _headline_table(evaluation: Evaluation, how: ClipScore) -> str:

@@ -37,7 +37,7 @@ HEADLINE = (
 """Metrics of the mean over windows that documents show, from `compare.METRICS`."""
 
 BESIDE = ClipScore.TOP4
-"""The clip score whose metrics (`compare.DIFFERENCES`) are shown besides the mean's."""
+"""The clip score whose metrics (`compare.DIFFERENCES`) are shown in addition to the mean's."""
 
 AGREEMENT = {
     "frame_correlation_cries": "Frame correlation with the teacher, mean over cries",

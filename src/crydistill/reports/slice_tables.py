@@ -49,13 +49,13 @@ def slices_table(names: Sequence[str], records: Path) -> str:
         if there is no record of a name.
     """
     experiments = {name: read_seeds(records, name) for name in names}
-    heard = {title: _slices(model) for title, model in teachers(experiments).items()}
-    first = next(iter(heard.values()))
+    taught_by = {title: _slices(model) for title, model in teachers(experiments).items()}
+    first = next(iter(taught_by.values()))
     students = {
         name: [_slices(seed["models"][Role.INT8]) for seed in seeds]
         for name, seeds in experiments.items()
     }
-    columns = [*([each] for each in heard.values()), *students.values()]
+    columns = [*([each] for each in taught_by.values()), *students.values()]
     cries = [key for key in first if key[2] == "cry"]
     sounds = sorted(
         {key for column in columns for seed in column for key in seed if key[2] == "noncry"},
@@ -66,7 +66,7 @@ def slices_table(names: Sequence[str], records: Path) -> str:
             _title(key, _clips(columns, key)),
             *(
                 estimate_text(_rate(each[key])) if key in each else "0.000"
-                for each in heard.values()
+                for each in taught_by.values()
             ),
             *(spread_text([_value(seed, key) for seed in seeds]) for seeds in students.values()),
         ]
@@ -74,7 +74,7 @@ def slices_table(names: Sequence[str], records: Path) -> str:
     ]
     heads = [f"{name} INT8, {len(seeds)} seeds" for name, seeds in students.items()]
     return (
-        f"{markdown_table(['', *heard, *heads], rows)}\n\n"
+        f"{markdown_table(['', *taught_by, *heads], rows)}\n\n"
         "Clip score: mean over windows; each model at its threshold of 1 % false positives over "
         "all clips. Students: mean over seeds ± standard deviation between seeds. Sounds: those "
         "most often mistaken for a cry."
