@@ -63,7 +63,7 @@ def test_robustness_measures_and_goes_on(
         (["robustness", ".", "--kernels", "fast"], "choose one of reference"),
         (["robustness", "none", "--where", "split"], "write COLUMN=VALUE"),
         (["robustness", "CORPUS", "--private", "--out", "HERE"], "git work tree"),
-        (["promises", "CORPUS"], "do not fill a home"),
+        (["promises", "CORPUS"], "too few for a home"),
     ],
 )
 def test_misuse_is_said(corpus: Path, tmp_path: Path, arguments: list[str], message: str) -> None:

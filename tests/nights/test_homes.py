@@ -36,11 +36,11 @@ def test_homes_keep_their_halves_apart_and_their_bed_out(clips: list[Clip]) -> N
 
 
 def test_too_few_clips_are_named(clips: list[Clip]) -> None:
-    with pytest.raises(CorpusError, match="do not fill a home"):
+    with pytest.raises(CorpusError, match="too few for a home"):
         draw_homes(clips[:9], [], SMALL, seed=0)
 
 
-def test_tracks_are_cut_where_sounds_are_heard(clips: list[Clip]) -> None:
+def test_tracks_are_cut_at_the_sounds(clips: list[Clip]) -> None:
     measured, _ = measure_clips(clips[:6])
     plan = compose(
         sounds=clips[:6], cries=[], bed=[], measured=measured, seed=0,
@@ -55,18 +55,18 @@ def test_tracks_are_cut_where_sounds_are_heard(clips: list[Clip]) -> None:
     assert sum(map(len, render(plan))) == plan.samples  # the plan is whole
 
 
-def test_a_home_is_heard_once(clips: list[Clip], tmp_path: Path) -> None:
+def test_a_home_is_scored_once(clips: list[Clip], tmp_path: Path) -> None:
     first = one_home(clips, tmp_path)
 
     def refuse(recording: Recording) -> Scores:
-        raise AssertionError("was heard again")
+        raise AssertionError("was scored again")
 
     again = one_home(clips, tmp_path, replace(EAR, score=refuse))
     np.testing.assert_array_equal(again.crying.scores, first.crying.scores)
     for one, other in zip(first.parts, again.parts, strict=True):
         np.testing.assert_array_equal(np.concatenate(one.sounds), np.concatenate(other.sounds))
         assert one.spread == other.spread
-    with pytest.raises(AssertionError, match="heard again"):
+    with pytest.raises(AssertionError, match="scored again"):
         one_home(clips, tmp_path, replace(EAR, score=refuse, fingerprint="another"))
 
 

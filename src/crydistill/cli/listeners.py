@@ -44,10 +44,10 @@ def open_scorers(
     students: list[Path] | None, teacher: Path | None, kernels: "Kernels", *, fp32: bool
 ) -> "list[Scorer]":
     """Load the teacher, if given, and the students; by default the packaged one."""
-    from crydistill.evaluation.scorers import named_apart, student_scorers, teacher_scorer
+    from crydistill.evaluation.scorers import student_scorers, teacher_scorer, with_unique_names
     from crydistill.student.packaged import packaged_student
 
     scorers = [teacher_scorer(teacher)] if teacher else []
     for path in students or [packaged_student()]:
         scorers += student_scorers(path, kernels=kernels, fp32=fp32)
-    return named_apart(scorers)
+    return with_unique_names(scorers)

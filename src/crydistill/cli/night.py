@@ -85,7 +85,7 @@ def night(
 ) -> None:
     """Measure false alarms per hour and detected episodes on continuous audio."""
     from crydistill.boundary import require_outside_work_tree
-    from crydistill.nights.hearing import hear
+    from crydistill.nights.hearing import score_night
     from crydistill.progress import shown
     from crydistill.reports.night_files import annotate_presets, record_night
     from crydistill.reports.night_tables import NIGHT_NAME
@@ -98,26 +98,26 @@ def night(
     pairs = _pairs(votes, hold)
     chosen = chosen_kernels(kernels)
     scorers = open_scorers(student, teacher, chosen, fp32=fp32)
-    heard_night: Night
+    night_audio: Night
     if corpus is not None and recording is None and labels is None:
-        heard_night = _built(
+        night_audio = _built(
             corpus, where, bed, private,
             hours=hours, episodes=episodes, mean_gap_seconds=gap, snr_db=snr, rooms=rooms,
             microphone_db=gain, seed=seed,
         )  # fmt: skip
     elif recording is not None and corpus is None:
-        heard_night = _recorded(recording, labels, public)
+        night_audio = _recorded(recording, labels, public)
     else:
         raise typer.BadParameter(
             "name a corpus, or a recording with --recording; --labels belongs to a recording"
         )
-    if heard_night.private:
+    if night_audio.private:
         require_outside_work_tree(out, "results on private recordings")
     if annotate:
-        _require_annotatable(heard_night, scorers)
+        _require_annotatable(night_audio, scorers)
     result, record = record_night(
-        heard_night,
-        hear(heard_night, scorers, progress=shown),
+        night_audio,
+        score_night(night_audio, scorers, progress=shown),
         out / NIGHT_NAME,
         plan=out / _PLAN_NAME,
         page=out / _PAGE_NAME,
@@ -201,10 +201,10 @@ def _show(record: dict[str, Any]) -> None:
     console.print(summary_table(record))
 
 
-def _require_annotatable(heard_night: "Night", scorers: "list[Scorer]") -> None:
-    if heard_night.private:
+def _require_annotatable(night_audio: "Night", scorers: "list[Scorer]") -> None:
+    if night_audio.private:
         raise ConfigError(
-            f"{heard_night.title}: is private, but a manifest gets published; annotate with public "
+            f"{night_audio.title}: is private, but a manifest gets published; annotate with public "
             "clips"
         )
     for scorer in scorers:

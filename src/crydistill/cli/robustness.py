@@ -65,7 +65,7 @@ def robustness(
         PICTURE_NAME,
         RESULT_NAME,
         choose_clips,
-        judge,
+        evaluate_conditions,
         report,
         score_clips,
     )
@@ -87,10 +87,12 @@ def robustness(
             vote=vote,
             progress=shown,
         )
-        verdicts = judge(heard, per_hour=per_hour, replicates=replicates, seed=seed, progress=shown)
+        results = evaluate_conditions(
+            heard, per_hour=per_hour, replicates=replicates, seed=seed, progress=shown
+        )
         provenance = _provenance(corpus, where, kernels)
         record = report(
-            heard, verdicts, scorers=scorers, noises=noises, vote=vote, per_hour=per_hour,
+            heard, results, scorers=scorers, noises=noises, vote=vote, per_hour=per_hour,
             replicates=replicates, seed=seed, provenance=provenance,
         )  # fmt: skip
         write_record(out / RESULT_NAME, record)
@@ -128,7 +130,7 @@ def promises(
     from crydistill.detector.calibrate import highest_score
     from crydistill.lock import exclusive
     from crydistill.metrics.records import write_record
-    from crydistill.nights.homes import HomeOptions, draw_homes, hear_homes
+    from crydistill.nights.homes import HomeOptions, draw_homes, score_homes
     from crydistill.nights.promises import PICTURE_NAME, RESULT_NAME, report, try_promises
     from crydistill.progress import shown
     from crydistill.reports.promises_page import picture, terminal_table
@@ -146,7 +148,7 @@ def promises(
     drawn = draw_homes(every, beds, options, seed=seed)
     cries = [clip for clip in every if clip.is_cry]
     with exclusive(out / ".lock"):
-        heard, unusable = hear_homes(
+        heard, unusable = score_homes(
             drawn, cries, scorer, out / f"homes-{kernels}", highest=highest, options=options,
             seed=seed, progress=shown,
         )  # fmt: skip

@@ -1,10 +1,9 @@
-"""How a student behaves on a home's recordings, in two parts: one to share, one to keep.
+"""Compare teacher and student on private captures: a shareable part and a full, private part.
 
-Captures have no labels, only tiers of confidence that someone or something assigned, so these are
-comparisons of behaviour and no accuracies. The shareable part holds aggregates over at least ten
-clips and nothing finer than the hour of the day; hourly cells come without counts, which could be
-subtracted from the whole. The full part holds every clip and is written outside git work trees
-only.
+Captures have no labels, only assigned tiers of confidence, so this compares behaviour and does not
+measure accuracy. The shareable part holds aggregates over at least ten clips and nothing finer than
+the hour of the day; hourly cells have no counts, which could be subtracted from the total. The full
+part holds every clip and is only written outside git work trees.
 """
 
 import json
@@ -24,7 +23,7 @@ from crydistill.metrics.agreement import track_correlation
 from crydistill.metrics.ranking import ClipScore, Ranking, clip_score, roc_auc
 
 MIN_CLIPS = 10
-"""A cell of the shareable part is over at least so many clips, of each kind it compares."""
+"""Minimum number of clips, of each kind compared, behind a cell of the shareable part."""
 
 _FEWER = f"fewer than {MIN_CLIPS}"
 _DIGITS = 4
@@ -34,12 +33,12 @@ Floats = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, eq=False)
 class ScoredCaptures:
-    """What teacher and student said about captures, as parallel sequences.
+    """Teacher's and student's scores of captures, as parallel sequences.
 
     ids : of the clips
-    tiers : None for a clip without one
+    tiers : None for a clip without a tier
     hours : local hour of the day in which a clip starts, 0 to 23
-    held_out : whether a clip was kept out of training
+    held_out : whether a clip was held out of training
     teacher, student : cry score of each window, one array `[windows]` per clip
     kl : mean of `metrics.agreement.window_kl` over each clip's windows, from the teacher;
         None where it is not known
@@ -65,12 +64,12 @@ class Spread:
 
 @dataclass(frozen=True)
 class TierSummary:
-    """One tier.
+    """Scores of the clips of one tier.
 
     clips : number of clips
     teacher_max, student_max : highest window score of each clip
     correlation : Pearson's, of the teacher's and the student's scores of all the tier's windows;
-        None where one of the two is constant
+        None if either is constant
     """
 
     clips: int
@@ -81,7 +80,7 @@ class TierSummary:
 
 @dataclass(frozen=True)
 class Separation:
-    """How well the highest window score tells high_pos clips from high_neg ones.
+    """How well the highest window score separates high_pos from high_neg clips.
 
     positives, negatives : numbers of high_pos and high_neg clips
     teacher, student : AUC; None unless there are clips of both tiers
@@ -107,13 +106,13 @@ class Divergence:
 
 @dataclass(frozen=True)
 class CapturesReport:
-    """Teacher and student on captures.
+    """Comparison of teacher and student on captures.
 
     tiers : a summary of every tier
     overall : separation over the whole day
-    by_hour : separation of the clips of each hour of the day that has any
-    held_out : divergence on the hold-out
-    clips : one row a clip, for the full part
+    by_hour : separation within each hour of the day that has clips
+    held_out : divergence on the held-out clips
+    clips : one row per clip, for the full part
     unusable : clips left out, by id, with the reason
     """
 
@@ -125,7 +124,7 @@ class CapturesReport:
     unusable: Mapping[str, str] = field(default_factory=dict)
 
     def shareable(self) -> dict[str, Any]:
-        """The aggregates that may be published, as plain dicts; other cells say so or are None."""
+        """Aggregates that may be published, as plain dicts; cells of few clips are withheld."""
         overall = asdict(self.overall) if self.overall.shareable else None
         return {
             "private_data": f"aggregates over at least {MIN_CLIPS} clips",
@@ -171,7 +170,7 @@ class CapturesReport:
         Raises
         ------
         CorpusError
-            if `path` lies in a git work tree.
+            if `path` is in a git work tree.
         """
         require_outside_work_tree(path, "the full report on private captures")
         atomic.write_text(path, _as_json(self.full()))
@@ -182,8 +181,8 @@ def captures_report(
 ) -> CapturesReport:
     """Compare teacher and student on captures.
 
-    A clip whose scores cannot be compared (none, NaN, another number of windows) is left out and
-    noted.
+    A clip whose scores cannot be compared (none, NaN, different numbers of windows) is left out
+    and listed.
 
     Parameters
     ----------
@@ -192,7 +191,7 @@ def captures_report(
     Raises
     ------
     CorpusError
-        if two clips have one id, an hour is none, or no clip can be used.
+        if two clips have the same id, an hour is invalid, or no clip can be used.
     ValueError
         if the sequences differ in length.
     """
@@ -289,7 +288,7 @@ def _check(scored: ScoredCaptures) -> None:
         if clip_id in seen:
             raise CorpusError(f"{clip_id}: two captures have this id; give each its own")
         if not 0 <= hour <= 23:
-            raise CorpusError(f"{clip_id}: hour {hour} is not one from 0 to 23")
+            raise CorpusError(f"{clip_id}: hour {hour} is not between 0 and 23")
         seen.add(clip_id)
 
 
