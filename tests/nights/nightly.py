@@ -11,8 +11,8 @@ from crydistill.audio.windows import windows
 from crydistill.corpora.clip import Clip, Label
 from crydistill.detector.vote import VoteSettings
 from crydistill.evaluation.scorers import Scorer
+from crydistill.experiment.streams import StreamOptions
 from crydistill.nights.night import ClipNight, clip_night
-from crydistill.nights.streams import StreamOptions
 from crydistill.roles import Role
 from crydistill.teacher.base import Recording
 

@@ -9,8 +9,9 @@ from tests.nights.at_home import EAR, SMALL, one_home, tone_clips
 from crydistill.corpora.clip import Clip
 from crydistill.detector.vote import Scores
 from crydistill.errors import CorpusError
+from crydistill.experiment.streams import StreamOptions
 from crydistill.nights.homes import Part, _part, _scores, _shifted, _spread, draw_homes
-from crydistill.nights.streams import StreamOptions, compose, measure_clips, render
+from crydistill.nights.streams import compose, measure_clips, render
 from crydistill.teacher.base import Recording
 
 
@@ -44,7 +45,7 @@ def test_tracks_are_cut_at_the_sounds(clips: list[Clip]) -> None:
     measured, _ = measure_clips(clips[:6])
     plan = compose(
         sounds=clips[:6], cries=[], bed=[], measured=measured, seed=0,
-        options=StreamOptions(rooms=0, mean_gap_seconds=2.0, sound_dbfs=(-20.0, -20.0)),
+        options=StreamOptions(episodes=0, rooms=0, mean_gap_seconds=2.0, sound_dbfs=(-20.0, -20.0)),
     )  # fmt: skip
     scores = _scores(plan, EAR)
     part = _part([(plan, scores)], highest=1.0)

@@ -12,10 +12,10 @@ import soundfile
 from tests.nights.nightly import VOTE, clips, scorer
 
 from crydistill.audio.mel import SAMPLE_RATE
+from crydistill.experiment.streams import StreamOptions
 from crydistill.nights.hearing import score_night
 from crydistill.nights.judge import NightResult, evaluate_night
 from crydistill.nights.night import ClipNight, clip_night
-from crydistill.nights.streams import StreamOptions
 from crydistill.reports.night_page import det_svg, write_night_view
 
 OPTIONS = StreamOptions(rooms=0, episodes=3, mean_gap_seconds=6.0, snr_db=(15.0, 25.0))

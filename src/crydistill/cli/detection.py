@@ -11,6 +11,8 @@ from crydistill.cli.common import complain, tell
 from crydistill.errors import AudioError, CheckFailed
 
 if TYPE_CHECKING:
+    from crydistill.detector.calibrated import CalibratedSettings
+    from crydistill.detector.mqtt import MqttPublisher
     from crydistill.detector.vote import VoteSettings
     from crydistill.student.runtime import TfliteStudent
 
@@ -110,15 +112,18 @@ def calibrate(
     checked = None
     if cry:
         checked = check_cries([detect_file(path, student, base).scores for path in cry], found.vote)
-    save_settings(
-        out,
-        CalibratedSettings(
-            student=student.manifest.name,
-            student_sha256=student.manifest.tflite.sha256,
-            calibration=found,
-            cries=checked,
-        ),
+    calibrated = CalibratedSettings(
+        student=student.manifest.name,
+        student_sha256=student.manifest.tflite.sha256,
+        calibration=found,
+        cries=checked,
     )
+    save_settings(out, calibrated)
+    _show_calibration(out, calibrated, room)
+
+
+def _show_calibration(out: Path, calibrated: "CalibratedSettings", room: list[Path]) -> None:
+    found, checked = calibrated.calibration, calibrated.cries
     print(f"{out}: threshold {found.vote.threshold:.4f} from {found.hours:.2f} h ({found.method})")
     if (expected := found.expected_per_night) is not None:
         interval = (
@@ -169,21 +174,11 @@ def listen(
     from crydistill.detector.alert_clips import AlertClips
     from crydistill.detector.live import Listener, LiveEvent, display
     from crydistill.detector.live import listen as listen_to
-    from crydistill.detector.mqtt import DEFAULT_PORT, MqttPublisher
     from crydistill.detector.sources import microphone_blocks, pcm_blocks
-    from crydistill.settings import mqtt_password
 
     student = _student(model)
     vote = _vote(student, settings, preset, threshold, n, m, hold)
-    publisher = None
-    if mqtt:
-        host, _, port = mqtt.partition(":")
-        if port and not port.isdigit():
-            raise typer.BadParameter("write HOST or HOST:PORT", param_hint="--mqtt")
-        publisher = MqttPublisher(
-            host, int(port or DEFAULT_PORT), id_=mqtt_id, username=mqtt_user,
-            password=mqtt_password(), tls=mqtt_tls, say=tell,
-        )  # fmt: skip
+    publisher = _publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls) if mqtt else None
 
     def emit(event: LiveEvent) -> None:
         print(json.dumps(event.to_json()), flush=True)
@@ -206,6 +201,19 @@ def listen(
     finally:
         if publisher is not None:
             publisher.close()
+
+
+def _publisher(address: str, id_: str, user: str | None, tls: bool) -> "MqttPublisher":
+    from crydistill.detector.mqtt import DEFAULT_PORT, MqttPublisher
+    from crydistill.settings import mqtt_password
+
+    host, _, port = address.partition(":")
+    if port and not port.isdigit():
+        raise typer.BadParameter("write HOST or HOST:PORT", param_hint="--mqtt")
+    return MqttPublisher(
+        host, int(port or DEFAULT_PORT), id_=id_, username=user,
+        password=mqtt_password(), tls=tls, say=tell,
+    )  # fmt: skip
 
 
 def _student(model: Path | None) -> "TfliteStudent":

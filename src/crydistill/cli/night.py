@@ -15,81 +15,90 @@ from crydistill.cli.listeners import (
     open_scorers,
 )
 from crydistill.errors import ConfigError
+from crydistill.experiment.streams import StreamOptions
 
 if TYPE_CHECKING:
     from crydistill.evaluation.scorers import Scorer
     from crydistill.nights.night import Night
+    from crydistill.tflite.interpreters import Kernels
 
 app = typer.Typer()
 
 _PLAN_NAME, _PAGE_NAME = "plan.csv", "night.html"
+_DEFAULTS = StreamOptions()
+
+CorpusArgument = Annotated[
+    Path | None, typer.Argument(help="Folder of clips or manifest to compose a night from.")
+]
+RecordingOption = Annotated[Path | None, typer.Option(help="Long recording to evaluate instead.")]
+LabelsOption = Annotated[
+    Path | None, typer.Option(help="Labels of the cries: Audacity label track, or CSV.")
+]
+PublicOption = Annotated[
+    bool, typer.Option("--public", help="The recording may be published, including its audio.")
+]
+OutOption = Annotated[Path, typer.Option(help="Output folder.")]
+TeacherOption = Annotated[
+    Path | None, typer.Option(help="Also evaluate a teacher: YAMNet weights (.h5) or .tflite.")
+]
+Fp32Option = Annotated[
+    bool, typer.Option("--fp32/--no-fp32", help="Also evaluate student.keras where it exists.")
+]
+KernelsOption = Annotated[
+    str, typer.Option(help="reference (for published figures), optimized or xnnpack.")
+]
+VotesOption = Annotated[
+    list[str] | None,
+    typer.Option("--votes", metavar="N/M", help="Evaluate this N-of-M vote; repeatable."),
+]
+HoldOption = Annotated[
+    float, typer.Option(help="Hold time: seconds without a vote that end an alert.")
+]
+AnnotateOption = Annotated[
+    bool, typer.Option("--annotate", help="Write the presets' results to student.json.")
+]
+HoursOption = Annotated[
+    float | None,
+    typer.Option(help="Length in hours, repeating sounds. Default: every sound exactly once."),
+]
+EpisodesOption = Annotated[int, typer.Option(help="Number of crying episodes.")]
+GapOption = Annotated[
+    float, typer.Option(help="Mean gap between sounds in seconds, on top of 0.5 s.")
+]
+SnrOption = Annotated[
+    tuple[float, float], typer.Option(help="Range of the cries' SNR over the background, dB.")
+]
+RoomsOption = Annotated[int, typer.Option(help="Number of simulated rooms; 0: no reverberation.")]
+GainOption = Annotated[tuple[float, float], typer.Option(help="Range of the microphone gain, dB.")]
+SeedOption = Annotated[int, typer.Option(help="Random seed of the night.")]
 
 
 @app.command()
 def night(
-    corpus: Annotated[
-        Path | None, typer.Argument(help="Folder of clips or manifest to compose a night from.")
-    ] = None,
-    recording: Annotated[
-        Path | None, typer.Option(help="Long recording to evaluate instead.")
-    ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="Labels of the cries: Audacity label track, or CSV.")
-    ] = None,
-    public: Annotated[
-        bool, typer.Option("--public", help="The recording may be published, including its audio.")
-    ] = False,
+    corpus: CorpusArgument = None,
+    recording: RecordingOption = None,
+    labels: LabelsOption = None,
+    public: PublicOption = False,
     private: PrivateOption = False,
-    out: Annotated[Path, typer.Option(help="Output folder.")] = Path("night"),
+    out: OutOption = Path("night"),
     student: StudentsOption = None,
-    teacher: Annotated[
-        Path | None, typer.Option(help="Also evaluate a teacher: YAMNet weights (.h5) or .tflite.")
-    ] = None,
-    fp32: Annotated[
-        bool, typer.Option("--fp32/--no-fp32", help="Also evaluate student.keras where it exists.")
-    ] = True,
-    kernels: Annotated[
-        str, typer.Option(help="reference (for published figures), optimized or xnnpack.")
-    ] = "reference",
-    votes: Annotated[
-        list[str] | None,
-        typer.Option("--votes", metavar="N/M", help="Evaluate this N-of-M vote; repeatable."),
-    ] = None,
-    hold: Annotated[
-        float, typer.Option(help="Hold time: seconds without a vote that end an alert.")
-    ] = 10.0,
-    annotate: Annotated[
-        bool, typer.Option("--annotate", help="Write the presets' results to student.json.")
-    ] = False,
+    teacher: TeacherOption = None,
+    fp32: Fp32Option = True,
+    kernels: KernelsOption = "reference",
+    votes: VotesOption = None,
+    hold: HoldOption = 10.0,
+    annotate: AnnotateOption = False,
     where: WhereOption = None,
     bed: BedOption = None,
-    hours: Annotated[
-        float | None,
-        typer.Option(help="Length in hours, repeating sounds. Default: every sound exactly once."),
-    ] = None,
-    episodes: Annotated[int, typer.Option(help="Number of crying episodes.")] = 100,
-    gap: Annotated[
-        float,
-        typer.Option(help="Mean gap between sounds in seconds, on top of 0.5 s."),
-    ] = 0.0,
-    snr: Annotated[
-        tuple[float, float],
-        typer.Option(help="Range of the cries' SNR over the background, dB."),
-    ] = (5.0, 30.0),
-    rooms: Annotated[int, typer.Option(help="Number of simulated rooms; 0: no reverberation.")] = 8,
-    gain: Annotated[
-        tuple[float, float],
-        typer.Option(help="Range of the microphone gain, dB."),
-    ] = (-6.0, 6.0),
-    seed: Annotated[int, typer.Option(help="Random seed of the night.")] = 0,
+    hours: HoursOption = _DEFAULTS.hours,
+    episodes: EpisodesOption = _DEFAULTS.episodes,
+    gap: GapOption = _DEFAULTS.mean_gap_seconds,
+    snr: SnrOption = _DEFAULTS.snr_db,
+    rooms: RoomsOption = _DEFAULTS.rooms,
+    gain: GainOption = _DEFAULTS.microphone_db,
+    seed: SeedOption = 0,
 ) -> None:
     """Measure false alarms per hour and detected episodes on continuous audio."""
-    from crydistill.boundary import require_outside_work_tree
-    from crydistill.nights.hearing import score_night
-    from crydistill.progress import shown
-    from crydistill.reports.night_files import annotate_presets, record_night
-    from crydistill.reports.night_tables import NIGHT_NAME
-
     if annotate and (corpus is None or not student or kernels != "reference"):
         raise typer.BadParameter(
             "needs a corpus, your own student (--student) and the reference kernels",
@@ -98,19 +107,40 @@ def night(
     pairs = _pairs(votes, hold)
     chosen = chosen_kernels(kernels)
     scorers = open_scorers(student, teacher, chosen, fp32=fp32)
-    night_audio: Night
     if corpus is not None and recording is None and labels is None:
-        night_audio = _built(
-            corpus, where, bed, private,
+        options = StreamOptions(
             hours=hours, episodes=episodes, mean_gap_seconds=gap, snr_db=snr, rooms=rooms,
-            microphone_db=gain, seed=seed,
+            microphone_db=gain,
         )  # fmt: skip
+        night_audio = _composed(corpus, where, bed, private, options, seed)
     elif recording is not None and corpus is None:
         night_audio = _recorded(recording, labels, public)
     else:
         raise typer.BadParameter(
             "name a corpus, or a recording with --recording; --labels belongs to a recording"
         )
+    _evaluate(
+        night_audio, scorers, out, chosen, pairs, hold_seconds=hold, seed=seed, annotate=annotate
+    )
+
+
+def _evaluate(
+    night_audio: "Night",
+    scorers: "list[Scorer]",
+    out: Path,
+    kernels: "Kernels",
+    votes: list[tuple[int, int]],
+    *,
+    hold_seconds: float,
+    seed: int,
+    annotate: bool,
+) -> None:
+    from crydistill.boundary import require_outside_work_tree
+    from crydistill.nights.hearing import score_night
+    from crydistill.progress import shown
+    from crydistill.reports.night_files import annotate_presets, record_night
+    from crydistill.reports.night_tables import NIGHT_NAME
+
     if night_audio.private:
         require_outside_work_tree(out, "results on private recordings")
     if annotate:
@@ -121,9 +151,9 @@ def night(
         out / NIGHT_NAME,
         plan=out / _PLAN_NAME,
         page=out / _PAGE_NAME,
-        kernels=chosen,
-        votes=pairs,
-        hold_seconds=hold,
+        kernels=kernels,
+        votes=votes,
+        hold_seconds=hold_seconds,
         seed=seed,
         progress=shown,
     )
@@ -157,17 +187,15 @@ def _recorded(recording: Path, labels: Path | None, public: bool) -> "Night":
     return RecordedNight(recording, spans, private=not public)
 
 
-def _built(
+def _composed(
     corpus: Path,
     where: list[str] | None,
     bed: list[str] | None,
     private: bool,
-    *,
+    options: StreamOptions,
     seed: int,
-    **options: Any,
 ) -> "Night":
     from crydistill.nights.night import clip_night, read_split
-    from crydistill.nights.streams import StreamOptions
     from crydistill.progress import shown
 
     chosen = columns(where)
@@ -180,7 +208,7 @@ def _built(
     built = clip_night(
         clips,
         corpus=f"{name} ({stated})" if stated else name,
-        options=StreamOptions(**options),
+        options=options,
         seed=seed,
         bed=ambience,
         progress=shown,

@@ -1,5 +1,6 @@
 """Commands that stress-test a student: robustness, promises."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,16 @@ CorpusArgument = Annotated[
 KernelsOption = Annotated[
     str, typer.Option(help="optimized (as in `detect`), reference (six times slower) or xnnpack.")
 ]
+OutOption = Annotated[Path, typer.Option(help="Output folder.")]
+ClipsOption = Annotated[
+    int | None, typer.Option(min=2, help="Number of clips to use, drawn from all groups in turn.")
+]
+PerHourOption = Annotated[
+    float, typer.Option(help="False alarms per hour at which recall is reported.")
+]
+ReplicatesOption = Annotated[
+    int, typer.Option(min=1, help="Bootstrap resamples for the intervals.")
+]
 
 
 @app.command()
@@ -40,25 +51,16 @@ def robustness(
     teacher: Annotated[
         Path | None, typer.Option(help="Also evaluate a teacher (YAMNet weights); slow.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Output folder.")] = Path("runs/robustness"),
-    clips: Annotated[
-        int | None,
-        typer.Option(min=2, help="Number of clips to use, drawn from all groups in turn."),
-    ] = None,
-    per_hour: Annotated[
-        float, typer.Option(help="False alarms per hour at which recall is reported.")
-    ] = 1.0,
+    out: OutOption = Path("runs/robustness"),
+    clips: ClipsOption = None,
+    per_hour: PerHourOption = 1.0,
     n: Annotated[int, typer.Option("-n", help="Votes needed to raise an alert.")] = 5,
     m: Annotated[int, typer.Option("-m", help="Number of recent windows that vote.")] = 9,
     kernels: KernelsOption = "optimized",
     seed: Annotated[int, typer.Option(min=0, help="Random seed of clips, noise and rooms.")] = 0,
-    replicates: Annotated[
-        int, typer.Option(min=1, help="Bootstrap resamples for the intervals.")
-    ] = 1_000,
+    replicates: ReplicatesOption = 1_000,
 ) -> None:
     """Measure robustness to noise, level, rooms and poor electronics; resumable."""
-    from rich.console import Console
-
     from crydistill.detector.vote import VoteSettings
     from crydistill.evaluation.conditions import Noises
     from crydistill.evaluation.robustness import (
@@ -72,14 +74,14 @@ def robustness(
     from crydistill.lock import exclusive
     from crydistill.metrics.records import write_record
     from crydistill.progress import shown
-    from crydistill.reports.robustness_page import picture, terminal_table
+    from crydistill.reports.robustness_page import picture
 
     scorers = open_scorers(student, teacher, chosen_kernels(kernels), fp32=False)
     every = _clips(corpus, where, private, out)
     noises = Noises(every, seed)
     vote = VoteSettings(threshold=0.0, n=n, m=m)
     with exclusive(out / ".lock"):
-        heard = score_clips(
+        scored = score_clips(
             choose_clips(every, clips, seed=seed),
             scorers,
             out / f"scores-{kernels}.jsonl",
@@ -88,21 +90,29 @@ def robustness(
             progress=shown,
         )
         results = evaluate_conditions(
-            heard, per_hour=per_hour, replicates=replicates, seed=seed, progress=shown
+            scored, per_hour=per_hour, replicates=replicates, seed=seed, progress=shown
         )
         provenance = _provenance(corpus, where, kernels)
         record = report(
-            heard, results, scorers=scorers, noises=noises, vote=vote, per_hour=per_hour,
+            scored, results, scorers=scorers, noises=noises, vote=vote, per_hour=per_hour,
             replicates=replicates, seed=seed, provenance=provenance,
         )  # fmt: skip
         write_record(out / RESULT_NAME, record)
         picture(record, out / PICTURE_NAME)
-    console = Console()
-    for scorer in scorers:
-        console.print(terminal_table(record, scorer.name))
-    for clip, reason in heard.unreadable.items():
-        tell(f"skipped {clip}: {reason}")
+    _show(record, [scorer.name for scorer in scorers], scored.unreadable)
     print(f"{out / RESULT_NAME}\n{out / PICTURE_NAME}")
+
+
+def _show(record: dict[str, Any], scorers: list[str], unreadable: Mapping[str, str]) -> None:
+    from rich.console import Console
+
+    from crydistill.reports.robustness_page import terminal_table
+
+    console = Console()
+    for name in scorers:
+        console.print(terminal_table(record, name))
+    for clip, reason in unreadable.items():
+        tell(f"skipped {clip}: {reason}")
 
 
 @app.command()
@@ -115,7 +125,7 @@ def promises(
         Path | None,
         typer.Option(help="Run directory or student.tflite; default: the packaged student."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Output folder.")] = Path("runs/promises"),
+    out: OutOption = Path("runs/promises"),
     per_night: Annotated[float, typer.Option(help="Target false alarms in 8 hours.")] = 1.0,
     homes: Annotated[int, typer.Option(min=2, help="Number of simulated homes.")] = 24,
     clips: Annotated[int, typer.Option(min=20, help="Number of clips per home.")] = 300,

@@ -102,16 +102,19 @@ def export_c(
         raise ModelError(f"{manifest.name}: the student has no operators; export another")
     settings = detector_settings(manifest, calibrated)
     presets = _names_in_c(manifest.name, settings)
-    texts = {
-        "crydistill_tables.h": tables_header(),
-        "crydistill_tables.c": tables_source(),
-        "crydistill_model.h": _model_header(manifest, plan, facts.output, presets),
-        "crydistill_model.c": _heading(manifest)
+    model = (
+        _heading(manifest)
         + _constants(computed)
         + _kernel_table(computed)
         + _run(file, plan, layers)
         + _model(manifest, facts.input, facts.output)
-        + _presets(settings, presets),
+        + _presets(settings, presets)
+    )
+    texts = {
+        "crydistill_tables.h": tables_header(),
+        "crydistill_tables.c": tables_source(),
+        "crydistill_model.h": _model_header(manifest, plan, facts.output, presets),
+        "crydistill_model.c": model,
     }
     paths = tuple(Path(directory) / name for name in texts)
     for path, text in zip(paths, texts.values(), strict=True):

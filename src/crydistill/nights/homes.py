@@ -31,18 +31,11 @@ from crydistill.corpora.clip import Clip
 from crydistill.detector.vote import Scores
 from crydistill.errors import CorpusError
 from crydistill.evaluation.scorers import Scorer
+from crydistill.experiment.streams import StreamOptions
 from crydistill.metrics.ranking import Floats
 from crydistill.nights.alarms import ScoredStream
 from crydistill.nights.hearing import score_together
-from crydistill.nights.streams import (
-    Kind,
-    Measured,
-    StreamOptions,
-    StreamPlan,
-    compose,
-    measure_clips,
-    render,
-)
+from crydistill.nights.streams import Kind, Measured, StreamPlan, compose, measure_clips, render
 from crydistill.progress import Progress, silent
 from crydistill.seeds import generator
 
@@ -243,6 +236,7 @@ def _plans(
 ) -> tuple[list[list[StreamPlan]], StreamPlan]:
     """Plans of the takes of both halves and of the crying; nothing is rendered yet."""
     usual = StreamOptions(
+        episodes=0,
         mean_gap_seconds=_RENDERED_GAP_SECONDS,
         bed_dbfs=(home.bed_dbfs, home.bed_dbfs),
         microphone_db=(home.microphone_db, home.microphone_db),

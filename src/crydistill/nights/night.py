@@ -20,17 +20,10 @@ from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.corpora.clip import Clip, Label
 from crydistill.corpora.folder import Where, read_corpus
 from crydistill.errors import CorpusError
+from crydistill.experiment.streams import StreamOptions
 from crydistill.nights.alarms import Episode, labelled_episodes
 from crydistill.nights.spans import Span
-from crydistill.nights.streams import (
-    Kind,
-    StreamOptions,
-    StreamPlan,
-    compose,
-    excerpt,
-    measure_clips,
-    render,
-)
+from crydistill.nights.streams import Kind, StreamPlan, compose, excerpt, measure_clips, render
 from crydistill.progress import Progress, silent
 
 UNCATEGORISED = "uncategorised"

@@ -141,21 +141,32 @@ def make_bundle(
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".bundle-") as name:
         made = Path(name) / "bundle"
-        made.mkdir(mode=0o755)
-        _copy(files, made)
-        _remove_absolute_paths(made)
-        tflite = student.tflite
-        atomic.write_bytes(made / FLOAT_NAME, float_twin(tflite))
-        _write_c(tflite, manifest, made / C_FOLDER, library)
-        for file, content in golden.golden_files(tflite, manifest).items():
-            atomic.write_bytes(made / GOLDEN_FOLDER / file, content)
-        about = _about(sources, code_commit)
-        atomic.write_text(made / ABOUT_NAME, json.dumps(about, indent=2) + "\n")
-        atomic.write_text(made / card.FILE_NAME, str(make_card(sources)))
-        atomic.write_text(made / SUMS_NAME, _sums(made))
+        _fill(made, files, student, sources, library, code_commit)
         check_bundle(made, private=private, progress=progress)
         made.rename(directory)
     return Bundle(directory, manifest, _hashes(directory), draft)
+
+
+def _fill(
+    folder: Path,
+    files: RunDirectory,
+    student: TfliteStudent,
+    sources: CardSources,
+    library: str | Path | None,
+    code_commit: str | None,
+) -> None:
+    folder.mkdir(mode=0o755)
+    _copy(files, folder)
+    _remove_absolute_paths(folder)
+    tflite, manifest = student.tflite, student.manifest
+    atomic.write_bytes(folder / FLOAT_NAME, float_twin(tflite))
+    _write_c(tflite, manifest, folder / C_FOLDER, library)
+    for file, content in golden.golden_files(tflite, manifest).items():
+        atomic.write_bytes(folder / GOLDEN_FOLDER / file, content)
+    about = _about(sources, code_commit)
+    atomic.write_text(folder / ABOUT_NAME, json.dumps(about, indent=2) + "\n")
+    atomic.write_text(folder / card.FILE_NAME, str(make_card(sources)))
+    atomic.write_text(folder / SUMS_NAME, _sums(folder))
 
 
 def check_bundle(

@@ -2,9 +2,9 @@
 
 from crydistill.corpora.clip import Label
 from crydistill.evaluation.scorers import student_scorers
+from crydistill.experiment.streams import StreamOptions
 from crydistill.nights.hearing import score_night
 from crydistill.nights.night import ClipNight, clip_night
-from crydistill.nights.streams import StreamOptions
 from crydistill.reports.night_files import annotate_presets, record_night
 from crydistill.run_directory import fingerprint
 from crydistill.stages.context import Context
@@ -67,9 +67,7 @@ def _built(context: Context) -> ClipNight:
     return clip_night(
         clips,
         corpus=names_of(context.config.data.test),
-        options=StreamOptions(
-            episodes=context.config.evaluation.episodes if crying else 0, mean_gap_seconds=0.0
-        ),
+        options=StreamOptions(episodes=context.config.evaluation.episodes if crying else 0),
         seed=context.config.seed,
         progress=context.progress,
     )
