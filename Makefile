@@ -1,11 +1,12 @@
 # make run    set up .venv and run the main job (about three minutes after installation)
 # make test   pass the tests, as CI does
+# make docs   build the site into build/docs; a warning or a broken link fails
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: run test test-fast check firmware-test lock clean
+.PHONY: run test test-fast check docs firmware-test lock clean
 .DEFAULT_GOAL := test
 
 $(VENV)/.installed: requirements/lock.txt pyproject.toml
@@ -27,16 +28,29 @@ test-fast: $(VENV)/.installed
 firmware-test: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/firmware tests/device
 
+# Style, types, the table of rooms, the examples in docstrings, and the site.
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_rooms.py tests/test_doctests.py
+	$(MAKE) docs
+
+# What the site needs beyond the rest has a lock of its own, so that nothing else waits for it.
+$(VENV)/.docs-installed: requirements/docs.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	touch $@
+
+docs: $(VENV)/.docs-installed
+	$(BIN)/python -m sphinx -E -W --keep-going --quiet docs build/docs
+	$(BIN)/python -m pytest tests/docs
 
 # Re-resolve every pinned version and hash. The only target that needs uv.
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header
 lock:
-	uv pip compile --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-annotate --no-header \
-	  --extra train --extra audioset --extra live --extra hub --group dev pyproject.toml -o requirements/lock.txt
+	$(LOCK) --extra train --extra audioset --extra live --extra hub --group dev pyproject.toml -o requirements/lock.txt
+	$(LOCK) --group docs --constraint requirements/lock.txt -o requirements/docs.txt
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build runs .pytest_cache .mypy_cache .ruff_cache

@@ -1,7 +1,7 @@
-"""How fast scoring, training, detection and start-up are on this machine.
+"""Benchmark scoring, training, detection and start-up on this machine.
 
-Each figure is the median of several rounds; detection runs in a process of its own, bound to one
-core, and start-up is measured by starting.
+Each figure is the median of several rounds; detection runs in a process of its own, pinned to one
+core, and start-up is the time of a whole process.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from crydistill.provenance import git_commit, versions
 ROUNDS = 5
 NIGHT_HOURS = 8
 SCORED_MINUTES = 15
-"""Scored in a round of the night; its votes are those of all eight hours."""
+"""Audio scored per round of the night benchmark; voting runs over all eight hours of scores."""
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def help_seconds() -> tuple[str, str]:
 
 
 def detection() -> list[tuple[str, str]]:
-    """Times whole processes on a long and a short recording; the difference has no start-up."""
+    """Time whole processes on a long and a short recording; the difference excludes start-up."""
     import soundfile
 
     minutes = (1, 31)
@@ -71,7 +71,7 @@ def detection() -> list[tuple[str, str]]:
 
 
 def night() -> tuple[str, str]:
-    """Score audio and vote on a whole night's scores: seconds of one core that a night takes."""
+    """Score audio and vote on a whole night's scores: CPU seconds of one core for a night."""
     from crydistill.audio.mel import SAMPLE_RATE
     from crydistill.detector.vote import VoteSettings, alerts
     from crydistill.evaluation.scorers import student_scorers
@@ -84,7 +84,7 @@ def night() -> tuple[str, str]:
     nights = NIGHT_HOURS * 60 // SCORED_MINUTES
     scores, voting = [], []
     for _ in range(ROUNDS):
-        # Processor time: both run on one thread, and a busy machine does not count.
+        # CPU time: both run on one thread, and load from other processes does not count.
         start = time.process_time()
         (track,) = score_together([block] * (2 * SCORED_MINUTES), [student.score])
         scored = time.process_time()
@@ -100,10 +100,10 @@ def night() -> tuple[str, str]:
 
 
 def listening() -> tuple[str, str]:
-    """Feeds `listen` raw PCM as a microphone does, piece by piece in real time.
+    """Feed `listen` raw PCM in real time, block by block, as a microphone would.
 
-    Processor time is counted, not time on the clock, so that a busy machine does not show; that of
-    a process which hears nothing is taken off.
+    CPU time is measured, not wall-clock time, so that load from other processes does not count;
+    that of a process without input is subtracted.
     """
     seconds = 60.0
     share = (listen_cpu_seconds(seconds) - listen_cpu_seconds(0.0)) / seconds
@@ -111,9 +111,9 @@ def listening() -> tuple[str, str]:
 
 
 def listen_cpu_seconds(seconds: float) -> float:
-    """Processor time, user and system, of a `listen` that hears so many seconds of noise.
+    """CPU time, user and system, of `listen` on this many seconds of noise.
 
-    It draws its display into a terminal, as it does before a user.
+    Its display goes to a pseudo-terminal, as in interactive use.
     """
     piece = round(BLOCK_SECONDS * SAMPLE_RATE)
     pcm = np.random.default_rng(0).normal(0, 1_000, piece).astype("<i2").tobytes()
@@ -138,7 +138,7 @@ def listen_cpu_seconds(seconds: float) -> float:
 
 
 def discard(descriptor: int) -> None:
-    """Read a terminal's other end until it is closed."""
+    """Read a pseudo-terminal's output until it is closed."""
     with contextlib.suppress(OSError):
         while os.read(descriptor, 65_536):
             pass

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything the firmware's tests can use, from Debian (run as root). Tests skip what is missing.
+# Install the tools for the firmware's tests on Debian (run as root). Tests skip what is missing.
 set -eu
 apt-get update
 apt-get install --yes --no-install-recommends \

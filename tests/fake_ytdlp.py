@@ -1,10 +1,10 @@
-"""A stand-in for yt-dlp that fails as its plan says. Standard library only: it starts a lot.
+"""A fake yt-dlp that fails according to a plan. Standard library only, since it starts often.
 
     fake_ytdlp.py PLAN_FOLDER [yt-dlp's options] -- URL
 
-`plan.json` maps an id to what comes of its attempts, in turn, "ok" ever after; "limits" lists the
-attempts, counted over all ids, that meet a rate limit. `log` gets a line at each attempt's start,
-`ends` one at each success.
+`plan.json` maps an id to the outcomes of its attempts in order, then always "ok"; "limits" lists
+the attempts, counted over all ids, that are rate-limited. `log` gets a line at the start of each
+attempt, `ends` one at each success.
 """
 
 import array
@@ -21,19 +21,19 @@ LIMIT = "ERROR: [youtube] x: Unable to download webpage: HTTP Error 429: Too Man
 
 
 def level(youtube_id: str) -> int:
-    """The sample value by which a video's audio is recognised."""
+    """The sample value that identifies a video's audio."""
     return int.from_bytes(hashlib.sha256(youtube_id.encode()).digest()[:2], "big") // 4 + 100
 
 
 def count(path: Path) -> int:
-    """How often this was called for `path` before."""
+    """Number of previous calls for `path`."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(descriptor, b".")
     return os.fstat(descriptor).st_size - 1
 
 
 def note(path: Path, youtube_id: str) -> None:
-    """Add a line: whose attempt, when, which process."""
+    """Append a line: id, time, process."""
     with path.open("a") as log:
         log.write(f"{youtube_id} {time.time()} {os.getpid()}\n")
 

@@ -1,4 +1,4 @@
-"""A web server on the loopback address whose answers can be told to go wrong."""
+"""A web server on the loopback address with configurable faults."""
 
 import hashlib
 import re
@@ -13,15 +13,15 @@ from typing import Any
 
 @dataclass
 class Fault:
-    """How one answer goes wrong.
+    """A faulty response.
 
-    status : answer with this status and no file
-    retry_after : header of such an answer
-    drop_after : send so many bytes of the body, then cut the connection
-    ignore_range : send the whole file with status 200 although a range was asked for
+    status : respond with this status and no file
+    retry_after : Retry-After header of that response
+    drop_after : send this many bytes of the body, then close the connection
+    ignore_range : send the whole file with status 200 despite a Range header
     ignore_condition : honour the range although If-Range names another file
     pause : seconds between blocks of `block` bytes
-    no_length : do not say how long the body is
+    no_length : send no Content-Length
     """
 
     status: int = 0
@@ -36,7 +36,7 @@ class Fault:
 
 @dataclass
 class Page:
-    """A file on the server; `faults` are used up one per request, then all is well."""
+    """A file on the server; each request uses up one of `faults`, later ones succeed."""
 
     body: bytes
     faults: list[Fault] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Page:
 
 @dataclass
 class FileServer:
-    """What the test sees of the server.
+    """The server as seen by a test.
 
     requests : path and Range header of each request so far
     conditions : the If-Range header of each
@@ -73,7 +73,7 @@ class FileServer:
 
 @contextmanager
 def file_server() -> Iterator[FileServer]:
-    """Run a server for the length of the block."""
+    """Run a server during the block."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -124,7 +124,7 @@ def test_a_foreign_model_is_refused(recordings: dict[str, Path], tmp_path: Path)
         (["train", "--set", "training.epoch=1"], "unknown key 'training.epoch'"),
         (["select", "--set", "data.train.0.nursery_seed=null"], "give exactly one of path"),
         (["detect", "--preset", "deaf", "x.wav"], "no preset 'deaf'"),
-        (["detect", "-n", "9", "-m", "5", "x.wav"], "9 of 5 cannot be voted"),
+        (["detect", "-n", "9", "-m", "5", "x.wav"], "9 of 5 is not a vote"),
         (["teacher", "record", "none.h5", "out.npz"], "none.h5"),
     ],
 )

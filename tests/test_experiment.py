@@ -52,9 +52,9 @@ def test_overrides(tmp_path: Path) -> None:
         ("=5", "write it as key=value"),
         ("training.epoch=5", "unknown key 'training.epoch'"),
         ("training.epochs=many", "training.epochs: Input should be a valid integer"),
-        ("data.train.7.path=x", "not a position in that list of 1"),
-        ("data.train.first.path=x", "not a position in that list of 1"),
-        ("data.test.9=x", "not a position in that list of 1"),
+        ("data.train.7.path=x", "not an index of that list of 1"),
+        ("data.train.first.path=x", "not an index of that list of 1"),
+        ("data.test.9=x", "not an index of that list of 1"),
         ("data.train.0.path.x=1", "a single value"),
         ("training.epochs=[1", "not valid YAML"),
         ("selection.negative_below=0.5", "negative_below is above positive_above"),
@@ -160,7 +160,7 @@ def test_bad_extends(tmp_path: Path, extends: str, message: str) -> None:
 
 def test_rivals_need_an_output_of_the_students_own(tmp_path: Path) -> None:
     path = write(tmp_path, MINIMAL)
-    with pytest.raises(ConfigError, match=r"rival_floor is for students with student\.outputs"):
+    with pytest.raises(ConfigError, match=r"rival_floor needs student\.outputs"):
         load_config(path, ["training.rival_floor=0.1"])
     outputs = "student.outputs={cry: [/t/dd00002]}"
     assert load_config(path, ["training.rival_floor=0.1", outputs]).training.rival_floor == 0.1
@@ -168,7 +168,7 @@ def test_rivals_need_an_output_of_the_students_own(tmp_path: Path) -> None:
 
 def test_mixup_needs_probabilities_to_mix(tmp_path: Path) -> None:
     path = write(tmp_path, MINIMAL)
-    with pytest.raises(ConfigError, match=r"mixup is for students with student\.outputs"):
+    with pytest.raises(ConfigError, match=r"mixup needs student\.outputs"):
         load_config(path, ["training.mixup=0.3"])
     outputs = "student.outputs={cry: [/t/dd00002]}"
     assert load_config(path, ["training.mixup=0.3", outputs]).training.mixup == 0.3

@@ -1,7 +1,7 @@
-/* Counts executed instructions under qemu, `-icount shift=0`. Prints "part instructions" per line,
- * and in the end how deep the stack was. A "layer_..." of each kernel call is its share of the
- * network, in the order they run; "softmax_of_521" and "sigmoid_of_1" are the score of such a
- * student, whichever this one is. */
+/* Counts executed instructions under QEMU with `-icount shift=0`. Prints "part instructions" per
+ * line, and finally the stack depth. "layer_..." is the part of the network in each kernel call, in
+ * execution order; "softmax_of_521" and "sigmoid_of_1" are the score of a student with such
+ * outputs, independent of this one. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -34,7 +34,7 @@ static void report(const char *part, uint32_t since, uint32_t times)
     printf("%s %" PRIu32 "\n", part, ticks * machine_tick_instructions / times);
 }
 
-/* Kernels that run the model's own and report each call. */
+/* Kernels that wrap the model's own and report each call. */
 #define COUNTED(name, layer_type) \
     static void counted_##name(const struct layer_type *layer, const int8_t *input, \
                                int8_t *output) \
@@ -69,7 +69,7 @@ static const struct crydistill_kernels counted = {
     .pad = counted_pad,
 };
 
-/* Many, since one can be less than a tick of the clock. Returns the score. */
+/* Repeated, since one call can take less than a clock tick. Returns the score. */
 static float report_score(const char *part, const struct crydistill_model *model,
                           const int8_t *logits)
 {
@@ -82,7 +82,7 @@ static float report_score(const char *part, const struct crydistill_model *model
     return score;
 }
 
-/* Of logits that are the patch, by the model's table. */
+/* Uses the patch as logits, and the model's activation table. */
 static void report_other_scores(void)
 {
     static const uint16_t cries[] = {19, 20};
@@ -97,7 +97,7 @@ static void report_other_scores(void)
     report_score("sigmoid_of_1", &model, patch);
 }
 
-/* Paints the stack below its caller; or says how much of it was written to since. */
+/* Paints the stack below its caller, or returns how much of it was overwritten since. */
 __attribute__((noinline)) static uint32_t stack_depth(bool paint)
 {
     volatile uint8_t stack[STACK_BYTES];
@@ -139,7 +139,7 @@ int main(void)
     noise();
     machine_start_clock();
 
-    one_second_of_frames(); /* so that the next second's frames begin at its start */
+    one_second_of_frames(); /* aligns the next second's frames with its start */
     uint32_t since = machine_clock();
     one_second_of_frames();
     report("front_end_per_second", since, 1);

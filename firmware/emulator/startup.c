@@ -1,4 +1,4 @@
-/* From reset to newlib's start-up code, for a Cortex-M with an FPU under qemu. */
+/* Reset handler up to newlib's start-up code, for a Cortex-M with an FPU under QEMU. */
 #include <stdint.h>
 
 #include "machine.h"
@@ -16,7 +16,7 @@ void reset(void)
     _start();
 }
 
-/* SysTick has 24 bits, counts down, and at 25 MHz. */
+/* SysTick is a 24-bit down counter at 25 MHz. */
 const uint32_t machine_tick_instructions = 40;
 const uint32_t machine_clock_mask = (1 << 24) - 1;
 
@@ -26,7 +26,7 @@ void machine_start_clock(void)
 {
     systick[1] = machine_clock_mask;
     systick[2] = 0;
-    systick[0] = 5; /* on, at the processor's clock */
+    systick[0] = 5; /* enabled, processor clock */
 }
 
 uint32_t machine_clock(void)

@@ -1,9 +1,9 @@
-/* A libFuzzer target at the PCM boundary: any settings, any samples, in pieces of any size.
+/* libFuzzer target at the PCM boundary: any settings and samples, in blocks of any size.
  *
  *     make MODEL=... BUILD=... fuzz && BUILD/fuzz -max_total_time=60
  *
- * The input is ten bytes of settings, one that seeds the sizes of the pieces, and samples, which
- * are repeated until two windows are full. */
+ * The input is ten bytes of settings, one byte that seeds the block sizes, and samples, which are
+ * repeated until two windows are full. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static int8_t arena[CRYDISTILL_ARENA_BYTES];
 static struct crydistill ear;
 
-/* What must hold of every window. */
+/* Invariants of every window. */
 static void check(void *context, const struct crydistill_window *window)
 {
     uint32_t *windows = context;
@@ -27,7 +27,7 @@ static void check(void *context, const struct crydistill_window *window)
     }
 }
 
-/* Each piece is a heap block of its own, so that the address sanitizer notices a read beyond it. */
+/* Each block is allocated separately, so that the address sanitizer detects reads beyond it. */
 static void push_piece(const uint8_t *bytes, size_t count, size_t at, size_t n, uint32_t *windows)
 {
     int16_t *piece = malloc(n > 0 ? n * sizeof *piece : 1);

@@ -1,7 +1,7 @@
-/* The library as a program, for tests on a computer and under emulation.
+/* Command-line program around the library, for tests on a host and under emulation.
  *
  *     host frames  PCM SEED     log-mel frames, raw: float32, or with FIXED=1 int32
- *     host steps   PCM SEED     the same as the network's int8 steps
+ *     host steps   PCM SEED     the same, quantized for the network's int8 input
  *     host patches PCM SEED     int8 patches of all windows, raw
  *     host logits  PCM SEED     int8 logits of all windows, raw
  *     host windows PCM SEED     a line per window: index, the score's bits in hex, event, onset
@@ -11,8 +11,8 @@
  *                               and SCORE_BITS (a window) to lines of event and onset
  *
  * PCM is raw int16 in the machine's byte order. SEED 0 pushes it in blocks of 4,096 samples, others
- * in pieces of random sizes from 0 to 999. The detector's settings may follow: THRESHOLD_BITS N M
- * HOLD_MS; without them it is 0.5, 5 of 9, 10 s. */
+ * in blocks of random sizes from 0 to 999. The detector's settings may follow: THRESHOLD_BITS N M
+ * HOLD_MS; the defaults are 0.5, 5 of 9, 10 s. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,8 +81,8 @@ static void write_frames(const int16_t *pcm, size_t n, bool quantized)
     }
 }
 
-/* Push the file piece by piece. Each is a heap block of its own, so that the address sanitizer
- * notices a read beyond it. Without a listener only the front end runs. */
+/* Push the file block by block. Each block is allocated separately, so that the address sanitizer
+ * detects reads beyond it. Without a listener only the front end runs. */
 static void run_audio(FILE *file, uint32_t seed, crydistill_listener *listener, bool quantized)
 {
     for (;;) {

@@ -1,5 +1,5 @@
-/* The self-test on this computer: prints its result. An argument breaks what it is compared with:
- * "patch", "logits" or "events". */
+/* Runs the self-test on the host and prints its result. An argument corrupts part of the golden
+ * data: "patch", "logits" or "events". */
 #include <stdio.h>
 #include <string.h>
 

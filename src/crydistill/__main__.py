@@ -1,7 +1,7 @@
-"""`python -m crydistill` is `crydistill`."""
+"""Entry point of `python -m crydistill`."""
 
 from crydistill.cli import main
 
-# Processes that making sounds starts read this file again.
+# Spawned worker processes import this module again.
 if __name__ == "__main__":
     main()

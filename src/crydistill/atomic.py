@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: written to a temporary name, then renamed."""
+"""Write files atomically: under a temporary name, then renamed."""
 
 import os
 import tempfile
@@ -9,10 +9,10 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends well.
+    """Yield a temporary path next to `path`; rename it to `path` if the block succeeds.
 
-    The directory is made if missing. The temporary file keeps `path`'s suffix, since many writers
-    go by it, and is removed if the block raises.
+    Creates the directory if missing. The temporary file keeps `path`'s suffix, since many writers
+    choose the format by it, and is removed if the block raises.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Where private material may lie: outside every git work tree."""
+"""Keep private data outside git work trees."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from crydistill.errors import CorpusError
 
 
 def work_tree_of(path: str | Path) -> Path | None:
-    """The git work tree that a path (there or yet to be made) lies in, None outside of any."""
+    """Return the git work tree that contains a path (existing or not), None if there is none."""
     resolved = Path(path).resolve()
     for folder in (resolved, *resolved.parents):
         # A linked work tree and a submodule have a file named .git instead of the directory.
@@ -16,15 +16,19 @@ def work_tree_of(path: str | Path) -> Path | None:
 
 
 def require_outside_work_tree(path: str | Path, what: str) -> None:
-    """Refuse to keep private material where a commit could catch it.
+    """Refuse a location from which private data could be committed.
+
+    Parameters
+    ----------
+    what : the data, for the error message ("private captures")
 
     Raises
     ------
     CorpusError
-        if `path` lies in a git work tree, ignored or not.
+        if `path` is inside a git work tree, even if git ignores it.
     """
     tree = work_tree_of(path)
     if tree is not None:
         raise CorpusError(
-            f"{path}: {what} must not lie in a git work tree ({tree}); choose a place outside it"
+            f"{path}: {what} must not lie in a git work tree ({tree}); choose a folder outside it"
         )

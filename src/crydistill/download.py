@@ -1,10 +1,10 @@
-"""Resumable HTTP(S) downloads that appear whole, checked, or not at all.
+"""Resumable HTTP(S) downloads, verified before they get their final name.
 
-Bytes go to `NAME.part`; `NAME.part.json` beside it keeps the URL, the server's validator (strong
-ETag or Last-Modified) and the size. A kill at any moment leaves these two, and the next call goes
-on from the last byte. What is appended always belongs to the same file: the range is asked for
-under If-Range, the answer's own validator and size are compared, and where the server gives no
-validator a part is only continued if a sha256 will judge the result.
+Bytes go to `NAME.part`; `NAME.part.json` next to it stores the URL, the server's validator (strong
+ETag or Last-Modified) and the size. If the process is killed, both remain and the next call resumes
+after the last byte. Bytes of two different files are never joined: range requests carry If-Range,
+the response's own validator and size are compared, and if the server sends no validator, a partial
+file is resumed only if a sha256 will verify the result.
 """
 
 import hashlib
@@ -35,17 +35,17 @@ _CONTENT_RANGE = re.compile(r"bytes (?:(?P<first>\d+)-\d+|\*)/(?P<total>\d+|\*)"
 
 
 class DownloadError(CrydistillError):
-    """Raised when a file cannot be had, or is not the file that was expected."""
+    """Raised when a file cannot be downloaded, or is not the expected file."""
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long to put up with a bad connection.
+class RetryPolicy:
+    """Retries with exponential backoff.
 
-    tries : requests in a row that bring no new byte before giving up
-    first_wait : seconds before the second request; each further wait is twice as long
-    longest_wait : seconds, also the most that a server's Retry-After is obeyed
-    timeout : seconds without a byte after which a connection counts as dead
+    tries : consecutive requests without a new byte before giving up
+    first_wait : seconds before the second request; doubles with every further one
+    longest_wait : upper limit of a wait in seconds, also for a server's Retry-After
+    timeout : seconds without a byte after which a connection is considered dead
     """
 
     tries: int = 5
@@ -54,7 +54,7 @@ class Patience:
     timeout: float = 30.0
 
 
-PATIENT = Patience()
+DEFAULT_RETRIES = RetryPolicy()
 
 
 def download(
@@ -64,33 +64,33 @@ def download(
     size: int | None = None,
     sha256: str | None = None,
     progress: Progress = silent,
-    patience: Patience = PATIENT,
+    retries: RetryPolicy = DEFAULT_RETRIES,
 ) -> Path:
-    """Fetch `url` to `path`; return at once if a file of that size and sha256 is there already.
+    """Download `url` to `path`, unless a file of that size and sha256 is already there.
 
     Raises
     ------
     DownloadError
-        if the server refuses for good, keeps failing, or what arrived has another size or sha256
-        (it is deleted then).
+        if the server returns a permanent error or keeps failing, or if the downloaded file has the
+        wrong size or sha256 (it is then deleted).
     BusyError
-        if another process is fetching the same file.
+        if another process is downloading the same file.
     """
     path = Path(path)
-    wanted = _Wanted(url, size, sha256)
+    expected = _Expected(url, size, sha256)
     if not url.startswith(("http://", "https://")):
-        raise DownloadError(f"{url}: not an http or https address")
-    if path.is_file() and wanted.fault(path) is None:
+        raise DownloadError(f"{url}: not an http or https URL")
+    if path.is_file() and expected.mismatch(path) is None:
         return path
     part = _Part(path)
     with exclusive(part.file.with_name(f"{part.file.name}.lock")):
-        _receive(wanted, part, progress, patience)
-        fault = wanted.fault(part.file)
-        if fault is not None:
+        _receive(expected, part, progress, retries)
+        mismatch = expected.mismatch(part.file)
+        if mismatch is not None:
             part.clear()
             raise DownloadError(
-                f"{url}: {fault}; what arrived was deleted: try again, and if that does not help "
-                "the file has changed at its source"
+                f"{url}: {mismatch}; the download was deleted: try again; if it fails again, the "
+                "file has changed at its source"
             )
         part.finish()
     return path
@@ -103,15 +103,15 @@ def sha256_of(path: str | Path) -> str:
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """The file that was asked for, as far as it is known beforehand."""
+class _Expected:
+    """The requested file, as far as it is known in advance."""
 
     url: str
     size: int | None
     sha256: str | None
 
-    def fault(self, path: Path) -> str | None:
-        """What is wrong with the file at `path`, None if nothing."""
+    def mismatch(self, path: Path) -> str | None:
+        """Return what is wrong with the file at `path`, None if nothing."""
         found = path.stat().st_size
         if self.size is not None and found != self.size:
             return f"{found:,} bytes instead of {self.size:,}"
@@ -121,7 +121,7 @@ class _Wanted:
 
 
 class _TransientError(Exception):
-    """A failure that another request may cure."""
+    """A failure that may go away on retry."""
 
     def __init__(self, reason: str, wait: float = 0.0) -> None:
         super().__init__(reason)
@@ -130,7 +130,7 @@ class _TransientError(Exception):
 
 @dataclass(frozen=True)
 class _Identity:
-    """Which file a part belongs to: two answers with different ones must not be glued."""
+    """Which file a part belongs to; responses of different identities must not be joined."""
 
     url: str
     validator: str | None
@@ -138,39 +138,39 @@ class _Identity:
 
 
 class _Part:
-    """The unfinished file and the note that says what it is a part of."""
+    """The partial file and the metadata that says which file it is a part of."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.name = path.name
         self.file = path.with_name(f"{path.name}.part")
-        self._note = path.with_name(f"{path.name}.part.json")
+        self._metadata = path.with_name(f"{path.name}.part.json")
 
     def length(self) -> int:
         return self.file.stat().st_size if self.file.is_file() else 0
 
     def identity(self) -> _Identity | None:
         try:
-            return _Identity(**json.loads(self._note.read_text(encoding="utf-8")))
+            return _Identity(**json.loads(self._metadata.read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def begin(self, identity: _Identity) -> None:
-        # The note goes first: a part without its note is never continued.
+        # Metadata first: a part without it is never resumed.
         self.clear()
-        atomic.write_text(self._note, json.dumps(vars(identity)))
+        atomic.write_text(self._metadata, json.dumps(vars(identity)))
 
     def clear(self) -> None:
         self.file.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
+        self._metadata.unlink(missing_ok=True)
 
     def finish(self) -> None:
         self.file.replace(self._path)
-        self._note.unlink(missing_ok=True)
+        self._metadata.unlink(missing_ok=True)
 
 
 class _Meter:
-    """A progress meter that opens when the size is known and follows the part's length."""
+    """A progress meter, opened once the size is known, that follows the part's length."""
 
     def __init__(self, progress: Progress, task: str) -> None:
         self._progress = progress
@@ -193,57 +193,57 @@ class _Meter:
         self._position = position
 
 
-def _receive(wanted: _Wanted, part: _Part, progress: Progress, patience: Patience) -> None:
-    """Ask again and again until the part is complete."""
-    fruitless, furthest = 0, part.length()
+def _receive(expected: _Expected, part: _Part, progress: Progress, retries: RetryPolicy) -> None:
+    """Retry until the part is complete."""
+    attempts, longest = 0, part.length()
     with _Meter(progress, f"download {part.name}") as meter:
         while True:
             try:
-                return _request(wanted, part, meter, patience.timeout)
+                return _request(expected, part, meter, retries.timeout)
             except _TransientError as error:
-                fruitless = 1 if part.length() > furthest else fruitless + 1
-                furthest = max(furthest, part.length())
-                if fruitless >= patience.tries:
+                attempts = 1 if part.length() > longest else attempts + 1
+                longest = max(longest, part.length())
+                if attempts >= retries.tries:
                     raise DownloadError(
-                        f"{wanted.url}: {error}, after {fruitless} tries; run the same command "
-                        "again, it goes on from where it stopped"
+                        f"{expected.url}: {error}, after {attempts} tries; run the same command "
+                        "again to resume"
                     ) from error
-                wait = max(error.wait, patience.first_wait * 2.0 ** (fruitless - 1))
-                time.sleep(min(wait, patience.longest_wait))
+                wait = max(error.wait, retries.first_wait * 2.0 ** (attempts - 1))
+                time.sleep(min(wait, retries.longest_wait))
 
 
-def _request(wanted: _Wanted, part: _Part, meter: _Meter, timeout: float) -> None:
-    """Make one request for what the part lacks and append what comes."""
-    before = part.identity()
-    start = _resumable_bytes(wanted, part, before)
+def _request(expected: _Expected, part: _Part, meter: _Meter, timeout: float) -> None:
+    """Request the missing bytes once and append what arrives."""
+    stored = part.identity()
+    start = _resumable_bytes(expected, part, stored)
     headers = {"User-Agent": f"crydistill/{__version__}", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
-        if before is not None and before.validator is not None:
-            headers["If-Range"] = before.validator
+        if stored is not None and stored.validator is not None:
+            headers["If-Range"] = stored.validator
     try:
-        response = _open(wanted.url, headers, timeout)
+        response = _open(expected.url, headers, timeout)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == _RANGE_NOT_SATISFIABLE and start:
-            return _settle_unsatisfiable(error.headers, part, start)
-        raise _refusal(wanted.url, error) from error
+            return _handle_range_not_satisfiable(error.headers, part, start)
+        raise _http_error(expected.url, error) from error
     with response:
         if response.status == _PARTIAL:
-            _check_continues(response.headers, part, before, start)
+            _check_resumes(response.headers, part, stored, start)
             total = _total_of(response.headers)
         else:
             start, total = 0, _length(response.headers)
-            _check_size(wanted, total)
-            part.begin(_Identity(wanted.url, _validator(response.headers), total))
-        whole = total if total is not None else wanted.size
+            _check_size(expected, total)
+            part.begin(_Identity(expected.url, _validator(response.headers), total))
+        whole = total if total is not None else expected.size
         end = _append(response, part, start, lambda end: meter.at(end, whole))
     if whole is not None and end < whole:
-        raise _TransientError(f"the connection broke off at {end:,} of {whole:,} bytes")
+        raise _TransientError(f"connection lost after {end:,} of {whole:,} bytes")
 
 
 def _append(response: HTTPResponse, part: _Part, end: int, report: Callable[[int], None]) -> int:
-    """Append the answer's body to the part, which is `end` bytes long; return its new length."""
+    """Append the response body to the part, which is `end` bytes long; return its new length."""
     report(end)
     with part.file.open("ab") as file:
         for block in _blocks(response):
@@ -257,42 +257,42 @@ def _append(response: HTTPResponse, part: _Part, end: int, report: Callable[[int
     return end
 
 
-def _resumable_bytes(wanted: _Wanted, part: _Part, before: _Identity | None) -> int:
-    if before is None or before.url != wanted.url:
+def _resumable_bytes(expected: _Expected, part: _Part, stored: _Identity | None) -> int:
+    if stored is None or stored.url != expected.url:
         return 0
-    return part.length() if before.validator or wanted.sha256 else 0
+    return part.length() if stored.validator or expected.sha256 else 0
 
 
-def _settle_unsatisfiable(headers: Message, part: _Part, start: int) -> None:
-    """The server has no byte beyond the part: it is complete, or belongs to another file."""
+def _handle_range_not_satisfiable(headers: Message, part: _Part, start: int) -> None:
+    """Handle 416: the part is complete, or belongs to a different file."""
     if _total_of(headers) != start:
         part.clear()
         raise _TransientError("the file has changed on the server")
 
 
-def _check_continues(headers: Message, part: _Part, before: _Identity | None, start: int) -> None:
-    """Refuse a partial answer that is not the rest of the part."""
+def _check_resumes(headers: Message, part: _Part, stored: _Identity | None, start: int) -> None:
+    """Refuse a partial response that does not continue the part."""
     found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
     first = found["first"] if found else None
-    same_file = before is not None and (
-        (_validator(headers) or before.validator) == before.validator
-        and (before.total is None or _total_of(headers) in (before.total, None))
+    same_file = stored is not None and (
+        (_validator(headers) or stored.validator) == stored.validator
+        and (stored.total is None or _total_of(headers) in (stored.total, None))
     )
     if first is None or int(first) != start or not same_file:
         part.clear()
         raise _TransientError("the file has changed on the server")
 
 
-def _check_size(wanted: _Wanted, total: int | None) -> None:
-    if total is not None and wanted.size is not None and total != wanted.size:
+def _check_size(expected: _Expected, total: int | None) -> None:
+    if total is not None and expected.size is not None and total != expected.size:
         raise DownloadError(
-            f"{wanted.url}: the server offers {total:,} bytes instead of {wanted.size:,}; "
+            f"{expected.url}: the server sends {total:,} bytes instead of {expected.size:,}; "
             "the file has changed at its source"
         )
 
 
 def _validator(headers: Message) -> str | None:
-    """A strong ETag, else the modification time: what If-Range may carry (RFC 9110, 13.1.5)."""
+    """Return a strong ETag or else Last-Modified, as If-Range may carry (RFC 9110, 13.1.5)."""
     etag = headers.get("ETag")
     if etag and not etag.startswith("W/"):
         return str(etag)
@@ -324,12 +324,12 @@ def _open(url: str, headers: dict[str, str], timeout: float) -> HTTPResponse:
             ) from error
         raise _TransientError(f"no connection ({error.reason})") from error
     except (OSError, HTTPException) as error:
-        raise _TransientError(f"no answer ({_reason(error)})") from error
+        raise _TransientError(f"no response ({_reason(error)})") from error
     return response
 
 
-def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
-    reason = f"the server answers {error.code} {error.reason}"
+def _http_error(url: str, error: urllib.error.HTTPError) -> Exception:
+    reason = f"the server returned {error.code} {error.reason}"
     if error.code in _TRANSIENT_STATUS:
         after = error.headers.get("Retry-After", "")
         return _TransientError(reason, float(after) if after.isdecimal() else 0.0)
@@ -337,12 +337,12 @@ def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
 
 
 def _blocks(response: HTTPResponse) -> Iterator[bytes]:
-    """Yield what arrives as it arrives, so that a kill loses next to nothing."""
+    """Yield bytes as they arrive, so that a kill loses almost nothing."""
     while True:
         try:
             block = response.read1(_BLOCK_BYTES)
         except (OSError, HTTPException) as error:
-            raise _TransientError(f"the connection broke off ({_reason(error)})") from error
+            raise _TransientError(f"connection lost ({_reason(error)})") from error
         if not block:
             return
         yield block

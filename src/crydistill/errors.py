@@ -1,12 +1,12 @@
-"""The exceptions that crydistill raises on purpose.
+"""Exceptions that crydistill raises deliberately.
 
 Each message is one line: which file, row or field, what is wrong, what to do. The command line
-prints it and exits with `CrydistillError.exit_code`; anything else that escapes is a bug.
+prints it and exits with `CrydistillError.exit_code`; any other uncaught exception is a bug.
 """
 
 
 class CrydistillError(Exception):
-    """Base of all deliberate errors; the command could not go on."""
+    """Base class of all deliberate errors: the command could not continue."""
 
     exit_code = 2
 
@@ -20,7 +20,7 @@ class CorpusError(CrydistillError):
 
 
 class ConfigError(CrydistillError):
-    """Raised when a configuration has an unknown key, a wrong value or contradicts itself."""
+    """Raised when a configuration has an unknown key or invalid value, or is inconsistent."""
 
 
 class TeacherError(CrydistillError):
@@ -32,11 +32,11 @@ class StoreError(CrydistillError):
 
 
 class ModelError(CrydistillError):
-    """Raised when a `.tflite` or its manifest is not one this program can vouch for."""
+    """Raised when a `.tflite` or its manifest is invalid or unsupported."""
 
 
 class HubError(CrydistillError):
-    """Raised when the model hub cannot be reached, refuses, or has moved on meanwhile."""
+    """Raised when the model hub is unreachable, rejects a request, or has changed meanwhile."""
 
 
 class MissingExtraError(CrydistillError):
@@ -44,6 +44,6 @@ class MissingExtraError(CrydistillError):
 
 
 class CheckFailed(CrydistillError):  # noqa: N818 - the command ran; it is the artefact that failed
-    """Raised when a command ran to its end and what it made or examined did not pass."""
+    """Raised when a command completed, but the artefact it made or checked did not pass."""
 
     exit_code = 1

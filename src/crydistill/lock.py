@@ -1,4 +1,4 @@
-"""One process at a time: a lock that the operating system drops when its holder is killed."""
+"""Inter-process lock files, released by the operating system if the holder is killed."""
 
 import os
 import sys
@@ -10,33 +10,33 @@ from crydistill.errors import CrydistillError
 
 
 class BusyError(CrydistillError):
-    """Raised when another process works on the same files."""
+    """Raised when another process is using the same files."""
 
 
 @contextmanager
 def exclusive(path: str | Path) -> Iterator[None]:
-    """Hold the lock file `path` for the length of the block; it is removed afterwards.
+    """Hold the lock file `path` during the block and remove it afterwards.
 
     Raises
     ------
     BusyError
-        at once, if another process (or another block of this one) holds it.
+        immediately, if another process (or another block in this one) holds it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
-        # A holder that has just finished may have removed the file that was opened here.
-        if not _take(file.fileno()) or not _still_at(path, file.fileno()):
-            raise BusyError(f"{path}: another crydistill is at work here; wait until it ends")
+        # A holder that has just finished may have removed the file opened here.
+        if not _try_lock(file.fileno()) or not _is_current(path, file.fileno()):
+            raise BusyError(f"{path}: in use by another crydistill process; wait until it ends")
         try:
             yield
         finally:
-            # Windows removes no open file; an unlocked one left behind does no harm.
+            # Windows cannot remove an open file; an unlocked leftover does no harm.
             with suppress(OSError):
                 path.unlink()
 
 
-def _still_at(path: Path, descriptor: int) -> bool:
+def _is_current(path: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
@@ -46,7 +46,7 @@ def _still_at(path: Path, descriptor: int) -> bool:
 if sys.platform == "win32":
     import msvcrt
 
-    def _take(descriptor: int) -> bool:
+    def _try_lock(descriptor: int) -> bool:
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -56,7 +56,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _take(descriptor: int) -> bool:
+    def _try_lock(descriptor: int) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,7 +1,6 @@
-"""Progress of long work: a bar on a terminal, one line a minute elsewhere, nothing by default.
+"""Progress reporting: a bar on a terminal, one line a minute elsewhere, nothing by default.
 
-Library functions take a `Progress` and never print by themselves; the command line hands them
-`shown`.
+Library functions take a `Progress` and never print; the command line passes `shown`.
 """
 
 import sys
@@ -10,21 +9,21 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 Advance = Callable[[int], None]
-"""Reports that so many more units are done."""
+"""Reports how many more units are done."""
 
 Progress = Callable[[str, int, str], AbstractContextManager[Advance]]
-"""Opens a meter: what is being done, how many units in all, the unit's name in the plural."""
+"""Opens a meter: task name, total number of units, name of the unit in the plural."""
 
 _SECONDS_BETWEEN_LINES = 60.0
 
 
 def silent(task: str, total: int, unit: str) -> AbstractContextManager[Advance]:
-    """Show nothing: the default of every library function."""
+    """Show nothing; the default of every library function."""
     return nullcontext(lambda units: None)
 
 
 def shown(task: str, total: int, unit: str) -> AbstractContextManager[Advance]:
-    """Show a bar with rate and time left on a terminal, a line a minute otherwise (stderr)."""
+    """Show rate and remaining time on stderr: a bar on a terminal, else one line a minute."""
     if sys.stderr.isatty():
         return _bar(task, total, unit)
     return _lines(task, total, unit)

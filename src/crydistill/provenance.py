@@ -1,4 +1,4 @@
-"""What made an artefact: versions, commit, platform."""
+"""Provenance of artefacts: git commit and library versions."""
 
 import importlib.metadata
 import platform
@@ -15,12 +15,12 @@ _LIBRARIES = (
 
 
 def made_by(**settings: Any) -> dict[str, Any]:
-    """What a record says of its making: the commit, versions, and the settings given."""
+    """Return the provenance stored with an artefact: commit, versions and the given settings."""
     return {"git_commit": git_commit(), "versions": versions(), **settings}
 
 
 def versions() -> dict[str, str]:
-    """Versions of this package, Python and the libraries that shape results."""
+    """Return the versions of this package, Python and the libraries that affect results."""
     found = {"crydistill": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         try:
@@ -31,9 +31,9 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Commit of the checkout this package runs from, with "-dirty" if files differ from it.
+    """Return the commit of the checkout this package runs from, plus "-dirty" if modified.
 
-    None where the package does not run from a checkout of its own.
+    None if the package does not run from its own checkout.
     """
     here = Path(__file__).parent
     if _git(here, "ls-files", "--error-unmatch", Path(__file__).name) is None:

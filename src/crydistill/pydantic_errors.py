@@ -1,16 +1,16 @@
-"""What pydantic found wrong, in one line."""
+"""Format pydantic validation errors as one line."""
 
 from pydantic import ValidationError
 
 
 def explained(error: ValidationError, whole: str) -> str:
-    """Name the first field at fault and what is wrong with it, and how many more there are.
+    """Describe the first invalid field and say how many more there are.
 
     Parameters
     ----------
-    whole : stands for the field's name where the fault is in the whole ("the manifest")
+    whole : name to use if the error concerns the object as a whole ("the manifest")
     """
-    # A misspelt key also shows as a missing one; the misspelling is what helps.
+    # A misspelt key is also reported as a missing one; the misspelling is more helpful.
     first, *others = sorted(
         error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden"
     )

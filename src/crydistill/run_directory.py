@@ -1,4 +1,4 @@
-"""The files of one run, and which of its stages are up to date."""
+"""Run directory: the paths of a run's files and the record of completed stages."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from crydistill.json_file import read_json
 
 
 def fingerprint(*values: Any) -> str:
-    """Return a sha256 over JSON-able values and config sections: equal input, equal print."""
+    """Return a content hash (sha256) of JSON-serialisable values and config sections."""
     plain = [
         v.model_dump(mode="json", by_alias=True) if isinstance(v, BaseModel) else v for v in values
     ]
@@ -24,7 +24,7 @@ def fingerprint(*values: Any) -> str:
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """The files of one run, and which of its stages are up to date."""
+    """Paths of one run's files, and which of its stages are up to date."""
 
     path: Path
 
@@ -89,16 +89,16 @@ class RunDirectory:
         return self.path / "night.csv"
 
     def start(self, config: BaseModel) -> None:
-        """Create the directory and write the resolved config into it."""
+        """Create the directory and write the resolved config to it."""
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
         atomic.write_text(self.config, text)
 
     def is_done(self, stage: str, key: str, outputs: Sequence[Path]) -> bool:
-        """Whether a stage ran with this key before and its outputs are still there."""
+        """Whether the stage last finished with this key and its outputs still exist."""
         return self._stages().get(stage) == key and all(path.exists() for path in outputs)
 
     def mark_done(self, stage: str, key: str) -> None:
-        """Remember that a stage finished with this key."""
+        """Record that a stage finished with this key."""
         text = json.dumps({**self._stages(), stage: key}, indent=2)
         atomic.write_text(self._stages_file, text + "\n")
 

@@ -1,12 +1,12 @@
-"""What the environment says: the one module that reads environment variables.
+"""Settings from environment variables; no other module reads them.
 
-The command line asks here and hands the answers to library functions as arguments.
+The command line reads them here and passes them to library functions as arguments.
 
-    CRYDISTILL_CACHE      where downloads and decoded corpora are kept
-    CRYDISTILL_CAPTURES   the folder of private home recordings, outside the repository
-    CRYDISTILL_MQTT_PASSWORD   for `crydistill listen --mqtt-user`
-    HF_TOKEN              for `crydistill publish`: a token of the Hugging Face hub that may write
-    HF_ENDPOINT           another hub than huggingface.co
+    CRYDISTILL_CACHE           directory for downloads and decoded corpora
+    CRYDISTILL_CAPTURES        folder of private home recordings, outside the repository
+    CRYDISTILL_MQTT_PASSWORD   password for `crydistill listen --mqtt-user`
+    HF_TOKEN                   Hugging Face token with write access, for `crydistill publish`
+    HF_ENDPOINT                URL of a hub other than huggingface.co
 """
 
 import os
@@ -23,15 +23,14 @@ _APP = "crydistill"
 
 
 def cache_dir() -> Path:
-    """The user's cache directory; not created here.
+    """Return the user's cache directory, without creating it.
 
-    CRYDISTILL_CACHE if set, else `crydistill` below XDG_CACHE_HOME, else the platform's usual
-    place.
+    CRYDISTILL_CACHE if set, else `crydistill` in XDG_CACHE_HOME, else the platform's default.
     """
     chosen = _folder(CACHE_VARIABLE)
     if chosen is not None:
         return chosen
-    # The XDG specification has a relative path ignored.
+    # The XDG specification says to ignore relative paths.
     xdg = _folder("XDG_CACHE_HOME")
     if xdg is not None and xdg.is_absolute():
         return xdg / _APP
@@ -39,32 +38,32 @@ def cache_dir() -> Path:
 
 
 def audioset_dir() -> Path:
-    """Where the audio of AudioSet segments lies, or will."""
+    """Return the folder for the audio of AudioSet segments; it may not exist yet."""
     return cache_dir() / "audioset"
 
 
 def private_dir() -> Path:
-    """Where everything derived from private captures lies, or will."""
+    """Return the folder for everything derived from private captures; it may not exist yet."""
     return cache_dir() / "private"
 
 
 def captures_dir() -> Path | None:
-    """The folder of private captures named by CRYDISTILL_CAPTURES, None where it is not set."""
+    """Return the folder of private captures, CRYDISTILL_CAPTURES; None if unset."""
     return _folder(CAPTURES_VARIABLE)
 
 
 def mqtt_password() -> str | None:
-    """The MQTT broker's password, CRYDISTILL_MQTT_PASSWORD; None where it is not set."""
+    """Return the MQTT broker's password, CRYDISTILL_MQTT_PASSWORD; None if unset."""
     return os.environ.get(MQTT_PASSWORD_VARIABLE) or None
 
 
 def hub_token() -> str | None:
-    """The Hugging Face hub's token, HF_TOKEN; None where it is not set. It is never written."""
+    """Return the Hugging Face token, HF_TOKEN; None if unset. It is never written to disk."""
     return os.environ.get(HUB_TOKEN_VARIABLE, "").strip() or None
 
 
 def hub_endpoint() -> str | None:
-    """The hub's address, HF_ENDPOINT; None where it is not set."""
+    """Return the hub's URL, HF_ENDPOINT; None if unset."""
     return os.environ.get(HUB_ENDPOINT_VARIABLE, "").strip().rstrip("/") or None
 
 

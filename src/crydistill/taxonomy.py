@@ -1,6 +1,6 @@
-"""AudioSet's classes as YAMNet numbers them: the one place where cry is defined.
+"""AudioSet's classes in YAMNet's order, and which of them count as a cry.
 
-The class map (index, machine id, display name) travels with the package as `data/classes.csv`;
+The class map (index, machine id, display name) ships with the package as `data/classes.csv`;
 indices are always looked up by machine id (MID).
 """
 
@@ -24,30 +24,37 @@ _BABBLING, _MUSIC, _WHIMPER = "/m/0261r1", "/m/04rlf", "/m/07qz6j3"
 
 @cache
 def class_names() -> tuple[str, ...]:
-    """Display names of the 521 classes, in YAMNet's order."""
+    """Return the display names of the 521 classes, in YAMNet's order."""
     return tuple(row["display_name"] for row in _rows())
 
 
 @cache
 def class_mids() -> tuple[str, ...]:
-    """Machine ids of the 521 classes, in YAMNet's order."""
+    """Return the machine ids of the 521 classes, in YAMNet's order."""
     return tuple(row["mid"] for row in _rows())
 
 
 def index_of(mid: str) -> int:
-    """YAMNet's index of a class.
+    """Return YAMNet's index of a class.
 
     Raises
     ------
     KeyError
-        if YAMNet does not know the MID.
+        if the MID is not one of YAMNet's classes.
     """
     return _index()[mid]
 
 
 @cache
 def cry_indices() -> tuple[int, ...]:
-    """Indices of the classes whose scores make up the cry score: (19, 20)."""
+    """Return the indices of the classes whose scores are summed to the cry score.
+
+    Examples
+    --------
+    >>> from crydistill.taxonomy import class_names, cry_indices
+    >>> [(index, class_names()[index]) for index in cry_indices()]
+    [(19, 'Crying, sobbing'), (20, 'Baby cry, infant cry')]
+    """
     return tuple(index_of(mid) for mid in CRY_MIDS)
 
 
@@ -71,10 +78,11 @@ def cry_score(
 
 @cache
 def rival_indices() -> tuple[int, ...]:
-    """Indices of what a cry may be taken for: all that people and animals utter but talk.
+    """Return the indices of the classes easily confused with a cry.
 
-    The class map follows AudioSet's ontology: speech comes first, then other sounds of people from
-    babbling on, then animals', then music. Whimpering belongs to crying and is left out with it.
+    These are all human and animal sounds except speech. The class map follows AudioSet's ontology:
+    speech comes first, then other human sounds starting with babbling, then animals, then music.
+    Whimpering counts as crying and is left out with it.
     """
     crying = {*cry_indices(), index_of(_WHIMPER)}
     return tuple(i for i in range(index_of(_BABBLING), index_of(_MUSIC)) if i not in crying)

@@ -23,7 +23,7 @@ def test_any_rate_and_channel_count(tmp_path: Path, rate: int, channels: int) ->
     audio = read_audio(path)
     assert audio.samples.dtype == np.float32
     assert audio.duration == pytest.approx(2, abs=0.01)
-    # Away from the ends the resampled tone is the tone.
+    # Away from the edges the resampled tone equals the original.
     middle = slice(8_000, 24_000)
     expected = tone(2, 16_000)[middle]
     assert np.abs(audio.samples[middle] - expected).max() < 2e-3

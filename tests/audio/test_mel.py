@@ -31,7 +31,7 @@ def noise(seconds: float, amplitude: float, seed: int = 0) -> np.ndarray:
 
 
 def tf_log_mel(samples: np.ndarray) -> np.ndarray:
-    """YAMNet's own front end, in float64: in float32 it is off by more than the tolerance."""
+    """YAMNet's own front end in float64; in float32 its error exceeds the tolerance."""
     tf = pytest.importorskip("tensorflow")
     stft = tf.signal.stft(samples.astype(np.float64), FRAME_LENGTH, FRAME_HOP, FFT_LENGTH)
     matrix = tf.signal.linear_to_mel_weight_matrix(

@@ -1,4 +1,4 @@
-"""`crydistill corpora`: the catalogue, the manifests, and the way back."""
+"""`crydistill corpora`: the catalogue, the manifests, and rebuilding audio from them."""
 
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def test_manifest_and_rebuild(audio: Path, tmp_path: Path) -> None:
     lines = done.stderr.splitlines()
     assert len([line for line in lines if line.startswith("train/")]) == 10
     assert (
-        "train/0.wav: Jakobovski/free-spoken-digit-dataset/recordings/0.wav is not here; "
+        "train/0.wav: Jakobovski/free-spoken-digit-dataset/recordings/0.wav not found; "
         "run `crydistill fetch fsdd`"
     ) in lines
     assert lines[-1] == "missing: fsdd 10"

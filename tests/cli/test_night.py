@@ -25,7 +25,7 @@ def run(*arguments: object) -> Result:
 
 
 def complaint(result: Result) -> str:
-    """What a failed command says; `main` makes one line of it."""
+    """Error message of a failed command, which `main` prints on one line."""
     assert isinstance(result.exception, CrydistillError), result.output
     assert "\n" not in str(result.exception)
     return str(result.exception)
@@ -65,7 +65,7 @@ def test_a_night_from_clips(corpus: Path, student: Path, tmp_path: Path) -> None
     assert (record["night"]["sounds"], record["night"]["episodes"]) == (3, 2)
     assert record["night"]["options"]["snr_db"] == [10.0, 20.0]
     assert list(record["night"]["unusable"]) == ["broken.wav"]
-    assert "left out broken.wav" in result.stderr
+    assert "skipped broken.wav" in result.stderr
     rows = list(csv.DictReader((out / "plan.csv").open()))
     assert {row["clip"] for row in rows if row["kind"] == "sound"} == {"2.wav", "3.wav", "4.wav"}
     assert "<canvas" in (out / "night.html").read_text()

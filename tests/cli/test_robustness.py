@@ -28,7 +28,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: object) -> Result:
-    """In this process: a new one takes longer to start than these tests to run."""
+    """Run in this process: starting a new one takes longer than these tests."""
     return CliRunner().invoke(app, [*map(str, arguments)])
 
 
@@ -59,11 +59,11 @@ def test_robustness_measures_and_goes_on(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["robustness", "none"], "none: no manifest there"),
+        (["robustness", "none"], "none: no manifest found"),
         (["robustness", ".", "--kernels", "fast"], "choose one of reference"),
         (["robustness", "none", "--where", "split"], "write COLUMN=VALUE"),
         (["robustness", "CORPUS", "--private", "--out", "HERE"], "git work tree"),
-        (["promises", "CORPUS"], "do not fill a home"),
+        (["promises", "CORPUS"], "too few for a home"),
     ],
 )
 def test_misuse_is_said(corpus: Path, tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -1,12 +1,12 @@
-"""Small archives for a server of our own, and the patience to fetch them with."""
+"""Small archives for a local test server, and short retries to fetch them."""
 
 import io
 import tarfile
 import zipfile
 
-from crydistill.download import Patience
+from crydistill.download import RetryPolicy
 
-QUICK = Patience(tries=3, first_wait=0.001, longest_wait=0.01, timeout=2.0)
+QUICK = RetryPolicy(tries=3, first_wait=0.001, longest_wait=0.01, timeout=2.0)
 
 
 def zipped(files: dict[str, bytes]) -> bytes:

@@ -45,7 +45,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def split(path: Path, cuts: list[int]) -> list[Path]:
-    """Split a zip as `zip -s` does: offsets become offsets within parts, parts get numbers."""
+    """Split a zip as `zip -s` does: offsets are relative to numbered parts."""
     marked = b"PK\x07\x08" + path.read_bytes()
     directory = marked.rfind(b"PK\x05\x06")
     size, start = struct.unpack("<LL", marked[directory + 12 : directory + 20])
@@ -88,7 +88,7 @@ def test_tar(tmp_path: Path, mode: str) -> None:
 @settings(deadline=None)  # the disk may be busy
 @given(st.lists(st.integers(5, 12_000), max_size=5, unique=True))
 def test_split_zip(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) -> None:
-    """Wherever it is split, between members or within one."""
+    """The split may be between members or within one."""
     folder = tmp_path_factory.mktemp("split")
     parts = split(zip_of(folder / "a.zip", FILES, zipfile.ZIP_STORED), cuts)
     unpack(parts[::-1], folder / "out")
@@ -138,7 +138,7 @@ def test_links_and_devices_are_left_out(tmp_path: Path) -> None:
             member = tarfile.TarInfo(f"link{kind.decode()}")
             member.type, member.linkname = kind, "/etc/passwd"
             archive.addfile(member)
-        member = tarfile.TarInfo("link2/file")  # below a name that would have been a link
+        member = tarfile.TarInfo("link2/file")  # below a path that would be a link
         member.size = 1
         archive.addfile(member, io.BytesIO(b"x"))
     unpack([path], tmp_path / "tar")

@@ -51,7 +51,7 @@ def test_what_is_written_is_read_back(
 
 
 def test_audiosets_own_format(tmp_path: Path) -> None:
-    """As downloaded: comment lines, no header, a space after each comma."""
+    """AudioSet's own format: comment lines, no header, a space after each comma."""
     path = written(
         tmp_path / "eval_segments.csv",
         "# Segments csv created Sun Mar  5 10:54:25 2017\n"
@@ -76,12 +76,12 @@ def test_audiosets_own_format(tmp_path: Path) -> None:
         ("aaaaaaaaaaa,-1,10,/m/09x0r", r":2: start_seconds '-1' is not a number"),
         ("aaaaaaaaaaa,0,inf,/m/09x0r", r":2: end_seconds 'inf' is not a number"),
         ("aaaaaaaaaaa,10,10,/m/09x0r", r":2: end_seconds 10 is not after start_seconds 10"),
-        ("aaaaaaaaaaa,0,10,", r":2: positive_labels holds ''"),
-        ("aaaaaaaaaaa,0,10,Speech", r":2: positive_labels holds 'Speech'"),
-        ("aaaaaaaaaaa,0,10,/m/09x0r,/m/0261r1", r":2: 5 fields instead of 4; .* in quotes"),
+        ("aaaaaaaaaaa,0,10,", r":2: positive_labels: ''"),
+        ("aaaaaaaaaaa,0,10,Speech", r":2: positive_labels: 'Speech'"),
+        ("aaaaaaaaaaa,0,10,/m/09x0r,/m/0261r1", r":2: 5 fields instead of 4; .* must be quoted"),
         ("aaaaaaaaaaa,0,10", r":2: 3 fields instead of 4"),
         ('aaaaaaaaaaa,0,10,"/m/09x0r', r":2: not valid CSV"),
-        ("bbbbbbbbbbb,0,10,/m/09x0r", r":2: bbbbbbbbbbb is already in line 1"),
+        ("bbbbbbbbbbb,0,10,/m/09x0r", r":2: bbbbbbbbbbb is already on line 1"),
     ],
 )
 def test_malformed_rows_are_named(tmp_path: Path, row: str, fault: str) -> None:
@@ -141,7 +141,7 @@ def test_a_segments_clip(tmp_path: Path) -> None:
 
 
 class TestFrozenLists:
-    """The committed lists, as they are read back."""
+    """The committed segment lists."""
 
     @pytest.mark.parametrize(
         ("split", "rows", "cries"), [("test", 100, 50), ("train", 570, 80), ("val", 160, 25)]
@@ -166,11 +166,11 @@ class TestFrozenLists:
         assert all(segment.synthetic for segment in found)
 
     def test_smoke_ids_cannot_be_videos(self) -> None:
-        """64 bits in 11 characters of 6 leave the last one 16 values."""
+        """64 bits in 11 base64 characters leave 16 values for the last one."""
         assert not any(s.youtube_id[-1] in "AEIMQUYcgkosw048" for s in smoke_list())
 
     def test_a_reader_that_splits_on_commas_would_lose_cries(self) -> None:
-        """Why the quoting matters: 19 of the 50 cries are not the first label."""
+        """Quoting matters: in 19 of the 50 cries, the cry is not the first label."""
         with (LISTS / "audioset_test.csv").open(encoding="utf-8") as file:
             first = [row["positive_labels"].split(",")[0] for row in csv.DictReader(file)]
         assert sum(mid in ("/m/0463cq4", "/t/dd00002") for mid in first) == 50 - 19

@@ -26,7 +26,7 @@ from crydistill.corpora.clip import Clip, Label
 from crydistill.errors import ConfigError, CorpusError
 
 BRISBANE = timezone(timedelta(hours=10))
-STAMP = "20260412" + "T031500"  # in two pieces, or the guard would find it here
+STAMP = "20260412" + "T031500"  # split, so that the guard does not report it
 NIGHT = datetime(2026, 4, 12, 3, 15, tzinfo=BRISBANE)
 
 
@@ -44,7 +44,7 @@ def write_capture(folder: Path, name: str, seed: int = 0) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Five captures: three in a burst, one later in the hour, one a day later."""
+    """Five captures: three in a burst, one later in the same hour, one a day later."""
     for seed, minutes in enumerate((0, 1, 4, 30, 24 * 60)):
         write_capture(tmp_path / "in", name_of(NIGHT + timedelta(minutes=minutes)), seed)
     return tmp_path / "in"
@@ -211,7 +211,7 @@ def test_tiers_file_missing(folder: Path) -> None:
 
 
 def nights(days: int, seed: int) -> Captures:
-    """Captures with more in the night than in the day, singly and in bursts; no files."""
+    """Captures without files, more at night than by day, single and in bursts."""
     generator = np.random.default_rng(seed)
     start = NIGHT.replace(hour=0, minute=0)
     recorded_at: dict[str, datetime] = {}

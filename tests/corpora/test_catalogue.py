@@ -1,4 +1,4 @@
-"""Fetching, with tiny archives of the real layout on a server of our own."""
+"""Tests of fetching, with tiny archives of the real layout on a local server."""
 
 import dataclasses
 import hashlib
@@ -84,7 +84,7 @@ RECORDINGS = {
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    """The catalogue's three kinds of archive, from the loopback address."""
+    """The catalogue's three kinds of archive, served from the loopback address."""
     with file_server() as running:
         rooms = zipped(ROOMS)
         archives = {
@@ -103,7 +103,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
 
 
 def test_fetched_and_listed(server: FileServer, tmp_path: Path) -> None:
-    found = fetch_corpus("esc-50", tmp_path, patience=QUICK)
+    found = fetch_corpus("esc-50", tmp_path, retries=QUICK)
     assert found == Installed("esc-50", CATALOGUE["esc-50"].licence, 2, 1, 1.5, 1)
     dog, baby, broken = corpus_clips("ESC-50", tmp_path)
     assert dog.path.read_bytes() == ESC_50["ESC-50-master/audio/1-1-A-0.wav"]
@@ -113,15 +113,15 @@ def test_fetched_and_listed(server: FileServer, tmp_path: Path) -> None:
 
 
 def test_a_second_call_asks_nothing(server: FileServer, tmp_path: Path) -> None:
-    first = fetch_corpus("esc-50", tmp_path, patience=QUICK)
-    assert fetch_corpus("Esc-50", tmp_path, patience=QUICK) == first
+    first = fetch_corpus("esc-50", tmp_path, retries=QUICK)
+    assert fetch_corpus("Esc-50", tmp_path, retries=QUICK) == first
     assert len(server.requests) == 1
 
 
 def test_what_is_here(server: FileServer, tmp_path: Path) -> None:
     assert installed(tmp_path) == []
-    speech = fetch_corpus("speechocean762", tmp_path, patience=QUICK)
-    sounds = fetch_corpus("esc-50", tmp_path, patience=QUICK)
+    speech = fetch_corpus("speechocean762", tmp_path, retries=QUICK)
+    sounds = fetch_corpus("esc-50", tmp_path, retries=QUICK)
     assert installed(tmp_path) == [sounds, speech]
     assert (speech.clips, speech.cries) == (1, 0)
     assert speech.minutes == pytest.approx(2 / 60)
@@ -129,9 +129,9 @@ def test_what_is_here(server: FileServer, tmp_path: Path) -> None:
 
 
 def test_room_impulse_responses(server: FileServer, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="not here; run `crydistill fetch rirs-noises`"):
+    with pytest.raises(CorpusError, match="not installed; run `crydistill fetch rirs-noises`"):
         corpus_clips("rirs-noises", tmp_path)
-    found = fetch_corpus("rirs-noises", tmp_path, patience=QUICK)
+    found = fetch_corpus("rirs-noises", tmp_path, retries=QUICK)
     assert found.clips == 2
     assert found.minutes == pytest.approx(1.5 / 60)
     with pytest.raises(CorpusError, match="no recordings"):
@@ -140,7 +140,7 @@ def test_room_impulse_responses(server: FileServer, tmp_path: Path) -> None:
 
 def test_a_dropped_connection_is_made_good(server: FileServer, tmp_path: Path) -> None:
     server.pages["/master.zip"].faults += [Fault(drop_after=3000), Fault(drop_after=0)]
-    assert fetch_corpus("esc-50", tmp_path, patience=QUICK).clips == 2
+    assert fetch_corpus("esc-50", tmp_path, retries=QUICK).clips == 2
     assert server.ranges() == [None, "bytes=3000-", "bytes=3000-"]
 
 
@@ -149,28 +149,28 @@ def test_the_published_checksum_is_checked(server: FileServer, tmp_path: Path) -
     body[100] ^= 1
     server.put("rooms.zip", bytes(body))
     with pytest.raises(DownloadError, match=r"rooms\.zip: md5 is \w+ instead of \w+"):
-        fetch_corpus("rirs-noises", tmp_path, patience=QUICK)
+        fetch_corpus("rirs-noises", tmp_path, retries=QUICK)
     assert not list(corpus_folder(tmp_path, "rirs-noises").rglob("rooms.zip"))
 
 
 def test_the_hash_of_the_first_download_is_recorded_and_holds(
     server: FileServer, tmp_path: Path
 ) -> None:
-    fetch_corpus("esc-50", tmp_path, patience=QUICK)
+    fetch_corpus("esc-50", tmp_path, retries=QUICK)
     folder = corpus_folder(tmp_path, "esc-50")
     record = folder / "archives" / "hashes.json"
     body = server.pages["/master.zip"].body
     assert json.loads(record.read_text()) == {"master.zip": hashlib.sha256(body).hexdigest()}
 
-    # Everything but the record is lost, and the file on the server has changed since.
+    # Everything but the recorded hashes is lost, and the file on the server has changed since.
     (folder / "installed.json").unlink()
     (folder / "archives" / "master.zip").unlink()
     other = zipped(ESC_50 | {"ESC-50-master/audio/new.wav": b""})
     server.put("master.zip", other)
-    with pytest.raises(DownloadError, match=r"delete .*hashes\.json to accept another version"):
-        fetch_corpus("esc-50", tmp_path, patience=QUICK)
+    with pytest.raises(DownloadError, match=r"delete .*hashes\.json to accept a new version"):
+        fetch_corpus("esc-50", tmp_path, retries=QUICK)
     record.unlink()
-    assert fetch_corpus("esc-50", tmp_path, patience=QUICK).clips == 2
+    assert fetch_corpus("esc-50", tmp_path, retries=QUICK).clips == 2
 
 
 def test_a_kill_while_unpacking_is_made_good(
@@ -185,12 +185,12 @@ def test_a_kill_while_unpacking_is_made_good(
 
     monkeypatch.setattr(catalogue, "unpack", interrupted)
     with pytest.raises(Killed):
-        fetch_corpus("esc-50", tmp_path, patience=QUICK)
+        fetch_corpus("esc-50", tmp_path, retries=QUICK)
     monkeypatch.setattr(catalogue, "unpack", unpack)
     assert installed(tmp_path) == []
-    with pytest.raises(CorpusError, match="not here"):
+    with pytest.raises(CorpusError, match="not installed"):
         corpus_clips("esc-50", tmp_path)
-    assert fetch_corpus("esc-50", tmp_path, patience=QUICK).clips == 2
+    assert fetch_corpus("esc-50", tmp_path, retries=QUICK).clips == 2
     assert len(server.requests) == 1
     folder = corpus_folder(tmp_path, "esc-50")
     assert sorted(path.name for path in folder.iterdir()) == ["archives", "data", "installed.json"]
@@ -198,11 +198,11 @@ def test_a_kill_while_unpacking_is_made_good(
 
 def test_an_archive_of_something_else(server: FileServer, tmp_path: Path) -> None:
     server.put("master.zip", zipped({"x/README": b""}))
-    with pytest.raises(CorpusError, match="nothing of esc-50 is in its archives"):
-        fetch_corpus("esc-50", tmp_path, patience=QUICK)
+    with pytest.raises(CorpusError, match="no clips of esc-50 in its archives"):
+        fetch_corpus("esc-50", tmp_path, retries=QUICK)
     server.put("speech.tar.gz", b"<html>moved</html>")
     with pytest.raises(CorpusError, match=r"speech\.tar\.gz: cannot be unpacked"):
-        fetch_corpus("speechocean762", tmp_path, patience=QUICK)
+        fetch_corpus("speechocean762", tmp_path, retries=QUICK)
     assert installed(tmp_path) == []
 
 
@@ -212,14 +212,14 @@ def test_a_disk_that_is_too_small(
     entry = dataclasses.replace(catalogue.CATALOGUE["esc-50"], about_bytes=10**18)
     monkeypatch.setattr(catalogue, "CATALOGUE", {"esc-50": entry})
     with pytest.raises(CorpusError, match=r"esc-50 needs about 2000000000\.0 GB more"):
-        fetch_corpus("esc-50", tmp_path, patience=QUICK)
+        fetch_corpus("esc-50", tmp_path, retries=QUICK)
     assert server.requests == []
 
 
 def test_one_process_at_a_time(server: FileServer, tmp_path: Path) -> None:
     lock = corpus_folder(tmp_path, "esc-50") / ".lock"
     with exclusive(lock), pytest.raises(BusyError):
-        fetch_corpus("esc-50", tmp_path, patience=QUICK)
+        fetch_corpus("esc-50", tmp_path, retries=QUICK)
 
 
 @pytest.mark.parametrize("name", ["installed.json", "archives/hashes.json"])
@@ -228,11 +228,13 @@ def test_damaged_notes_are_named(server: FileServer, tmp_path: Path, name: str) 
     path.parent.mkdir(parents=True)
     path.write_text('["x"]')
     with pytest.raises(CorpusError, match=rf"{path.name}: damaged; delete it"):
-        fetch_corpus("esc-50", tmp_path, patience=QUICK)
+        fetch_corpus("esc-50", tmp_path, retries=QUICK)
 
 
 def test_an_unknown_name() -> None:
-    with pytest.raises(CorpusError, match=r"esc-51: not in the catalogue, which has donateacry, "):
+    with pytest.raises(
+        CorpusError, match=r"esc-51: not in the catalogue; choose one of donateacry, "
+    ):
         find_corpus("esc-51")
 
 
@@ -288,7 +290,7 @@ class TestTheCatalogueItself:
 
     @pytest.mark.parametrize("name", [c.name for c in CATALOGUE.values() if c.listing])
     def test_what_is_unpacked_is_what_is_listed(self, name: str, tmp_path: Path) -> None:
-        """The patterns of `files` let through the layouts that the listings read."""
+        """The patterns of `files` match the layouts that the listings read."""
         corpus, path = CATALOGUE[name], RECORDINGS[name]
         assert any(Path(path).match(pattern) for pattern in corpus.files)
         assert not any(Path("d-master/README.md").match(pattern) for pattern in corpus.files)

@@ -126,7 +126,7 @@ def test_a_malformed_manifest_is_one_clear_line(tmp_path: Path, text: str, messa
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no manifest there"):
+    with pytest.raises(CorpusError, match="no manifest found"):
         read_corpus(tmp_path / "nowhere.csv")
     with pytest.raises(CorpusError, match="no audio files"):
         read_folder(tmp_path)

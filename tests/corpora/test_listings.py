@@ -1,4 +1,4 @@
-"""Each corpus's real layout, in small."""
+"""Tests of the listings with a small copy of each corpus's layout."""
 
 import json
 from collections.abc import Callable, Iterable

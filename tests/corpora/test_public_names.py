@@ -1,4 +1,4 @@
-"""Public manifests: what is written is read again, and nothing else is."""
+"""Tests of public manifests: round trips and malformed rows."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ NAMES = st.text(
     st.characters(exclude_characters="/\\:\0\r\n", exclude_categories=["Cs"]), min_size=1
 ).filter(lambda name: name not in {".", ".."})
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
-# What a table could stumble over, and little else: rows of long texts are slow to draw.
+# Characters that might break a CSV, and few others: rows of long texts are slow to draw.
 AWKWARD = "ab ,;\"'#=é\u2028\u0085\x0b\ufeff"
 TEXTS = st.text(AWKWARD, max_size=6)
 AWKWARD_PATHS = st.lists(st.text(AWKWARD, min_size=1, max_size=4), min_size=3, max_size=5).map(
@@ -172,7 +172,7 @@ class TestReading:
         with pytest.raises(CorpusError, match=r"manifest\.csv: cannot be read"):
             read_recordings(path)
         path.write_text("path,label\na.wav,cry\n")
-        with pytest.raises(CorpusError, match="no column 'split', so that this is no manifest"):
+        with pytest.raises(CorpusError, match="no column 'split', so it is not a manifest"):
             read_recordings(path)
 
 

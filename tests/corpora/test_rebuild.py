@@ -1,4 +1,4 @@
-"""Rebuilding, from small copies of the real layouts filled with the nursery's sounds."""
+"""Tests of rebuilding, from small copies of the real layouts filled with nursery sounds."""
 
 import subprocess
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ RATES = {DONATED: 8_000, SPOKEN: 16_000, DOG: 44_100, CAT: 44_100}
 
 @pytest.fixture(scope="module")
 def sounds() -> dict[str, Samples]:
-    """A second and more of the nursery for each public file, as it is at 16 kHz."""
+    """At least a second of nursery audio at 16 kHz for each public file."""
     clips = compose(3)
     return {
         origin: render(clip)[: 20_000 + 1_000 * number].astype(np.float32) / np.float32(32_768)
@@ -74,7 +74,7 @@ def manifest(sounds: dict[str, Samples], tmp_path: Path) -> Path:
 
 @pytest.fixture
 def copies(sounds: dict[str, Samples], tmp_path: Path) -> list[Path]:
-    """Copies as a user may have them: one of each way that `--from` understands, and ESC-50."""
+    """A user's local copies: one of each layout that `--from` supports, and ESC-50."""
     bare, named, owned = tmp_path / "bare", tmp_path / "named", tmp_path / "owned"
     for origin, root in (
         (DONATED, bare),
@@ -87,7 +87,7 @@ def copies(sounds: dict[str, Samples], tmp_path: Path) -> list[Path]:
 
 
 def likeness(path: Path, sound: Samples) -> float:
-    """Correlation with a sound, below the 4 kHz that the narrowest public file has."""
+    """Correlation with a sound below 4 kHz, the bandwidth of the narrowest public file."""
     there = soxr.resample(read_audio(path).samples[: len(sound)], 16_000, 8_000)
     wanted = soxr.resample(sound, 16_000, 8_000)
     count = min(len(there), len(wanted))
@@ -165,7 +165,7 @@ class TestFromTheCache:
             "baby-cry-detection",
         }
         for count, name in enumerate(("donateacry", "esc-10", "speechocean762", "esc-50"), 1):
-            fetch_corpus(name, cache, patience=QUICK)
+            fetch_corpus(name, cache, retries=QUICK)
             done = rebuild(manifest, out, cache)
             assert (done.made, done.kept, len(done.missing)) == (1, count - 1, 4 - count)
             assert len(read_corpus(out)) == count
@@ -175,7 +175,7 @@ class TestFromTheCache:
     def test_a_corpus_half_fetched_does_not_count(
         self, server: FileServer, manifest: Path, tmp_path: Path
     ) -> None:
-        fetch_corpus("donateacry", tmp_path, patience=QUICK)
+        fetch_corpus("donateacry", tmp_path, retries=QUICK)
         (catalogue.corpus_folder(tmp_path, "donateacry") / "installed.json").unlink()
         assert rebuild(manifest, tmp_path / "out", tmp_path).made == 0
 
@@ -245,7 +245,7 @@ class TestGoingOn:
 
 class TestAnotherVersion:
     def one(self, tmp_path: Path, row: Recording, sound: Samples, rate: int) -> str:
-        """Why a recording is not made of this sound; empty if it is."""
+        """Why a recording was not made from this sound; empty if it was."""
         write_recordings(tmp_path / "manifest.csv", [row])
         put(tmp_path / "copy" / Origin.parse(row.origin).path, sound, rate, format="WAV")
         done = rebuild(
@@ -319,7 +319,7 @@ class TestFormats:
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """AMR in 3gp, which soundfile does not know."""
+        """AMR in 3gp, which soundfile does not support."""
         try:
             ffmpeg = find_ffmpeg()
         except MissingExtraError:
@@ -349,7 +349,7 @@ class TestFormats:
         assert soundfile.info(tmp_path / "out" / "x.opus").duration == pytest.approx(
             row.duration_s, abs=0.1
         )
-        # Made anew, not of a second copy: damage is told, in ffmpeg's words.
+        # Rebuilt, and not from a second copy: the damage is reported in ffmpeg's words.
         (tmp_path / "out" / "x.opus").unlink()
         phone.write_bytes(phone.read_bytes()[:40])
         done = rebuild(manifest, tmp_path / "out", tmp_path, copies=[tmp_path / "copy"])
@@ -402,7 +402,7 @@ def test_every_shared_recording_has_a_corpus(shared: Path) -> None:
 
 @pytest.mark.shared
 def test_the_shared_recordings_come_back(shared: Path, tmp_path: Path) -> None:
-    """Put some under their public names, at their native rates, and rebuild them."""
+    """Store some under their public names at their native rates, and rebuild them."""
     every = read_recordings(Path(__file__).parents[2] / "data" / "manifests" / "base-train.csv")
     some = [row for row in every[::200] if row.duration_s < 30]
     for row in some:

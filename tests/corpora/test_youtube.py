@@ -1,4 +1,4 @@
-"""The fetcher: the real yt-dlp against a local server, and a stand-in that fails a lot."""
+"""Tests of the fetcher: the real yt-dlp with a local server, and a fake with many failures."""
 
 import json
 import random
@@ -45,7 +45,7 @@ RESET = "ERROR: [youtube] x: Unable to download API page: Connection reset by pe
 
 
 def segment(number: int, seconds: float = 1.0) -> Segment:
-    """A segment whose id begins with a hyphen, as a sixty-fourth of all ids do."""
+    """A segment whose id starts with a hyphen, as one id in 64 does."""
     return Segment(f"-_{number:08d}x", 30.0, 30.0 + seconds, ("/t/dd00002", "/m/09x0r"))
 
 
@@ -53,7 +53,7 @@ SEGMENTS = [segment(number) for number in range(6)]
 
 
 class Fake:
-    """The stand-in, its plan, and what it saw."""
+    """The fake yt-dlp, its plan and its log."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -65,7 +65,7 @@ class Fake:
         (self.folder / "plan.json").write_text(json.dumps(plan))
 
     def log(self, name: str = "log") -> list[tuple[str, float, int]]:
-        """Id, time and process of every attempt so far, at its start or (`ends`) its end."""
+        """Id, time and process of every attempt so far, at its start or (`ends`) end."""
         if not (self.folder / name).exists():
             return []
         rows = [line.split() for line in (self.folder / name).read_text().splitlines()]
@@ -92,7 +92,7 @@ def fetch(
 
 
 def check_folder(folder: Path, segments: Sequence[Segment]) -> None:
-    """Whatever the ledger calls done is there, whole and the right audio, and nothing else is."""
+    """Check that exactly the segments marked done have a complete file with the right audio."""
     ledger = read_ledger(folder)
     done = [s for s in segments if ledger[s.youtube_id].state is State.DONE]
     files = {path.name for path in folder.iterdir()}
@@ -183,11 +183,11 @@ def test_a_lasting_rate_limit_stops_the_run_and_condemns_nothing(fake: Fake, fol
     fake.plan({"limits": list(range(2, 1000))})
     pace = Pace(per_hour=1e9, workers=2, backoff=(0.02, 0.04))
     report = fetch(fake, folder, pace=pace)
-    assert report.stopped.startswith("YouTube limits this guest's rate")
+    assert report.stopped.startswith("YouTube's rate limit persisted")
     assert "run the same command again" in report.stopped
     assert report.states[State.DONE] + report.waiting == 6
     assert not set(report.states) & GONE
-    # Two of the pair that were in flight, then one alone after each wait.
+    # The two concurrent attempts, then a single one after each wait.
     assert len(fake.log()) <= 2 + 2 + 2
     fake.plan({})
     assert fetch(fake, folder) == FetchReport({State.DONE: 6}, waiting=0)
@@ -201,7 +201,7 @@ def test_after_a_limit_it_probes_alone_and_later(fake: Fake, folder: Path) -> No
     times = [when for _, when, _ in fake.log()]
     assert times[2] - times[1] > 0.45
     assert times[3] - times[2] > 0.65
-    assert times[4] - times[3] > 0.45  # only when the probe has succeeded
+    assert times[4] - times[3] > 0.45  # only after the probe has succeeded
 
 
 def test_unavailable_is_believed_an_hour_later(fake: Fake, folder: Path) -> None:
@@ -228,7 +228,7 @@ def test_too_many_failures_stop_the_run(fake: Fake, folder: Path) -> None:
     fake.plan({s.youtube_id: [RESET] * 9 for s in many})
     pace = Pace(per_hour=1e9, workers=2, failures=5)
     report = fetch(fake, folder, many, pace)
-    assert report.stopped.startswith("5 attempts in a row came to nothing, the last one with: ")
+    assert report.stopped.startswith("5 attempts in a row failed, the last one with: ")
     assert "Connection reset by peer" in report.stopped
     assert len(fake.log()) <= 5 + 1
     assert report.waiting == 40
@@ -264,7 +264,7 @@ def test_as_many_at_once_as_allowed(fake: Fake, folder: Path) -> None:
 
 
 def test_a_file_without_its_line_is_adopted(fake: Fake, folder: Path) -> None:
-    """What a kill between the renaming and the ledger's line leaves behind."""
+    """State left by a kill between the rename and the ledger line."""
     fetch(fake, folder)
     lines = (folder / "ledger.jsonl").read_text().splitlines(keepends=True)
     (folder / "ledger.jsonl").write_text("".join(lines[:-1]) + lines[-1][:20])
@@ -335,7 +335,7 @@ def test_clips_of_survivors(fake: Fake, folder: Path) -> None:
     assert [clip.id for clip in clips] == [s.youtube_id for s in SEGMENTS[2:]]
     assert all(clip.is_cry and clip.group == clip.id for clip in clips)
     moved = [Segment(s.youtube_id, 0.0, 1.0, s.mids) for s in SEGMENTS]
-    with pytest.raises(CorpusError, match="none of the list's audio is here"):
+    with pytest.raises(CorpusError, match="none of the list's audio is there"):
         fetched_clips(moved, folder)
 
 
@@ -346,7 +346,7 @@ from crydistill.corpora.audioset import read_segments
 from crydistill.corpora.youtube import Pace, fetch_segments
 from crydistill.corpora.ytdlp import Tools
 
-# Whoever starts the tests in the background of a shell hands down an ignored SIGINT.
+# Tests started in the background of a shell inherit an ignored SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 listed, folder, timeout, *command = sys.argv[1:]
 report = fetch_segments(
@@ -359,7 +359,7 @@ print(json.dumps([report.waiting, report.stopped]))
 
 
 def start(fake: Fake, folder: Path, listed: Path, timeout: float = 2.0) -> subprocess.Popen[bytes]:
-    """Fetch in a process of its own."""
+    """Fetch in a separate process."""
     arguments = [str(listed), str(folder), str(timeout), *fake.tools.yt_dlp]
     return subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE)
 
@@ -386,7 +386,7 @@ def test_ctrl_c_leaves_no_process_behind(fake: Fake, folder: Path, tmp_path: Pat
 
 
 def planned(segments: Sequence[Segment], rng: random.Random) -> tuple[dict[str, Any], list[State]]:
-    """Faults for each segment, and the state it must end in after two good runs."""
+    """Faults for each segment, and its expected state after two good runs."""
     choices: list[tuple[float, list[str], State]] = [
         (60, [], State.DONE),
         (6, [RESET], State.DONE),
@@ -436,7 +436,7 @@ def test_faults_and_kills_lose_and_double_nothing(
     assert [ledger[s.youtube_id].state for s in segments] == expected
     assert waiting == expected.count(State.UNAVAILABLE)
     check_folder(folder, segments)
-    # A kill costs at most the four attempts in flight; what ended for good was not asked again.
+    # A kill loses at most the four concurrent attempts; final states are not retried.
     attempts = fake.attempts()
     spare = sum(
         max(0, attempts[s.youtube_id] - 1)
@@ -456,7 +456,7 @@ def tools() -> Tools:
 
 
 class TestRealYtDlp:
-    """The real programs against a server on the loopback address."""
+    """The real programs with a server on the loopback address."""
 
     @pytest.fixture
     def server(self) -> Iterator[FileServer]:
@@ -469,21 +469,21 @@ class TestRealYtDlp:
 
     @staticmethod
     def stairs(seconds: int) -> Samples:
-        """A tone that steps up every second, so that each second is told by its pitch."""
+        """A tone that steps up every second, so that its pitch identifies the second."""
         time_axis = np.arange(seconds * SAMPLE_RATE) / SAMPLE_RATE
         hertz = 300.0 + 50.0 * (time_axis.astype(int) % 60)
         return (0.4 * np.sin(2 * np.pi * hertz * time_axis)).astype(np.float32)
 
     @staticmethod
     def heard_seconds(path: Path) -> list[int]:
-        """Which step of the stairs sounds in each tenth of a second of a file."""
+        """The step of the staircase in each tenth of a second of a file."""
         samples, rate = soundfile.read(path)
         blocks = samples[: len(samples) // 1600 * 1600].reshape(-1, 1600) * np.hanning(1600)
         peaks = np.abs(np.fft.rfft(blocks, 16 * 1600, axis=1)).argmax(axis=1)
         return [round((peak * rate / (16 * 1600) - 300) / 50) for peak in peaks]
 
     def encoded(self, tools: Tools, folder: Path, *options: str) -> bytes:
-        """A minute of stairs as ffmpeg encodes it."""
+        """A minute of the staircase, encoded by ffmpeg."""
         source, target = folder / "stairs.wav", folder / "stairs"
         soundfile.write(source, self.stairs(60), SAMPLE_RATE)
         command = [str(tools.ffmpeg), "-v", "error", "-y", "-i", str(source), *options, str(target)]
@@ -521,7 +521,7 @@ class TestRealYtDlp:
         assert (rate, samples.shape) == (16_000, (160_000,))
         heard = self.heard_seconds(audio_path(folder, wanted[0]))
         exact = [int(23.5 + (i + 0.5) / 10) for i in range(100)]
-        # The tenth in which the pitch steps may go either way.
+        # The tenth in which the pitch changes may be either step.
         assert sum(a != b for a, b in zip(heard, exact, strict=True)) <= 3
         assert [path.name for path in tmp_path.iterdir() if path.name == "x"] == []
 

@@ -1,5 +1,5 @@
-"""What yt-dlp says and does. The messages in `data/yt_dlp_messages.json` were recorded in issue
-threads (`seen_in`) or come from yt-dlp's source."""
+"""Tests of running yt-dlp. The messages in `data/yt_dlp_messages.json` are from issue threads
+(`seen_in`) or from yt-dlp's source."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ SEGMENT = Segment("-_aaaaaaaaa", 23.5, 33.5, ("/t/dd00002",))
 
 
 def program(folder: Path, source: str) -> Tools:
-    """A stand-in for yt-dlp: the given Python source."""
+    """A fake yt-dlp with the given Python source."""
     path = folder / "tool.py"
     path.write_text(source, encoding="utf-8")
     return Tools((sys.executable, "-I", "-S", str(path)), folder / "ffmpeg")
@@ -38,7 +38,7 @@ def attempt(tools: Tools, folder: Path, timeout: float = 20.0) -> FetchFailedErr
 
 @pytest.mark.parametrize("recorded", MESSAGES, ids=lambda recorded: recorded["stderr"][:60])
 def test_recorded_messages(recorded: dict[str, str], tmp_path: Path) -> None:
-    """Each message, as the standard error of a process that fails."""
+    """Each message as the standard error of a failing process."""
     source = f"import sys; sys.stderr.buffer.write({recorded['stderr'].encode()!r}); sys.exit(1)"
     failure = attempt(program(tmp_path, source), tmp_path)
     assert failure.state == recorded["state"]
@@ -55,7 +55,7 @@ def test_chance_text_is_not_a_takedown(text: str) -> None:
 
 
 def test_limits_in_the_lines_before_the_error_count(tmp_path: Path) -> None:
-    """ffmpeg's own words, and yt-dlp's warnings, where its error says nothing."""
+    """ffmpeg's messages and yt-dlp's warnings count if its error message is unspecific."""
     source = (
         "import sys\n"
         "print('[https @ 0x1] HTTP error 429 Too Many Requests', file=sys.stderr)\n"
@@ -88,7 +88,7 @@ def test_killed_after_the_timeout_with_its_children(tmp_path: Path) -> None:
         "time.sleep(60)"
     )
     failure = attempt(program(tmp_path, source), tmp_path, timeout=1.0)
-    assert (failure.state, str(failure)) == (State.NETWORK, "no end after 1 s, killed")
+    assert (failure.state, str(failure)) == (State.NETWORK, "killed after 1 s")
     time.sleep(2.5)
     assert not (tmp_path / "work" / "survived").exists()
 

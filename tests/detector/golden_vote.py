@@ -1,4 +1,4 @@
-"""Writes the detector's golden vectors: `python -m tests.detector.golden_vote`.
+"""Write the detector's golden vectors: `python -m tests.detector.golden_vote`.
 
 Their format is in docs/detector.md; the events come from the reference implementation beside this
 file.
@@ -113,7 +113,7 @@ def _case(
 
 
 def _marks(name: str, marks: str, n: int, m: int, hold_ms: int) -> Case:
-    """A case drawn as text: x is a score that votes, a dot one that does not."""
+    """A case written as text: x is a score that votes, a dot one that does not."""
     score = {"x": bits_of(0.75), ".": bits_of(0.25)}
     return _case(name, bits_of(0.5), n, m, hold_ms, [score[mark] for mark in marks])
 
@@ -128,7 +128,7 @@ def _comparison(name: str, threshold: float) -> Case:
 
 
 def _random(seed: int) -> Case:
-    """A walk between quiet and crying with random settings."""
+    """A random walk between quiet and crying, with random settings."""
     generator = random.Random(seed)
     m = generator.randint(2, 20)
     n = generator.randint(1, m)

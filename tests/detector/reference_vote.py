@@ -1,4 +1,4 @@
-"""The detector's specification, followed literally: slow, obvious, independent of the package."""
+"""The detector's specification, implemented literally: slow, obvious, apart from the package."""
 
 import math
 import struct
@@ -16,7 +16,7 @@ def as_float32(value: float) -> float:
 
 @dataclass(frozen=True)
 class Step:
-    """What one window did: the event ("on", "off" or "-"), its onset, the state afterwards."""
+    """Effect of one window: the event ("on", "off" or "-"), its onset, the state afterwards."""
 
     event: str
     onset: int
@@ -26,7 +26,7 @@ class Step:
 def reference_vote(
     scores: list[float], threshold: float, n: int, m: int, hold_ms: int
 ) -> list[Step]:
-    """The step of every window, each worked out from the whole list of votes so far."""
+    """The step of every window, each computed from the whole list of votes so far."""
     hold_windows = max(1, math.ceil(hold_ms / HOP_MILLISECONDS))
     votes: list[bool] = []
     steps: list[Step] = []

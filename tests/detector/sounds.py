@@ -1,4 +1,4 @@
-"""Sound whose loudness is its score, for tests of what happens around a student."""
+"""Audio whose loudness is its score, for tests of the code around a student."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from crydistill.detector.vote import Scores
 
 
 class LoudnessScorer:
-    """Takes the share of a window's frames that are loud for its score, and remembers it."""
+    """Scores a window by the fraction of its frames that are loud, and records the scores."""
 
     def __init__(self) -> None:
         self.given: list[Scores] = []

@@ -88,5 +88,5 @@ def test_private_clips_stay_out_of_repositories(tmp_path: Path) -> None:
 
 
 def test_impossible_lengths_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be made"):
+    with pytest.raises(ConfigError, match="cannot include"):
         AlertClips(tmp_path, before=10, longest=10)

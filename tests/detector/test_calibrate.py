@@ -88,7 +88,7 @@ def test_the_recording_itself_stays_below_the_rate(
 def calibrations(
     hours: float, wanted: float, per_hour: float
 ) -> tuple[tuple[Calibration, float], ...]:
-    """Calibrations on 60 recordings of one room, and what each threshold really does there."""
+    """Calibrations on 60 recordings of one room, and the true alert rate at each threshold."""
     rng = np.random.default_rng(5)
     results = [found([room(rng, hours, per_hour)], wanted) for _ in range(60)]
     return tuple((one, true_rate(one.vote.threshold, per_hour)) for one in results)
@@ -113,7 +113,7 @@ def test_the_interval_holds_the_true_rate(
     assert len(ranges) == len(results)
     inside = [(one.low or 0) <= rate <= (one.high or 0) for one, rate in ranges]
     assert np.mean(inside) >= 0.9
-    # The promise is right in the middle, not only somewhere inside a wide interval.
+    # The estimate is unbiased, not merely somewhere inside a wide interval.
     ratio = np.median([rate / one.value for one, rate in ranges])
     assert 0.5 < ratio < 2.0
 
@@ -137,7 +137,7 @@ def test_the_count_is_of_alerts_and_the_threshold_just_above_the_next() -> None:
 
 
 def test_two_short_recordings_are_not_joined() -> None:
-    # Three votes at the end of one and two at the start of the next are no five of nine.
+    # Three votes at the end of one and two at the start of the next do not make five of nine.
     ends, starts = np.full(200, 0.01, np.float32), np.full(200, 0.01, np.float32)
     ends[-3:], starts[:2] = 0.9, 0.9
     assert found([ends, starts], 0.5).vote.threshold < 0.1

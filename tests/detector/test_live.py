@@ -144,8 +144,8 @@ def test_a_lost_source_is_opened_again_until_it_works() -> None:
     listen(source, live, emit=events.append, say=said.append, now=clock.now, sleep=clock.sleep)
     assert clock.pauses == [1, 2, 4, 8, 16, 30, 30]
     assert said == [
-        "the microphone gave no sound; trying again until it works",
-        "the sound is back",
+        "the microphone gave no sound; retrying until it works",
+        "audio is back",
     ]
     assert [event.kind.value for event in events] == ["on", "off", "on"]
     assert live.state.seconds == pytest.approx(clock.time, abs=1.0)

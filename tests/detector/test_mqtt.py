@@ -85,7 +85,7 @@ def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
 
 
 class Subscriber:
-    """Sees everything that is published."""
+    """Records everything that is published."""
 
     def __init__(self, port: int) -> None:
         paho = import_module("paho.mqtt.client")

@@ -14,7 +14,7 @@ from crydistill.tflite.interpreters import TfliteMicro
 
 
 def non_persistent_bytes(tflite: bytes, capfd: pytest.CaptureFixture[str]) -> int:
-    """The part of TFLite Micro's arena that holds intermediate results, as it prints it itself."""
+    """Part of TFLite Micro's arena for intermediate tensors, as printed by TFLite Micro."""
     runtime = pytest.importorskip(
         "tflite_micro.python.tflite_micro.runtime",
         reason="needs Google's TFLite Micro interpreter",

@@ -1,4 +1,4 @@
-"""The record in the package is of this library and of the packaged student."""
+"""The record in the package matches this library and the packaged student."""
 
 import shutil
 from dataclasses import asdict
@@ -49,7 +49,7 @@ def test_the_measured_network_is_derived_from_itself() -> None:
 
 @pytest.mark.parametrize("core", [CORTEX_M4, CORTEX_M4_INTEGERS], ids=lambda core: core.title)
 def test_it_is_of_this_library(core: emulator.Core, tmp_path: Path) -> None:
-    """Another compiler may give a little more or less; the same one gives the same."""
+    """Another compiler may differ slightly; the same one gives the same counts."""
     need(core)
     counted = count(core, packaged_student(), tmp_path)
     kept = cores()[core.title]

@@ -1,4 +1,4 @@
-"""ESP-NN by its formulas, against the figures that were published of the reference student."""
+"""ESP-NN's formulas against the figures published for the reference student."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_arena_of_the_reference_student_is_the_known_one(reference: TfliteFile) 
 def test_plan_is_the_interpreters(student: str, request: pytest.FixtureRequest) -> None:
     tflite = request.getfixturevalue(student)
     planned = non_persistent_bytes(read_tflite(tflite), esp_nn=False)
-    # What TFLite Micro needs beyond the plan: a kilobyte and a half, and half a one per operator.
+    # TFLite Micro's overhead beyond the plan: 1.5 KB plus 0.5 KB per operator.
     beyond = arena_bytes(tflite) - planned
     assert 0 < beyond < 1_500 + 500 * len(read_tflite(tflite).operators)
 

@@ -102,7 +102,7 @@ def test_the_counting_program_knows_every_kernel() -> None:
 
 
 def lifetimes(file: TfliteFile) -> dict[int, tuple[int, int]]:
-    """First and last operator that touches each intermediate tensor, the slow and obvious way."""
+    """First and last operator that touches each intermediate tensor, computed naively."""
     found = {}
     for index in range(len(file.tensors)):
         touching = [
@@ -153,7 +153,7 @@ def test_the_reference_students_arena_is_its_widest_layer(
 def test_scales_of_the_dense_layer_multiply_in_double(
     reference_tflite: bytes, tmp_path: Path
 ) -> None:
-    """As in TFLite Micro: in single precision one result in a million is another step."""
+    """As in TFLite Micro: in single precision one result in a million would differ."""
     x, weights, output = (np.float32(scale) for scale in (0.1, 0.003, 0.07))
 
     def rescaled(model: Any) -> None:
@@ -220,7 +220,7 @@ def test_padding_the_batch_is_refused(residual_tflite: bytes, tmp_path: Path) ->
 
 
 def test_damaged_files_are_refused_or_exported(residual_tflite: bytes, tmp_path: Path) -> None:
-    """A file that passes the gate by luck must not break the export in an unforeseen way."""
+    """A damaged file that passes the checks must not crash the export."""
     positions, exported = structure_bytes(residual_tflite), 0
     manifest = small_manifest(residual_tflite)
     for seed in range(400):

@@ -14,7 +14,9 @@ FIRMWARE = Path(__file__).parents[2] / "firmware"
 
 def test_missing_tools_are_named(monkeypatch: pytest.MonkeyPatch, reference_tflite: bytes) -> None:
     monkeypatch.setattr(shutil, "which", lambda tool: None if "qemu" in tool else tool)
-    with pytest.raises(ConfigError, match="qemu-system-arm, qemu-system-xtensa: firmware/install"):
+    with pytest.raises(
+        ConfigError, match="qemu-system-arm, qemu-system-xtensa: install them with firmware/install"
+    ):
         measure(reference_tflite, manifest_for(reference_tflite), FIRMWARE)
 
 

@@ -1,4 +1,4 @@
-"""The two front ends of the C library on clips, built for this computer."""
+"""The two front ends of the C library on clips, built for the host."""
 
 import json
 import shutil
@@ -16,9 +16,9 @@ from crydistill.device.front_ends import (
     INTEGERS,
     RESULT_NAME,
     build_front_ends,
-    hear_twice,
     markdown,
     report,
+    score_front_ends,
 )
 from crydistill.device.selftest_vectors import log_mel_patches
 from crydistill.errors import CorpusError
@@ -34,7 +34,7 @@ def student(student_dir: Path) -> TfliteStudent:
 
 @pytest.fixture
 def clips(tmp_path: Path) -> list[Clip]:
-    """Four clips of sound, and one that is none."""
+    """Four audio clips, and one file that is not audio."""
     found = []
     for number in range(5):
         path = tmp_path / f"{number}.wav"
@@ -56,7 +56,7 @@ def built(student_dir: Path, student: TfliteStudent, folder: Path):  # type: ign
 def test_scores_are_the_students_and_both_front_ends_agree(
     student_dir: Path, student: TfliteStudent, clips: list[Clip], tmp_path: Path
 ) -> None:
-    heard = hear_twice(clips, student, built(student_dir, student, tmp_path / "build"))
+    heard = score_front_ends(clips, student, built(student_dir, student, tmp_path / "build"))
     assert [clip.id for clip in heard.clips] == [clip.id for clip in clips[:4]]
     assert heard.unreadable.keys() == {"4.wav"}
     for number, clip in enumerate(clips[:4]):
@@ -83,7 +83,7 @@ def test_scores_are_the_students_and_both_front_ends_agree(
 
 def test_both_labels_are_needed(student: TfliteStudent, clips: list[Clip]) -> None:
     with pytest.raises(CorpusError, match="labelled noncry"):
-        hear_twice([clip for clip in clips if clip.is_cry], student, {})
+        score_front_ends([clip for clip in clips if clip.is_cry], student, {})
 
 
 def test_private_clips_stay_outside_the_work_tree(clips: list[Clip], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The latency model: against what was published, and as a model should behave."""
+"""The latency model: against published figures, and for plausibility."""
 
 import pytest
 from tests.student_fixtures import manifest_for

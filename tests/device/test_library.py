@@ -28,7 +28,7 @@ def test_a_package_without_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_the_wheel_brings_it(tmp_path: Path) -> None:
-    """`export` in an installed package, here in an unpacked wheel."""
+    """`export` works in an installed package, here an unpacked wheel."""
     pytest.importorskip("hatchling", reason="needs the build backend")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=120)

@@ -99,7 +99,7 @@ def test_counted_instructions_are_near_the_scaled_ones(student_dir: Path) -> Non
 def test_the_verb_prints_tables_and_json(student_dir: Path) -> None:
     shown = CliRunner().invoke(app, ["profile", str(student_dir)])
     assert shown.exit_code == 0, shown.exception
-    for words in ("Layers", "depthwise 48x32x8", "a model", "measured", "nRF52840", "fast end"):
+    for words in ("Layers", "depthwise 48x32x8", "(model)", "measured", "nRF52840", "fast end"):
         assert words in shown.output
     printed = CliRunner().invoke(app, ["profile", str(student_dir), "--json"])
     assert json.loads(printed.output)["macs"] == 1_171_072

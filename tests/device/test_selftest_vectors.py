@@ -1,4 +1,4 @@
-"""Every stage of the golden data against the code that scores and votes elsewhere."""
+"""Every stage of the golden vectors against the code that scores and votes elsewhere."""
 
 from pathlib import Path
 

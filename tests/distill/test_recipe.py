@@ -1,4 +1,4 @@
-"""The training section of a configuration, translated."""
+"""Translation of a configuration's training section."""
 
 from typing import get_args
 
@@ -59,7 +59,7 @@ def test_kl_takes_no_options(option: dict[str, object]) -> None:
 
 def test_a_class_weight_of_an_unknown_class() -> None:
     options = training(loss="sigmoid_bce", class_weights={"/m/none": 2.0})
-    with pytest.raises(ConfigError, match="YAMNet knows no class /m/none"):
+    with pytest.raises(ConfigError, match="YAMNet has no class /m/none"):
         make_loss(options, NO_HEADS)
 
 

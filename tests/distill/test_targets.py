@@ -63,7 +63,7 @@ def test_floor_lifts_the_best_windows_of_cry_clips() -> None:
 
 
 def heard(**scores: float) -> np.ndarray:
-    """Logits of one window in which the teacher hears nothing but these classes."""
+    """Logits of one window with these class scores, all other classes low."""
     row = np.full((1, CLASSES), -20, dtype=np.float32)
     for name, score in scores.items():
         row[0, class_names().index(name)] = np.log(score / (1 - score))

@@ -67,7 +67,7 @@ def noisy_model(name: str, clips: EvaluatedClips, *, noise: float, seed: int = 0
 def run_metrics(
     auc: float, *, private: bool = False, scores: Sequence[str] = tuple(ClipScore)
 ) -> dict[str, Any]:
-    """What `metrics.json` of a run may hold; every metric of the student is `auc`."""
+    """Contents of a run's `metrics.json`; every metric of the student is `auc`."""
 
     def judged(value: float) -> dict[str, Any]:
         estimate = {"value": value, "low": value - 0.1, "high": value + 0.1}

@@ -98,7 +98,7 @@ def test_faults_are_told(tmp_path: Path) -> None:
     fewer = EvaluatedClips.from_clips(
         [Clip("z", Path("x"), Label.CRY, "g"), Clip("y", Path("x"), Label.NONCRY, "h")]
     )
-    with pytest.raises(ConfigError, match="run 2 was evaluated on other clips"):
+    with pytest.raises(ConfigError, match="run 2 was evaluated on different clips"):
         compare_recipes([run], [saved(tmp_path / "b", 0.5, 0, fewer)], model="m")
     (tmp_path / "broken").write_bytes(b"nothing")
     for path in ("broken", "missing"):

@@ -19,7 +19,7 @@ from crydistill.evaluation.private_report import (
 from crydistill.publish.guard import scan
 
 WINDOWS = 82
-"""Of a capture of 40 s."""
+"""In a capture of 40 s."""
 
 STAMP = "20260412" + "T03"  # in two pieces, or the guard would find it here
 

@@ -16,9 +16,9 @@ from crydistill.errors import CorpusError, StoreError
 from crydistill.evaluation import robustness
 from crydistill.evaluation.conditions import CLEAN, Condition, Family, Noises
 from crydistill.evaluation.robustness import (
-    HeardClips,
+    ScoredClips,
     choose_clips,
-    judge,
+    evaluate_conditions,
     report,
     score_clips,
 )
@@ -35,7 +35,7 @@ SWAPPED = Condition(Family.ELECTRONICS, "swapped", None, "", lambda samples, cli
 
 
 class Ear:
-    """Scores a window by its loudest band, and counts what it is given."""
+    """Scores a window by its loudest band, and records what it scored."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -68,12 +68,12 @@ def clips(tmp_path: Path) -> list[Clip]:
     return found
 
 
-def heard_by(scorers: list[Scorer], clips: list[Clip], journal: Path) -> HeardClips:
+def heard_by(scorers: list[Scorer], clips: list[Clip], journal: Path) -> ScoredClips:
     return score_clips(clips, scorers, journal, noises=Noises(clips, 0), vote=VOTE)
 
 
-def made_up(votes: list[list[float]], labels: list[bool], hours: float) -> HeardClips:
-    """Clips in groups of their own; conditions as rows of votes, which are the means too."""
+def made_up(votes: list[list[float]], labels: list[bool], hours: float) -> ScoredClips:
+    """Each clip its own group; one row of votes per condition, which are also the means."""
     clips = tuple(
         Clip(f"{n}", Path(f"{n}"), Label.CRY if cry else Label.NONCRY, f"g{n}")
         for n, cry in enumerate(labels)
@@ -81,7 +81,7 @@ def made_up(votes: list[list[float]], labels: list[bool], hours: float) -> Heard
     table = np.array([votes], dtype=np.float64)
     seconds = np.full(len(labels), hours * 3600 / labels.count(False))
     every = (CLEAN, HALVED, SWAPPED)[: len(votes)]
-    return HeardClips(("ear",), every, clips, seconds, table, table, {})
+    return ScoredClips(("ear",), every, clips, seconds, table, table, {})
 
 
 def test_each_student_hears_each_clip_under_each_condition(
@@ -146,7 +146,7 @@ def test_an_unreadable_clip_ends_nothing(clips: list[Clip], tmp_path: Path) -> N
     assert heard_by([Ear().scorer()], clips, tmp_path / "journal").unreadable == heard.unreadable
     for clip in clips:
         clip.path.write_bytes(b"no audio")
-    with pytest.raises(CorpusError, match="nor any other"):
+    with pytest.raises(CorpusError, match="nor can any other"):
         heard_by([Ear().scorer()], clips, tmp_path / "another")
 
 
@@ -156,7 +156,7 @@ def test_figures_by_hand() -> None:
     worse = [0.1, 0.2, 0.3, 0.9, 0.75, 0.6, 0.2, 0.95, 0.7, 0.3]
     # In two hours two false alarms are allowed: above 0.4 on clean audio, above 0.6 on worse.
     heard = made_up([clean, worse], labels, hours=2.0)
-    at_clean, at_worse = judge(heard, replicates=50)["ear"]
+    at_clean, at_worse = evaluate_conditions(heard, replicates=50)["ear"]
     assert at_clean.recalibrated.value == at_clean.unchanged.value == 0.75
     assert at_clean.false_alarms.value == pytest.approx(1)
     assert at_clean.auc_change.value == at_clean.false_alarms_change.value == 0
@@ -171,7 +171,7 @@ def test_figures_by_hand() -> None:
 @settings(max_examples=60)
 @given(st.integers(0, 2**32), st.sampled_from([0.5, 1.0, 2.5, 7.0]))
 def test_statistics_are_those_of_repeated_clips(seed: int, hours: float) -> None:
-    """Weights that count a clip k times give what k copies of the clip give."""
+    """Weighting a clip by k gives the same results as k copies of it."""
     rng = np.random.default_rng(seed)
     labels = [False] * 7 + [True] * 5
     votes = np.round(rng.random((2, 12)), 1)
@@ -197,8 +197,10 @@ def test_statistics_are_those_of_repeated_clips(seed: int, hours: float) -> None
 def test_an_unchanged_condition_differs_by_nothing() -> None:
     rng = np.random.default_rng(0)
     votes = rng.random(40).tolist()
-    verdicts = judge(made_up([votes, votes], [False] * 20 + [True] * 20, 3.0), replicates=100)
-    _, same = verdicts["ear"]
+    results = evaluate_conditions(
+        made_up([votes, votes], [False] * 20 + [True] * 20, 3.0), replicates=100
+    )
+    _, same = results["ear"]
     assert same.auc_change.value == 0 and np.isnan(same.auc_change.low)
     assert same.auc.low < same.auc.value < same.auc.high
 
@@ -227,7 +229,7 @@ def record(clips: list[Clip], tmp_path: Path) -> dict[str, Any]:
     heard = score_clips(clips, scorers, tmp_path / "journal", noises=noises, vote=VOTE)
     provenance = {"kernels": "reference", "git_commit": "0123456789abc-dirty"}
     return report(
-        heard, judge(heard, replicates=20), scorers=scorers, noises=noises, vote=VOTE,
+        heard, evaluate_conditions(heard, replicates=20), scorers=scorers, noises=noises, vote=VOTE,
         replicates=20, provenance=provenance,
     )  # fmt: skip
 

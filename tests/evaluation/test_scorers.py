@@ -17,7 +17,7 @@ from tests.student_fixtures import (  # noqa: F401 - fixtures
 from crydistill.audio.mel import log_mel
 from crydistill.audio.windows import windows
 from crydistill.errors import ModelError
-from crydistill.evaluation.scorers import named_apart, student_scorers, teacher_scorer
+from crydistill.evaluation.scorers import student_scorers, teacher_scorer, with_unique_names
 from crydistill.roles import Role
 from crydistill.student.layers import plain
 from crydistill.student.manifest import save_manifest
@@ -85,7 +85,7 @@ def test_a_keras_file_of_another_student_is_refused(
 def test_names_are_told_apart(student_dir: Path) -> None:  # noqa: F811
     (int8,) = student_scorers(student_dir)
     other = replace(int8, name="other")
-    names = [scorer.name for scorer in named_apart([int8, other, int8, int8])]
+    names = [scorer.name for scorer in with_unique_names([int8, other, int8, int8])]
     assert names == ["test INT8", "other", "test INT8 2", "test INT8 3"]
 
 

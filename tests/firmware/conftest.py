@@ -22,7 +22,7 @@ from crydistill.quantize.int8 import quantize_ptq
 
 @pytest.fixture(scope="session")
 def student_tflite() -> bytes:
-    """The reference student, not trained, but normalised so that it tells windows apart."""
+    """The reference student, untrained, but normalised to give different outputs per window."""
     model, patches = seeded_model(), synthetic_patches()
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -53,7 +53,7 @@ def program(
     tmp_path_factory: pytest.TempPathFactory,
     student_tflite: bytes,
 ) -> Program:
-    """The program with the student, by each compiler and with either front end."""
+    """The program with the student, for each compiler and either front end."""
     return on_host(request.param, "all", student_tflite, tmp_path_factory)
 
 
@@ -63,7 +63,7 @@ def sanitized(
     tmp_path_factory: pytest.TempPathFactory,
     student_tflite: bytes,
 ) -> Program:
-    """The same; it ends with an error at the first access or operation that C leaves undefined."""
+    """The same with sanitizers: fails at the first invalid access or undefined operation."""
     return on_host(request.param, "sanitize", student_tflite, tmp_path_factory)
 
 

@@ -33,11 +33,11 @@ WHOLE = 0
 
 @dataclass(frozen=True)
 class Program:
-    """The test program, on this computer or under emulation.
+    """The test program, on the host or under emulation.
 
     binary : built by firmware/Makefile
-    command : gives the command line that runs it with arguments
-    fixed : its front end computes in integers
+    command : returns the command line that runs it with arguments
+    fixed : whether its front end uses integers
     """
 
     binary: Path
@@ -45,7 +45,7 @@ class Program:
     fixed: bool = False
 
     def run(self, mode: str, data: bytes, *arguments: object) -> bytes:
-        """Give the program a file; return what it prints."""
+        """Run the program on a file; return its output."""
         file = self.binary.with_suffix(f".{os.getpid()}.input")
         file.write_bytes(data)
         words = [mode, str(file), *(str(argument) for argument in arguments)]
@@ -105,7 +105,7 @@ class Program:
 class Emulated(Program):
     """The program on an emulated microcontroller.
 
-    host : the same on this computer
+    host : the same program on the host
     """
 
     host: Program | None = None
@@ -124,7 +124,7 @@ def on_this_computer(binary: Path, words: Sequence[str]) -> list[str]:
 
 
 def under_qemu(*machine: str) -> Command:
-    """How to run a program on an emulated board: the emulator and its options."""
+    """Command to run a program on an emulated board: the emulator and its options."""
 
     def command(binary: Path, words: Sequence[str]) -> list[str]:
         arguments = ",".join(f"arg={word}" for word in ("host", *words))
@@ -203,7 +203,7 @@ def scene(seconds: float, seed: int = 0) -> Pcm:
 
 
 def pcm_of(audio: npt.NDArray[np.floating]) -> Pcm:
-    """Quantise samples of a nominal range of -1 to 1 as a 16-bit converter does."""
+    """Quantise samples in [-1, 1] like a 16-bit ADC."""
     steps = np.clip(np.rint(audio * PCM_FULL_SCALE), -PCM_FULL_SCALE, PCM_FULL_SCALE - 1)
     return np.asarray(steps, dtype=np.int16)
 

@@ -32,7 +32,7 @@ def test_counts_are_exact_and_plausible(core: str, student_tflite: bytes, tmp_pa
     arithmetic = 100 * SUMS_AND_PRODUCTS_PER_FRAME
     assert 2 * arithmetic < cost["front_end_per_second"] < 6 * arithmetic
     assert cost["score_per_window"] < 100_000
-    # The reference student's own score is that of a softmax of 521 outputs.
+    # The reference student's score is a softmax of 521 outputs.
     assert cost["softmax_of_521"] == pytest.approx(cost["score_per_window"], rel=0.02)
     assert 0 < cost["sigmoid_of_1"] < 100
     assert cost["vote_per_window"] < 500

@@ -30,7 +30,7 @@ def golden_lines() -> tuple[list[str], list[str]]:
 
 
 def random_lines(streams: int) -> tuple[list[str], list[str]]:
-    """Streams of scores at and around their thresholds, with what Python makes of them."""
+    """Score streams at and around their thresholds, with the Python detector's events."""
     rng = np.random.default_rng(0)
     given, expected = [], []
     for _ in range(streams):

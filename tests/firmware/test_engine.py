@@ -38,7 +38,7 @@ def assert_equals_tflite_micro(program: Program, tflite: bytes, count: int = COM
     outputs = inspect_tflite(tflite).output.shape[-1]
     expected = TfliteMicro(tflite, ARENA).run(windows)
     assert len(expected) == count
-    # A network that always says the same would hide every difference.
+    # A network with constant output would hide every difference.
     assert len(np.unique(expected, axis=0)) > count * 3 // 4
     np.testing.assert_array_equal(program.network(windows, outputs), expected)
 
@@ -100,7 +100,7 @@ def _random_residual_model(seed: int) -> keras.Model:
 
 
 def _unusual_model() -> keras.Model:
-    """Dilations, several channels out of one, odd sizes and padding, pools at the edge."""
+    """Dilations, depth multipliers, odd sizes and padding, pooling at the edge."""
     keras.utils.set_random_seed(2)
     layers = keras.layers
     patch = keras.Input((WINDOW_FRAMES, MEL_BANDS, 1))

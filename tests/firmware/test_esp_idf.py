@@ -1,4 +1,4 @@
-"""The ESP-IDF component, as far as a computer without ESP-IDF can tell."""
+"""The ESP-IDF component, as far as it can be tested without ESP-IDF."""
 
 import ctypes
 import re

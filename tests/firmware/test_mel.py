@@ -93,8 +93,8 @@ def test_every_loudness(program: Program, level: int) -> None:
 
 
 def test_nothing_overflows(sanitized: Program) -> None:
-    """The signs of each bin's own cosine at full scale: no signal makes that bin larger."""
-    spacing = 3 * FRAME_HOP  # so that a frame begins with each signal
+    """The sign of each bin's cosine at full scale: no signal gives a larger value in that bin."""
+    spacing = 3 * FRAME_HOP  # a frame starts at each signal
     time = np.arange(spacing)
     signals = [
         np.cos(2 * np.pi * (time * bin_ / FFT_LENGTH + phase)) >= 0
@@ -109,7 +109,7 @@ def test_nothing_overflows(sanitized: Program) -> None:
 def test_under_emulation(emulated: Emulated) -> None:
     pcm, host = scene(5, seed=3), emulated.host
     assert host is not None
-    # Only the logarithm in floats may differ: it is another libm's.
+    # Only the float logarithm may differ: it comes from another libm.
     tolerance = 0 if emulated.fixed else 2e-6
     np.testing.assert_allclose(emulated.frames(pcm, 1), host.frames(pcm), rtol=0, atol=tolerance)
     np.testing.assert_array_equal(emulated.patches(pcm, 1), host.patches(pcm))

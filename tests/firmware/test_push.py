@@ -45,7 +45,7 @@ def events_of(scores: Float32, settings: VoteSettings) -> list[Event]:
 
 
 def lively(scores: Float32) -> VoteSettings:
-    """Settings under which the scores raise alerts, their threshold in the widest gap nearby."""
+    """Settings under which the scores raise alerts, with the threshold in the widest gap nearby."""
     ordered = np.sort(scores)[len(scores) // 4 : -len(scores) // 4]
     gap = int(np.argmax(ordered[1:] / ordered[:-1]))
     threshold = float(np.float32(np.sqrt(ordered[gap] * ordered[gap + 1])))
@@ -80,7 +80,7 @@ def test_the_whole_chain_alerts_as_python_does(program: Program, student_tflite:
     assert equal.mean() > 0.999
     same = equal.all(axis=(1, 2))
     assert same.mean() > (0.01 if program.fixed else 0.6)
-    # LiteRT rounds the dense layer otherwise than TFLite Micro: one logit in 50,000 is a step off.
+    # LiteRT rounds the dense layer differently from TFLite Micro: 1 logit in 50,000 is a step off.
     np.testing.assert_allclose(scores[same], expected[same], rtol=0.01)
     step = inspect_tflite(student_tflite).output.scale
     np.testing.assert_allclose(np.log(scores), np.log(expected), atol=1.5 * step)
@@ -118,7 +118,7 @@ def test_under_emulation(emulated: Emulated, student_tflite: bytes) -> None:
 
 
 def random_logits(count: int, outputs: int) -> Int8:
-    """Logits of any size, equal ones, and such that one stands out."""
+    """Random logits, equal logits, and logits with one outlier."""
     rng = np.random.default_rng(0)
     logits = rng.integers(-128, 128, (count, outputs), dtype=np.int8)
     logits[: count // 4] //= 16
@@ -148,7 +148,7 @@ def test_scores_of_any_logits(
 
 @pytest.fixture(scope="module")
 def named_tflite() -> bytes:
-    """A small residual network with three outputs, scaled so that they tell windows apart."""
+    """A small residual network with three outputs, scaled so that they differ between windows."""
     keras.utils.set_random_seed(3)
     layers, patches = keras.layers, synthetic_patches()
     patch = keras.Input((96, 64, 1))
@@ -195,7 +195,7 @@ def test_the_whole_chain_of_a_student_with_named_sigmoids(
 
 
 def test_settings_and_arena_are_checked(student_tflite: bytes, tmp_path: Path) -> None:
-    """Also: two listeners do not disturb each other, and the header serves C++."""
+    """Also: two listeners are independent, and the header compiles as C++."""
     need("make", "g++")
     build("all", student_tflite, manifest_for(student_tflite), tmp_path, CC="gcc")
     model = tmp_path / "model"

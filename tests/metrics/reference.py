@@ -1,6 +1,6 @@
 """Slow, obvious versions of the metrics: loops over clips and thresholds, nothing shared with src.
 
-Each takes labels and scores as plain lists; a clip that counts twice is listed twice.
+Each takes labels and scores as plain lists; a clip with weight 2 is listed twice.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ def counts_at(labels: Labels, scores: Scores, threshold: float) -> tuple[int, in
 
 
 def thresholds(scores: Scores) -> list[float]:
-    """Every threshold that matters, highest first: none detected, then each distinct score."""
+    """All distinct thresholds, highest first: nothing detected, then each distinct score."""
     return [float("inf"), *sorted(set(scores), reverse=True)]
 
 
 def mean_of_highest(scores: Scores, count: int) -> float:
-    """Take out the highest score until there are enough, or none is left."""
+    """Mean of the `count` highest scores, or of all if there are fewer."""
     left, taken = list(scores), []
     while left and len(taken) < count:
         taken.append(left.pop(left.index(max(left))))

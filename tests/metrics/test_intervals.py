@@ -1,4 +1,4 @@
-"""The bootstrap over groups: what it draws, and whether its intervals deserve their name."""
+"""The group bootstrap: what it draws, and the coverage of its intervals."""
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ def the_weights(bootstrap: GroupBootstrap) -> Floats:
 def grouped_scores(
     rng: np.random.Generator, groups: int = 40, clips_each: int = 6
 ) -> tuple[npt.NDArray[np.bool_], Floats, list[str]]:
-    """Cries and non-cries whose scores depend as much on their group as on themselves."""
+    """Cries and non-cries with as much score variance between groups as within."""
     group = np.repeat(np.arange(groups), clips_each)
     labels = group % 2 == 0
     scores = labels + rng.normal(size=groups)[group] + rng.normal(size=len(group))
@@ -91,8 +91,8 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
             covers = estimate.low <= truth <= estimate.high
             covered_by_groups += covers and not clipwise
             covered_by_clips += covers and clipwise
-    # Percentile intervals over 20 groups a class fall a little short of 95 %; those that take
-    # alike clips for independent ones fall far short.
+    # Percentile intervals over 20 groups per class fall a little short of 95 %; those that treat
+    # correlated clips as independent fall far short.
     assert 0.88 <= covered_by_groups / trials <= 0.99
     assert covered_by_clips / trials < 0.80
 

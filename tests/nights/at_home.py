@@ -1,4 +1,4 @@
-"""Clips, a scorer and options for the tests of homes; the scorer takes loud sounds for cries."""
+"""Clips, a scorer and options for the tests of homes; the scorer mistakes loud sounds for cries."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.corpora.clip import Clip, Label
 from crydistill.detector.vote import Scores
 from crydistill.evaluation.scorers import Scorer
-from crydistill.nights.homes import HeardHome, HomeOptions, draw_homes, hear_homes
+from crydistill.nights.homes import HomeOptions, ScoredHome, draw_homes, score_homes
 from crydistill.roles import Role
 from crydistill.teacher.base import Recording
 
@@ -18,7 +18,7 @@ SMALL = HomeOptions(homes=3, clips=20, clips_per_group=2, takes=2, episodes=3, o
 
 
 def loudness(recording: Recording) -> Scores:
-    """Share of a window's frames in which something louder than the bed sounds."""
+    """Share of a window's frames that are louder than the bed."""
     loud = recording.frames.max(axis=1) > 0
     count = (len(loud) - 96) // 48 + 1
     return np.array([loud[48 * n : 48 * n + 96].mean() for n in range(count)], dtype=np.float32)
@@ -40,10 +40,10 @@ def tone_clips(folder: Path) -> list[Clip]:
     return found
 
 
-def one_home(clips: list[Clip], folder: Path, scorer: Scorer = EAR) -> HeardHome:
-    """The first home of those clips, as the scorer hears it."""
+def one_home(clips: list[Clip], folder: Path, scorer: Scorer = EAR) -> ScoredHome:
+    """The first home of those clips, scored."""
     homes = draw_homes(clips, [], replace(SMALL, homes=1), seed=0)
-    (home,), unusable = hear_homes(
+    (home,), unusable = score_homes(
         homes, clips[40:], scorer, folder, highest=1.0, options=SMALL, seed=0
     )
     assert not unusable

@@ -1,4 +1,4 @@
-"""Sounds and a scorer for the tests of nights; the scorer takes a tone at 3 kHz for a cry."""
+"""Sounds and a scorer for the tests of nights; the scorer detects a tone at 3 kHz as a cry."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from crydistill.audio.windows import windows
 from crydistill.corpora.clip import Clip, Label
 from crydistill.detector.vote import VoteSettings
 from crydistill.evaluation.scorers import Scorer
+from crydistill.experiment.streams import StreamOptions
 from crydistill.nights.night import ClipNight, clip_night
-from crydistill.nights.streams import StreamOptions
 from crydistill.roles import Role
 from crydistill.teacher.base import Recording
 
@@ -56,7 +56,7 @@ def clips(folder: Path, *, private: bool = False) -> list[Clip]:
 
 
 def tones(folder: Path, *, private: bool = False) -> ClipNight:
-    """A night of those clips, made anew in a folder."""
+    """A night of those clips, written to a folder."""
     made = clips(folder, private=private)
     return clip_night(made, corpus="tones", options=OPTIONS, seed=0)
 

@@ -9,12 +9,12 @@ from tests.nights.nightly import scorer, share_of_tone, tones
 from crydistill.audio.mel import log_mel
 from crydistill.audio.windows import WINDOW_SAMPLES, window_count
 from crydistill.detector.vote import Scores
-from crydistill.nights.hearing import hear, score_together
+from crydistill.nights.hearing import score_night, score_together
 from crydistill.teacher.base import Recording
 
 
 def mean_of_samples(recording: Recording) -> Scores:
-    """Score by the samples, as a teacher does that takes no log-mel."""
+    """Score from the samples, like a teacher that does not use log-mel frames."""
     view = np.lib.stride_tricks.sliding_window_view(recording.samples, WINDOW_SAMPLES)[::7_680]
     return np.asarray(np.abs(view).mean(axis=1, dtype=np.float64), dtype=np.float32)
 
@@ -27,7 +27,7 @@ def test_scores_do_not_depend_on_the_blocks(block: int) -> None:
     by_frames, by_samples = score_together(
         (audio[start : start + block] for start in range(0, len(audio), block)),
         [share_of_tone, mean_of_samples],
-        heard=told.append,
+        on_scored=told.append,
     )
     assert len(by_frames) == window_count(len(whole.frames))
     assert np.array_equal(by_frames, share_of_tone(whole))
@@ -47,9 +47,9 @@ def test_progress_counts_the_seconds(tmp_path: Path) -> None:
 
     @contextmanager
     def meter(task: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-        assert (task, unit) == ("listening", "seconds")
+        assert (task, unit) == ("scoring", "seconds")
         assert total == round(night.seconds)
         yield seconds.append
 
-    hear(night, [scorer()], progress=meter)
+    score_night(night, [scorer()], progress=meter)
     assert sum(seconds) == int(night.seconds)

@@ -9,8 +9,9 @@ from tests.nights.at_home import EAR, SMALL, one_home, tone_clips
 from crydistill.corpora.clip import Clip
 from crydistill.detector.vote import Scores
 from crydistill.errors import CorpusError
+from crydistill.experiment.streams import StreamOptions
 from crydistill.nights.homes import Part, _part, _scores, _shifted, _spread, draw_homes
-from crydistill.nights.streams import StreamOptions, compose, measure_clips, render
+from crydistill.nights.streams import compose, measure_clips, render
 from crydistill.teacher.base import Recording
 
 
@@ -36,15 +37,15 @@ def test_homes_keep_their_halves_apart_and_their_bed_out(clips: list[Clip]) -> N
 
 
 def test_too_few_clips_are_named(clips: list[Clip]) -> None:
-    with pytest.raises(CorpusError, match="do not fill a home"):
+    with pytest.raises(CorpusError, match="too few for a home"):
         draw_homes(clips[:9], [], SMALL, seed=0)
 
 
-def test_tracks_are_cut_where_sounds_are_heard(clips: list[Clip]) -> None:
+def test_tracks_are_cut_at_the_sounds(clips: list[Clip]) -> None:
     measured, _ = measure_clips(clips[:6])
     plan = compose(
         sounds=clips[:6], cries=[], bed=[], measured=measured, seed=0,
-        options=StreamOptions(rooms=0, mean_gap_seconds=2.0, sound_dbfs=(-20.0, -20.0)),
+        options=StreamOptions(episodes=0, rooms=0, mean_gap_seconds=2.0, sound_dbfs=(-20.0, -20.0)),
     )  # fmt: skip
     scores = _scores(plan, EAR)
     part = _part([(plan, scores)], highest=1.0)
@@ -55,18 +56,18 @@ def test_tracks_are_cut_where_sounds_are_heard(clips: list[Clip]) -> None:
     assert sum(map(len, render(plan))) == plan.samples  # the plan is whole
 
 
-def test_a_home_is_heard_once(clips: list[Clip], tmp_path: Path) -> None:
+def test_a_home_is_scored_once(clips: list[Clip], tmp_path: Path) -> None:
     first = one_home(clips, tmp_path)
 
     def refuse(recording: Recording) -> Scores:
-        raise AssertionError("was heard again")
+        raise AssertionError("was scored again")
 
     again = one_home(clips, tmp_path, replace(EAR, score=refuse))
     np.testing.assert_array_equal(again.crying.scores, first.crying.scores)
     for one, other in zip(first.parts, again.parts, strict=True):
         np.testing.assert_array_equal(np.concatenate(one.sounds), np.concatenate(other.sounds))
         assert one.spread == other.spread
-    with pytest.raises(AssertionError, match="heard again"):
+    with pytest.raises(AssertionError, match="scored again"):
         one_home(clips, tmp_path, replace(EAR, score=refuse, fingerprint="another"))
 
 

@@ -11,8 +11,8 @@ from crydistill.corpora.folder import read_corpus
 from crydistill.detector.vote import alerts
 from crydistill.errors import ConfigError
 from crydistill.nights.alarms import ScoredStream
-from crydistill.nights.hearing import Heard, hear
-from crydistill.nights.judge import THRESHOLDS, judge
+from crydistill.nights.hearing import ScoredNight, score_night
+from crydistill.nights.judge import THRESHOLDS, evaluate_night
 from crydistill.nights.night import ClipNight, RecordedNight, clip_night
 from crydistill.nights.spans import Span
 
@@ -23,8 +23,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> ClipNight:
 
 
 @pytest.fixture(scope="module")
-def heard(night: ClipNight) -> Heard:
-    (one,) = hear(night, [scorer(presets={"balanced": VOTE})])
+def scored(night: ClipNight) -> ScoredNight:
+    (one,) = score_night(night, [scorer(presets={"balanced": VOTE})])
     return one
 
 
@@ -33,8 +33,10 @@ def recording(tmp_path: Path) -> Path:
     return home(tmp_path / "home.wav")
 
 
-def test_what_is_heard_is_what_was_placed(night: ClipNight, heard: Heard) -> None:
-    (model,) = judge(night, [heard], votes=[(2, 3)], hold_seconds=1.0, replicates=50).models
+def test_alerts_are_where_cries_were_placed(night: ClipNight, scored: ScoredNight) -> None:
+    (model,) = evaluate_night(
+        night, [scored], votes=[(2, 3)], hold_seconds=1.0, replicates=50
+    ).models
     # Every cry is a tone over the bed and every whistle is one too: all caught, two false alarms.
     assert model.shown == VOTE and model.shown_because == "preset balanced"
     assert [alarm.what for alarm in model.false_alarms] == ["whistle", "whistle"]
@@ -50,8 +52,8 @@ def test_what_is_heard_is_what_was_placed(night: ClipNight, heard: Heard) -> Non
     assert all(band.caught == band.episodes for band in model.by_snr)
 
 
-def test_hindsight_keeps_its_word(night: ClipNight, heard: Heard) -> None:
-    (model,) = judge(night, [heard], votes=[(1, 1), (5, 9)], replicates=50).models
+def test_hindsight_keeps_its_word(night: ClipNight, scored: ScoredNight) -> None:
+    (model,) = evaluate_night(night, [scored], votes=[(1, 1), (5, 9)], replicates=50).models
     for vote in model.votes:
         for wanted, figures in vote.at_rates.items():
             assert figures.per_hour.value <= wanted
@@ -61,25 +63,25 @@ def test_hindsight_keeps_its_word(night: ClipNight, heard: Heard) -> None:
     assert model.vote(1, 1) is not None and model.vote(3, 3) is None
 
 
-def test_without_presets_hindsight_is_shown(night: ClipNight, heard: Heard) -> None:
-    outside = ScoredStream(heard.scores, night.episodes).outside
-    scores = np.where(outside, 0.5 * heard.scores, heard.scores)
-    (model,) = judge(night, [Heard(scorer(), scores)], votes=[(2, 3), (5, 9)]).models
+def test_without_presets_hindsight_is_shown(night: ClipNight, scored: ScoredNight) -> None:
+    outside = ScoredStream(scored.scores, night.episodes).outside
+    scores = np.where(outside, 0.5 * scored.scores, scored.scores)
+    (model,) = evaluate_night(night, [ScoredNight(scorer(), scores)], votes=[(2, 3), (5, 9)]).models
     assert model.presets == {} and model.shown_because == "1 false alarm an hour, in hindsight"
     assert (model.shown.n, model.shown.m) == (5, 9)
     assert model.false_alarms == [] and model.missed == []
 
 
 def test_where_any_threshold_is_wrong_too_often_the_highest_is_shown(
-    night: ClipNight, heard: Heard
+    night: ClipNight, scored: ScoredNight
 ) -> None:
-    (model,) = judge(night, [Heard(scorer(), heard.scores)], votes=[(2, 3)]).models
+    (model,) = evaluate_night(night, [ScoredNight(scorer(), scored.scores)], votes=[(2, 3)]).models
     assert model.shown_because == "highest score"
-    assert model.shown.threshold == heard.scores.max()
+    assert model.shown.threshold == scored.scores.max()
 
 
-def test_the_result_is_plain_json(night: ClipNight, heard: Heard) -> None:
-    result = judge(night, [heard], votes=[(2, 3)], replicates=50)
+def test_the_result_is_plain_json(night: ClipNight, scored: ScoredNight) -> None:
+    result = evaluate_night(night, [scored], votes=[(2, 3)], replicates=50)
     record = json.loads(json.dumps(result.to_json(), allow_nan=False))
     assert record["night"]["sounds"] == 8 and record["night"]["sounds_heard_again"] == 0
     assert record["night"]["episodes"] == 6 and record["night"]["crying_groups"] == 2
@@ -92,35 +94,39 @@ def test_the_result_is_plain_json(night: ClipNight, heard: Heard) -> None:
 def test_a_recording_with_labels(recording: Path) -> None:
     night = RecordedNight(recording, [Span(10, 15, "cry"), Span(20, 24, "tv")])
     assert night.labelled and night.private and night.seconds == pytest.approx(30)
-    (model,) = judge(night, hear(night, [scorer()]), votes=[(2, 3)], replicates=10).models
+    (model,) = evaluate_night(
+        night, score_night(night, [scorer()]), votes=[(2, 3)], replicates=10
+    ).models
     assert [episode.start for episode in night.episodes] == [10]
     assert model.missed == [] and model.by_snr == []
     at_half = next(f for f in model.votes[0].at_thresholds if f.settings.threshold == 0.5)
     # The default hold of 10 s keeps the alert on from the cry into the television.
     assert at_half.false_alarms == 0 and at_half.caught.value == 1
-    assert {s.what for s in night.soundings} == {"cry", "tv"}
+    assert {s.what for s in night.sound_events} == {"cry", "tv"}
 
 
 def test_a_recording_without_labels_counts_every_alert(recording: Path) -> None:
     night = RecordedNight(recording)
     assert not night.labelled and night.episodes == ()
-    heard = hear(night, [scorer()])
-    (model,) = judge(night, heard, votes=[(2, 3)], hold_seconds=1.0, replicates=10).models
+    scored = score_night(night, [scorer()])
+    (model,) = evaluate_night(night, scored, votes=[(2, 3)], hold_seconds=1.0, replicates=10).models
     at_half = next(f for f in model.votes[0].at_thresholds if f.settings.threshold == 0.5)
-    assert at_half.false_alarms == 2 == len(alerts(heard[0].scores, VOTE))
+    assert at_half.false_alarms == 2 == len(alerts(scored[0].scores, VOTE))
     assert {alarm.what for alarm in model.false_alarms} == {"no labelled sound"}
 
 
 def test_an_episode_at_the_very_end_that_no_window_hears_is_left_out(recording: Path) -> None:
     night = RecordedNight(recording, [Span(10, 15, "cry"), Span(29.9, 30, "cry")])
-    (model,) = judge(night, hear(night, [scorer()]), votes=[(2, 3)], replicates=10).models
+    (model,) = evaluate_night(
+        night, score_night(night, [scorer()]), votes=[(2, 3)], replicates=10
+    ).models
     assert len(night.episodes) == 2
     assert model.votes[0].at_thresholds[0].episodes == 1
 
 
-def test_impossible_votes_are_refused(night: ClipNight, heard: Heard) -> None:
+def test_impossible_votes_are_refused(night: ClipNight, scored: ScoredNight) -> None:
     with pytest.raises(ConfigError, match="9 of 5"):
-        judge(night, [heard], votes=[(9, 5)])
+        evaluate_night(night, [scored], votes=[(9, 5)])
 
 
 @pytest.mark.shared
@@ -135,10 +141,10 @@ def test_the_packaged_student_on_real_clips(shared: Path) -> None:
     options = replace(OPTIONS, episodes=2, cries=(2, 3))
     night = clip_night([*cries, *others], corpus="audio", options=options, seed=0)
     scorers = student_scorers(packaged_student(), kernels=Kernels.OPTIMIZED)
-    result = judge(night, hear(night, scorers), votes=[(5, 9)], replicates=10)
+    result = evaluate_night(night, score_night(night, scorers), votes=[(5, 9)], replicates=10)
     (model,) = result.models
     assert set(model.presets) >= {"sensitive", "balanced", "quiet"}
-    inside = np.zeros(len(model.heard.scores), dtype=bool)
+    inside = np.zeros(len(model.scored.scores), dtype=bool)
     for episode in night.episodes:
         inside[int(episode.start / 0.48) : int(episode.end / 0.48)] = True
-    assert model.heard.scores[inside].mean() > 3 * model.heard.scores[~inside].mean()
+    assert model.scored.scores[inside].mean() > 3 * model.scored.scores[~inside].mean()

@@ -46,7 +46,7 @@ def test_bed_clips_are_not_sounds(tmp_path: Path) -> None:
     night = clip_night(made, corpus="tones", options=OPTIONS, seed=0, bed=fans)
     assert {item.category for item in night.plan.placed if item.kind == "sound"} == {"whistle"}
     assert {item.category for item in night.plan.placed if item.kind == "bed"} == {"fan"}
-    assert "fan" not in {sounding.what for sounding in night.soundings}
+    assert "fan" not in {event.what for event in night.sound_events}
 
 
 def test_excerpts_are_public_or_none(tmp_path: Path, night: ClipNight) -> None:
@@ -75,7 +75,7 @@ def test_excerpts_of_a_recording_need_its_owners_word(recording: Path) -> None:
 
 def test_labels_of_another_recording_are_refused(recording: Path) -> None:
     night = RecordedNight(recording, [Span(40, 42, "cry")])
-    with pytest.raises(CorpusError, match=r"home\.wav: a label says crying from 40\.0 s on"):
+    with pytest.raises(CorpusError, match=r"home\.wav: a cry label starts at 40\.0 s"):
         _ = night.episodes
     with pytest.raises(AudioError, match="no such file"):
         _ = RecordedNight(recording.with_name("x.wav")).seconds
@@ -109,5 +109,5 @@ def test_episodes_of_a_plan_are_the_nights(night: ClipNight) -> None:
     assert all(isinstance(episode, Episode) for episode in night.episodes)
     assert len(night.episode_snr_db) == 6
     assert all(15 <= snr <= 25 for snr in night.episode_snr_db)
-    crying = [s for s in night.soundings if s.cry]
+    crying = [s for s in night.sound_events if s.cry]
     assert crying[0].start == night.episodes[0].start

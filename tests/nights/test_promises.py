@@ -14,7 +14,7 @@ from crydistill.detector.calibrated import Calibration, Method, Range
 from crydistill.detector.vote import VoteSettings, alerts
 from crydistill.nights import promises
 from crydistill.nights.alarms import Episode, ScoredStream
-from crydistill.nights.homes import HeardHome, Part, draw_homes
+from crydistill.nights.homes import Part, ScoredHome, draw_homes
 from crydistill.nights.promises import Recipe, Sounds, report, try_promises
 from crydistill.reports.promises_page import markdown_table, picture, terminal_table
 
@@ -24,8 +24,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
     return tone_clips(tmp_path_factory.mktemp("clips"))
 
 
-def made_up_home(number: int, rng: np.random.Generator, *, louder: float = 0.0) -> HeardHome:
-    """Sounds of eight windows whose heights are exponential; the new ones may be louder."""
+def made_up_home(number: int, rng: np.random.Generator, *, louder: float = 0.0) -> ScoredHome:
+    """Sounds of eight windows with exponential peak scores; the new ones may be louder."""
 
     def part(extra: float) -> Part:
         heights = -4 + extra + rng.exponential(1.0, 400)
@@ -35,7 +35,7 @@ def made_up_home(number: int, rng: np.random.Generator, *, louder: float = 0.0) 
     crying = np.zeros(200, np.float32)
     crying[60:80] = 0.5
     stream = ScoredStream(crying, (Episode(30.0, 38.0, "c"),))
-    return HeardHome(number, (part(0.0), part(louder)), stream)
+    return ScoredHome(number, (part(0.0), part(louder)), stream)
 
 
 @cache

@@ -77,13 +77,13 @@ def test_columns_of_a_csv_come_in_any_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.txt", "1\t2\tcry\nnonsense\n", r"a\.txt, line 2: is no label"),
-        ("a.txt", "1\tx\tcry\n", r"a\.txt, line 1: 'x' is no time"),
+        ("a.txt", "1\t2\tcry\nnonsense\n", r"a\.txt, line 2: not a label"),
+        ("a.txt", "1\tx\tcry\n", r"a\.txt, line 1: 'x' is not a time"),
         ("a.txt", "5\t2\tcry\n", r"a\.txt, line 1: ends \(2 s\) before it starts \(5 s\)"),
-        ("a.txt", "-1\t2\tcry\n", r"'-1' is no time"),
-        ("a.txt", "nan\t2\tcry\n", r"'nan' is no time"),
-        ("a.csv", "start,end\n1,2\n", r"a\.csv, line 1: has no column start_s or end_s"),
-        ("a.csv", "start_s,end_s\n1,2\n3\n", r"a\.csv, line 3: '' is no time"),
+        ("a.txt", "-1\t2\tcry\n", r"'-1' is not a time"),
+        ("a.txt", "nan\t2\tcry\n", r"'nan' is not a time"),
+        ("a.csv", "start,end\n1,2\n", r"a\.csv, line 1: no column start_s or end_s"),
+        ("a.csv", "start_s,end_s\n1,2\n3\n", r"a\.csv, line 3: '' is not a time"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
@@ -92,7 +92,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, name: str, text: str, message: s
 
 
 def test_a_missing_or_binary_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no label file there"):
+    with pytest.raises(CorpusError, match="cannot read the label file"):
         read_spans(tmp_path / "none.txt")
     (tmp_path / "b.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CorpusError, match="not UTF-8"):

@@ -14,12 +14,12 @@ from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.corpora.clip import Clip, Label
 from crydistill.corpora.folder import read_corpus
 from crydistill.errors import ConfigError, CorpusError
+from crydistill.experiment.streams import StreamOptions
 from crydistill.nights.alarms import GRACE_SECONDS, ScoredStream
 from crydistill.nights.spans import Span, read_spans
 from crydistill.nights.streams import (
     Kind,
     Measured,
-    StreamOptions,
     StreamPlan,
     compose,
     excerpt,
@@ -28,7 +28,7 @@ from crydistill.nights.streams import (
     write_plan,
 )
 
-DRY = StreamOptions(rooms=0, microphone_db=(0.0, 0.0), mean_gap_seconds=1.0)
+DRY = StreamOptions(episodes=0, rooms=0, microphone_db=(0.0, 0.0), mean_gap_seconds=1.0)
 
 
 def tone(hertz: float, seconds: float, amplitude: float = 0.1) -> Samples:

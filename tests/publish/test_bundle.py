@@ -1,4 +1,4 @@
-"""The bundle: complete, checked, and refused for every reason there is."""
+"""Bundles: complete, checked, and refused for every possible reason."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from crydistill.cli import app
 from crydistill.corpora.captures import read_captures
 from crydistill.errors import CheckFailed, ConfigError, CrydistillError, ModelError
 from crydistill.publish import golden
-from crydistill.publish.bundle import SUMS_NAME, Bundle, check_bundle, make_bundle, stated_sums
+from crydistill.publish.bundle import SUMS_NAME, Bundle, check_bundle, make_bundle, parse_sums
 from crydistill.publish.fingerprints import fingerprint_private
 from crydistill.quantize.int8 import quantize_ptq
 from crydistill.student.manifest import (
@@ -59,19 +59,19 @@ LIBRARY = Path(__file__).parents[2] / "firmware" / "src"
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A bundle in order."""
+    """A valid bundle."""
     folder = tmp_path_factory.mktemp("bundle")
     return make_bundle(write_run(folder / "run"), folder / "bundle", code_commit=COMMIT)
 
 
 @pytest.fixture
 def copy(bundle: Bundle, tmp_path: Path) -> Path:
-    """A copy of it to spoil."""
+    """A copy of it to tamper with."""
     return Path(shutil.copytree(bundle.directory, tmp_path / "copy"))
 
 
 def resum(directory: Path) -> None:
-    """Write SHA256SUMS anew, as somebody would who wants to deceive."""
+    """Rewrite SHA256SUMS, as an attacker would."""
     (directory / SUMS_NAME).unlink()
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(directory)}\n"
@@ -182,7 +182,7 @@ def test_a_bundle_that_says_where_things_lay_is_refused(name: str, copy: Path) -
         record["stores"] = "/home/somebody/stores"
     (copy / name).write_text(json.dumps(record), encoding="utf-8")
     resum(copy)
-    with pytest.raises(CheckFailed, match="a path on the maker's machine"):
+    with pytest.raises(CheckFailed, match="an absolute path of the build machine"):
         check_bundle(copy)
 
 
@@ -212,8 +212,8 @@ PRIVATE = TrainingData(summary="home", licences={"none": 3}, private=True)
     [
         (public_manifest(training=PRIVATE), COMMIT, "private recordings"),
         (with_commit(f"{COMMIT}-dirty"), COMMIT, "student.json.*uncommitted"),
-        (with_commit(None), COMMIT, "student.json.*not known"),
-        (public_manifest(), f"{COMMIT}-dirty", "the code that bundles"),
+        (with_commit(None), COMMIT, "student.json.*unknown"),
+        (public_manifest(), f"{COMMIT}-dirty", "the bundling code"),
     ],
 )
 def test_a_run_that_must_not_be_published_is_refused(
@@ -274,7 +274,7 @@ def test_a_run_that_was_not_evaluated_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_there_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
-    with pytest.raises(ConfigError, match="already there"):
+    with pytest.raises(ConfigError, match="already exists"):
         make_bundle(write_run(tmp_path / "run"), tmp_path / "bundle", code_commit=COMMIT)
 
 
@@ -293,7 +293,7 @@ def test_missing_and_foreign_files_are_noticed(copy: Path) -> None:
         check_bundle(copy)
     (copy / "notes.txt").unlink()
     (copy / "config.yaml").unlink()
-    with pytest.raises(ModelError, match=r"config\.yaml: named in SHA256SUMS but missing"):
+    with pytest.raises(ModelError, match=r"config\.yaml: listed in SHA256SUMS but missing"):
         check_bundle(copy)
 
 
@@ -354,7 +354,7 @@ def test_golden_audio_is_the_only_one_that_passes() -> None:
 @given(st.text(max_size=200))
 def test_any_text_as_sums_is_read_or_refused(text: str) -> None:
     try:
-        stated = stated_sums(text, "SHA256SUMS")
+        stated = parse_sums(text, "SHA256SUMS")
     except ModelError as error:
         assert "\n" not in str(error)
     else:

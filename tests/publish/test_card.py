@@ -1,4 +1,4 @@
-"""The model card: every figure from the run, nothing that must be said left out."""
+"""The model card: every figure from the run, no required statement omitted."""
 
 from typing import Any
 

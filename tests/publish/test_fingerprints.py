@@ -174,7 +174,7 @@ def test_fingerprints_stay_outside_work_trees(private: PrivateFingerprints, tmp_
 
 
 def test_foreign_and_missing_fingerprint_files(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no fingerprints there"):
+    with pytest.raises(CorpusError, match="no such fingerprint file"):
         PrivateFingerprints.load(tmp_path / FILE_NAME)
     np.savez(tmp_path / "other.npz", format=99)
     (tmp_path / "text.npz").write_text("hello")
@@ -202,5 +202,5 @@ def test_from_clips(folder: Path, private: PrivateFingerprints) -> None:
 
 
 def test_an_empty_folder_would_guard_nothing(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no private recordings there"):
+    with pytest.raises(CorpusError, match="no private recordings found"):
         fingerprint_private(tmp_path)

@@ -1,4 +1,4 @@
-"""The canaries: a private clip planted in every way we could think of must be found."""
+"""Canaries: a private clip hidden in every way we could think of must be found."""
 
 import base64
 import bz2
@@ -101,7 +101,7 @@ def private(secret: Secret, scores: npt.NDArray[np.float32]) -> PrivateFingerpri
 
 
 def tflite_like(seed: int = 0) -> bytes:
-    """110 kB with a FlatBuffer's head and small int8 weights."""
+    """110 kB with a FlatBuffer header and small int8 weights."""
     weights = np.random.default_rng(seed).normal(0, 25, 110_000).clip(-128, 127).astype(np.int8)
     return b"\x1c\x00\x00\x00TFL3" + weights.tobytes()
 
@@ -173,7 +173,7 @@ def safetensors_bytes(array: npt.NDArray[Any]) -> bytes:
 
 @pytest.fixture
 def small_bundle(tmp_path: Path) -> Path:
-    """A model and a text, quick to examine."""
+    """A model and a text, quick to scan."""
     folder = tmp_path / "bundle"
     folder.mkdir()
     (folder / "student.tflite").write_bytes(tflite_like())
@@ -183,7 +183,7 @@ def small_bundle(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """What a release holds, without anything private."""
+    """The files of a release, with nothing private."""
     generator = np.random.default_rng(7)
     folder = tmp_path / "bundle"
     (folder / "plots").mkdir(parents=True)

@@ -113,7 +113,7 @@ def test_a_foreign_list_of_sums_is_replaced(bundle: Bundle, hub: Hub) -> None:
 def test_a_parent_that_moved_is_refused(bundle: Bundle, hub: Hub) -> None:
     plan = planned(bundle, hub)
     moved = hub.commit({"other.txt": b"x"})
-    with pytest.raises(HubError, match=f"somebody committed after {plan.parent[:10]}"):
+    with pytest.raises(HubError, match=f"the repository has commits after {plan.parent[:10]}"):
         published(bundle, hub, plan)
     assert hub.head == moved
 
@@ -121,13 +121,13 @@ def test_a_parent_that_moved_is_refused(bundle: Bundle, hub: Hub) -> None:
 def test_a_conflict_by_another_status_is_the_same(bundle: Bundle, hub: Hub) -> None:
     plan = planned(bundle, hub)
     hub.faults = failing("POST", "/commit/", 409)
-    with pytest.raises(HubError, match="somebody committed"):
+    with pytest.raises(HubError, match="the repository has commits"):
         published(bundle, hub, plan)
 
 
 @pytest.mark.parametrize(
     ("status", "message"),
-    [(401, "does not know the token"), (403, "write access"), (500, "status 500")],
+    [(401, "does not accept the token"), (403, "write access"), (500, "status 500")],
 )
 def test_refusals_are_one_line(status: int, message: str, bundle: Bundle, hub: Hub) -> None:
     plan = planned(bundle, hub)
@@ -165,7 +165,7 @@ def test_a_connection_lost_before_the_commit_leaves_the_repository_as_it_was(
 ) -> None:
     plan = planned(bundle, hub)
     hub.faults = failing(method, part, -1)
-    with pytest.raises(HubError, match="as a whole or not at all"):
+    with pytest.raises(HubError, match="commits are atomic"):
         published(bundle, hub, plan)
     assert len(hub.commits) == 1
     hub.faults = lambda method, path: 0
@@ -175,7 +175,7 @@ def test_a_connection_lost_before_the_commit_leaves_the_repository_as_it_was(
 def test_a_commit_whose_answer_is_lost_is_found_and_compared(bundle: Bundle, hub: Hub) -> None:
     plan = planned(bundle, hub)
     hub.lose_answer = True
-    with pytest.raises(HubError, match="as a whole or not at all"):
+    with pytest.raises(HubError, match="commits are atomic"):
         published(bundle, hub, plan)
     hub.lose_answer = False
     again = planned(bundle, hub)
@@ -197,7 +197,7 @@ def test_an_upload_that_fails_once_is_repeated(bundle: Bundle, hub: Hub) -> None
 def test_a_connection_lost_while_comparing_says_so(bundle: Bundle, hub: Hub) -> None:
     plan = planned(bundle, hub)
     hub.faults = failing("HEAD", "/resolve/", -1)
-    with pytest.raises(HubError, match="run it again"):
+    with pytest.raises(HubError, match="run the command again"):
         published(bundle, hub, plan)
     hub.faults = lambda method, path: 0
     assert planned(bundle, hub).is_empty
@@ -235,7 +235,7 @@ def test_no_token_is_taken_from_this_computer(
     bundle: Bundle, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(huggingface_hub.utils._headers, "get_token", lambda: TOKEN)
-    with pytest.raises(HubError, match="does not know the token"):
+    with pytest.raises(HubError, match="does not accept the token"):
         plan_publication(bundle, REPO, endpoint=hub.address)
     with pytest.raises(HubError, match="set HF_TOKEN"):
         publish(bundle, planned(bundle, hub), token=None, endpoint=hub.address)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crydistill.publish.places import places, without_places
+from crydistill.publish.places import absolute_paths, without_absolute_paths
 
 
 @pytest.mark.parametrize(
@@ -22,16 +22,16 @@ from crydistill.publish.places import places, without_places
 )
 def test_an_absolute_path_keeps_its_last_part(path: str, kept: str) -> None:
     record = {"data": {"train": [{"path": path}]}}
-    assert list(places(record)) == ["data.train.0.path"]
-    assert without_places(record) == {"data": {"train": [{"path": kept}]}}
+    assert list(absolute_paths(record)) == ["data.train.0.path"]
+    assert without_absolute_paths(record) == {"data": {"train": [{"path": kept}]}}
 
 
 @pytest.mark.parametrize(
     "text", ["../shared/audio", "stores", "/m/0463cq4", "/t/dd00002", "FP32/INT8", "", "a: /b"]
 )
 def test_other_text_stays(text: str) -> None:
-    assert without_places([text]) == [text]
-    assert list(places([text])) == []
+    assert without_absolute_paths([text]) == [text]
+    assert list(absolute_paths([text])) == []
 
 
 values = st.recursive(
@@ -42,9 +42,9 @@ values = st.recursive(
 
 @given(values)
 def test_nothing_is_left_and_again_changes_nothing(value: object) -> None:
-    kept = without_places(value)
+    kept = without_absolute_paths(value)
     json.dumps(kept)
-    assert list(places(kept)) == []
-    assert without_places(kept) == kept
-    if not list(places(value)):
+    assert list(absolute_paths(kept)) == []
+    assert without_absolute_paths(kept) == kept
+    if not list(absolute_paths(value)):
         assert kept == value

@@ -99,5 +99,5 @@ def test_a_checkpoint_comes_back(rounding: keras.Model, tmp_path: Path) -> None:
 
 
 def test_an_unknown_layer_is_refused(residual_model: keras.Model) -> None:
-    with pytest.raises(ConfigError, match=r"training\.qat: cannot round a layer of kind Zero"):
+    with pytest.raises(ConfigError, match=r"training\.qat: cannot quantize a Zero"):
         fake_quantized(residual_model, PATCHES)

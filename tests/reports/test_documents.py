@@ -21,7 +21,7 @@ def add(directory: Path, name: str, auc: float) -> None:
 def test_a_block_is_filled_and_the_rest_left_alone(tmp_path: Path) -> None:
     add(tmp_path, "real", 0.9)
     document = tmp_path / "page.md"
-    document.write_text("before\n<!-- results: real -->\nold\n<!-- end -->\nafter\n")
+    document.write_text("before\n<!-- results: real -->\nstale\n<!-- end -->\nafter\n")
     assert update_document(document, tmp_path / "results")
     text = document.read_text()
     assert text.startswith("before\n<!-- results: real -->\n|")
@@ -29,7 +29,7 @@ def test_a_block_is_filled_and_the_rest_left_alone(tmp_path: Path) -> None:
     assert "| ROC AUC | 0.990 [0.890, 1.090] | 0.900 [0.800, 1.000] |" in text
     assert "| KL from the teacher per window, nats |  | 1.500 |" in text
     assert "95,312 bytes" in text
-    assert "old" not in text
+    assert "stale" not in text
     assert not update_document(document, tmp_path / "results")
 
 
@@ -87,5 +87,5 @@ def test_a_runs_costs_are_those_of_the_student_that_was_evaluated(tmp_path: Path
     assert (made["macs"], made["parameters"]) == (manifest.macs, manifest.parameters)
     found["provenance"]["student"]["sha256"] = "0" * 64
     (tmp_path / "metrics.json").write_text(json.dumps(found))
-    with pytest.raises(ConfigError, match=r"student\.json: is of another student"):
+    with pytest.raises(ConfigError, match=r"student\.json: not the student that was evaluated"):
         add_record(tmp_path, tmp_path / "results", "y")

@@ -1,4 +1,4 @@
-"""Figures: what they promise to the page, and the picture files."""
+"""Figures for the page, and picture files."""
 
 import re
 import xml.etree.ElementTree as ET

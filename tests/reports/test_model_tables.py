@@ -69,21 +69,21 @@ def test_a_row_says_what_a_student_costs_and_does(records: Path) -> None:
         "seeds": "2",
         "bytes": "95,312",
         "arena bytes": "43,168",
-        "MACs a window": "500,000",
+        "MACs per window": "500,000",
         "RAM of the C library, bytes": f"{20_000 + library_bytes()[2]:,}",
         "ROC AUC": rank,
         "Average precision": rank,
         "Recall at FPR 1 %": rank,
         "Recall at FPR 0.1 %": rank,
-        "preset balanced": "1.0 [0.1, 9.5] an hour<br>0.70 [0.50, 0.90] caught",
-        "preset quiet": "0.0 [0.1, 9.5] an hour<br>0.60 [0.50, 0.90] caught",
+        "preset balanced": "1.0 [0.1, 9.5] per hour<br>0.70 [0.50, 0.90] caught",
+        "preset quiet": "0.0 [0.1, 9.5] per hour<br>0.60 [0.50, 0.90] caught",
         "training data": "recordings (open licences)",
     }
 
 
 def test_the_night_is_described_and_its_seed_named(records: Path) -> None:
     text = models_table(["full"], records)
-    assert "episodes caught by its seed 4, with 95 % intervals. 2.00 h from audio" in text
+    assert "episodes caught, for seed 4, with 95 % confidence intervals. 2.00 h from audio" in text
     assert "not recorded" not in text
 
 
@@ -128,7 +128,7 @@ def test_the_packaged_student_is_marked_and_its_licences_listed(records: Path) -
     ("name", "record", "problem"),
     [
         ("profile-bare", {"sha256": "dd", "memory": {"library": 1}}, "none of the recorded seeds"),
-        ("profile-bare", {"sha256": "cc"}, "is no profile's JSON"),
+        ("profile-bare", {"sha256": "cc"}, "not the JSON of a profile"),
         ("night-bare", night_of("dd"), "none of the recorded seeds"),
     ],
 )

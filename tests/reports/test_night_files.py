@@ -8,7 +8,7 @@ import pytest
 from tests.nights.nightly import VOTE, home, scorer, tones
 
 from crydistill.evaluation.scorers import Scorer
-from crydistill.nights.hearing import hear
+from crydistill.nights.hearing import score_night
 from crydistill.nights.night import Night, RecordedNight
 from crydistill.reports.night_files import annotate_presets, record_night
 from crydistill.roles import Role
@@ -20,7 +20,7 @@ from crydistill.tflite.interpreters import Kernels
 def recorded(night: Night, listeners: list[Scorer], folder: Path):  # type: ignore[no-untyped-def]
     return record_night(
         night,
-        hear(night, listeners),
+        score_night(night, listeners),
         folder / "night.json",
         plan=folder / "plan.csv",
         page=folder / "night.html",

@@ -12,10 +12,10 @@ import soundfile
 from tests.nights.nightly import VOTE, clips, scorer
 
 from crydistill.audio.mel import SAMPLE_RATE
-from crydistill.nights.hearing import hear
-from crydistill.nights.judge import NightResult, judge
+from crydistill.experiment.streams import StreamOptions
+from crydistill.nights.hearing import score_night
+from crydistill.nights.judge import NightResult, evaluate_night
 from crydistill.nights.night import ClipNight, clip_night
-from crydistill.nights.streams import StreamOptions
 from crydistill.reports.night_page import det_svg, write_night_view
 
 OPTIONS = StreamOptions(rooms=0, episodes=3, mean_gap_seconds=6.0, snr_db=(15.0, 25.0))
@@ -27,8 +27,8 @@ def result_of(folder: Path, *, private: bool = False, name: str = "ear") -> Nigh
         for clip in clips(folder, private=private)
     ]
     night = clip_night(made, corpus="<tones>", options=OPTIONS, seed=0)
-    heard = hear(night, [scorer(name, {"balanced": VOTE}), scorer("other")])
-    return judge(night, heard, votes=[(2, 3), (5, 9)], replicates=20)
+    heard = score_night(night, [scorer(name, {"balanced": VOTE}), scorer("other")])
+    return evaluate_night(night, heard, votes=[(2, 3), (5, 9)], replicates=20)
 
 
 def page_of(result: NightResult, folder: Path) -> str:
@@ -68,11 +68,11 @@ def test_scores_and_votes_survive(result: NightResult, page: str) -> None:
     data = data_of(page)
     for shown, model in zip(data["models"], result.models, strict=True):
         steps = np.frombuffer(base64.b64decode(shown["scores"]), dtype="<u2")
-        assert steps * shown["top"] / 65_535 == pytest.approx(model.heard.scores, abs=1e-5)
+        assert steps * shown["top"] / 65_535 == pytest.approx(model.scored.scores, abs=1e-5)
         voting = np.zeros(len(steps), dtype=bool)
         for start, end in shown["voting"]:
             voting[start:end] = True
-        assert np.array_equal(voting, model.heard.scores >= np.float32(model.shown.threshold))
+        assert np.array_equal(voting, model.scored.scores >= np.float32(model.shown.threshold))
         assert len(shown["false"]) == len(model.false_alarms)
         assert len(shown["missed"]) == len(model.missed)
         assert [row[0] for row in shown["true"]] == pytest.approx(

@@ -79,8 +79,8 @@ def test_a_recorded_night_becomes_tables(night: Path, tmp_path: Path) -> None:
         "| student INT8 | preset balanced | 5 of 9 | 0.2500 | 2 | 1.00 [0.10, 9.50] | "
         "8.0 [0.8, 76.0] | 7.5 | 0.70 [0.50, 0.90] | 4.2 (–) | 1.23% |" in text
     )
-    assert "| teacher | 1 a night, hindsight | 5 of 9 |" in text
-    assert "10 an hour" not in text
+    assert "| teacher | 1 per night, hindsight | 5 of 9 |" in text
+    assert "10 per hour" not in text
     assert "| 10 to 20 dB | 7 of 10 | 7 of 10 |" in text
     assert "| a/b | 0 | 5 |\n| Cat | 1 | 2 |" in text
     assert "commit 0123456789-dirty" in text and "abababababab" in text
@@ -103,14 +103,14 @@ def test_hindsight_is_of_the_first_vote_where_the_shown_one_was_not_judged() -> 
         model["shown"]["settings"] = {"n": 2, "m": 3}
     rows = sheets(other)[0].rows
     assert [row[1] for row in rows if row[0] == "teacher"] == [
-        "1 an hour, hindsight", "1 a night, hindsight",
+        "1 per hour, hindsight", "1 per night, hindsight",
     ]  # fmt: skip
 
 
 def test_facts_say_what_is_no_evidence() -> None:
     reused = record()
     reused["night"]["sounds_heard_again"] = 17
-    assert "17 of them heard again" in facts(reused)[0]
+    assert "17 of them repeats" in facts(reused)[0]
     recording = {"night": {"kind": "recording", "hours": 8.0, "labelled": False, "episodes": 0}}
     assert "every alert counts as false" in facts(recording)[0]
 
@@ -119,8 +119,8 @@ def test_the_terminal_shows_every_network() -> None:
     table = summary_table(record())
     first = list(table.columns[0].cells)
     assert first == [
-        "teacher", "1 an hour, hindsight", "1 a night, hindsight",
-        "student INT8", "preset balanced", "1 an hour, hindsight", "1 a night, hindsight",
+        "teacher", "1 per hour, hindsight", "1 per night, hindsight",
+        "student INT8", "preset balanced", "1 per hour, hindsight", "1 per night, hindsight",
     ]  # fmt: skip
 
 
@@ -135,5 +135,5 @@ def test_what_is_no_night_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"dev\.json: cannot be read"):
         read_night(tmp_path / "dev.json")
     (tmp_path / "dev.json").write_text("{}")
-    with pytest.raises(ConfigError, match="no night's JSON"):
+    with pytest.raises(ConfigError, match="not the JSON of a night"):
         read_night(tmp_path / "dev.json")

@@ -9,7 +9,7 @@ from crydistill.evaluation.compare import DIFFERENCES, METRICS
 from crydistill.reports.run_tables import results_table, series_table, spread_text
 
 OLD = ("mean", "max")
-"""Clip scores of records from before there were others."""
+"""Clip scores in records from before more were added."""
 
 
 def with_top4(auc: float, top4: float) -> dict[str, Any]:
@@ -43,7 +43,9 @@ def test_a_series_has_both_scores_where_every_seed_has_both(tmp_path: Path) -> N
         "mixed-seed1": run_metrics(0.9, scores=OLD),
     }.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(record))
-    mean, _, beside = series_table(["new", "mixed"], tmp_path).partition("4 highest windows:")
+    mean, _, beside = series_table(["new", "mixed"], tmp_path).partition(
+        "4 highest windows as clip score:"
+    )
     assert "| new | 2 | 0.850 ± 0.071 [0.750, 0.950]" in mean and "| mixed | 2 |" in mean
     assert "| new | 2 | 0.650 ± 0.071 |" in beside and "mixed" not in beside
     assert "highest windows" not in series_table(["mixed"], tmp_path)

@@ -39,7 +39,7 @@ def test_rows_hold_every_metric_of_every_clip_score(evaluation: Evaluation) -> N
             assert cells[title][1] == str(student.by_score[how].metrics[key])
         assert cells["Δ ROC AUC"][0] == "–"
         assert cells["Δ ROC AUC"][1] == student.by_score[how].differences["roc_auc"].text(SIGNED)
-        assert cells["Threshold: validated"] == cells["Threshold: in hindsight"]
+        assert cells["Threshold: validation"] == cells["Threshold: hindsight"]
 
 
 def test_the_table_fits_a_terminal(evaluation: Evaluation) -> None:

@@ -13,7 +13,7 @@ from crydistill.student.packaged import packaged_student
 
 
 def trained(directory: Path, seed: int, precision: float, *overrides: str) -> Path:
-    """A run directory as `train` leaves it, which validated once."""
+    """A run directory as `train` leaves it, with one validated epoch."""
     config = load_config(None, [f"seed={seed}", "training.epochs=2", *overrides])
     (directory / "training").mkdir(parents=True)
     text = json.dumps(config.model_dump(mode="json"))

@@ -1,4 +1,4 @@
-"""Training with private captures, and the side report: what stays where."""
+"""Training with private captures, and the private report: where private data is stored."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The whole way from audio to report, on the synthetic nursery and on real recordings."""
+"""End-to-end runs from audio to report, on the synthetic nursery and on real recordings."""
 
 import csv
 import json
@@ -113,7 +113,7 @@ def test_a_source_that_is_left_out_does_not_train(finished: Context) -> None:
     with pytest.raises(CorpusError, match="none of the clips"):
         _ = without.train_pool
     misspelt = context(root, "selection.leave_out=[nurserie]", "name=misspelt")
-    with pytest.raises(ConfigError, match="no training clip is of source 'nurserie'; there are nu"):
+    with pytest.raises(ConfigError, match="no training clip has source 'nurserie'; choose from nu"):
         _ = misspelt.train_pool
 
 
@@ -146,7 +146,7 @@ def test_a_student_with_a_cry_head_goes_the_whole_way(cry_headed: Context) -> No
 
 
 def test_what_it_was_taught_stands_beside_it(cry_headed: Context) -> None:
-    """The odds against rivals are judged like a model, and differ from the teacher's cry score."""
+    """The odds against rivals are evaluated like a model, and differ from the cry score."""
     models = json.loads(cry_headed.run.metrics.read_text())["models"]
     assert list(models) == ["teacher", TAUGHT, "student FP32", "student INT8"]
     correlation = models[TAUGHT]["agreement"]["frame_correlation_cry_windows"]["value"]
@@ -164,7 +164,7 @@ def test_an_evaluation_does_without_the_night_where_asked_to(cry_headed: Context
 
 
 def test_qat_of_a_finished_training(cry_headed: Context) -> None:
-    """QAT epochs start from the student that is there; its own training is not repeated."""
+    """QAT epochs start from the existing student, without training it again."""
     runs = cry_headed.run.path.parent
     shutil.copytree(cry_headed.run.path, runs / "qat")
     before = (runs / "qat/training/last.npz").stat().st_mtime_ns
@@ -262,7 +262,7 @@ def test_killed_in_training_it_goes_on_to_the_same_student(tmp_path: Path) -> No
 @pytest.mark.shared
 @pytest.mark.slow
 def test_real_recordings_with_the_real_teacher(shared: Path, tmp_path: Path) -> None:
-    """A small cut of the real run: 12 categories of one openly licensed source."""
+    """A small subset of the real run: 12 categories of one openly licensed source."""
     config = Path(__file__).parents[2] / "configs" / "real.yaml"
     where = "{source: esc10, split: %s}"
     made = context(

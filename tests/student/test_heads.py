@@ -34,7 +34,7 @@ def test_an_output_adds_its_classes_up_to_one() -> None:
     ("outputs", "fault"),
     [
         ({"cry": []}, "student.outputs.cry: name at least one class"),
-        ({"cry": CRIES, "owl": ["/m/none"]}, "student.outputs.owl: YAMNet knows no class /m/none"),
+        ({"cry": CRIES, "owl": ["/m/none"]}, "student.outputs.owl: YAMNet has no class /m/none"),
     ],
 )
 def test_faults_are_named(outputs: dict[str, list[str]], fault: str) -> None:

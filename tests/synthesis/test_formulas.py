@@ -21,7 +21,7 @@ def test_any_seed_sounds(seed: int) -> None:
 
 
 def test_sounds_differ_more_than_recordings_of_one_thing() -> None:
-    """The long-term spectra of twenty sounds point in many directions."""
+    """The long-term spectra of twenty sounds are weakly correlated."""
     spectra = np.stack(
         [
             log_mel(formula_sound(np.random.default_rng(seed)).astype(np.float32)).mean(axis=0)

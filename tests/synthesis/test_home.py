@@ -142,7 +142,7 @@ def test_writing_again_only_adds_what_is_missing(folder: Path) -> None:
 
 
 def test_another_home_does_not_move_in(folder: Path) -> None:
-    with pytest.raises(CorpusError, match="holds something else"):
+    with pytest.raises(CorpusError, match="contains other files"):
         write_captures(folder, days=1, seed=3, seconds=SHORT)
 
 

@@ -1,4 +1,4 @@
-"""The synthetic nursery: its arithmetic, its files, and what YAMNet hears in it."""
+"""Tests of the synthetic nursery: synthesis primitives, files, and YAMNet's scores of it."""
 
 import csv
 import signal
@@ -182,7 +182,7 @@ def test_hyperphonation_lifts_the_pitch_above_750_hz() -> None:
 
 
 def _pitch(sound: Floats) -> Floats:
-    """Pitch of every 40 ms by autocorrelation, in hertz; the first and last 80 ms are left out."""
+    """Pitch in hertz every 40 ms by autocorrelation, without the first and last 80 ms."""
     frame = SAMPLE_RATE // 25
     out = []
     for start in range(2 * frame, len(sound) - 3 * frame, frame):
@@ -191,7 +191,7 @@ def _pitch(sound: Floats) -> Floats:
         correlation /= 1 - np.arange(frame // 2) / frame
         shortest, longest = SAMPLE_RATE // 1_500, SAMPLE_RATE // 220
         candidates = correlation[shortest:longest]
-        # The shortest lag that comes near the best one: its multiples fit as well.
+        # The shortest lag close to the best one, since its multiples fit as well.
         good = np.flatnonzero(candidates > 0.85 * candidates.max())
         run_end = np.flatnonzero(np.diff(good) > 1)
         first_run = good[: run_end[0] + 1] if len(run_end) else good
@@ -237,7 +237,7 @@ def test_a_clip_renders_alike_every_time_at_its_stated_level(clip: NurseryClip) 
     np.testing.assert_array_equal(samples, render(clip))
     peak = np.max(np.abs(samples.astype(np.int64)))
     assert peak == pytest.approx(32_767 * 10 ** (clip.peak_dbfs / 20), abs=1)
-    # No plateau at the top, as clipping or a saturating cast would leave.
+    # No plateau at the peak, which clipping or a saturating cast would cause.
     assert np.count_nonzero(np.abs(samples) >= peak) <= 2
 
 
@@ -290,7 +290,7 @@ GOLDEN_RMS = {
     "knocks": 569.531,
     "silence": 6.020,
 }
-"""Root mean square of ONE_OF_EACH, in steps of int16."""
+"""RMS of ONE_OF_EACH, in int16 steps."""
 
 
 def test_the_sound_has_not_changed_unnoticed() -> None:
@@ -298,7 +298,7 @@ def test_the_sound_has_not_changed_unnoticed() -> None:
         clip.category: float(np.sqrt(np.mean(render(clip).astype(np.float64) ** 2)))
         for clip in ONE_OF_EACH
     }
-    # After a change that is meant, raise NURSERY_VERSION and take the new levels.
+    # After an intended change, increment NURSERY_VERSION and update the levels.
     assert corpus.NURSERY_VERSION == 1
     assert levels == pytest.approx(GOLDEN_RMS, rel=1e-4)
 
@@ -357,7 +357,7 @@ def test_a_complete_nursery_is_left_alone(written: Path, monkeypatch: pytest.Mon
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Cut the nursery to six clips; collects the ids rendered."""
+    """Shorten the nursery to six clips; collects the rendered ids."""
     rendered: list[str] = []
 
     def noted(clip: NurseryClip) -> npt.NDArray[np.int16]:
@@ -437,7 +437,7 @@ def test_another_seed_is_not_mixed_in(tmp_path: Path, short: list[str]) -> None:
 def test_a_directory_of_other_files_is_left_alone(tmp_path: Path, short: list[str]) -> None:
     mine = tmp_path / "clips.csv"
     mine.write_text("mine\n")
-    with pytest.raises(CorpusError, match="holds files that are no nursery"):
+    with pytest.raises(CorpusError, match="contains other files"):
         write_nursery(tmp_path)
     assert mine.read_text() == "mine\n"
     assert short == []
@@ -456,7 +456,7 @@ def test_progress_counts_every_clip(tmp_path: Path, short: list[str]) -> None:
     assert sum(done) == 6
 
 
-# --- what YAMNet hears -----------------------------------------------------------------------
+# --- YAMNet's scores -------------------------------------------------------------------------
 
 EXPECTED = {
     "baby_cry": {"Crying, sobbing", "Baby cry, infant cry"},
@@ -469,8 +469,8 @@ EXPECTED = {
     "music_box": {"Music", "Glockenspiel", "Mallet percussion"},
     "silence": {"Silence"},
 }
-"""Classes of which one must lead its category. YAMNet has no music box and calls hum and noise by
-many names (vehicle, spray, vacuum cleaner), knocks too (percussion, wood block)."""
+"""Classes of which one must score highest in its category. YAMNet has no music box class and gives
+hum and noise many labels (vehicle, spray, vacuum cleaner), knocks too (percussion, wood block)."""
 
 Scores = dict[str, Floats]
 

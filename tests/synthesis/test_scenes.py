@@ -39,7 +39,7 @@ def test_other_sounds_are_asked_for_now_and_then() -> None:
 
 
 def test_a_horn_is_steady_while_it_sounds() -> None:
-    """In most horns the strongest frequency stays where it is; each is silent or loud."""
+    """Most horns have a constant strongest frequency, and are either silent or loud."""
     steady = 0
     for seed in range(12):
         sound = horn_sound(np.random.default_rng(seed), 3.0)

@@ -16,7 +16,7 @@ def test_any_seed_speaks(seed: int, seconds: float) -> None:
 
 
 def test_pitches_spread_over_the_range_of_children_and_animals() -> None:
-    """The strongest band of forty voices: no pitch dominates."""
+    """No pitch dominates among the strongest bands of forty voices."""
     strongest = [
         int(
             log_mel(voice_sound(np.random.default_rng(seed), 3).astype(np.float32)).mean(0).argmax()

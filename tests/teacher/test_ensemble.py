@@ -24,7 +24,7 @@ class Loud:
         self.fingerprint = sha256(name.encode()).hexdigest()
 
     def logits(self, recordings: Sequence[Recording]) -> list[Logits]:
-        """One row a window, here four of them."""
+        """One row per window, here four."""
         return [
             np.full((4, 521), self.factor * np.abs(recording.samples).mean(), dtype=np.float32)
             for recording in recordings

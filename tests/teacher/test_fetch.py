@@ -15,7 +15,7 @@ BODY = random.Random(7).randbytes(50_000)
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    """The weights' address, on the loopback interface."""
+    """The weights' URL, on the loopback interface."""
     with file_server() as running:
         url = running.put("yamnet.h5", BODY)
         pin = Pin(url, len(BODY), hashlib.sha256(BODY).hexdigest(), "yamnet.h5")

@@ -20,11 +20,11 @@ SINE_SCORES = np.array([0.990763, 0.985571, 0.972617, 0.929680, 0.147160])
 """Published for yamnet.h5 and half a second of a 440 Hz sine."""
 
 REBUILT_OFFSETS = np.array([-0.029, -0.105, 0.020, -0.080, -0.138])
-"""In logits: how far the rebuilt weights are from the published scores."""
+"""Difference of the rebuilt weights' logits from the published ones."""
 
 
 def sine() -> Recording:
-    """The published check's input, computed in float32 as it was."""
+    """The input of the published check, computed in float32 like the original."""
     t = np.arange(16_000, dtype=np.float32) / 16_000
     samples = (0.5 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)[:15_600]
     return Recording("sine", samples, log_mel(samples))

@@ -99,14 +99,14 @@ def test_another_front_end_is_refused(tmp_path: Path) -> None:
     fill(tmp_path, range(1))
     facts = json.loads((tmp_path / "store.json").read_text())
     (tmp_path / "store.json").write_text(json.dumps({**facts, "front_end": "librosa"}))
-    with pytest.raises(StoreError, match="made by front end librosa"):
+    with pytest.raises(StoreError, match="made with front end librosa"):
         ScoreStore(tmp_path)
-    with pytest.raises(StoreError, match="made by front end librosa"):
+    with pytest.raises(StoreError, match="made with front end librosa"):
         open_for_writing(tmp_path, TEACHER).__enter__()
 
 
 def test_no_store(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="no score store"):
+    with pytest.raises(StoreError, match="not a score store"):
         ScoreStore(tmp_path)
 
 

@@ -16,7 +16,7 @@ from crydistill.teacher.scoring import score_corpus, unscored
 
 
 class LoudnessTeacher:
-    """Says of every class how loud the window is."""
+    """A teacher whose logits are the loudness of the window."""
 
     name = "loudness"
     fingerprint = "f" * 64

@@ -1,4 +1,4 @@
-"""Small `.tflite` networks of every input and output kind, made here by TensorFlow's converter."""
+"""Tests with small `.tflite` networks of every input and output format, converted on the fly."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,12 +29,12 @@ WAVE_WEIGHTS = RANDOM.normal(0.0, 5.0, (100, 521)).astype(np.float32)
 
 
 def mel_logits(patches: Array) -> Array:
-    """What the little log-mel networks compute."""
+    """The function of the small log-mel networks."""
     return np.asarray(patches.mean(axis=1) @ MEL_WEIGHTS)
 
 
 def wave_logits(pieces: Array) -> Array:
-    """What the little waveform networks compute."""
+    """The function of the small waveform networks."""
     return np.asarray(np.abs(pieces).reshape(len(pieces), 100, 156).mean(axis=2) @ WAVE_WEIGHTS)
 
 
@@ -57,7 +57,7 @@ def wave_network(tf: Any) -> Callable[[Any], Any]:
 def convert(
     path: Path, network: Callable[..., Any], *shapes: list[int | None], io: Any = None
 ) -> Path:
-    """Write `network` of inputs of these shapes as `.tflite`, full int8 where `io` is given."""
+    """Convert `network` with inputs of these shapes to `.tflite`, full int8 if `io` is given."""
     import tensorflow as tf
 
     specs = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
@@ -78,7 +78,7 @@ def tf() -> Any:
 
 
 def test_sample_windows_lie_under_the_frames_windows() -> None:
-    """A window's own log-mel is that window of the recording's log-mel."""
+    """The log-mel of a window's samples equals that window of the recording's log-mel."""
     pieces = sample_windows(RECORDING.samples, len(PATCHES))
     assert len(pieces) == len(PATCHES) == 5
     for piece, patch in zip(pieces, PATCHES, strict=True):
@@ -104,7 +104,7 @@ def test_log_mel_in(tf: Any, tmp_path: Path, shape: list[int | None]) -> None:
 
 
 def test_the_sigmoid_is_looked_behind(tf: Any, tmp_path: Path) -> None:
-    """Logits of +-40 come out exactly, although their float32 scores are 0 and 1."""
+    """Logits of +-40 are exact, although their float32 scores are 0 and 1."""
     network = mel_network(tf, lambda x: tf.reshape(tf.sigmoid(20.0 * x), (521,)))
     teacher = TfliteTeacher(convert(tmp_path / "mel.tflite", network, [1, 96, 64]))
     assert teacher.logit_source is LogitSource.BEFORE_SIGMOID
@@ -120,7 +120,7 @@ def test_probabilities_without_a_sigmoid_operator(tf: Any, tmp_path: Path) -> No
     (found,) = teacher.logits([RECORDING])
     limit = np.log((1 - 1e-6) / 1e-6)
     expected = np.clip(mel_logits(PATCHES), -limit, limit)
-    # Near 1 a float32 probability is 1e-7 coarse, a tenth of what is left.
+    # Near 1 the resolution of a float32 probability is 1e-7, a tenth of its distance from 1.
     np.testing.assert_allclose(found, expected, atol=0.2)
 
 
@@ -134,7 +134,7 @@ def test_quantised_in_and_out(tf: Any, tmp_path: Path, kind: str) -> None:
     expected = mel_logits(PATCHES)
     step = (expected.max() - expected.min()) / 255
     assert np.abs(found - expected).max() < 4 * step
-    # Scores of 256 steps end at +-5.5; the logits behind them go on.
+    # Scores with 256 steps saturate at +-5.5; the logits before the sigmoid do not.
     assert np.abs(found).max() > 8
 
 
@@ -185,7 +185,7 @@ def test_foreign_models_get_one_line(tf: Any, tmp_path: Path) -> None:
 
 
 def test_a_model_bound_to_another_length(tf: Any, tmp_path: Path) -> None:
-    """Its input accepts any length, but its graph wants another than a window."""
+    """The input accepts any length, but the graph needs one other than a window."""
 
     def network(x: Any) -> Any:
         return tf.reshape(x, (1, 16_000))[:, :64] @ MEL_WEIGHTS
@@ -207,7 +207,7 @@ def test_damaged_files_get_one_line(tf: Any, tmp_path: Path) -> None:
 
 @pytest.mark.shared
 class TestRelu6Net:
-    """Google's int8 release: another network than yamnet.h5 (see its scores' correlation)."""
+    """Google's int8 release: a different network than yamnet.h5 (see the correlation of scores)."""
 
     @pytest.fixture
     def teacher(self, shared: Path) -> TfliteTeacher:

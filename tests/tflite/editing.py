@@ -1,4 +1,4 @@
-"""Changing a `.tflite` on purpose: by its fields, or by its bytes."""
+"""Modify a `.tflite` for tests, by field or by byte."""
 
 import random
 from collections.abc import Callable
@@ -25,20 +25,20 @@ def edited(tflite: bytes, edit: Edit) -> bytes:
 
 
 def operator(model: Any, name: str) -> Any:
-    """The first operator of that name."""
+    """The first operator of the given name."""
     code = getattr(schema.BuiltinOperator, name)
     codes = [entry.builtinCode for entry in model.operatorCodes]
     return next(x for x in model.subgraphs[0].operators if codes[x.opcodeIndex] == code)
 
 
 def tensor(model: Any, name: str, position: int) -> Any:
-    """The tensor at an input position of the first operator of that name; -1 is its output."""
+    """An input tensor of the first operator of the given name; -1 is its output."""
     found = operator(model, name)
     return model.subgraphs[0].tensors[[*found.inputs, *found.outputs][position]]
 
 
 def structure_bytes(tflite: bytes) -> list[int]:
-    """Positions of all bytes but those of the weights."""
+    """Positions of all bytes except the weights."""
     weights = {
         i
         for t in read_tflite(tflite).tensors

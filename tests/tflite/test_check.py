@@ -50,9 +50,9 @@ def test_facts_of_the_reference_student(reference_tflite: bytes, tmp_path: Path)
     [
         (io(0, type=0), "input: float32, not int8"),
         (io(-1, type=0), "output: float32, not int8"),
-        (io(0, shape=[1, 64, 96, 1]), r"takes the shape \(1, 64, 96, 1\)"),
-        (io(-1, shape=[521]), r"gives the shape \(521,\)"),
-        (io(-1, shape=[1, 520]), "the file says"),
+        (io(0, shape=[1, 64, 96, 1]), r"the input has shape \(1, 64, 96, 1\)"),
+        (io(-1, shape=[521]), r"the output has shape \(521,\)"),
+        (io(-1, shape=[1, 520]), "the file states"),
         (io(0, quantization=None), "0 scales, not one"),
         (lambda m: m.subgraphs[0].inputs.clear(), "0 inputs and 1 outputs"),
         (lambda m: m.subgraphs[0].outputs.append(0), "1 inputs and 2 outputs"),
@@ -89,7 +89,7 @@ def test_reads_no_more_than_the_limit_of_a_huge_file(tmp_path: Path) -> None:
 
 
 def test_alignment_can_be_required(reference_tflite: bytes) -> None:
-    # Packed anew, the constants begin wherever there is room.
+    # Repacked by the stock schema, constants are not aligned.
     loose = edited(reference_tflite, lambda m: setattr(m, "description", "x" * 4))
     assert not inspect_tflite(loose).aligned
     with pytest.raises(ModelError, match="multiples of 16"):
@@ -149,7 +149,7 @@ def test_what_passes_inspection_crashes_no_interpreter(
     assert len(accepted) > 30
     for number, data in enumerate(accepted):
         (tmp_path / f"{number}.tflite").write_bytes(data)
-    # In a process of their own: a native crash would end this one.
+    # In a subprocess: a native crash would end this one.
     command = [sys.executable, "-c", RUN_ALL, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

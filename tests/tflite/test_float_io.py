@@ -1,4 +1,4 @@
-"""The twin with float32 edges: the same student."""
+"""The twin with float32 input and output computes the same as the student."""
 
 import numpy as np
 import pytest

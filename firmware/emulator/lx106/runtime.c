@@ -1,6 +1,6 @@
-/* What gcc and a program expect of a platform, for an lx106 under qemu with semihosting: start-up,
- * files, the little of libc that the test programs use, and those of the compiler's helpers that
- * the ESP8266 has in its ROM and the compiler therefore leaves out. */
+/* Minimal runtime for an lx106 under QEMU with semihosting: start-up, files, the part of libc that
+ * the test programs use, and the compiler helpers that are in the ESP8266's ROM and that the
+ * compiler therefore omits. */
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,7 +17,7 @@ enum { MOST_ARGUMENT_BYTES = 1024, MOST_DIGITS = 10, HEAP_BYTES = 1 << 16 };
 __attribute__((noreturn)) void begin(void);
 int main(int argc, char **argv);
 
-/* Ask the emulator for a service. */
+/* Semihosting call. */
 static int simcall(int service, int first, int second, int third)
 {
     register int a2 __asm__("a2") = service;
@@ -32,7 +32,7 @@ static int simcall(int service, int first, int second, int third)
 __asm__(".section .start, \"ax\"\n.global start\nstart: j stack\n"
         ".text\n.align 4\n.literal_position\nstack: movi a1, __stack\nmovi a2, begin\njx a2\n");
 
-/* Program loading cleared what shall be zero. */
+/* The program loader has already cleared .bss. */
 void begin(void)
 {
     static union {
@@ -46,7 +46,7 @@ void begin(void)
     exit(main(simcall(SYS_ARGC, 0, 0, 0), arguments.pointers));
 }
 
-/* --- Counting instructions: with -icount shift=0 one takes 1 ns; the counter has 10 MHz. --- */
+/* --- Instruction counter: with -icount shift=0 one takes 1 ns; the counter runs at 10 MHz. --- */
 
 void machine_start_clock(void)
 {
@@ -127,7 +127,7 @@ static uint32_t exponent(uint32_t bits)
     return bits >> 23 == 0 ? 1 : bits >> 23;
 }
 
-/* Of two finite floats, not negative, as all scores are; rounds to nearest, ties to even. */
+/* For finite, non-negative floats, as all scores are; rounds to nearest, ties to even. */
 float __addsf3(float a, float b)
 {
     union {
@@ -155,7 +155,7 @@ float __addsf3(float a, float b)
     const uint64_t half = UINT64_C(1) << (extra - 1), rest = total & (2 * half - 1);
     total >>= extra;
     total += rest > half || (rest == half && (total & 1)) ? 1 : 0;
-    /* A significand that rounds up to 2^24 carries into the exponent, as it shall. */
+    /* A significand that rounds up to 2^24 carries into the exponent, as it should. */
     sum.bits = (uint32_t)total < 1u << 23 ? (uint32_t)total
                                           : ((scale - 1) << 23) + (uint32_t)total;
     return sum.value;

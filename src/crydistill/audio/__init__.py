@@ -1,1 +1,1 @@
-"""Audio in: decoding, the log-mel front end, windows, synthetic nursery audio."""
+"""Audio decoding, the log-mel front end, the window grid and data augmentation."""

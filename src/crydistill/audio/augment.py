@@ -1,7 +1,7 @@
-"""What happens to a sound on its way to the detector: level, noise, band limit, converter, speed.
+"""Audio transforms for augmentation and robustness tests: gain, noise, low-pass, bits, speed.
 
-Samples are float32 mono at 16 kHz, `[n]`, in and out; inputs are left as they are. Levels are in dB
-of full scale (a full-scale square wave has 0 dB).
+Samples are float32 mono at 16 kHz, `[n]`, in and out; inputs are not modified. Levels are in dBFS
+(a full-scale square wave has 0 dB).
 """
 
 import numpy as np
@@ -11,81 +11,82 @@ from scipy.fft import irfft, next_fast_len, rfft
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 
 SILENCE_DBFS = -120.0
-"""Level of a sound that has none: digital silence."""
+"""Level given to digital silence."""
 
-_STRETCH = SAMPLE_RATE // 20
-_ACTIVE_SHARE = 0.01
+_BLOCK = SAMPLE_RATE // 20
+_ACTIVE_POWER_RATIO = 0.01
 _BAND_LIMIT_ORDER = 8
 
 
 def active_level(samples: Samples) -> float:
-    """Level while a sound sounds, in dB of full scale; -120 for silence.
+    """Active level of a sound in dBFS, ignoring pauses; -120 for silence.
 
-    The root mean square over the 50 ms stretches within 20 dB of the loudest, so that pauses in a
-    cry do not make it softer.
+    The RMS over the 50 ms blocks within 20 dB of the loudest one, so that pauses in a cry do not
+    lower its level.
     """
     return power_level(stretch_powers(samples))
 
 
 def stretch_powers(samples: Samples) -> npt.NDArray[np.float64]:
-    """Mean power of each 50 ms, `[stretches]`; a last one that is not whole is left out."""
-    whole = len(samples) // _STRETCH * _STRETCH
-    stretches = samples[:whole].reshape(-1, _STRETCH)
+    """Mean power of each 50 ms block, `[blocks]`; an incomplete last block is dropped."""
+    whole = len(samples) // _BLOCK * _BLOCK
+    blocks = samples[:whole].reshape(-1, _BLOCK)
     if whole == 0 and len(samples):
-        stretches = samples[None, :]
-    return np.asarray(np.mean(np.square(stretches, dtype=np.float64), axis=1))
+        blocks = samples[None, :]
+    return np.asarray(np.mean(np.square(blocks, dtype=np.float64), axis=1))
 
 
 def power_level(powers: npt.NDArray[np.float64]) -> float:
-    """The active level, in dB of full scale, of a sound whose stretches have these powers."""
+    """Active level in dBFS from the block powers of `stretch_powers`."""
     loudest = float(powers.max(initial=0.0))
     if loudest == 0:
         return SILENCE_DBFS
-    mean = float(powers[powers >= _ACTIVE_SHARE * loudest].mean())
+    mean = float(powers[powers >= _ACTIVE_POWER_RATIO * loudest].mean())
     return max(SILENCE_DBFS, 10 * float(np.log10(mean)))
 
 
 def gain(samples: Samples, decibels: float) -> Samples:
-    """Make louder or softer; what exceeds full scale is clipped, as a converter does."""
+    """Apply a gain in dB and clip at full scale, as an ADC does."""
     return clipped(samples * np.float32(10 ** (decibels / 20)))
 
 
 def clipped(samples: Samples) -> Samples:
-    """Limit to [-1, 1]."""
+    """Clip to [-1, 1]."""
     return np.clip(samples, np.float32(-1), np.float32(1))
 
 
 def add_noise(samples: Samples, noise: Samples, snr_db: float, rng: np.random.Generator) -> Samples:
-    """Mix in a stretch of a noise recording, drawn at random, at a ratio of active levels.
+    """Add a random excerpt of a noise recording at a signal-to-noise ratio.
 
-    The signal keeps its level; the mix is not clipped. A noise shorter than the signal repeats.
+    The ratio is between active levels. The signal keeps its level; the mix is not clipped. Noise
+    shorter than the signal is repeated.
 
     Raises
     ------
     ValueError
-        if there is no noise.
+        if the noise is empty.
     """
     if len(noise) == 0:
         raise ValueError("the noise has no samples")
     start = int(rng.integers(0, max(1, len(noise) - len(samples) + 1)))
-    stretch = np.resize(noise[start:], len(samples))
-    decibels = active_level(samples) - active_level(stretch) - snr_db
-    return np.asarray(samples + stretch * np.float32(10 ** (decibels / 20)), dtype=np.float32)
+    excerpt = np.resize(noise[start:], len(samples))
+    decibels = active_level(samples) - active_level(excerpt) - snr_db
+    return np.asarray(samples + excerpt * np.float32(10 ** (decibels / 20)), dtype=np.float32)
 
 
 def band_limit(samples: Samples, hertz: float) -> Samples:
-    """Take away what lies above a frequency (down 6 dB there), without moving anything in time.
+    """Apply a zero-phase low-pass filter that is 6 dB down at `hertz`.
 
     Raises
     ------
     ValueError
-        if the frequency does not lie between 0 and 8 kHz.
+        if the frequency is not between 0 and 8 kHz.
     """
-    # Loads slowly, and live listening, which only asks for levels, does without.
+    # Slow to import, and live detection, which only needs levels, never calls this.
     from scipy.signal import butter, sosfiltfilt
 
     if not 0 < hertz < SAMPLE_RATE / 2:
-        raise ValueError(f"{hertz:g} Hz does not lie between 0 and {SAMPLE_RATE / 2:g} Hz")
+        raise ValueError(f"{hertz:g} Hz is not between 0 and {SAMPLE_RATE / 2:g} Hz")
     if len(samples) == 0:
         return samples.copy()
     sections = butter(_BAND_LIMIT_ORDER, hertz, fs=SAMPLE_RATE, output="sos")
@@ -94,7 +95,7 @@ def band_limit(samples: Samples, hertz: float) -> Samples:
 
 
 def reduce_bits(samples: Samples, bits: int) -> Samples:
-    """Round to the steps of a converter with so many bits, full scale [-1, 1].
+    """Quantise to the steps of a converter with this many bits, full scale [-1, 1].
 
     Raises
     ------
@@ -102,23 +103,23 @@ def reduce_bits(samples: Samples, bits: int) -> Samples:
         if there are fewer than 2 bits.
     """
     if bits < 2:
-        raise ValueError(f"a converter of {bits} bits has no steps")
+        raise ValueError(f"cannot quantise to {bits} bits; at least 2 are needed")
     steps = np.float32(2 ** (bits - 1))
     return clipped(np.asarray(np.round(samples * steps) / steps, dtype=np.float32))
 
 
 def change_speed(samples: Samples, factor: float) -> Samples:
-    """Play faster (`factor` above 1: shorter and higher) or slower.
+    """Resample to play at another speed; a `factor` above 1 is faster: shorter and higher.
 
     Raises
     ------
     ValueError
-        if the factor is not above 0.
+        if the factor is not positive.
     """
     import soxr
 
     if not factor > 0:
-        raise ValueError(f"a speed of {factor:g} plays nothing")
+        raise ValueError(f"a speed of {factor:g} is not positive")
     played = soxr.resample(samples, SAMPLE_RATE * factor, SAMPLE_RATE, quality="MQ")
     return np.asarray(played, dtype=np.float32)
 
@@ -126,13 +127,13 @@ def change_speed(samples: Samples, factor: float) -> Samples:
 def through_microphone(
     samples: Samples, points_hz: npt.ArrayLike, points_db: npt.ArrayLike
 ) -> Samples:
-    """Colour a sound as a microphone with this frequency response does, without delay.
+    """Apply a microphone's frequency response with zero phase.
 
     Parameters
     ----------
-    points_hz : ascending frequencies above 0; the response runs straight, in dB over the
-        logarithm of frequency, from point to point, and flat outside them
-    points_db : response at each, relative
+    points_hz : ascending frequencies above 0; the response in dB is interpolated linearly over
+        log frequency between them and constant outside
+    points_db : relative response at each frequency
     """
     if len(samples) == 0:
         return samples.copy()

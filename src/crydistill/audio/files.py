@@ -1,4 +1,4 @@
-"""Recordings from disk: any rate, channel count and common format in, 16 kHz mono out."""
+"""Decode audio files of any rate, channel count and common format to 16 kHz mono."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from crydistill.errors import AudioError
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"}
 )
-"""File name endings taken for audio when a folder is searched; decoding goes by content."""
+"""File name suffixes treated as audio when searching a folder; decoding goes by content."""
 
 SILENCE_PEAK = 1e-4
-"""A recording whose peak stays below this (-80 dB of full scale) is called silent."""
+"""A recording whose peak is below this (-80 dBFS) is reported as silent."""
 
 _BLOCK_SECONDS = 30
 
@@ -29,7 +29,7 @@ class Audio:
 
     samples : float32 [n], 16 kHz mono, at least one window long
     duration : seconds of audio in the file, before any padding
-    notes : what a user should know about it ("silent", "shorter than a window: padded")
+    notes : remarks for the user ("silent", "shorter than a window: padded with silence")
     """
 
     samples: Samples
@@ -38,10 +38,10 @@ class Audio:
 
 
 class AudioReader:
-    """Decodes a recording block by block, so that a night fits in little memory.
+    """Decodes a recording block by block, so that a whole night needs little memory.
 
     path : the file
-    samples : at 16 kHz so far, without padding
+    samples : number of 16 kHz samples read so far, without padding
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -50,21 +50,21 @@ class AudioReader:
         self._peak = 0.0
 
     def blocks(self) -> Iterator[Samples]:
-        """Yield float32 blocks of 16 kHz mono that join without a seam.
+        """Yield consecutive float32 blocks of 16 kHz mono, resampled without seams between them.
 
-        A recording shorter than a window ends with silence that completes it.
+        A recording shorter than one window is zero-padded to a window.
 
         Raises
         ------
         AudioError
-            if the file is missing, cannot be decoded, holds no audio, or NaN or infinity.
+            if the file is missing, cannot be decoded, is empty, or contains NaN or infinity.
         """
         for block in _decoded(self.path):
             self.samples += len(block)
             self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
             yield block
         if self.samples == 0:
-            raise AudioError(f"{self.path}: no audio in the file; remove it or record it again")
+            raise AudioError(f"{self.path}: contains no audio; remove it or record it again")
         if self.samples < WINDOW_SAMPLES:
             yield np.zeros(WINDOW_SAMPLES - self.samples, dtype=np.float32)
 
@@ -75,7 +75,7 @@ class AudioReader:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know about the recording, once it was read to its end."""
+        """Remarks for the user; complete once the recording has been read to its end."""
         notes = []
         if self._peak < SILENCE_PEAK:
             notes.append("silent")
@@ -85,12 +85,29 @@ class AudioReader:
 
 
 def read_audio(path: str | Path) -> Audio:
-    """Decode a whole recording.
+    """Decode a whole recording to 16 kHz mono.
 
     Raises
     ------
     AudioError
         as `AudioReader.blocks`.
+
+    Examples
+    --------
+    >>> import numpy as np, soundfile
+    >>> from crydistill.audio.files import read_audio
+    >>> tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(88_200) / 44_100)
+    >>> soundfile.write("stereo.wav", np.stack([tone, tone], axis=1), 44_100)
+    >>> audio = read_audio("stereo.wav")
+    >>> audio.samples.shape, audio.samples.dtype, audio.duration
+    ((32000,), dtype('float32'), 2.0)
+
+    Recordings shorter than one window are padded:
+
+    >>> soundfile.write("short.wav", tone[:4_410], 44_100)
+    >>> audio = read_audio("short.wav")
+    >>> len(audio.samples), audio.duration, audio.notes
+    (15600, 0.1, ('shorter than a window: padded with silence',))
     """
     reader = AudioReader(path)
     samples = np.concatenate(list(reader.blocks()))
@@ -119,7 +136,7 @@ def _resampled_blocks(file: soundfile.SoundFile, path: Path) -> Iterator[Samples
     for block in file.blocks(_BLOCK_SECONDS * rate, dtype="float32", always_2d=True):
         mono = block.mean(axis=1, dtype=np.float32)
         if not np.isfinite(mono).all():
-            raise AudioError(f"{path}: holds NaN or infinite samples; export it again")
+            raise AudioError(f"{path}: contains NaN or infinite samples; export it again")
         yield mono if rate == SAMPLE_RATE else resampler.resample_chunk(mono)
     if rate != SAMPLE_RATE:
         yield resampler.resample_chunk(np.empty(0, dtype=np.float32), last=True)

@@ -3,10 +3,11 @@
 16 kHz mono samples become one 64-band log-mel frame every 10 ms: periodic Hann window of 400
 samples, zero-padded at its end to 512, magnitude spectrum, triangular mel bands (linear in mel,
 HTK scale, 125-7500 Hz), natural logarithm of the band plus 0.001. Frames are neither centred nor
-padded: only whole frames exist.
+padded; incomplete frames are dropped.
 
-The arithmetic is float64, the frames are float32. A float32 FFT, tf.signal's included, is off by up
-to 1e-2 in the bands a loud pure tone leaves empty, where rounding noise meets the 0.001 offset.
+The computation is in float64, the frames are float32. A float32 FFT, tf.signal's included, is off
+by up to 1e-2 in bands that a loud pure tone leaves empty, where rounding noise is comparable to the
+0.001 offset.
 
 Source: `tensorflow/models/research/audioset/yamnet` (features.py, params.py); the mel matrix
 follows the definition of `tf.signal.linear_to_mel_weight_matrix`.
@@ -30,15 +31,15 @@ LOG_OFFSET = 1e-3
 
 FRAMES_PER_SECOND = SAMPLE_RATE / FRAME_HOP
 FRONT_END_VERSION = "yamnet-log-mel-1"
-"""Names the arithmetic above; a store or model made by another front end is refused."""
+"""Identifies this front end; stores and models made by another one are rejected."""
 
 _BLOCK = 64
-"""Frames are transformed in blocks of this many rows, the last one filled up with zeros. A SIMD FFT
-rounds the rows it takes together differently from those left over; whole blocks make a frame's
-bits independent of how the audio was cut."""
+"""The FFT runs on blocks of this many rows, the last one zero-padded. A SIMD FFT rounds rows in a
+full vector differently from leftover rows; full blocks make a frame bit-identical however the
+audio was chunked."""
 
 _BLOCKS_AT_ONCE = 128
-"""Bounds the working memory of a whole night to about 100 MB."""
+"""Limits working memory to about 100 MB, even for a whole night."""
 
 Samples = npt.NDArray[np.float32]
 """Mono audio at 16 kHz, shape `[n]`, nominally in [-1, 1]."""
@@ -48,12 +49,12 @@ LogMel = npt.NDArray[np.float32]
 
 
 def frame_count(samples: int) -> int:
-    """Number of whole frames in `samples` samples."""
+    """Number of complete frames in `samples` samples."""
     return max(0, 1 + (samples - FRAME_LENGTH) // FRAME_HOP)
 
 
 def log_mel(samples: Samples) -> LogMel:
-    """Log-mel frames of a recording.
+    """Compute the log-mel frames of a recording.
 
     Parameters
     ----------
@@ -63,6 +64,17 @@ def log_mel(samples: Samples) -> LogMel:
     -------
     np.ndarray [shape=(frame_count(n), 64)], float32; frame i covers samples
     `[160 i, 160 i + 400)`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crydistill.audio.mel import log_mel
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000).astype(np.float32)
+    >>> frames = log_mel(tone)
+    >>> frames.shape
+    (98, 64)
+    >>> int(frames[0].argmax())  # the band around 1 kHz
+    19
     """
     samples = np.ascontiguousarray(samples, dtype=np.float32)
     count = frame_count(len(samples))
@@ -78,16 +90,28 @@ def log_mel(samples: Samples) -> LogMel:
 
 
 class MelStream:
-    """The same front end for audio that arrives in pieces of any size.
+    """Streaming `log_mel` for audio that arrives in chunks of any size.
 
-    The frames it emits are bit for bit those of `log_mel` over the concatenated pieces.
+    The frames are bit-identical to those of `log_mel` over the concatenated chunks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crydistill.audio.mel import MelStream, log_mel
+    >>> samples = np.random.default_rng(0).uniform(-1, 1, 16_000).astype(np.float32)
+    >>> stream = MelStream()
+    >>> chunks = [stream.push(samples[start : start + 1_000]) for start in range(0, 16_000, 1_000)]
+    >>> [len(chunk) for chunk in chunks[:4]]
+    [4, 7, 6, 6]
+    >>> np.array_equal(np.concatenate(chunks), log_mel(samples))
+    True
     """
 
     def __init__(self) -> None:
         self._rest = np.empty(0, dtype=np.float32)
 
     def push(self, samples: Samples) -> LogMel:
-        """Take the next samples (`[n]`, any n); return the frames they complete, `[k, 64]`."""
+        """Add samples (`[n]`, any n) and return the frames they complete, `[k, 64]`."""
         self._rest = np.concatenate([self._rest, np.asarray(samples, dtype=np.float32)])
         frames = log_mel(self._rest)
         self._rest = self._rest[len(frames) * FRAME_HOP :].copy()
@@ -96,7 +120,7 @@ class MelStream:
 
 @cache
 def mel_matrix() -> npt.NDArray[np.float64]:
-    """Weights from the 257 magnitude bins to the 64 bands, shape `[257, 64]`.
+    """Mel filter bank: weights from the 257 magnitude bins to the 64 bands, `[257, 64]`.
 
     Triangles are linear on the HTK mel scale and peak at 1; the DC bin has no weight.
     """
@@ -112,19 +136,19 @@ def mel_matrix() -> npt.NDArray[np.float64]:
 
 
 def hertz_to_mel(hertz: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """HTK mel of a frequency in hertz: 1127 ln(1 + f / 700)."""
+    """Convert hertz to HTK mel: 1127 ln(1 + f / 700)."""
     return np.asarray(1127.0 * np.log1p(np.asarray(hertz, dtype=np.float64) / 700.0))
 
 
 @cache
 def _sparse_mel_matrix() -> scipy.sparse.csr_array:
-    # Sparse also because its products sum in one order; BLAS does not promise that for a row.
+    # Sparse also because its sums have a fixed order; BLAS does not guarantee that per row.
     return scipy.sparse.csr_array(mel_matrix().T)
 
 
 @cache
 def hann_window() -> npt.NDArray[np.float64]:
-    """The periodic Hann window, `[400]`."""
+    """Periodic Hann window, `[400]`."""
     phase = 2.0 * np.pi * np.arange(FRAME_LENGTH) / FRAME_LENGTH
     return 0.5 - 0.5 * np.cos(phase)
 

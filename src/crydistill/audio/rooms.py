@@ -1,6 +1,6 @@
-"""Rooms: what a sound becomes on its way to a microphone across a nursery.
+"""Simulate room acoustics: impulse responses of random shoebox rooms.
 
-Shoebox rooms by the image-source method (Allen and Berkley 1979), computed by pyroomacoustics.
+Uses the image-source method (Allen and Berkley 1979) as implemented by pyroomacoustics.
 """
 
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.errors import MissingExtraError
 
 Place = npt.NDArray[np.float64]
-"""Metres along a room's width, depth and height, `[3]`."""
+"""Position in metres along a room's width, depth and height, `[3]`."""
 
-_HEADROOM_FROM_WALLS = 0.3
-"""Metres that source and microphone keep from the walls."""
+_WALL_DISTANCE = 0.3
+"""Minimum distance in metres of source and microphone from the walls."""
 
-_MAX_ORDER = 12
-"""Reflections counted: later ones are below the noise of a bedroom."""
+_MAX_REFLECTION_ORDER = 12
+"""Maximum reflection order: later reflections are below a bedroom's noise floor."""
 
 
 @dataclass(frozen=True)
 class Room:
-    """A shoebox room, a source and a microphone in it.
+    """A shoebox room with a source and a microphone.
 
     size : width, depth and height in metres
-    reverberation : seconds until sound has fallen by 60 dB
-    distance : metres from source to microphone; as far as the room allows where it is too small
+    reverberation : RT60 in seconds
+    distance : metres from source to microphone, limited by the size of the room
     """
 
     size: tuple[float, float, float]
@@ -37,7 +37,7 @@ class Room:
 
 
 def draw_room(rng: np.random.Generator) -> Room:
-    """Draw a home's room, from a small bathroom to a living room, and a distance in it."""
+    """Draw a random room, from a small bathroom to a living room, and a distance in it."""
     return Room(
         size=(float(rng.uniform(2, 6)), float(rng.uniform(2, 7)), float(rng.uniform(2.2, 3.2))),
         reverberation=float(rng.uniform(0.15, 0.7)),
@@ -46,11 +46,11 @@ def draw_room(rng: np.random.Generator) -> Room:
 
 
 def impulse_response(room: Room, rng: np.random.Generator) -> Samples:
-    """Impulse response from a source to a microphone that stand at random places in a room.
+    """Impulse response between a source and a microphone at random positions in a room.
 
     Returns
     -------
-    np.ndarray [shape=(n,)], float32 at 16 kHz; begins with the direct sound, whose peak is 1.
+    np.ndarray [shape=(n,)], float32 at 16 kHz; starts at the direct sound, whose peak is 1.
 
     Raises
     ------
@@ -65,15 +65,15 @@ def impulse_response(room: Room, rng: np.random.Generator) -> Samples:
         ) from error
     size = np.array(room.size)
     absorption, order = pyroomacoustics.inverse_sabine(
-        max(room.reverberation, _shortest_reverberation(size)), size
+        max(room.reverberation, _shortest_rt60(size)), size
     )
     shoebox = pyroomacoustics.ShoeBox(
         size,
         fs=SAMPLE_RATE,
         materials=pyroomacoustics.Material(min(absorption, 1.0)),
-        max_order=min(order, _MAX_ORDER),
+        max_order=min(order, _MAX_REFLECTION_ORDER),
     )
-    source, microphone = _places(size, room.distance, rng)
+    source, microphone = _positions(size, room.distance, rng)
     shoebox.add_source(source)
     shoebox.add_microphone(microphone)
     shoebox.compute_rir()
@@ -83,20 +83,20 @@ def impulse_response(room: Room, rng: np.random.Generator) -> Samples:
 
 
 def in_room(samples: Samples, response: Samples) -> Samples:
-    """Play samples in a room: same length, the direct sound where it was and as loud."""
+    """Convolve with an impulse response; keeps length, timing and level of the direct sound."""
     return np.asarray(oaconvolve(samples, response)[: len(samples)], dtype=np.float32)
 
 
-def _shortest_reverberation(size: Place) -> float:
-    """Seconds of reverberation with walls that swallow nearly everything, by Sabine's formula."""
+def _shortest_rt60(size: Place) -> float:
+    """RT60 with almost fully absorbing walls, by Sabine's formula."""
     volume = float(np.prod(size))
     walls = 2 * float(size[0] * size[1] + size[1] * size[2] + size[0] * size[2])
     return 0.162 * volume / walls
 
 
-def _places(size: Place, distance: float, rng: np.random.Generator) -> tuple[Place, Place]:
-    """Draw a source and a microphone that far apart, or as near to it as the room allows."""
-    low, high = np.full(3, _HEADROOM_FROM_WALLS), size - _HEADROOM_FROM_WALLS
+def _positions(size: Place, distance: float, rng: np.random.Generator) -> tuple[Place, Place]:
+    """Draw positions of source and microphone that are as close to `distance` apart as possible."""
+    low, high = np.full(3, _WALL_DISTANCE), size - _WALL_DISTANCE
     sources = rng.uniform(low, high, (32, 3))
     directions = rng.standard_normal((32, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)

@@ -1,8 +1,8 @@
-"""Variations of training clips: the same sound at another speed, place, level and microphone.
+"""Random data augmentation of training clips: speed, room, noise, microphone, level.
 
-Student and teacher hear the same varied samples, so the teacher's scores stay true whatever is
-done to the sound (Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and
-consistent").
+Student and teacher get the same augmented samples, so the teacher's scores are valid targets
+whatever is done to the sound (Beyer et al. 2022, "Knowledge distillation: a good teacher is patient
+and consistent").
 """
 
 from collections.abc import Sequence
@@ -25,27 +25,26 @@ from crydistill.audio.rooms import draw_room, impulse_response, in_room
 from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_SAMPLES
 
 TELEPHONE_HZ = 4000.0
-"""Upper edge of recordings made at 8 kHz, as many home recordings of cries are."""
+"""Bandwidth of recordings made at 8 kHz, as many home recordings of cries are."""
 
 _MICROPHONE_HZ = (60.0, 150.0, 400.0, 1000.0, 2500.0, 5000.0, 7800.0)
-"""Where a random microphone's response has its corners."""
-
+"""Frequencies at which a random microphone response is drawn."""
 
 _MAX_GAIN_DB = 30.0
-"""Raising a silent recording further would make a loud noise of its last bits."""
+"""More gain would turn the quantisation noise of a silent recording into loud noise."""
 
 
 @dataclass(frozen=True)
 class Variation:
-    """How likely each change is, 0 to 1, and how far it goes.
+    """Probability (0 to 1) and range of each augmentation.
 
-    speed, speeds : played faster or slower; smallest and largest factor, evenly in its logarithm
-    room : played in a room of a home, see `crydistill.audio.rooms.draw_room`
-    noise, snr_db : another recording mixed in; smallest and largest ratio of active levels
-    microphone, microphone_db : coloured by a random microphone; spread of its response
-    band_limit, band_limits_hz : nothing above a frequency; half of the time exactly 4 kHz
-    level, active_dbfs : brought to a random active level; the loudest clip
-    bits, bit_depths : a poor converter; fewest and most bits
+    speed, speeds : change of speed; range of factors, log-uniform
+    room : reverberation of a random room, see `crydistill.audio.rooms.draw_room`
+    noise, snr_db : another recording mixed in; range of signal-to-noise ratios (active levels)
+    microphone, microphone_db : random microphone response; its spread in dB
+    band_limit, band_limits_hz : low-pass filter; range of cut-offs, half of the time exactly 4 kHz
+    level, active_dbfs : random active level; its range, the loudest ones clip
+    bits, bit_depths : coarse quantisation; fewest and most bits
     """
 
     speed: float = 0.4
@@ -66,12 +65,12 @@ class Variation:
 def vary(
     samples: Samples, noises: Sequence[Samples], options: Variation, rng: np.random.Generator
 ) -> Samples:
-    """Vary a clip; it begins somewhere else within a window's hop, so windows fall anew.
+    """Augment a clip, including a random shift of up to one window hop.
 
     Parameters
     ----------
     samples : float32 `[n]` at 16 kHz
-    noises : recordings without a cry; none leaves noise out
+    noises : recordings without a cry to draw noise from; if empty, no noise is added
 
     Returns
     -------
@@ -110,7 +109,7 @@ def vary(
 
 
 def _shifted(samples: Samples, rng: np.random.Generator) -> Samples:
-    """Begin up to one hop later; a sound too short for that begins after a random pause."""
+    """Drop up to one hop at the start; pad a sound too short for that at random to one window."""
     spare = len(samples) - WINDOW_SAMPLES
     if spare > 0:
         return samples[int(rng.integers(min(spare, WINDOW_HOP_SAMPLES) + 1)) :]

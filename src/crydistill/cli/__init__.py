@@ -1,7 +1,7 @@
-"""The command line: parses, delegates, prints.
+"""Command-line interface: parses options, delegates, prints.
 
-Every verb imports what it needs when it runs, so that `--help` answers at once and `detect` never
-loads TensorFlow.
+Every command imports what it needs when it runs, so that `--help` is fast and `detect` never loads
+TensorFlow.
 """
 
 import os
@@ -32,7 +32,7 @@ _TRAINING_MODULES = frozenset(
 
 app = typer.Typer(
     name="crydistill",
-    help="Distil YAMNet into a tiny INT8 student that hears a baby's cry on a microcontroller.",
+    help="Distil YAMNet into a tiny INT8 student that detects a baby's cry on a microcontroller.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -72,8 +72,8 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; deliberate errors are one line and an exit code."""
-    # TensorFlow's C++ side chatters on standard error unless told so before its import.
+    """Run the command line; expected errors give one line and an exit code."""
+    # Must be set before TensorFlow's import to silence its C++ logging on standard error.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         app(standalone_mode=True)
@@ -89,5 +89,5 @@ def main() -> None:
         )
         sys.exit(MissingExtraError.exit_code)
     except KeyboardInterrupt:
-        complain("interrupted; run the same command again to go on")
+        complain("interrupted; run the same command again to resume")
         sys.exit(130)

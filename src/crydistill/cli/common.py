@@ -1,4 +1,4 @@
-"""What several verbs share: options, and how they speak to the user."""
+"""Options and messages shared by several commands."""
 
 import sys
 from pathlib import Path
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 ConfigArgument = Annotated[
     Path | None,
-    typer.Argument(metavar="[CONFIG]", help="A YAML file; the synthetic nursery if left out."),
+    typer.Argument(metavar="[CONFIG]", help="YAML config file; default: the synthetic nursery."),
 ]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a config key; repeatable."),
 ]
-RunsOption = Annotated[Path, typer.Option("--runs", help="Directory of the run directories.")]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Parent of the run directories.")]
 RUNS = Path("runs")
 
 
 def open_experiment(config: Path | None, overrides: list[str] | None, runs: Path) -> "Context":
-    """Read a config and start its run directory."""
+    """Load a config and start its run directory."""
     from crydistill.experiment.load import load_config
     from crydistill.progress import shown
     from crydistill.run_directory import RunDirectory
@@ -36,7 +36,7 @@ def open_experiment(config: Path | None, overrides: list[str] | None, runs: Path
 
 
 def columns(texts: list[str] | None, option: str = "--where") -> dict[str, str]:
-    """Take COLUMN=VALUE options apart."""
+    """Parse COLUMN=VALUE options."""
     chosen = {}
     for text in texts or []:
         column, equals, value = text.partition("=")
@@ -47,12 +47,12 @@ def columns(texts: list[str] | None, option: str = "--where") -> dict[str, str]:
 
 
 def tell(line: str) -> None:
-    """Say a line beside the output proper."""
+    """Print a message to standard error."""
     print(line, file=sys.stderr, flush=True)
 
 
 def complain(line: str) -> None:
-    """Say what went wrong, in one line."""
+    """Print a one-line error message."""
     tell(f"crydistill: {line}")
 
 

@@ -1,4 +1,4 @@
-"""Verbs that bring or make audio."""
+"""Commands that download or generate audio."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from crydistill.corpora.rebuild import Missing
 
 AUDIOSET = "audioset"
-"""The name under which `fetch` takes segment lists instead of a catalogue entry."""
+"""Name for which `fetch` uses segment lists instead of a catalogue entry."""
 
 IDS = Path("data/ids")
 MANIFESTS = Path("data/manifests")
@@ -26,16 +26,16 @@ corpora_app = typer.Typer(invoke_without_command=True)
 app.add_typer(corpora_app, name="corpora")
 
 _NAMED = 10
-"""Missing recordings that are named one by one."""
+"""Largest number of missing recordings to list individually."""
 
 
 @ids_app.command("curate")
 def ids_curate(
     eval_csv: Annotated[Path, typer.Argument(help="AudioSet's eval_segments.csv.")],
-    balanced_csv: Annotated[Path, typer.Argument(help="Its balanced_train_segments.csv.")],
-    out: Annotated[Path, typer.Option(help="Folder for the lists.")] = IDS,
+    balanced_csv: Annotated[Path, typer.Argument(help="AudioSet's balanced_train_segments.csv.")],
+    out: Annotated[Path, typer.Option(help="Output folder for the lists.")] = IDS,
 ) -> None:
-    """Draw the frozen test, train and val lists from AudioSet's own metadata."""
+    """Draw the frozen test, train and val lists from AudioSet's metadata."""
     from crydistill.corpora.audioset import class_counts, read_segments, write_lists
 
     for name, path in write_lists(eval_csv, balanced_csv, out).items():
@@ -47,19 +47,21 @@ def ids_curate(
 @app.command()
 def fetch(
     name: Annotated[
-        str, typer.Argument(help="audioset, or a corpus of the catalogue: see `corpora`.")
+        str, typer.Argument(help="audioset, or a corpus of the catalogue (see `corpora`).")
     ],
     ids: Annotated[
         list[Path] | None,
-        typer.Option(help="audioset: a segment list; repeatable. The three frozen ones if none."),
+        typer.Option(help="audioset: segment list; repeatable. Default: the three frozen lists."),
     ] = None,
-    per_hour: Annotated[float, typer.Option(help="audioset: videos an hour.")] = 300.0,
-    workers: Annotated[int, typer.Option(help="audioset: downloads at once.")] = 4,
+    per_hour: Annotated[
+        float, typer.Option(help="audioset: rate limit in videos per hour.")
+    ] = 300.0,
+    workers: Annotated[int, typer.Option(help="audioset: parallel downloads.")] = 4,
     status: Annotated[
-        bool, typer.Option("--status", help="audioset: only show survivors by class.")
+        bool, typer.Option("--status", help="audioset: only show available segments by class.")
     ] = False,
 ) -> None:
-    """Download a public corpus, or AudioSet segments by id; goes on where it stopped."""
+    """Download a public corpus, or AudioSet segments by id; resumable."""
     lists = ids or [IDS / f"audioset_{split}.csv" for split in ("train", "val", "test")]
     if name != AUDIOSET:
         _fetch_corpus(name)
@@ -71,17 +73,17 @@ def fetch(
 
 @corpora_app.callback()
 def corpora(context: typer.Context) -> None:
-    """List the catalogue of public corpora: what is here, how many minutes, which licence."""
+    """List the catalogue of public corpora: downloaded or not, duration, licence."""
     if context.invoked_subcommand is None:
         _print_catalogue()
 
 
 @corpora_app.command("manifest")
 def corpora_manifest(
-    audio: Annotated[Path, typer.Argument(help="A folder of recordings with a clips.csv.")],
-    out: Annotated[Path, typer.Argument(help="Where the manifests go.")] = MANIFESTS,
+    audio: Annotated[Path, typer.Argument(help="Folder of recordings with a clips.csv.")],
+    out: Annotated[Path, typer.Argument(help="Output folder for the manifests.")] = MANIFESTS,
 ) -> None:
-    """Write the public names of a folder's recordings: base-train.csv, validation.csv, dev.csv."""
+    """Write manifests of public names for a folder: base-train.csv, validation.csv, dev.csv."""
     from crydistill.corpora.public_names import write_manifests
     from crydistill.progress import shown
 
@@ -91,19 +93,23 @@ def corpora_manifest(
 
 @corpora_app.command("rebuild")
 def corpora_rebuild(
-    manifest: Annotated[Path, typer.Argument(help="For instance data/manifests/base-train.csv.")],
-    folder: Annotated[Path, typer.Argument(help="Where the audio goes; several may share one.")],
+    manifest: Annotated[
+        Path, typer.Argument(help="Manifest, such as data/manifests/base-train.csv.")
+    ],
+    folder: Annotated[
+        Path, typer.Argument(help="Output folder for the audio; manifests may share it.")
+    ],
     copies: Annotated[
         list[Path] | None,
         typer.Option(
             "--from",
             exists=True,
             file_okay=False,
-            help="A copy of a public repository, looked at first; repeatable.",
+            help="Local copy of a public repository to search first; repeatable.",
         ),
     ] = None,
 ) -> None:
-    """Make a manifest's audio from the public corpora that are here; goes on where it stopped."""
+    """Rebuild a manifest's audio from the downloaded public corpora; resumable."""
     from crydistill.corpora.rebuild import rebuild
     from crydistill.progress import shown
     from crydistill.settings import cache_dir
@@ -120,7 +126,7 @@ def _tell_missing(missing: Sequence["Missing"]) -> None:
         tell(str(lack))
     if len(missing) > _NAMED:
         tell(f"and {len(missing) - _NAMED:,} more")
-    by_corpus = Counter(lack.corpus or "of no known corpus" for lack in missing)
+    by_corpus = Counter(lack.corpus or "unknown corpus" for lack in missing)
     tell("missing: " + ", ".join(f"{name} {count:,}" for name, count in by_corpus.items()))
 
 
@@ -143,10 +149,10 @@ def _print_catalogue() -> None:
 
 @app.command()
 def nursery(
-    directory: Annotated[Path, typer.Argument(help="Where the recordings go.")],
-    seed: Annotated[int, typer.Option(min=0, help="Other seeds give other recordings.")] = 0,
+    directory: Annotated[Path, typer.Argument(help="Output directory.")],
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the recordings.")] = 0,
 ) -> None:
-    """Render the synthetic nursery: ten minutes of labelled audio, without any recording."""
+    """Render the synthetic nursery: ten minutes of labelled, fully synthetic audio."""
     from crydistill.progress import shown
     from crydistill.synthesis.nursery import write_nursery
 
@@ -155,12 +161,14 @@ def nursery(
 
 @app.command()
 def nights(
-    folder: Annotated[Path, typer.Argument(help="Outside any git work tree.")],
-    days: Annotated[int, typer.Option(min=1, help="About 90 captures a day.")] = 3,
-    seed: Annotated[int, typer.Option(min=0, help="Other seeds give other homes.")] = 0,
-    seconds: Annotated[float, typer.Option(help="Length of a capture.")] = 40.0,
+    folder: Annotated[Path, typer.Argument(help="Output folder, outside any git work tree.")],
+    days: Annotated[
+        int, typer.Option(min=1, help="Number of days, with about 90 captures each.")
+    ] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the home.")] = 0,
+    seconds: Annotated[float, typer.Option(help="Length of a capture in seconds.")] = 40.0,
 ) -> None:
-    """Render synthetic home captures over some days, with their tiers: stand-ins for real ones."""
+    """Render synthetic home captures over several days, with tiers, in place of real ones."""
     from crydistill.progress import shown
     from crydistill.synthesis.home import write_captures
 
@@ -199,7 +207,7 @@ def _fetch_audioset(lists: list[Path], per_hour: float, workers: int) -> None:
     if report.stopped:
         complain(report.stopped)
     if report.waiting:
-        tell(f"{report.waiting} segments are left to ask about; run the same command in an hour")
+        tell(f"{report.waiting} segments are still pending; run the same command again in an hour")
         raise typer.Exit(CheckFailed.exit_code)
 
 
@@ -212,7 +220,7 @@ def _print_survivors(lists: list[Path]) -> None:
     from crydistill.settings import audioset_dir
 
     segments = [segment for path in lists for segment in read_segments(path)]
-    table = Table("class", "listed", "here", "gone", "not asked yet")
+    table = Table("class", "listed", "downloaded", "unavailable", "pending")
     for row in survivors_by_class(read_ledger(audioset_dir()), segments):
         table.add_row(row.class_name, *map(str, (row.listed, row.done, row.gone, row.waiting)))
     Console().print(table)

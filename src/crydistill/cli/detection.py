@@ -1,4 +1,4 @@
-"""Verbs that listen: detect, calibrate, listen."""
+"""Commands that detect cries: detect, calibrate, listen."""
 
 import json
 import sys
@@ -11,6 +11,7 @@ from crydistill.cli.common import complain, tell
 from crydistill.errors import AudioError, CheckFailed
 
 if TYPE_CHECKING:
+    from crydistill.detector.calibrated import CalibratedSettings
     from crydistill.detector.mqtt import MqttPublisher
     from crydistill.detector.vote import VoteSettings
     from crydistill.student.runtime import TfliteStudent
@@ -19,21 +20,24 @@ app = typer.Typer()
 
 ModelOption = Annotated[
     Path | None,
-    typer.Option(help="A student.tflite or its directory; the packaged one if left out."),
+    typer.Option(help="student.tflite or its directory; default: the packaged student."),
 ]
 SettingsOption = Annotated[
-    Path | None, typer.Option("--settings", help="What `calibrate` wrote; instead of a preset.")
+    Path | None,
+    typer.Option("--settings", help="Settings file from `calibrate`, instead of a preset."),
 ]
-PresetOption = Annotated[str, typer.Option(help="Operating point of the student's manifest.")]
-ThresholdOption = Annotated[float | None, typer.Option(help="Score from which a window votes.")]
-NOption = Annotated[int | None, typer.Option("-n", help="Votes that raise an alert.")]
-MOption = Annotated[int | None, typer.Option("-m", help="Windows that vote.")]
-HoldOption = Annotated[float | None, typer.Option(help="Seconds without a vote that end an alert.")]
+PresetOption = Annotated[str, typer.Option(help="Operating point from the student's manifest.")]
+ThresholdOption = Annotated[float | None, typer.Option(help="Score at which a window votes.")]
+NOption = Annotated[int | None, typer.Option("-n", help="Votes needed to raise an alert.")]
+MOption = Annotated[int | None, typer.Option("-m", help="Number of recent windows that vote.")]
+HoldOption = Annotated[
+    float | None, typer.Option(help="Hold time: seconds without a vote that end an alert.")
+]
 
 
 @app.command()
 def detect(
-    files: Annotated[list[Path], typer.Argument(help="Recordings, of any rate and length.")],
+    files: Annotated[list[Path], typer.Argument(help="Recordings of any sample rate and length.")],
     model: ModelOption = None,
     settings: SettingsOption = None,
     preset: PresetOption = "balanced",
@@ -42,10 +46,10 @@ def detect(
     m: MOption = None,
     hold: HoldOption = None,
     json_: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line and file, scores included.")
+        bool, typer.Option("--json", help="Print one JSON object per line and file, with scores.")
     ] = False,
 ) -> None:
-    """Find cries in recordings. Works without TensorFlow."""
+    """Detect cries in recordings. Works without TensorFlow."""
     from crydistill.detector.files import detect_file
 
     student = _student(model)
@@ -71,15 +75,16 @@ def detect(
 @app.command()
 def calibrate(
     room: Annotated[
-        list[Path], typer.Argument(help="Recordings of the room without crying: hours, a night.")
+        list[Path], typer.Argument(help="Recordings of the room without crying; hours, or a night.")
     ],
-    out: Annotated[Path, typer.Option(help="The settings file to write.")] = Path("room.json"),
-    per_night: Annotated[float, typer.Option(help="False alarms wanted in 8 hours.")] = 1.0,
+    out: Annotated[Path, typer.Option(help="Settings file to write.")] = Path("room.json"),
+    per_night: Annotated[float, typer.Option(help="Target false alarms in 8 hours.")] = 1.0,
     method: Annotated[
-        str, typer.Option(help="tail, or max-margin: the highest score plus 0.05.")
+        str, typer.Option(help="tail, or max-margin (highest score plus 0.05).")
     ] = "tail",
     cry: Annotated[
-        list[Path] | None, typer.Option(help="A recording of a cry to check with; repeatable.")
+        list[Path] | None,
+        typer.Option(help="Recording of a cry to check the threshold with; repeatable."),
     ] = None,
     model: ModelOption = None,
     preset: PresetOption = "balanced",
@@ -107,23 +112,26 @@ def calibrate(
     checked = None
     if cry:
         checked = check_cries([detect_file(path, student, base).scores for path in cry], found.vote)
-    save_settings(
-        out,
-        CalibratedSettings(
-            student=student.manifest.name,
-            student_sha256=student.manifest.tflite.sha256,
-            calibration=found,
-            cries=checked,
-        ),
+    calibrated = CalibratedSettings(
+        student=student.manifest.name,
+        student_sha256=student.manifest.tflite.sha256,
+        calibration=found,
+        cries=checked,
     )
+    save_settings(out, calibrated)
+    _show_calibration(out, calibrated, room)
+
+
+def _show_calibration(out: Path, calibrated: "CalibratedSettings", room: list[Path]) -> None:
+    found, checked = calibrated.calibration, calibrated.cries
     print(f"{out}: threshold {found.vote.threshold:.4f} from {found.hours:.2f} h ({found.method})")
     if (expected := found.expected_per_night) is not None:
         interval = (
             ""
             if expected.low is None
-            else f", 95 % between {expected.low:.2f} and {expected.high:.2f}"
+            else f" (95 % interval {expected.low:.2f} to {expected.high:.2f})"
         )
-        print(f"expect {expected.value:.2f} false alarms a night{interval}")
+        print(f"expect {expected.value:.2f} false alarms per night{interval}")
     for peak in found.loudest:
         print(f"  loudest: {room[peak.recording]} at {peak.seconds:.0f} s, {peak.level:.3f}")
     if checked is not None:
@@ -135,20 +143,22 @@ def calibrate(
 @app.command()
 def listen(
     source: Annotated[
-        str, typer.Argument(help="- for raw s16le mono PCM on standard input, or a microphone.")
+        str, typer.Argument(help="Microphone, or - for raw s16le mono PCM on standard input.")
     ] = "",
     rate: Annotated[int, typer.Option(help="Sample rate of raw PCM, in hertz.")] = 16_000,
     clips: Annotated[
-        Path | None, typer.Option(help="Save the sound around alerts here; private.")
+        Path | None, typer.Option(help="Folder to save the audio around alerts; private.")
     ] = None,
     mqtt: Annotated[
-        str | None, typer.Option(metavar="HOST[:PORT]", help="Publish for Home Assistant.")
+        str | None,
+        typer.Option(metavar="HOST[:PORT]", help="Publish to an MQTT broker, for Home Assistant."),
     ] = None,
-    mqtt_id: Annotated[str, typer.Option(help="Names this detector at the broker.")] = "crydistill",
+    mqtt_id: Annotated[str, typer.Option(help="Id of this detector at the broker.")] = "crydistill",
     mqtt_user: Annotated[
-        str | None, typer.Option(help="The password comes from CRYDISTILL_MQTT_PASSWORD.")
+        str | None,
+        typer.Option(help="User name; the password is read from CRYDISTILL_MQTT_PASSWORD."),
     ] = None,
-    mqtt_tls: Annotated[bool, typer.Option("--mqtt-tls", help="Encrypt.")] = False,
+    mqtt_tls: Annotated[bool, typer.Option("--mqtt-tls", help="Use TLS.")] = False,
     model: ModelOption = None,
     settings: SettingsOption = None,
     preset: PresetOption = "balanced",
@@ -157,7 +167,7 @@ def listen(
     m: MOption = None,
     hold: HoldOption = None,
 ) -> None:
-    """Listen live; events are JSON lines on standard output."""
+    """Detect cries live; prints events as JSON lines on standard output."""
     from rich.console import Console
     from rich.live import Live
 
@@ -170,7 +180,7 @@ def listen(
     vote = _vote(student, settings, preset, threshold, n, m, hold)
     publishers: list[Publisher] = []
     if mqtt:
-        publishers.append(_mqtt_publisher(mqtt, mqtt_id, mqtt_user, tls=mqtt_tls))
+        publishers.append(_mqtt_publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls))
 
     def emit(event: LiveEvent) -> None:
         print(json.dumps(event.to_json()), flush=True)
@@ -195,15 +205,15 @@ def listen(
             publisher.close()
 
 
-def _mqtt_publisher(broker: str, id_: str, username: str | None, *, tls: bool) -> "MqttPublisher":
+def _mqtt_publisher(address: str, id_: str, user: str | None, tls: bool) -> "MqttPublisher":
     from crydistill.detector.mqtt import DEFAULT_PORT, MqttPublisher
     from crydistill.settings import mqtt_password
 
-    host, _, port = broker.partition(":")
+    host, _, port = address.partition(":")
     if port and not port.isdigit():
         raise typer.BadParameter("write HOST or HOST:PORT", param_hint="--mqtt")
     return MqttPublisher(
-        host, int(port or DEFAULT_PORT), id_=id_, username=username,
+        host, int(port or DEFAULT_PORT), id_=id_, username=user,
         password=mqtt_password(), tls=tls, say=tell,
     )  # fmt: skip
 

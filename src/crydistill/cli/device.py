@@ -1,4 +1,4 @@
-"""Verbs for the device."""
+"""Commands for microcontrollers: export, firmware-cost, front-ends."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from crydistill.student.manifest import StudentManifest
 
 app = typer.Typer()
-export_app = typer.Typer(help="A student for a device.", no_args_is_help=True)
+export_app = typer.Typer(help="Export a student for a device.", no_args_is_help=True)
 app.add_typer(export_app, name="export")
 
 
 ModelOption = Annotated[
-    Path | None, typer.Option(help="Directory of student.tflite and student.json.")
+    Path | None,
+    typer.Option(
+        help="Directory of student.tflite and student.json; default: the packaged student."
+    ),
 ]
-DirectoryArgument = Annotated[Path, typer.Argument(help="Where the files go; made if missing.")]
+DirectoryArgument = Annotated[Path, typer.Argument(help="Output directory; created if missing.")]
 
 
 @export_app.command("c")
@@ -29,10 +32,10 @@ def export_to_c(
     model: ModelOption = None,
     settings: SettingsOption = None,
     library: Annotated[
-        bool, typer.Option(help="Also copy the library, so that the directory compiles.")
+        bool, typer.Option(help="Also copy the library, so that the directory compiles by itself.")
     ] = True,
 ) -> None:
-    """Write a student as C99 source, with the library it needs."""
+    """Export a student as C99 source, with the library it needs."""
     from crydistill.device.export import export_c
     from crydistill.device.library import copy_library
 
@@ -47,7 +50,7 @@ def export_to_c(
 def export_to_esp_idf(
     directory: DirectoryArgument, model: ModelOption = None, settings: SettingsOption = None
 ) -> None:
-    """Write a student as an ESP-IDF component, with an example application and a self-test."""
+    """Export a student as an ESP-IDF component, with an example application and a self-test."""
     from crydistill.device.component import export_esp_idf
 
     tflite, manifest = _student(model)
@@ -58,11 +61,11 @@ def export_to_esp_idf(
 
 @app.command("firmware-cost")
 def firmware_cost(
-    firmware: Annotated[Path, typer.Argument(help="The project's firmware/.")],
-    record: Annotated[Path, typer.Argument(help="JSON file for the figures.")],
+    firmware: Annotated[Path, typer.Argument(help="The project's firmware/ folder.")],
+    record: Annotated[Path, typer.Argument(help="JSON file to write.")],
     model: ModelOption = None,
 ) -> None:
-    """Count instructions and bytes of the C library with a student, under emulation."""
+    """Measure instructions and memory of the C library with a student, under emulation."""
     import json
 
     from crydistill import atomic
@@ -75,14 +78,14 @@ def firmware_cost(
 
 @app.command("front-ends")
 def front_ends(
-    firmware: Annotated[Path, typer.Argument(help="The project's firmware/.")],
-    corpus: Annotated[Path, typer.Argument(help="A clips.csv or a folder of labelled audio.")],
+    firmware: Annotated[Path, typer.Argument(help="The project's firmware/ folder.")],
+    corpus: Annotated[Path, typer.Argument(help="clips.csv or folder of labelled audio.")],
     where: WhereOption = None,
     private: PrivateOption = False,
     model: ModelOption = None,
-    out: Annotated[Path, typer.Option(help="Folder for what is found.")] = Path("runs/front-ends"),
+    out: Annotated[Path, typer.Option(help="Output folder.")] = Path("runs/front-ends"),
 ) -> None:
-    """Compare the C library's front end in integers with the one in floats, on clips."""
+    """Compare the C library's integer and float front ends on labelled clips."""
     import tempfile
 
     from crydistill.boundary import require_outside_work_tree
@@ -91,9 +94,9 @@ def front_ends(
     from crydistill.device.front_ends import (
         RESULT_NAME,
         build_front_ends,
-        hear_twice,
         markdown,
         report,
+        score_front_ends,
     )
     from crydistill.metrics.records import write_record
     from crydistill.progress import shown
@@ -103,17 +106,17 @@ def front_ends(
     from crydistill.tflite.interpreters import Kernels
 
     if private:
-        require_outside_work_tree(out, "what was heard in private recordings")
+        require_outside_work_tree(out, "results on private recordings")
     clips = read_corpus(corpus, where=columns(where), private=private)
     student = TfliteStudent.load(model or packaged_student(), Kernels.OPTIMIZED)
     with tempfile.TemporaryDirectory(prefix="crydistill-") as build:
         built = build_front_ends(student.tflite, student.manifest, firmware, Path(build))
-        heard = hear_twice(clips, student, built, progress=shown)
+        scored = score_front_ends(clips, student, built, progress=shown)
     provenance = made_by(corpus=corpus.resolve().name, where=columns(where))
-    record = report(heard, student.manifest, provenance=provenance)
+    record = report(scored, student.manifest, provenance=provenance)
     write_record(out / RESULT_NAME, record)
-    for clip, reason in heard.unreadable.items():
-        tell(f"left out {clip}: {reason}")
+    for clip, reason in scored.unreadable.items():
+        tell(f"skipped {clip}: {reason}")
     print(markdown(record))
     print(out / RESULT_NAME)
 

@@ -1,4 +1,4 @@
-"""Verbs of the experiment: run, and each stage alone; the teacher."""
+"""Commands for experiments: the whole run, each stage, and the teacher."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,13 +14,13 @@ from crydistill.cli.common import (
 )
 
 app = typer.Typer()
-teacher_app = typer.Typer(help="The teacher network.", no_args_is_help=True)
+teacher_app = typer.Typer(help="Download the teacher or record its scores.", no_args_is_help=True)
 app.add_typer(teacher_app, name="teacher")
 
 
 @app.command()
 def run(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
-    """Run a whole experiment: score, select, train, quantize, evaluate on clips and on a night."""
+    """Run all stages: score, select, train, quantize, evaluate on clips and on a night."""
     from crydistill.stages.run import run_all
 
     context = open_experiment(config, set_, runs)
@@ -30,7 +30,7 @@ def run(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption 
 
 @app.command()
 def score(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
-    """Give every clip of an experiment the teacher's scores."""
+    """Compute the teacher's scores for every clip of an experiment."""
     from crydistill.stages.score import score
 
     score(open_experiment(config, set_, runs))
@@ -38,7 +38,7 @@ def score(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOptio
 
 @app.command()
 def select(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
-    """Choose the windows that train."""
+    """Select the training windows."""
     from crydistill.stages.select import select
 
     select(open_experiment(config, set_, runs))
@@ -46,7 +46,7 @@ def select(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOpti
 
 @app.command()
 def train(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
-    """Train the student, or go on with an interrupted training."""
+    """Train the student, or resume an interrupted training."""
     from crydistill.stages.train import train
 
     train(open_experiment(config, set_, runs))
@@ -56,7 +56,7 @@ def train(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOptio
 def quantize(
     config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS
 ) -> None:
-    """Turn the trained student into a checked INT8 .tflite with its manifest."""
+    """Convert the trained student to a checked INT8 .tflite with its manifest."""
     from crydistill.stages.quantize import quantize
 
     quantize(open_experiment(config, set_, runs))
@@ -69,10 +69,10 @@ def evaluate(
     runs: RunsOption = RUNS,
     with_night: Annotated[
         bool,
-        typer.Option("--night/--no-night", help="Whether to play the clips as a night, too."),
+        typer.Option("--night/--no-night", help="Also evaluate on a night composed of the clips."),
     ] = True,
 ) -> None:
-    """Compare teacher, FP32 and INT8 student on the test clips; write metrics, report, night."""
+    """Evaluate teacher, FP32 and INT8 student on the test clips; write metrics, report, night."""
     from crydistill.stages.evaluate import evaluate
     from crydistill.stages.night import night
 
@@ -92,7 +92,7 @@ def teacher_fetch(
         typer.Argument(help="yamnet (FP32, 15 MB), or yamnet-relu6 (int8, 4 MB) for teacher.also."),
     ] = "yamnet",
 ) -> None:
-    """Download a published YAMNet into the cache, checked by size and sha256; print its path."""
+    """Download a published YAMNet into the cache, verify size and sha256; print its path."""
     from crydistill.progress import shown
     from crydistill.settings import cache_dir
     from crydistill.teacher.fetch import fetch_teacher
@@ -102,11 +102,11 @@ def teacher_fetch(
 
 @teacher_app.command("record")
 def teacher_record(
-    weights: Annotated[Path, typer.Argument(help="A teacher: .h5 or .tflite.")],
-    out: Annotated[Path, typer.Argument(help="The .npz to write.")],
-    seed: Annotated[int, typer.Option(min=0, help="Of the nursery.")] = 0,
+    weights: Annotated[Path, typer.Argument(help="Teacher weights: .h5 or .tflite.")],
+    out: Annotated[Path, typer.Argument(help=".npz file to write.")],
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the nursery.")] = 0,
 ) -> None:
-    """Record a teacher's scores of the synthetic nursery into one small file."""
+    """Record a teacher's scores for the synthetic nursery in one small file."""
     from crydistill.progress import shown
     from crydistill.stages.record import record_nursery
 

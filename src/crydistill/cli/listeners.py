@@ -1,4 +1,4 @@
-"""What the verbs that let networks listen share: their options, and opening the networks."""
+"""Options and loading of networks, shared by the commands that score audio."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,23 +11,28 @@ if TYPE_CHECKING:
 
 WhereOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMN=VALUE", help="Take these rows of the manifest only."),
+    typer.Option(metavar="COLUMN=VALUE", help="Use only these rows of the manifest; repeatable."),
 ]
 BedOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMN=VALUE", help="Of these, play those in the background."),
+    typer.Option(metavar="COLUMN=VALUE", help="Rows among these to use as background; repeatable."),
 ]
 PrivateOption = Annotated[
-    bool, typer.Option("--private", help="Nothing made from these clips may be published.")
+    bool,
+    typer.Option(
+        "--private", help="Mark the clips as private: nothing derived from them may be published."
+    ),
 ]
 StudentsOption = Annotated[
     list[Path] | None,
-    typer.Option(help="A run directory or student.tflite; repeatable; packaged if none."),
+    typer.Option(
+        help="Run directory or student.tflite; repeatable. Default: the packaged student."
+    ),
 ]
 
 
 def chosen_kernels(name: str) -> "Kernels":
-    """Read --kernels."""
+    """Parse --kernels."""
     from crydistill.tflite.interpreters import Kernels
 
     if name not in tuple(Kernels):
@@ -38,11 +43,11 @@ def chosen_kernels(name: str) -> "Kernels":
 def open_scorers(
     students: list[Path] | None, teacher: Path | None, kernels: "Kernels", *, fp32: bool
 ) -> "list[Scorer]":
-    """Open the teacher, if one is named, and the students; the packaged one if none is."""
-    from crydistill.evaluation.scorers import named_apart, student_scorers, teacher_scorer
+    """Load the teacher, if given, and the students; by default the packaged one."""
+    from crydistill.evaluation.scorers import student_scorers, teacher_scorer, with_unique_names
     from crydistill.student.packaged import packaged_student
 
     scorers = [teacher_scorer(teacher)] if teacher else []
     for path in students or [packaged_student()]:
         scorers += student_scorers(path, kernels=kernels, fp32=fp32)
-    return named_apart(scorers)
+    return with_unique_names(scorers)

@@ -1,4 +1,4 @@
-"""The verb of continuous audio: night."""
+"""The command `night`: evaluation on continuous audio."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,113 +15,145 @@ from crydistill.cli.listeners import (
     open_scorers,
 )
 from crydistill.errors import ConfigError
+from crydistill.experiment.streams import StreamOptions
 
 if TYPE_CHECKING:
     from crydistill.evaluation.scorers import Scorer
     from crydistill.nights.night import Night
+    from crydistill.tflite.interpreters import Kernels
 
 app = typer.Typer()
 
 _PLAN_NAME, _PAGE_NAME = "plan.csv", "night.html"
+_DEFAULTS = StreamOptions()
+
+CorpusArgument = Annotated[
+    Path | None, typer.Argument(help="Folder of clips or manifest to compose a night from.")
+]
+RecordingOption = Annotated[Path | None, typer.Option(help="Long recording to evaluate instead.")]
+LabelsOption = Annotated[
+    Path | None, typer.Option(help="Labels of the cries: Audacity label track, or CSV.")
+]
+PublicOption = Annotated[
+    bool, typer.Option("--public", help="The recording may be published, including its audio.")
+]
+OutOption = Annotated[Path, typer.Option(help="Output folder.")]
+TeacherOption = Annotated[
+    Path | None, typer.Option(help="Also evaluate a teacher: YAMNet weights (.h5) or .tflite.")
+]
+Fp32Option = Annotated[
+    bool, typer.Option("--fp32/--no-fp32", help="Also evaluate student.keras where it exists.")
+]
+KernelsOption = Annotated[
+    str, typer.Option(help="reference (for published figures), optimized or xnnpack.")
+]
+VotesOption = Annotated[
+    list[str] | None,
+    typer.Option("--votes", metavar="N/M", help="Evaluate this N-of-M vote; repeatable."),
+]
+HoldOption = Annotated[
+    float, typer.Option(help="Hold time: seconds without a vote that end an alert.")
+]
+AnnotateOption = Annotated[
+    bool, typer.Option("--annotate", help="Write the presets' results to student.json.")
+]
+HoursOption = Annotated[
+    float | None,
+    typer.Option(help="Length in hours, repeating sounds. Default: every sound exactly once."),
+]
+EpisodesOption = Annotated[int, typer.Option(help="Number of crying episodes.")]
+GapOption = Annotated[
+    float, typer.Option(help="Mean gap between sounds in seconds, on top of 0.5 s.")
+]
+SnrOption = Annotated[
+    tuple[float, float], typer.Option(help="Range of the cries' SNR over the background, dB.")
+]
+RoomsOption = Annotated[int, typer.Option(help="Number of simulated rooms; 0: no reverberation.")]
+GainOption = Annotated[tuple[float, float], typer.Option(help="Range of the microphone gain, dB.")]
+SeedOption = Annotated[int, typer.Option(help="Random seed of the night.")]
 
 
 @app.command()
 def night(
-    corpus: Annotated[
-        Path | None, typer.Argument(help="A folder of clips or a manifest to build a night from.")
-    ] = None,
-    recording: Annotated[
-        Path | None, typer.Option(help="A long recording to hear instead.")
-    ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="Where it cries: Audacity label track, or CSV.")
-    ] = None,
-    public: Annotated[
-        bool, typer.Option("--public", help="The recording may be published, audio included.")
-    ] = False,
+    corpus: CorpusArgument = None,
+    recording: RecordingOption = None,
+    labels: LabelsOption = None,
+    public: PublicOption = False,
     private: PrivateOption = False,
-    out: Annotated[Path, typer.Option(help="Folder for what is found.")] = Path("night"),
+    out: OutOption = Path("night"),
     student: StudentsOption = None,
-    teacher: Annotated[
-        Path | None, typer.Option(help="YAMNet weights (.h5), or a .tflite teacher, to hear too.")
-    ] = None,
-    fp32: Annotated[
-        bool, typer.Option("--fp32/--no-fp32", help="Hear student.keras too where it is there.")
-    ] = True,
-    kernels: Annotated[
-        str, typer.Option(help="reference, as published figures need; optimized; xnnpack.")
-    ] = "reference",
-    votes: Annotated[
-        list[str] | None,
-        typer.Option("--votes", metavar="N/M", help="Judge this vote; repeatable."),
-    ] = None,
-    hold: Annotated[float, typer.Option(help="Seconds without a vote that end an alert.")] = 10.0,
-    annotate: Annotated[
-        bool, typer.Option("--annotate", help="Write what the presets did into student.json.")
-    ] = False,
+    teacher: TeacherOption = None,
+    fp32: Fp32Option = True,
+    kernels: KernelsOption = "reference",
+    votes: VotesOption = None,
+    hold: HoldOption = 10.0,
+    annotate: AnnotateOption = False,
     where: WhereOption = None,
     bed: BedOption = None,
-    hours: Annotated[
-        float | None,
-        typer.Option(help="Length; sounds are heard again. If left out: every sound exactly once."),
-    ] = None,
-    episodes: Annotated[int, typer.Option(help="Episodes of crying.")] = 100,
-    gap: Annotated[
-        float,
-        typer.Option(help="Mean seconds between sounds, beyond half a second."),
-    ] = 0.0,
-    snr: Annotated[
-        tuple[float, float],
-        typer.Option(help="Cries over the background, dB."),
-    ] = (5.0, 30.0),
-    rooms: Annotated[int, typer.Option(help="Different rooms; 0: all dry.")] = 8,
-    gain: Annotated[
-        tuple[float, float],
-        typer.Option(help="Microphone gain, dB."),
-    ] = (-6.0, 6.0),
-    seed: Annotated[int, typer.Option(help="Of the night.")] = 0,
+    hours: HoursOption = _DEFAULTS.hours,
+    episodes: EpisodesOption = _DEFAULTS.episodes,
+    gap: GapOption = _DEFAULTS.mean_gap_seconds,
+    snr: SnrOption = _DEFAULTS.snr_db,
+    rooms: RoomsOption = _DEFAULTS.rooms,
+    gain: GainOption = _DEFAULTS.microphone_db,
+    seed: SeedOption = 0,
 ) -> None:
-    """Measure false alarms an hour and episodes caught on continuous audio."""
-    from crydistill.boundary import require_outside_work_tree
-    from crydistill.nights.hearing import hear
-    from crydistill.progress import shown
-    from crydistill.reports.night_files import annotate_presets, record_night
-    from crydistill.reports.night_tables import NIGHT_NAME
-
+    """Measure false alarms per hour and detected episodes on continuous audio."""
     if annotate and (corpus is None or not student or kernels != "reference"):
         raise typer.BadParameter(
-            "needs a corpus, a student of yours (--student) and the reference kernels",
+            "needs a corpus, your own student (--student) and the reference kernels",
             param_hint="--annotate",
         )
     pairs = _pairs(votes, hold)
     chosen = chosen_kernels(kernels)
     scorers = open_scorers(student, teacher, chosen, fp32=fp32)
-    heard_night: Night
     if corpus is not None and recording is None and labels is None:
-        heard_night = _built(
-            corpus, where, bed, private,
+        options = StreamOptions(
             hours=hours, episodes=episodes, mean_gap_seconds=gap, snr_db=snr, rooms=rooms,
-            microphone_db=gain, seed=seed,
+            microphone_db=gain,
         )  # fmt: skip
+        night_audio = _composed(corpus, where, bed, private, options, seed)
     elif recording is not None and corpus is None:
-        heard_night = _recorded(recording, labels, public)
+        night_audio = _recorded(recording, labels, public)
     else:
         raise typer.BadParameter(
-            "name a corpus, or a recording with --recording, which --labels belongs to"
+            "name a corpus, or a recording with --recording; --labels belongs to a recording"
         )
-    if heard_night.private:
-        require_outside_work_tree(out, "what was heard in private recordings")
+    _evaluate(
+        night_audio, scorers, out, chosen, pairs, hold_seconds=hold, seed=seed, annotate=annotate
+    )
+
+
+def _evaluate(
+    night_audio: "Night",
+    scorers: "list[Scorer]",
+    out: Path,
+    kernels: "Kernels",
+    votes: list[tuple[int, int]],
+    *,
+    hold_seconds: float,
+    seed: int,
+    annotate: bool,
+) -> None:
+    from crydistill.boundary import require_outside_work_tree
+    from crydistill.nights.hearing import score_night
+    from crydistill.progress import shown
+    from crydistill.reports.night_files import annotate_presets, record_night
+    from crydistill.reports.night_tables import NIGHT_NAME
+
+    if night_audio.private:
+        require_outside_work_tree(out, "results on private recordings")
     if annotate:
-        _require_annotatable(heard_night, scorers)
+        _require_annotatable(night_audio, scorers)
     result, record = record_night(
-        heard_night,
-        hear(heard_night, scorers, progress=shown),
+        night_audio,
+        score_night(night_audio, scorers, progress=shown),
         out / NIGHT_NAME,
         plan=out / _PLAN_NAME,
         page=out / _PAGE_NAME,
-        kernels=chosen,
-        votes=pairs,
-        hold_seconds=hold,
+        kernels=kernels,
+        votes=votes,
+        hold_seconds=hold_seconds,
         seed=seed,
         progress=shown,
     )
@@ -133,7 +165,7 @@ def night(
 
 
 def _pairs(votes: list[str] | None, hold: float) -> list[tuple[int, int]]:
-    """Read N/M options; a wrong one is told before anything takes time."""
+    """Parse N/M options, to report errors before any long computation."""
     from crydistill.detector.vote import VoteSettings
     from crydistill.nights.judge import DEFAULT_VOTES
 
@@ -155,17 +187,15 @@ def _recorded(recording: Path, labels: Path | None, public: bool) -> "Night":
     return RecordedNight(recording, spans, private=not public)
 
 
-def _built(
+def _composed(
     corpus: Path,
     where: list[str] | None,
     bed: list[str] | None,
     private: bool,
-    *,
+    options: StreamOptions,
     seed: int,
-    **options: Any,
 ) -> "Night":
     from crydistill.nights.night import clip_night, read_split
-    from crydistill.nights.streams import StreamOptions
     from crydistill.progress import shown
 
     chosen = columns(where)
@@ -178,13 +208,13 @@ def _built(
     built = clip_night(
         clips,
         corpus=f"{name} ({stated})" if stated else name,
-        options=StreamOptions(**options),
+        options=options,
         seed=seed,
         bed=ambience,
         progress=shown,
     )
     for clip, reason in built.unusable.items():
-        tell(f"left out {clip}: {reason}")
+        tell(f"skipped {clip}: {reason}")
     return built
 
 
@@ -199,11 +229,11 @@ def _show(record: dict[str, Any]) -> None:
     console.print(summary_table(record))
 
 
-def _require_annotatable(heard_night: "Night", scorers: "list[Scorer]") -> None:
-    if heard_night.private:
+def _require_annotatable(night_audio: "Night", scorers: "list[Scorer]") -> None:
+    if night_audio.private:
         raise ConfigError(
-            f"{heard_night.title}: is private, and what a manifest says is published; annotate "
-            "with public clips"
+            f"{night_audio.title}: is private, but a manifest gets published; annotate with public "
+            "clips"
         )
     for scorer in scorers:
         if scorer.manifest_path is not None and not scorer.presets:

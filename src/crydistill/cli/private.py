@@ -1,4 +1,4 @@
-"""Verbs around private captures: the guard, fingerprints, the side report."""
+"""Commands for private captures: guard, fingerprints, report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,22 +13,20 @@ app.add_typer(captures_app, name="captures")
 
 CapturesOption = Annotated[
     Path | None,
-    typer.Option("--captures", help="Folder of recordings; CRYDISTILL_CAPTURES if left out."),
+    typer.Option("--captures", help="Folder of recordings; default: CRYDISTILL_CAPTURES."),
 ]
 
 
 @app.command()
 def guard(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders about to be published.")],
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders to be published.")],
     private: Annotated[
         Path | None,
-        typer.Option(help="Fingerprints of private clips; those of the captures folder if any."),
+        typer.Option(help="Fingerprints of private clips; default: those in the captures folder."),
     ] = None,
-    allow: Annotated[
-        Path | None, typer.Option(help="sha256 list of public audio that may be published.")
-    ] = None,
+    allow: Annotated[Path | None, typer.Option(help="Allowlist (sha256) of public audio.")] = None,
 ) -> None:
-    """Examine by content whether anything private is about to leave the disk."""
+    """Scan the content of files for audio and private material before publication."""
     from crydistill.progress import shown
     from crydistill.publish.fingerprints import FILE_NAME, PrivateFingerprints
     from crydistill.publish.guard import read_allowed, scan
@@ -47,12 +45,12 @@ def guard(
     for finding in findings:
         print(finding)
     if findings:
-        raise CheckFailed(f"{len(findings)} findings; nothing of this may be published")
+        raise CheckFailed(f"{len(findings)} findings; do not publish these files")
 
 
 @captures_app.command("fingerprint")
 def captures_fingerprint(captures: CapturesOption = None) -> None:
-    """Take the hashes by which the guard knows private recordings, into their own folder."""
+    """Fingerprint private recordings for the guard; the file is stored in their folder."""
     from crydistill.corpora.captures import read_captures
     from crydistill.progress import shown
     from crydistill.publish.fingerprints import FILE_NAME, fingerprint_private
@@ -61,24 +59,24 @@ def captures_fingerprint(captures: CapturesOption = None) -> None:
     folder = captures or captures_dir()
     found = read_captures(folder)
     fingerprints = fingerprint_private(found.clips, progress=shown)
-    assert folder is not None  # read_captures refuses to be given none
+    assert folder is not None  # read_captures raises if it is None
     fingerprints.save(folder / FILE_NAME)
     print(f"{folder / FILE_NAME}: fingerprints of {len(found.clips)} recordings")
 
 
 @captures_app.command("report")
 def captures_report(
-    model: Annotated[Path, typer.Argument(help="A run directory, or a student.tflite.")],
+    model: Annotated[Path, typer.Argument(help="Run directory or student.tflite.")],
     teacher: Annotated[
-        Path | None, typer.Option(help="Teacher weights; the official ones if left out.")
+        Path | None, typer.Option(help="Teacher weights; default: the official ones.")
     ] = None,
     tiers: Annotated[Path | None, typer.Option(help="CSV with the columns file and tier.")] = None,
     captures: CapturesOption = None,
-    shareable: Annotated[Path, typer.Option(help="Where the part that may be shared goes.")] = Path(
+    shareable: Annotated[Path, typer.Option(help="Output file for the shareable part.")] = Path(
         "captures_summary.json"
     ),
 ) -> None:
-    """Compare teacher and student on private captures; the full part stays with them."""
+    """Compare teacher and student on private captures; the full report stays private."""
     from crydistill.progress import shown
     from crydistill.settings import cache_dir, captures_dir, private_dir
     from crydistill.stages.private_report import report_captures
@@ -95,4 +93,4 @@ def captures_report(
     )
     report.write_full(full)
     report.write_shareable(shareable)
-    print(f"may be shared: {shareable}\nprivate: {full}")
+    print(f"shareable: {shareable}\nprivate: {full}")

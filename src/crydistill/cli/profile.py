@@ -1,4 +1,4 @@
-"""The verb `profile`: what a student costs on a device."""
+"""The command `profile`: memory, latency and board fit of a student."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,15 +18,15 @@ app = typer.Typer()
 def profile(
     model: Annotated[
         Path | None,
-        typer.Argument(help="A run directory or a .tflite; the packaged student if left out."),
+        typer.Argument(help="Run directory or .tflite; default: the packaged student."),
     ] = None,
     firmware: Annotated[
         Path | None,
-        typer.Option(help="The project's firmware/: count instructions under emulation."),
+        typer.Option(help="The project's firmware/ folder, to count instructions under emulation."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
 ) -> None:
-    """Say what a student costs on a microcontroller, and on which boards it fits."""
+    """Estimate a student's memory and latency on microcontrollers, and which boards it fits."""
     from crydistill.device.profile import profile_student
     from crydistill.student.packaged import packaged_student
 
@@ -44,7 +44,7 @@ def _show(found: "Profile") -> None:
     ops = ", ".join(f"{count} {name}" for name, count in found.ops.items())
     lines = [
         f"[bold]{escape(found.name)}[/bold]: {found.size_bytes:,} bytes, {found.macs:,} "
-        f"multiply-accumulates a window, {found.outputs} outputs ({found.activation}); {ops}",
+        f"multiply-accumulates per window, {found.outputs} outputs ({found.activation}); {ops}",
         _layer_table(found),
         _memory_table(found),
         *_linked(found),
@@ -62,7 +62,7 @@ def _show(found: "Profile") -> None:
 def _layer_table(found: "Profile") -> "Table":
     table = _table("Layers", "", "MACs", "weights", "reads", "writes", "scratch", "ESP-NN")
     table.caption = (
-        "bytes; scratch: what ESP-NN asks for, by its formulas, not measured; ESP-NN: whether the "
+        "bytes; scratch: requested by ESP-NN, by its formulas, not measured; ESP-NN: whether the "
         "layer is on one of its vector paths"
     )
     for layer in found.layers:
@@ -85,10 +85,10 @@ def _memory_table(found: "Profile") -> "Table":
     rows = (
         ("C library", memory.library, memory.library_problem or "exact"),
         ("TFLite Micro, reference kernels", memory.tflite_micro, measured),
-        ("  of it intermediate results", memory.planned, "exact"),
+        ("  of which intermediate tensors", memory.planned, "exact"),
         ("TFLite Micro with ESP-NN, at most", memory.esp_nn, f"formulas of {memory.esp_nn_source}"),
     )
-    table = _table("Working memory", "", "bytes", "known how")
+    table = _table("Working memory", "", "bytes", "source")
     for name, size, source in rows:
         missing = "not measured: tflite-micro is not installed"
         known = size is not None or source == memory.library_problem
@@ -111,21 +111,21 @@ def _time_table(found: "Profile") -> "Table":
     how = (
         "counted for this student"
         if counts.measured
-        else "derived from the packaged student's layers"
+        else "estimated from the packaged student's layers"
     )
     published = "{:.0f} to {:.0f} ms".format(*latency.published_front_end_ms)
     plain, fastest = latency.front_end_share
-    title = f"Time of a window on an ESP32-S3 at {latency.clock_hz / 1e6:.0f} MHz: a model"
+    title = f"Time per window on an ESP32-S3 at {latency.clock_hz / 1e6:.0f} MHz (model)"
     table = _table(title, "", "instructions", "ms", "")
     table.caption = (
         f"The front end takes {plain:.0%} of the C library's instructions ({how}), and up to "
-        f"{fastest:.0%} of the time beside the fastest network. A window is due every 480 ms."
+        f"{fastest:.0%} of the time with the fastest network. The deadline is 480 ms per window."
     )
     table.add_row(
         "front end (C library)",
         f"{counts.front_end:,.0f}",
         _span(latency.front_end),
-        f"elsewhere: {published}",
+        f"others: {published}",
     )
     table.add_row(
         "network, score, vote (C library)",
@@ -140,7 +140,7 @@ def _time_table(found: "Profile") -> "Table":
 def _board_table(found: "Profile") -> "Table":
     title = "Boards, with the plain C library"
     table = _table(title, "", "verdict", "ms", "load", "RAM left", "flash left")
-    table.caption = "ms: of a window, a model; load: share of one core; left: KB"
+    table.caption = "ms: per window (model); load: fraction of one core; left: KB"
     for fit in found.boards:
         table.add_row(
             fit.board,
@@ -160,8 +160,8 @@ def _table(title: str, *columns: str) -> "Table":
     table = Table(title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
     table.pad_edge, table.padding = False, (0, 1, 0, 0)
     for name in columns:
-        words = name in ("", "verdict", "known how", "ESP-NN")
-        table.add_column(name, justify="left" if words else "right", no_wrap=name != "known how")
+        words = name in ("", "verdict", "source", "ESP-NN")
+        table.add_column(name, justify="left" if words else "right", no_wrap=name != "source")
     return table
 
 

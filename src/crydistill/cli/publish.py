@@ -1,4 +1,4 @@
-"""Verbs for publishing: `bundle` and `publish`."""
+"""Commands for publishing: bundle, publish."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,25 +15,28 @@ app = typer.Typer()
 
 PrivateOption = Annotated[
     Path | None,
-    typer.Option(help="Fingerprints of private clips; those of the captures folder if any."),
+    typer.Option(help="Fingerprints of private clips; default: those in the captures folder."),
 ]
 
 
 @app.command()
 def bundle(
-    run: Annotated[Path, typer.Argument(help="A run directory that has been evaluated.")],
-    directory: Annotated[Path, typer.Argument(help="The folder to make.")],
-    licence: Annotated[str, typer.Option(help="Of the student, as the hub spells it.")] = "mit",
+    run: Annotated[Path, typer.Argument(help="Evaluated run directory.")],
+    directory: Annotated[Path, typer.Argument(help="Folder to create.")],
+    licence: Annotated[
+        str, typer.Option(help="The student's licence, as an identifier of the hub.")
+    ] = "mit",
     library: Annotated[
         Path | None,
-        typer.Option(help="Other sources of the C library than the package's own."),
+        typer.Option(help="Sources of the C library; default: the package's own."),
     ] = None,
     private: PrivateOption = None,
     draft: Annotated[
-        bool, typer.Option("--draft", help="Accept uncommitted code; not to be published.")
+        bool,
+        typer.Option("--draft", help="Accept uncommitted code; the bundle cannot be published."),
     ] = False,
 ) -> None:
-    """Assemble everything that somebody needs to use a student, and check it."""
+    """Assemble and check a bundle: all files needed to use a student."""
     from crydistill.device.library import firmware_directory
     from crydistill.progress import shown
     from crydistill.provenance import git_commit
@@ -55,21 +58,19 @@ def bundle(
 
 @app.command()
 def publish(
-    directory: Annotated[Path, typer.Argument(help="A bundle.")],
+    directory: Annotated[Path, typer.Argument(help="Bundle to publish.")],
     repo: Annotated[str, typer.Argument(help="owner/name of a model repository on the hub.")],
-    push: Annotated[bool, typer.Option("--push", help="Really do it.")] = False,
+    push: Annotated[bool, typer.Option("--push", help="Publish; without it, a dry run.")] = False,
     parent: Annotated[
-        str | None, typer.Option(help="Commit that must still be the repository's newest.")
+        str | None, typer.Option(help="Commit that must be the repository's newest.")
     ] = None,
-    message: Annotated[str, typer.Option(help="Of the commit.")] = "",
+    message: Annotated[str, typer.Option(help="Commit message.")] = "",
     private: PrivateOption = None,
-    allow: Annotated[
-        Path | None, typer.Option(help="sha256 list of contents that the guard lets pass.")
-    ] = None,
+    allow: Annotated[Path | None, typer.Option(help="Allowlist (sha256) for the guard.")] = None,
 ) -> None:
-    """Check a bundle and say what publishing it would change; with --push, publish it.
+    """Check a bundle and show what publishing it would change; with --push, publish it.
 
-    The hub's token comes from HF_TOKEN, another hub's address from HF_ENDPOINT.
+    The hub's token is read from HF_TOKEN, the URL of another hub from HF_ENDPOINT.
     """
     from crydistill.progress import shown
     from crydistill.publish.bundle import check_bundle
@@ -82,7 +83,7 @@ def publish(
     checked = check_bundle(
         directory, private=_fingerprints(private), allowed=allowed, progress=shown
     )
-    tell(f"{directory}: {len(checked.files)} files, all in order")
+    tell(f"{directory}: {len(checked.files)} files, all checks passed")
     token, endpoint = hub_token(), hub_endpoint()
     plan = plan_publication(checked, repo, token=token, endpoint=endpoint)
     for mark, names in (("+", plan.added), ("~", plan.changed), ("-", plan.removed)):
@@ -92,12 +93,12 @@ def publish(
     if parent is not None and parent != plan.parent:
         raise CheckFailed(f"{repo}: the newest commit is {plan.parent}, not {parent}")
     if not push:
-        tell(f"nothing was sent; publish with --push --parent {plan.parent}")
+        tell(f"dry run, nothing was sent; publish with --push --parent {plan.parent}")
         return
     commit = push_bundle(
         checked, plan, token=token, endpoint=endpoint, message=message, progress=shown
     )
-    print(f"published as {commit}; downloaded again and compared")
+    print(f"published as {commit}; downloaded and verified")
 
 
 def _fingerprints(path: Path | None) -> "PrivateFingerprints | None":

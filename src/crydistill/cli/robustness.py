@@ -1,5 +1,6 @@
-"""Verbs that try a student hard: robustness, promises."""
+"""Commands that stress-test a student: robustness, promises."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,10 +25,20 @@ NURSERY = "nursery"
 
 CorpusArgument = Annotated[
     Path | None,
-    typer.Argument(help="A clips.csv or a folder of audio; the synthetic nursery if left out."),
+    typer.Argument(help="clips.csv or folder of audio; default: the synthetic nursery."),
 ]
 KernelsOption = Annotated[
-    str, typer.Option(help="optimized, as `detect` runs; reference is six times slower; xnnpack.")
+    str, typer.Option(help="optimized (as in `detect`), reference (six times slower) or xnnpack.")
+]
+OutOption = Annotated[Path, typer.Option(help="Output folder.")]
+ClipsOption = Annotated[
+    int | None, typer.Option(min=2, help="Number of clips to use, drawn from all groups in turn.")
+]
+PerHourOption = Annotated[
+    float, typer.Option(help="False alarms per hour at which recall is reported.")
+]
+ReplicatesOption = Annotated[
+    int, typer.Option(min=1, help="Bootstrap resamples for the intervals.")
 ]
 
 
@@ -38,45 +49,39 @@ def robustness(
     private: PrivateOption = False,
     student: StudentsOption = None,
     teacher: Annotated[
-        Path | None, typer.Option(help="YAMNet weights, to be heard beside: slow.")
+        Path | None, typer.Option(help="Also evaluate a teacher (YAMNet weights); slow.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for what is found.")] = Path("runs/robustness"),
-    clips: Annotated[
-        int | None, typer.Option(min=2, help="Choose so many clips, from all groups by turns.")
-    ] = None,
-    per_hour: Annotated[
-        float, typer.Option(help="False alarms an hour at which recall is reported.")
-    ] = 1.0,
-    n: Annotated[int, typer.Option("-n", help="Votes that raise an alert.")] = 5,
-    m: Annotated[int, typer.Option("-m", help="Windows that vote.")] = 9,
+    out: OutOption = Path("runs/robustness"),
+    clips: ClipsOption = None,
+    per_hour: PerHourOption = 1.0,
+    n: Annotated[int, typer.Option("-n", help="Votes needed to raise an alert.")] = 5,
+    m: Annotated[int, typer.Option("-m", help="Number of recent windows that vote.")] = 9,
     kernels: KernelsOption = "optimized",
-    seed: Annotated[int, typer.Option(min=0, help="Of the choice of clips, noise, places.")] = 0,
-    replicates: Annotated[int, typer.Option(min=1, help="Resamples of the intervals.")] = 1_000,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of clips, noise and rooms.")] = 0,
+    replicates: ReplicatesOption = 1_000,
 ) -> None:
-    """Measure what noise, level, rooms and poor electronics cost; goes on where it stopped."""
-    from rich.console import Console
-
+    """Measure robustness to noise, level, rooms and poor electronics; resumable."""
     from crydistill.detector.vote import VoteSettings
     from crydistill.evaluation.conditions import Noises
     from crydistill.evaluation.robustness import (
         PICTURE_NAME,
         RESULT_NAME,
         choose_clips,
-        judge,
+        evaluate_conditions,
         report,
         score_clips,
     )
     from crydistill.lock import exclusive
     from crydistill.metrics.records import write_record
     from crydistill.progress import shown
-    from crydistill.reports.robustness_page import picture, terminal_table
+    from crydistill.reports.robustness_page import picture
 
     scorers = open_scorers(student, teacher, chosen_kernels(kernels), fp32=False)
     every = _clips(corpus, where, private, out)
     noises = Noises(every, seed)
     vote = VoteSettings(threshold=0.0, n=n, m=m)
     with exclusive(out / ".lock"):
-        heard = score_clips(
+        scored = score_clips(
             choose_clips(every, clips, seed=seed),
             scorers,
             out / f"scores-{kernels}.jsonl",
@@ -84,20 +89,30 @@ def robustness(
             vote=vote,
             progress=shown,
         )
-        verdicts = judge(heard, per_hour=per_hour, replicates=replicates, seed=seed, progress=shown)
+        results = evaluate_conditions(
+            scored, per_hour=per_hour, replicates=replicates, seed=seed, progress=shown
+        )
         provenance = _provenance(corpus, where, kernels)
         record = report(
-            heard, verdicts, scorers=scorers, noises=noises, vote=vote, per_hour=per_hour,
+            scored, results, scorers=scorers, noises=noises, vote=vote, per_hour=per_hour,
             replicates=replicates, seed=seed, provenance=provenance,
         )  # fmt: skip
         write_record(out / RESULT_NAME, record)
         picture(record, out / PICTURE_NAME)
-    console = Console()
-    for scorer in scorers:
-        console.print(terminal_table(record, scorer.name))
-    for clip, reason in heard.unreadable.items():
-        tell(f"left out {clip}: {reason}")
+    _show(record, [scorer.name for scorer in scorers], scored.unreadable)
     print(f"{out / RESULT_NAME}\n{out / PICTURE_NAME}")
+
+
+def _show(record: dict[str, Any], scorers: list[str], unreadable: Mapping[str, str]) -> None:
+    from rich.console import Console
+
+    from crydistill.reports.robustness_page import terminal_table
+
+    console = Console()
+    for name in scorers:
+        console.print(terminal_table(record, name))
+    for clip, reason in unreadable.items():
+        tell(f"skipped {clip}: {reason}")
 
 
 @app.command()
@@ -107,22 +122,25 @@ def promises(
     bed: BedOption = None,
     private: PrivateOption = False,
     student: Annotated[
-        Path | None, typer.Option(help="A run directory or student.tflite; packaged if none.")
+        Path | None,
+        typer.Option(help="Run directory or student.tflite; default: the packaged student."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for what is found.")] = Path("runs/promises"),
-    per_night: Annotated[float, typer.Option(help="False alarms wanted in 8 hours.")] = 1.0,
-    homes: Annotated[int, typer.Option(min=2, help="Homes to simulate.")] = 24,
-    clips: Annotated[int, typer.Option(min=20, help="Clips that sound in a home.")] = 300,
+    out: OutOption = Path("runs/promises"),
+    per_night: Annotated[float, typer.Option(help="Target false alarms in 8 hours.")] = 1.0,
+    homes: Annotated[int, typer.Option(min=2, help="Number of simulated homes.")] = 24,
+    clips: Annotated[int, typer.Option(min=20, help="Number of clips per home.")] = 300,
     kernels: KernelsOption = "optimized",
-    seed: Annotated[int, typer.Option(min=0, help="Of the homes and their nights.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed of the homes and their nights.")
+    ] = 0,
 ) -> None:
-    """Calibrate in many simulated homes and see whether the promised rate comes true."""
+    """Calibrate in many simulated homes and check whether the target rate is met."""
     from rich.console import Console
 
     from crydistill.detector.calibrate import highest_score
     from crydistill.lock import exclusive
     from crydistill.metrics.records import write_record
-    from crydistill.nights.homes import HomeOptions, draw_homes, hear_homes
+    from crydistill.nights.homes import HomeOptions, draw_homes, score_homes
     from crydistill.nights.promises import PICTURE_NAME, RESULT_NAME, report, try_promises
     from crydistill.progress import shown
     from crydistill.reports.promises_page import picture, terminal_table
@@ -140,7 +158,7 @@ def promises(
     drawn = draw_homes(every, beds, options, seed=seed)
     cries = [clip for clip in every if clip.is_cry]
     with exclusive(out / ".lock"):
-        heard, unusable = hear_homes(
+        heard, unusable = score_homes(
             drawn, cries, scorer, out / f"homes-{kernels}", highest=highest, options=options,
             seed=seed, progress=shown,
         )  # fmt: skip
@@ -156,19 +174,19 @@ def promises(
         picture(record, out / PICTURE_NAME)
     Console().print(terminal_table(record))
     for clip, reason in unusable.items():
-        tell(f"left out {clip}: {reason}")
+        tell(f"skipped {clip}: {reason}")
     print(f"{out / RESULT_NAME}\n{out / PICTURE_NAME}")
 
 
 def _clips(corpus: Path | None, where: list[str] | None, private: bool, out: Path) -> "list[Clip]":
-    """List a corpus's clips; the synthetic nursery is rendered below `out` if need be."""
+    """List a corpus's clips; by default, render the synthetic nursery in `out`."""
     from crydistill.boundary import require_outside_work_tree
     from crydistill.nights.night import read_split
     from crydistill.progress import shown
     from crydistill.synthesis.nursery import write_nursery
 
     if private:
-        require_outside_work_tree(out, "what was heard in private recordings")
+        require_outside_work_tree(out, "results on private recordings")
     if corpus is not None:
         return read_split(corpus, where=columns(where), private=private)
     manifest = write_nursery(out / NURSERY, seed=0, progress=shown)

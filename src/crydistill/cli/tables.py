@@ -1,4 +1,4 @@
-"""Verbs of the documents."""
+"""Commands that maintain tables in documents."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,17 +13,19 @@ EXPERIMENTS = DOCS / "experiments"
 RECORDS = EXPERIMENTS / "results"
 
 app = typer.Typer()
-tables_app = typer.Typer(help="Tables in documents, from recorded runs.", no_args_is_help=True)
+tables_app = typer.Typer(
+    help="Maintain tables in documents from recorded runs.", no_args_is_help=True
+)
 app.add_typer(tables_app, name="tables")
 
 
 @tables_app.command("add")
 def tables_add(
-    run: Annotated[Path, typer.Argument(help="A run directory, evaluated or only trained.")],
-    name: Annotated[str, typer.Argument(help="What documents call it, such as real-seed0.")],
+    run: Annotated[Path, typer.Argument(help="Run directory, evaluated or only trained.")],
+    name: Annotated[str, typer.Argument(help="Name used in documents, such as real-seed0.")],
     records: RecordsOption = RECORDS,
 ) -> None:
-    """Record a run's figures for the documents."""
+    """Record a run's metrics for the documents."""
     from crydistill.reports.documents import add_record
 
     print(add_record(run, records, name))
@@ -31,19 +33,21 @@ def tables_add(
 
 @tables_app.command("compare")
 def tables_compare(
-    name: Annotated[str, typer.Argument(help="What documents call the comparison.")],
-    ours: Annotated[list[Path], typer.Option(help="Run directory; repeat it for every seed.")],
-    against: Annotated[list[Path], typer.Option(help="... of the other recipe.")],
-    model: Annotated[str, typer.Option(help="Which model of each run.")] = Role.INT8,
+    name: Annotated[str, typer.Argument(help="Name of the comparison in documents.")],
+    ours: Annotated[list[Path], typer.Option(help="Run directory; repeat for every seed.")],
+    against: Annotated[
+        list[Path], typer.Option(help="Run directory of the other recipe; repeat for every seed.")
+    ],
+    model: Annotated[str, typer.Option(help="Model of each run to compare.")] = Role.INT8,
     against_model: Annotated[
-        str | None, typer.Option(help="... of the other recipe, if another.")
+        str | None, typer.Option(help="Model of the other recipe, if different.")
     ] = None,
-    clip_score: Annotated[str, typer.Option(help="mean, max or top4 over a clip's windows.")] = (
-        "mean"
-    ),
+    clip_score: Annotated[
+        str, typer.Option(help="Pooling over a clip's windows: mean, max or top4.")
+    ] = ("mean"),
     records: RecordsOption = RECORDS,
 ) -> None:
-    """Record how two recipes, or two models of one, differ on the same test clips."""
+    """Compare two recipes, or two models of one, on the same test clips; record the result."""
     from crydistill.evaluation.paired import compare_recipes, load_scores, table, to_json
     from crydistill.metrics.ranking import ClipScore
     from crydistill.metrics.records import write_record
@@ -64,18 +68,20 @@ def tables_compare(
 
 
 def _recipe(runs: list[Path]) -> str:
-    """The runs' common name, and how many seeds there are."""
+    """Common name of the runs and number of seeds."""
     name = runs[0].name.rpartition("-seed")[0] or runs[0].name
     return f"{name}, {len(runs)} seeds"
 
 
 @tables_app.command("pareto")
 def tables_pareto(
-    names: Annotated[list[str], typer.Argument(help="Experiments, as in a block `zoo:`.")],
-    out: Annotated[Path, typer.Option(help="A .png or .svg.")] = DOCS / "images" / "pareto.png",
+    names: Annotated[list[str], typer.Argument(help="Experiments, as in a `zoo:` block.")],
+    out: Annotated[Path, typer.Option(help=".png or .svg file to write.")] = DOCS
+    / "images"
+    / "pareto.png",
     records: RecordsOption = RECORDS,
 ) -> None:
-    """Draw how well students rank clips over what they cost."""
+    """Plot the students' ranking performance against their cost."""
     from crydistill.reports.student_tables import picture, read_zoo
 
     picture(read_zoo(names, records), out)
@@ -85,13 +91,12 @@ def tables_pareto(
 @tables_app.command("update")
 def tables_update(
     documents: Annotated[
-        list[Path] | None, typer.Argument(help="Markdown files; README and docs if none.")
+        list[Path] | None, typer.Argument(help="Markdown files; default: README and docs.")
     ] = None,
     records: RecordsOption = RECORDS,
 ) -> None:
-    """Write the tables of documents anew from the recorded runs."""
+    """Regenerate the tables of documents from the recorded runs."""
     from crydistill.reports.documents import update_document
 
-    pages = (*sorted(DOCS.glob("*.md")), *sorted(EXPERIMENTS.glob("*.md")))
-    for path in documents or [Path("README.md"), *pages]:
+    for path in documents or [Path("README.md"), *sorted(DOCS.rglob("*.md"))]:
         print(f"{path}: {'updated' if update_document(path, records) else 'up to date'}")

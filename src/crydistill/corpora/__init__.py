@@ -1,1 +1,1 @@
-"""Where recordings come from: a corpus lists clips and does not read audio."""
+"""Corpora: lists of clips, and the tools that download and rebuild them."""

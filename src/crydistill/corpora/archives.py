@@ -1,7 +1,7 @@
-"""Archives from the internet, unpacked without trusting them.
+"""Safely unpack untrusted zip and tar archives.
 
-Only regular files are written, only below the target folder; links and devices are left out. Split
-zip files (`.z01`, `.z02`, ..., `.zip`), which Python's zipfile does not read, are read in place.
+Only regular files are written, only below the target folder; links and devices are skipped. Split
+zip files (`.z01`, `.z02`, ..., `.zip`), which Python's zipfile does not support, are read in place.
 """
 
 import io
@@ -22,9 +22,9 @@ from crydistill.errors import CorpusError
 from crydistill.progress import Advance, Progress, silent
 
 Wanted = Callable[[PurePosixPath], bool]
-"""Says of a member's path whether to write it."""
+"""Predicate on a member's path: whether to unpack it."""
 
-_FAULTS = (
+_READ_ERRORS = (
     OSError,
     EOFError,
     IndexError,
@@ -38,7 +38,7 @@ _FAULTS = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What the standard library's readers raise on a damaged archive, and what a full disk does."""
+"""Exceptions raised by the standard library for damaged archives, and for a full disk."""
 
 _SPLIT_PART = re.compile(r"\.z\d\d$")
 
@@ -50,12 +50,12 @@ def unpack(
     wanted: Wanted = lambda path: True,
     progress: Progress = silent,
 ) -> None:
-    """Unpack a zip or tar archive, of one part or a split zip's several, into a folder.
+    """Unpack a tar, a zip or the parts of a split zip into a folder.
 
     Raises
     ------
     CorpusError
-        if it is damaged, of another kind, or a member's path leads out of the folder.
+        if it is damaged, of another format, or a member's path leads out of the folder.
     """
     total = sum(part.stat().st_size for part in parts)
     name = parts[-1].name
@@ -65,25 +65,25 @@ def unpack(
                 _unpack_zip(parts, folder, wanted, advance)
             else:
                 _unpack_tar(parts[0], folder, wanted, advance)
-    except _FAULTS as error:
+    except _READ_ERRORS as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CorpusError(
-            f"{parts[-1]}: cannot be unpacked ({reason}); delete it and fetch it again"
+            f"{parts[-1]}: cannot be unpacked ({reason}); delete it and download it again"
         ) from error
 
 
 def in_disk_order(parts: Sequence[Path]) -> list[Path]:
-    """Parts of a split zip as they follow each other: .z01, .z02, ..., and .zip last."""
+    """Sort the parts of a split zip: .z01, .z02, ..., and .zip last."""
     return sorted(parts, key=lambda part: (_SPLIT_PART.search(part.name) is None, part.name))
 
 
 def _unpack_zip(parts: Sequence[Path], folder: Path, wanted: Wanted, advance: Advance) -> None:
     with _JoinedFile(in_disk_order(parts)) as joined, zipfile.ZipFile(joined) as archive:
         if len(parts) > 1:
-            _place_on_disks(archive.filelist, joined.starts)
+            _fix_offsets(archive.filelist, joined.starts)
         for member in archive.infolist():
             advance(member.compress_size)
-            path = _safe(member.filename, parts[-1])
+            path = _safe_path(member.filename, parts[-1])
             kind = stat.S_IFMT(member.external_attr >> 16)
             if member.is_dir() or kind not in (0, stat.S_IFREG) or not wanted(path):
                 continue
@@ -97,17 +97,17 @@ def _unpack_tar(part: Path, folder: Path, wanted: Wanted, advance: Advance) -> N
         for member in archive:
             advance(raw.tell() - done)
             done = raw.tell()
-            path = _safe(member.name, part)
+            path = _safe_path(member.name, part)
             source = archive.extractfile(member) if member.isreg() and wanted(path) else None
             if source is not None:
                 with source:
                     _write(source, folder / path)
 
 
-def _safe(name: str, archive: Path) -> PurePosixPath:
+def _safe_path(name: str, archive: Path) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name:
-        raise CorpusError(f"{archive}: holds {name!r}, which leads out of its folder; not unpacked")
+        raise CorpusError(f"{archive}: {name!r} leads out of its folder; archive not unpacked")
     return path
 
 
@@ -117,22 +117,22 @@ def _write(source: IO[bytes], path: Path) -> None:
         shutil.copyfileobj(source, target, 1 << 20)
 
 
-def _place_on_disks(members: Sequence[zipfile.ZipInfo], starts: Sequence[int]) -> None:
-    """Turn a split zip's offsets, each within its own part, into offsets in the joined file.
+def _fix_offsets(members: Sequence[zipfile.ZipInfo], starts: Sequence[int]) -> None:
+    """Convert a split zip's offsets, relative to each part, to offsets in the joined file.
 
-    zipfile takes every offset for one within the part that holds the directory, the last one.
+    zipfile takes all offsets as relative to the last part, which holds the central directory.
     """
     for member in members:
         member.header_offset += starts[member.volume] - starts[-1]
-        # Newer Pythons derived the members' ends from the wrong offsets.
+        # Newer Python versions derive the members' ends from the wrong offsets.
         if hasattr(member, "_end_offset"):
             member._end_offset = None
 
 
 class _JoinedFile(io.RawIOBase):
-    """Several files read as one.
+    """Several files as one seekable file.
 
-    starts : offset of each part in the whole
+    starts : offset of each part
     """
 
     def __init__(self, parts: Sequence[Path]) -> None:

@@ -1,13 +1,13 @@
-"""AudioSet segment lists: reading, writing, and the frozen lists drawn from AudioSet's metadata.
+"""Read, write and draw AudioSet segment lists.
 
-A segment is ten seconds (or less) of a public video, named by id, with its labels; the audio is
-not here. Two formats are read: AudioSet's own metadata, and this project's lists, which begin with
-the header line below. Labels hold commas and are quoted in both.
+A segment is ten seconds (or less) of a public video, identified by its id, with labels but no
+audio. Two formats are read: AudioSet's own metadata, and this project's lists, which start with the
+header line below. Labels contain commas and are quoted in both.
 
     youtube_id,start_seconds,end_seconds,positive_labels,source
     --aE2O5G5WE,0,10,"/m/03fwl,/m/04rlf,/m/09x0r",youtube
 
-`source` is `youtube`, or `synthetic` for a row that names no video and is rendered offline.
+`source` is `youtube`, or `synthetic` for a row without a video, whose audio is synthesised offline.
 """
 
 import csv
@@ -40,8 +40,8 @@ CLASS_MIDS: Mapping[str, frozenset[str]] = {
     "speech": _SPEECH,
     "silence": _SILENCE,
 }
-"""The classes that the lists are drawn by. A segment belongs to the first whose labels it has, the
-rare ones first, since speech is labelled in many of them."""
+"""Classes of the lists. A segment belongs to the first one whose labels it has; rare classes come
+first, since many of their segments are also labelled as speech."""
 
 SPLITS = ("test", "train", "val")
 
@@ -50,7 +50,7 @@ FROZEN_SHA256: Mapping[str, str] = {
     "train": "aa9479d20c26ddd26e1b64ac88264490a723f605cd6a9c1f4e6612231b96fe5d",
     "val": "420612400200fffee4e2c521474335deb21efe1184b81856489fa044a31c83b3",
 }
-"""`ids_sha256` of the lists that AudioSet v1's metadata gives."""
+"""`ids_sha256` of the lists drawn from AudioSet v1's metadata."""
 
 SMOKE_COUNTS: Mapping[str, int] = {"cry": 30, "speech": 10, "silence": 5, "babbling": 5}
 _SMOKE_MIDS: Mapping[str, tuple[str, ...]] = {
@@ -69,12 +69,12 @@ _MID = re.compile(r"/[a-z]/[a-z0-9_]+")
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a public video.
+    """A section of a public video.
 
     youtube_id : 11 characters of [A-Za-z0-9_-]
     start, end : seconds into the video
     mids : AudioSet's labels
-    synthetic : the id names no video; the audio is rendered from the synthetic nursery
+    synthetic : there is no video of this id; the synthetic nursery renders the audio
     """
 
     youtube_id: str
@@ -89,7 +89,7 @@ class Segment:
 
     @property
     def label(self) -> Label:
-        """Cry if AudioSet's raters heard crying anywhere in it."""
+        """Cry if AudioSet labels any part of the segment as crying."""
         return Label.NONCRY if _CRY.isdisjoint(self.mids) else Label.CRY
 
     @property
@@ -101,7 +101,7 @@ class Segment:
         return "other"
 
     def clip(self, path: Path) -> Clip:
-        """The clip whose audio lies at `path`."""
+        """Return the segment as a clip with its audio at `path`."""
         return Clip(
             id=self.youtube_id,
             path=path,
@@ -115,7 +115,7 @@ class Segment:
 
 
 def ids_sha256(segments: Iterable[Segment]) -> str:
-    """The sha256 of the ids, one per line, each ended by a newline: the name of a frozen list."""
+    """Content hash of a list: sha256 of its ids, one per line, each followed by a newline."""
     lines = "".join(f"{segment.youtube_id}\n" for segment in segments)
     return hashlib.sha256(lines.encode("ascii")).hexdigest()
 
@@ -134,7 +134,7 @@ def read_segments(path: str | Path) -> list[Segment]:
     Raises
     ------
     CorpusError
-        naming file, line and field of the first malformed row, or of an id that appears twice.
+        naming file, line and field of the first malformed row or duplicate id.
     """
     path = Path(path)
     try:
@@ -142,13 +142,13 @@ def read_segments(path: str | Path) -> list[Segment]:
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: not a text file in UTF-8") from error
+        raise CorpusError(f"{path}: not a UTF-8 text file") from error
     segments: list[Segment] = []
     lines: dict[str, int] = {}
     for line, segment in _parsed(path, text):
         if segment.youtube_id in lines:
             raise CorpusError(
-                f"{path}:{line}: {segment.youtube_id} is already in line "
+                f"{path}:{line}: {segment.youtube_id} is already on line "
                 f"{lines[segment.youtube_id]}; remove one of the two rows"
             )
         lines[segment.youtube_id] = line
@@ -157,7 +157,7 @@ def read_segments(path: str | Path) -> list[Segment]:
 
 
 def write_segments(path: str | Path, segments: Iterable[Segment]) -> None:
-    """Write a segment list that `read_segments` reads back equal."""
+    """Write a segment list; `read_segments` reads it back unchanged."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_FIELDS)
@@ -177,8 +177,8 @@ def write_segments(path: str | Path, segments: Iterable[Segment]) -> None:
 def curate(eval_csv: str | Path, balanced_csv: str | Path) -> dict[str, list[Segment]]:
     """Draw the lists `test`, `train` and `val` from AudioSet's metadata.
 
-    A draw filters the rows by label, shuffles them with its own seed and takes the first ones;
-    train takes the first, val the next. The lists are disjoint.
+    Each draw filters the rows by label and shuffles them with its own seed; the first rows go to
+    train, the next to val. The lists are disjoint.
 
     Raises
     ------
@@ -199,8 +199,8 @@ def curate(eval_csv: str | Path, balanced_csv: str | Path) -> dict[str, list[Seg
 def smoke_list() -> list[Segment]:
     """Fifty synthetic rows that need no network: 30 cry, 10 speech, 5 silence, 5 babbling.
 
-    An eleventh character `h` does not exist in video ids (64 bits leave it four), so none of these
-    can be mistaken for a video.
+    No video id ends in `h` (the last of 11 characters encodes only 4 of the 64 bits), so none of
+    these can be mistaken for a video.
     """
     return [
         Segment(
@@ -223,7 +223,7 @@ def write_lists(
     Raises
     ------
     CorpusError
-        if the metadata is not AudioSet v1's, so that the lists would not be the frozen ones.
+        if the metadata is not AudioSet v1's, so that the lists differ from the frozen ones.
     """
     lists = curate(eval_csv, balanced_csv)
     for split in SPLITS:
@@ -241,7 +241,7 @@ def write_lists(
 
 @dataclass(frozen=True)
 class _Draw:
-    """One class's share of the lists: which rows, shuffled by which seed, how many to which."""
+    """Random draw of one class: filter by label, shuffle with a seed, counts for each list."""
 
     seed: int
     having: frozenset[str]
@@ -258,7 +258,7 @@ class _Draw:
         if len(found) < wanted:
             raise CorpusError(
                 f"{source}: {len(found)} rows labelled {' or '.join(sorted(self.having))}, "
-                f"{wanted} are needed; the file is not whole, download it again"
+                f"{wanted} are needed; the file is incomplete, download it again"
             )
         random.Random(self.seed).shuffle(found)
         return found
@@ -286,7 +286,7 @@ _TRAINING_DRAWS = (
 
 def _parsed(path: Path, text: str) -> Iterator[tuple[int, Segment]]:
     """Yield line number and segment of every row."""
-    # Not strict, a stray quote would silently swallow the following lines.
+    # Without strict=True, a stray quote would silently swallow the following lines.
     rows = csv.reader(io.StringIO(text), skipinitialspace=True, strict=True)
     own_format = False
     try:
@@ -305,8 +305,8 @@ def _segment(row: list[str], own_format: bool, place: str) -> Segment:
     wanted = len(_FIELDS) if own_format else len(_FIELDS) - 1
     if len(row) != wanted:
         raise CorpusError(
-            f"{place}: {len(row)} fields instead of {wanted}; labels that hold commas "
-            'must be in quotes, "/m/09x0r,/m/0261r1"'
+            f"{place}: {len(row)} fields instead of {wanted}; several labels must be quoted, as in "
+            '"/m/09x0r,/m/0261r1"'
         )
     youtube_id, start, end, labels = row[:4]
     source = row[4] if own_format else "youtube"
@@ -320,7 +320,7 @@ def _segment(row: list[str], own_format: bool, place: str) -> Segment:
     for mid in mids:
         if not _MID.fullmatch(mid):
             raise CorpusError(
-                f"{place}: positive_labels holds {mid!r}, not a machine id such as /m/09x0r"
+                f"{place}: positive_labels: {mid!r} is not a machine id such as /m/09x0r"
             )
     first, last = _seconds(start, "start_seconds", place), _seconds(end, "end_seconds", place)
     if last <= first:

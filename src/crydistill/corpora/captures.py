@@ -1,9 +1,9 @@
-"""Private recordings from a user's home: listed, timed, tiered and split; never labelled.
+"""List and split private, unlabelled recordings from a user's home.
 
-A deployed device leaves a folder of short recordings, typically 40 s at 16 kHz. Their names carry
-the local time with its offset from UTC (`cry-YYYYMMDDThhmmss+hhmm.wav`); others are timed by the
-file's modification time. An optional CSV file with the columns `file` and `tier` says how sure
-someone or something is that a recording holds crying.
+A deployed device leaves a folder of short recordings, typically 40 s at 16 kHz. Their names contain
+the local time with its UTC offset (`cry-YYYYMMDDThhmmss+hhmm.wav`); others are dated by the file's
+modification time. An optional CSV file with the columns `file` and `tier` gives a confidence that a
+recording contains crying.
 
 Every clip is private: nothing derived from it may be published (docs/privacy.md).
 """
@@ -30,16 +30,16 @@ from crydistill.settings import CAPTURES_VARIABLE
 TIER_COLUMNS = ("file", "tier")
 
 BURST_GAP_SECONDS = 300.0
-"""Captures that start closer together than this tend to record the same sounds."""
+"""Captures that start less than this apart tend to contain the same sounds."""
 
 BURST_SPAN_SECONDS = 600.0
-"""A burst longer than this is cut, or a night recorded without a pause could not be split."""
+"""Longer bursts are divided, since a night of continuous recording could not be split otherwise."""
 
 _TIME_IN_NAME = re.compile(r"(?<!\d)(\d{8}T\d{6})(Z|[+-]\d{4})?(?!\d)")
 
 
 class Tier(StrEnum):
-    """How sure a capture's source is that it holds crying."""
+    """Confidence of a capture's source that it contains crying."""
 
     HIGH_POS = "high_pos"
     MEDIUM_POS = "medium_pos"
@@ -52,10 +52,10 @@ class Tier(StrEnum):
 class Captures:
     """A folder of home recordings.
 
-    clips : private and unlabelled, in the order of time; a clip's group is its burst
-    recorded_at : start of each clip by its id, local time with its offset from UTC
-    tier : by clip id, for the clips that the CSV file names
-    unreadable : files that are no audio or hold none, by id, with the reason
+    clips : private and unlabelled, in chronological order; a clip's group is its burst
+    recorded_at : start of each clip by id, local time with UTC offset
+    tier : by clip id, for the clips in the CSV file
+    unreadable : files that cannot be decoded or are empty: the reason by id
     """
 
     clips: Sequence[Clip]
@@ -64,26 +64,26 @@ class Captures:
     unreadable: Mapping[str, str] = field(default_factory=dict)
 
     def hour(self, clip: Clip) -> int:
-        """Local hour of the day in which a clip starts, 0 to 23."""
+        """Local hour of the day of a clip's start, 0 to 23."""
         return self.recorded_at[clip.id].hour
 
 
 def read_captures(folder: str | Path | None, *, tiers: str | Path | None = None) -> Captures:
-    """List the recordings below a folder; reads their headers, not their audio.
+    """List the recordings below a folder, reading only their headers.
 
     Parameters
     ----------
-    folder : where the recordings lie, outside any git work tree
-    tiers : a CSV file with the columns `file` (path below the folder, or a file name that only one
-        recording has) and `tier`
+    folder : folder of the recordings, outside any git work tree
+    tiers : a CSV file with the columns `file` (path below the folder, or a file name if unique) and
+        `tier`
 
     Raises
     ------
     CorpusError
-        if the folder is not given, missing, inside a git work tree or without a readable
-        recording, if it holds a recording twice, or if the CSV file is malformed (naming the line).
+        if the folder is not given, missing, in a git work tree or without a readable recording, if
+        it contains a recording twice, or if the CSV file is malformed (naming the line).
     """
-    folder = _existing(folder)
+    folder = _checked_folder(folder)
     files = sorted(
         path
         for path in folder.rglob("*")
@@ -109,25 +109,25 @@ def read_captures(folder: str | Path | None, *, tiers: str | Path | None = None)
     clips.sort(key=lambda clip: (recorded_at[clip.id], clip.id))
     known = [*recorded_at, *unreadable]
     tier = {} if tiers is None else _read_tiers(Path(tiers), known)
-    return Captures(_in_bursts(clips, recorded_at), recorded_at, tier, unreadable)
+    return Captures(_grouped_in_bursts(clips, recorded_at), recorded_at, tier, unreadable)
 
 
 def hold_out(
     captures: Captures, *, share: float = 0.2, seed: int = 0
 ) -> tuple[list[Clip], list[Clip]]:
-    """Hold out about `share` of the clips, evenly over the hours of the day and the dates.
+    """Grouped, stratified hold-out: about `share` of the clips, balanced over hours and dates.
 
-    Bursts stay whole. They are dealt out one by one, the largest first and equal ones in random
-    order, each to the side that leaves every stratum it belongs to closest to `share`
-    (minimisation, as in clinical trials), so that an hour tells nothing about the side. The strata
-    are the hour, the date, the hour of that date where it has bursts enough to be shared out, and
-    the burst's length: long bursts are mostly crying, and would else stay in training.
+    Bursts are never divided. They are assigned one by one, the largest first and ties in random
+    order, each to the side that brings its strata closest to `share` (minimisation, as in clinical
+    trials), so that the time of day does not predict the side. The strata are the hour, the date,
+    the hour of that date if it has enough bursts, and the burst's length: long bursts are mostly
+    crying and would otherwise all stay in training.
 
     Source: Pocock and Simon, Biometrics 31 (1975).
 
     Returns
     -------
-    (kept, held out), both in the order of time; no burst is on both sides.
+    (kept, held out), both in chronological order; they share no burst.
 
     Raises
     ------
@@ -137,14 +137,14 @@ def hold_out(
         if one of the sides would be empty.
     """
     if not 0 < share < 1:
-        raise ConfigError(f"share: must lie between 0 and 1, not {share}")
+        raise ConfigError(f"share: must be between 0 and 1, not {share}")
     bursts: dict[str, list[Clip]] = {}
     for clip in captures.clips:
         bursts.setdefault(clip.group, []).append(clip)
     cell_of = {name: _cell(captures.recorded_at[clips[0].id]) for name, clips in bursts.items()}
     bursts_in = Counter(cell_of.values())
     names = np.random.default_rng(seed).permutation(sorted(bursts)).tolist()
-    excess: defaultdict[object, float] = defaultdict(float)  # held out beyond `share`, by stratum
+    excess: defaultdict[object, float] = defaultdict(float)  # clips held out above `share`
     held: set[str] = set()
     for name in sorted(names, key=lambda name: len(bursts[name]), reverse=True):
         size = len(bursts[name])
@@ -160,16 +160,16 @@ def hold_out(
     if not held or len(held) == len(bursts):
         raise CorpusError(
             f"{len(captures.clips)} captures in {len(bursts)} bursts: too few to hold out "
-            f"{share:.0%} of them; record more, or choose another share"
+            f"{share:.0%}; record more, or choose another share"
         )
     kept = [clip for clip in captures.clips if clip.group not in held]
     return kept, [clip for clip in captures.clips if clip.group in held]
 
 
 def recording_time(path: Path) -> datetime:
-    """When a capture began: from its name, else from the file's modification time.
+    """Return a capture's start time from its name, else from the file's modification time.
 
-    A name without an offset, and a modification time, are read in this machine's time zone.
+    A name without a UTC offset and a modification time are taken in this machine's time zone.
     """
     named = time_in_name(path.name)
     return (named or datetime.fromtimestamp(path.stat().st_mtime)).astimezone(
@@ -178,7 +178,7 @@ def recording_time(path: Path) -> datetime:
 
 
 def time_in_name(name: str) -> datetime | None:
-    """The time that a file name carries, None if it has none. Without an offset it is naive."""
+    """Parse the time in a file name; None if there is none, naive if it has no UTC offset."""
     for match in _TIME_IN_NAME.finditer(name):
         moment, offset = match.groups()
         try:
@@ -196,13 +196,13 @@ def _zone(offset: str) -> timezone:
     return timezone(-size if offset[0] == "-" else size)
 
 
-def _existing(folder: str | Path | None) -> Path:
-    way = f"pass --captures FOLDER or set {CAPTURES_VARIABLE} to the folder the recordings are in"
+def _checked_folder(folder: str | Path | None) -> Path:
+    hint = f"pass --captures FOLDER or set {CAPTURES_VARIABLE} to the folder of the recordings"
     if folder is None or not str(folder).strip():
-        raise CorpusError(f"captures: no folder given; {way}")
+        raise CorpusError(f"captures: no folder given; {hint}")
     folder = Path(folder).expanduser()
     if not folder.is_dir():
-        raise CorpusError(f"{folder}: no such folder of captures; {way}")
+        raise CorpusError(f"{folder}: no such folder of captures; {hint}")
     require_outside_work_tree(folder, "private captures")
     return folder
 
@@ -231,7 +231,7 @@ def _clip(clip_id: str, path: Path, rate: int) -> Clip:
 
 
 def _require_distinct(clips: Sequence[Clip]) -> None:
-    """Refuse copies: files of one name in several folders, with the same bytes."""
+    """Refuse duplicates: files of the same name and content in several folders."""
     names = Counter(clip.path.name for clip in clips)
     seen: dict[tuple[str, str], str] = {}
     for clip in clips:
@@ -245,8 +245,8 @@ def _require_distinct(clips: Sequence[Clip]) -> None:
             seen[key] = clip.id
 
 
-def _in_bursts(clips: Sequence[Clip], recorded_at: Mapping[str, datetime]) -> list[Clip]:
-    """Give captures in quick succession one group, named after the first; cells are not crossed."""
+def _grouped_in_bursts(clips: Sequence[Clip], recorded_at: Mapping[str, datetime]) -> list[Clip]:
+    """Group captures in quick succession, named after the first; no group spans two cells."""
     grouped: list[Clip] = []
     first = before = recorded_at[clips[0].id]
     group = clips[0].id
@@ -270,7 +270,7 @@ def _cell(at: datetime) -> tuple[date, int]:
 def _read_tiers(path: Path, known: Sequence[str]) -> dict[str, Tier]:
     if not path.is_file():
         raise CorpusError(
-            f"{path}: no such file; it should be a CSV with the columns file and tier"
+            f"{path}: no such file; expected a CSV file with the columns file and tier"
         )
     by_name = _by_name(known)
     tiers: dict[str, Tier] = {}

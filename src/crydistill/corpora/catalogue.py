@@ -1,14 +1,14 @@
-"""Public corpora by name: where they are, under which licence, and what in them is a cry.
+"""Download, verify and unpack public corpora, and list their clips.
 
 Layout below the cache directory:
 
     corpora/NAME/archives/FILE          as downloaded
     corpora/NAME/archives/hashes.json   sha256 of each FILE at its first download
-    corpora/NAME/data/                  what was unpacked
-    corpora/NAME/installed.json         written last: clips, minutes; without it nothing is here
+    corpora/NAME/data/                  unpacked files
+    corpora/NAME/installed.json         written last: clips, minutes; marks the corpus as installed
 
-A published checksum is checked where there is one; in any case the sha256 is recorded at the first
-download and a later one must match it.
+Published checksums are verified where available. The sha256 of the first download is always
+recorded, and later downloads must match it.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from crydistill import atomic
 from crydistill.corpora.archives import unpack
 from crydistill.corpora.clip import Clip
 from crydistill.corpora.public import CATALOGUE, Archive, PublicCorpus
-from crydistill.download import PATIENT, DownloadError, Patience, download, sha256_of
+from crydistill.download import DEFAULT_RETRIES, DownloadError, RetryPolicy, download, sha256_of
 from crydistill.errors import CorpusError
 from crydistill.lock import exclusive
 from crydistill.progress import Progress, silent
@@ -33,11 +33,11 @@ from crydistill.progress import Progress, silent
 
 @dataclass(frozen=True)
 class Installed:
-    """A corpus that is here: what `crydistill corpora` shows.
+    """An installed corpus, as shown by `crydistill corpora`.
 
-    clips, cries : recordings, and those labelled cry (impulse responses count as recordings)
-    minutes : of audio
-    unreadable : files whose header could not be read; they are in no other number
+    clips, cries : number of recordings (or impulse responses), and of those labelled cry
+    minutes : total duration
+    unreadable : files whose header could not be read, not included in the other numbers
     """
 
     name: str
@@ -49,23 +49,23 @@ class Installed:
 
 
 def corpus_folder(cache_dir: str | Path, name: str) -> Path:
-    """Where a corpus lies below the cache directory."""
+    """Return the folder of a corpus below the cache directory."""
     return Path(cache_dir) / "corpora" / name
 
 
 def find_corpus(name: str) -> PublicCorpus:
-    """The catalogue's entry of that name, in whatever case it is written.
+    """Look up a corpus in the catalogue, ignoring case.
 
     Raises
     ------
     CorpusError
-        naming the known ones.
+        if there is none of that name; lists the known names.
     """
     try:
         return CATALOGUE[name.lower()]
     except KeyError:
         raise CorpusError(
-            f"{name}: not in the catalogue, which has {', '.join(CATALOGUE)}"
+            f"{name}: not in the catalogue; choose one of {', '.join(CATALOGUE)}"
         ) from None
 
 
@@ -74,16 +74,16 @@ def fetch_corpus(
     cache_dir: str | Path,
     *,
     progress: Progress = silent,
-    patience: Patience = PATIENT,
+    retries: RetryPolicy = DEFAULT_RETRIES,
 ) -> Installed:
-    """Download, check and unpack a corpus, unless it is here already. A kill loses little.
+    """Download, verify and unpack a corpus, unless it is installed; resumable after a kill.
 
     Raises
     ------
     CorpusError
         if there is no such corpus, the disk is too small, or an archive cannot be unpacked.
     DownloadError
-        if a file cannot be had or is not the one that was published or recorded.
+        if a file cannot be downloaded or does not match its published or recorded hash.
     BusyError
         if another process is fetching it.
     """
@@ -95,44 +95,44 @@ def fetch_corpus(
             return found
         _check_disk(corpus, folder)
         for archive in (archive for group in corpus.archives for archive in group):
-            _fetch_archive(archive, folder / "archives", progress, patience)
+            _fetch_archive(archive, folder / "archives", progress, retries)
         _unpack_all(corpus, folder, progress)
-        found = _measured(corpus, folder / "data", progress)
+        found = _measure(corpus, folder / "data", progress)
         atomic.write_text(_marker(folder), json.dumps(dataclasses.asdict(found), indent=1))
         return found
 
 
 def corpus_clips(name: str, cache_dir: str | Path) -> list[Clip]:
-    """The recordings of a corpus that is here.
+    """List the recordings of an installed corpus.
 
     Raises
     ------
     CorpusError
-        if it is not here, holds no recordings, or a metadata row is malformed.
+        if it is not installed, has no recordings, or a metadata row is malformed.
     """
-    corpus, data = _here(name, cache_dir)
+    corpus, data = _installed_data(name, cache_dir)
     if corpus.listing is None:
-        raise CorpusError(f"{name}: holds room impulse responses, no recordings to train on")
+        raise CorpusError(f"{name}: contains room impulse responses, no recordings to train on")
     return list(corpus.listing(data))
 
 
 def corpora_with(origin: str) -> list[str]:
-    """Names of the corpora that have a file of `OWNER/REPOSITORY/PATH`, the repository's first."""
+    """Names of the corpora that contain the file `OWNER/REPOSITORY/PATH`, the original first."""
     return [name for name, _ in _patterns(origin)]
 
 
 def find_origin(origin: str, cache_dir: str | Path) -> list[Path]:
-    """The copies of a file of `OWNER/REPOSITORY/PATH` in the corpora that are here."""
+    """Find copies of the file `OWNER/REPOSITORY/PATH` in the installed corpora."""
     found: list[Path] = []
     for name, pattern in _patterns(origin):
         folder = corpus_folder(cache_dir, name)
         if _marker(folder).is_file():
-            found += _matching(folder / "data", [pattern])
+            found += _glob_all(folder / "data", [pattern])
     return found
 
 
 def _patterns(origin: str) -> list[tuple[str, str]]:
-    """Names of the corpora that have a file, each with its pattern below `data/`."""
+    """Names of the corpora that contain a file, each with its glob pattern below `data/`."""
     return [
         (corpus.name, pattern)
         for corpus in CATALOGUE.values()
@@ -142,16 +142,16 @@ def _patterns(origin: str) -> list[tuple[str, str]]:
 
 
 def installed(cache_dir: str | Path) -> list[Installed]:
-    """The corpora that are here, in the catalogue's order."""
+    """List the installed corpora, in the catalogue's order."""
     rows = (_read_installed(corpus_folder(cache_dir, name)) for name in CATALOGUE)
     return [row for row in rows if row is not None]
 
 
-def _here(name: str, cache_dir: str | Path) -> tuple[PublicCorpus, Path]:
+def _installed_data(name: str, cache_dir: str | Path) -> tuple[PublicCorpus, Path]:
     corpus = find_corpus(name)
     folder = corpus_folder(cache_dir, corpus.name)
     if not _marker(folder).is_file():
-        raise CorpusError(f"{corpus.name}: not here; run `crydistill fetch {corpus.name}`")
+        raise CorpusError(f"{corpus.name}: not installed; run `crydistill fetch {corpus.name}`")
     return corpus, folder / "data"
 
 
@@ -170,20 +170,22 @@ def _read_installed(folder: Path) -> Installed | None:
 
 
 def _check_disk(corpus: PublicCorpus, folder: Path) -> None:
-    """Refuse early what cannot fit: the archives and, unpacked, as much again."""
+    """Check the free disk space: twice the archives' size, packed and unpacked."""
     here = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     needed = 2 * corpus.about_bytes - here
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise CorpusError(
             f"{folder}: {corpus.name} needs about {needed / 1e9:.1f} GB more, {free / 1e9:.1f} GB "
-            "are free; set CRYDISTILL_CACHE to a larger disk"
+            "are free; set CRYDISTILL_CACHE to a folder on a larger disk"
         )
 
 
-def _fetch_archive(archive: Archive, folder: Path, progress: Progress, patience: Patience) -> None:
+def _fetch_archive(
+    archive: Archive, folder: Path, progress: Progress, retries: RetryPolicy
+) -> None:
     path, record = folder / archive.file_name, folder / "hashes.json"
-    hashes = _recorded(record)
+    hashes = _read_hashes(record)
     known = hashes.get(archive.file_name)
     try:
         download(
@@ -192,10 +194,10 @@ def _fetch_archive(archive: Archive, folder: Path, progress: Progress, patience:
             size=archive.size,
             sha256=known,
             progress=progress,
-            patience=patience,
+            retries=retries,
         )
     except DownloadError as error:
-        hint = f"; delete {record} to accept another version" if known else ""
+        hint = f"; delete {record} to accept a new version" if known else ""
         raise DownloadError(f"{error}{hint}") from error
     if known is None:
         _check_published(archive, path)
@@ -204,13 +206,13 @@ def _fetch_archive(archive: Archive, folder: Path, progress: Progress, patience:
         )
 
 
-def _recorded(record: Path) -> dict[str, str]:
+def _read_hashes(record: Path) -> dict[str, str]:
     if not record.is_file():
         return {}
     try:
         return dict(json.loads(record.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise CorpusError(f"{record}: damaged; delete it to record the hashes anew") from error
+        raise CorpusError(f"{record}: damaged; delete it to record new hashes") from error
 
 
 def _check_published(archive: Archive, path: Path) -> None:
@@ -221,7 +223,8 @@ def _check_published(archive: Archive, path: Path) -> None:
     if found != archive.md5:
         path.unlink()
         raise DownloadError(
-            f"{archive.url}: md5 is {found} instead of {archive.md5}; it was deleted: try again"
+            f"{archive.url}: md5 is {found} instead of {archive.md5}; the file was deleted, try "
+            "again"
         )
 
 
@@ -240,14 +243,14 @@ def _unpack_all(corpus: PublicCorpus, folder: Path, progress: Progress) -> None:
     unfinished.rename(data)
 
 
-def _measured(corpus: PublicCorpus, data: Path, progress: Progress) -> Installed:
-    """Count the corpus and add up its minutes from the files' headers."""
+def _measure(corpus: PublicCorpus, data: Path, progress: Progress) -> Installed:
+    """Count clips and sum durations from the files' headers."""
     if corpus.listing is not None:
         clips = [(clip.path, clip.is_cry) for clip in corpus.listing(data)]
     else:
-        clips = [(path, False) for path in _matching(data, corpus.impulses)]
+        clips = [(path, False) for path in _glob_all(data, corpus.impulses)]
     if not clips:
-        raise CorpusError(f"{data}: nothing of {corpus.name} is in its archives; they have changed")
+        raise CorpusError(f"{data}: no clips of {corpus.name} in its archives; they have changed")
     seconds, cries, unreadable = 0.0, 0, 0
     with progress(f"measure {corpus.name}", len(clips), "clips") as advance:
         for path, is_cry in clips:
@@ -262,5 +265,5 @@ def _measured(corpus: PublicCorpus, data: Path, progress: Progress) -> Installed
     )
 
 
-def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
+def _glob_all(folder: Path, patterns: Iterable[str]) -> list[Path]:
     return sorted(path for pattern in patterns for path in folder.glob(pattern))

@@ -1,4 +1,4 @@
-"""A clip is one recording with labels and a group; a corpus is a list of clips."""
+"""Clips (a recording's path, labels and group) and corpora (lists of clips)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Label(StrEnum):
-    """What a clip is known to hold."""
+    """Label of a whole clip."""
 
     CRY = "cry"
     NONCRY = "noncry"
@@ -16,10 +16,10 @@ class Label(StrEnum):
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording. Listing it reads no audio.
+    """One recording; creating a clip reads no audio.
 
-    id : unique within a corpus; for files below a root, their relative path
-    path : where the audio lies
+    id : unique within a corpus; for files in a folder, their relative path
+    path : the audio file
     label : cry, noncry or unlabelled, for the clip as a whole (a weak label)
     group : recordings of one person, device or source item; a group stays in one split
     mids : AudioSet classes of the clip, where known
@@ -28,6 +28,14 @@ class Clip:
     licence : of the recording, as its source states it
     native_rate : sample rate in hertz of the original recording, None where unknown
     private : nothing derived from the clip may be published
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from crydistill.corpora.clip import Clip, Label
+    >>> clip = Clip("anna/1.wav", Path("audio/anna/1.wav"), Label.CRY, group="anna")
+    >>> clip.is_cry, clip.group, clip.private
+    (True, 'anna', False)
     """
 
     id: str
@@ -50,7 +58,7 @@ Corpus = Sequence[Clip]
 
 
 def duplicate_ids(clips: Iterable[Clip]) -> list[str]:
-    """Ids that more than one clip claims, in order of appearance."""
+    """Ids shared by more than one clip, in order of appearance."""
     seen: set[str] = set()
     twice: dict[str, None] = {}
     for clip in clips:

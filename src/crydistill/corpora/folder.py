@@ -1,4 +1,4 @@
-"""Corpora that lie on disk: a manifest in CSV, or a folder of audio with labelled sub-folders."""
+"""Read a corpus from disk: a CSV manifest, or an audio folder with labelled sub-folders."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,18 +11,34 @@ from crydistill.errors import CorpusError
 REQUIRED_COLUMNS = ("path", "label")
 
 Where = Mapping[str, str | Sequence[str]]
-"""Keeps the rows whose column has the value, or one of the values."""
+"""Row filter: column name to the value, or values, to keep."""
 
 
 def read_corpus(
     path: str | Path, *, where: Where | None = None, private: bool = False
 ) -> list[Clip]:
-    """List the clips of a manifest file, or of a folder (its `clips.csv` if it has one).
+    """List the clips of a manifest file, or of a folder (by its `clips.csv` if it has one).
+
+    Parameters
+    ----------
+    where : rows of the manifest to keep
+    private : mark the clips as private
 
     Raises
     ------
     CorpusError
-        if there is nothing there, the manifest is malformed, or no clip is left.
+        if the path does not exist, the manifest is malformed, or no clip is left.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from crydistill.corpora.folder import read_corpus
+    >>> rows = ["path,label,group", "a.wav,cry,anna", "b.wav,cry,anna", "c.wav,noncry,street"]
+    >>> _ = Path("clips.csv").write_text("\\n".join(rows))
+    >>> [(clip.id, str(clip.label), clip.group) for clip in read_corpus("clips.csv")]
+    [('a.wav', 'cry', 'anna'), ('b.wav', 'cry', 'anna'), ('c.wav', 'noncry', 'street')]
+    >>> [clip.id for clip in read_corpus("clips.csv", where={"label": "noncry"})]
+    ['c.wav']
     """
     path = Path(path)
     if path.is_dir():
@@ -36,21 +52,21 @@ def read_corpus(
 def read_manifest(
     path: str | Path, *, where: Where | None = None, private: bool = False
 ) -> list[Clip]:
-    """List the clips of a manifest: a CSV file with one row a recording.
+    """List the clips of a manifest: a CSV file with one row per recording.
 
     Columns: `path` (relative to the manifest's folder) and `label` (cry, noncry, unlabelled) are
     required; `group`, `category`, `source`, `licence`, `native_rate_hz` and `mids` (separated by
-    spaces) are used where present; `where` can select by any column. Without a group a recording
-    is a group of its own.
+    spaces) are used if present; `where` can select by any column. A recording without a group forms
+    its own group.
 
     Raises
     ------
     CorpusError
-        naming the file and the row or column at fault.
+        naming the file and the invalid row or column.
     """
     path = Path(path)
     if not path.is_file():
-        raise CorpusError(f"{path}: no manifest there; set the path to a clips.csv or a folder")
+        raise CorpusError(f"{path}: no manifest found; set the path to a clips.csv or a folder")
     rows = read_rows(path, REQUIRED_COLUMNS)
     clips = [
         _clip(row, path, line, private)
@@ -62,15 +78,15 @@ def read_manifest(
 
 
 def read_folder(folder: str | Path, *, private: bool = False) -> list[Clip]:
-    """List the audio files below a folder; hidden ones are left out.
+    """List the audio files below a folder, except hidden ones.
 
-    Those below a sub-folder named `cry` or `noncry` carry that label, the others are unlabelled.
-    The folder a recording lies in is its group, but for the labelled folders themselves, where
-    every recording is a group of its own.
+    Files below a sub-folder named `cry` or `noncry` get that label, all others are unlabelled. A
+    recording's group is its folder; directly in the root or in a `cry` or `noncry` folder, each
+    recording forms its own group.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise CorpusError(f"{folder}: no such folder; name a folder of recordings or a clips.csv")
+        raise CorpusError(f"{folder}: no such folder; use a folder of recordings or a clips.csv")
     files = sorted(
         path
         for path in folder.rglob("*")

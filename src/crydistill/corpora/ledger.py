@@ -1,8 +1,8 @@
-"""The download ledger: what came of every segment that was ever asked for.
+"""The download ledger: an append-only log of the outcome of every download attempt.
 
-`ledger.jsonl` in the download folder gets one line an attempt, at its end; the last line of a
-segment counts. A kill can tear the last line only: readers pass over it, the next writer cuts it
-off.
+Each attempt appends one line to `ledger.jsonl` in the download folder when it ends; a segment's
+last line counts. A kill can leave only the last line incomplete: readers ignore it, the next writer
+truncates it.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from crydistill.errors import CorpusError
 
 
 class State(StrEnum):
-    """What came of a segment."""
+    """Outcome of a download attempt."""
 
     DONE = "done"
     REMOVED = "removed"
@@ -31,23 +31,22 @@ class State(StrEnum):
     NETWORK = "network"
     BAD_MEDIA = "bad media"
     UNAVAILABLE = "unavailable"
-    """Said without a reason: of deleted videos, and to throttled guests."""
+    """Reported without a reason, both for deleted videos and to rate-limited clients."""
     NOT_UNDERSTOOD = "not understood"
 
 
 GONE = frozenset({State.REMOVED, State.PRIVATE, State.AGE_RESTRICTED, State.REGION_BLOCKED})
 FINAL = GONE | {State.DONE}
-"""States that no later run asks about again."""
+"""States that are not retried by later runs."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """One line of the ledger.
 
-    time : Unix time in seconds at the attempt's end
-    detail : the tool's message, or how the file came here
-    sha256, seconds, level_dbfs : of the file of a segment that is done; the level is the RMS in
-        decibels of full scale
+    time : Unix time in seconds at the end of the attempt
+    detail : the tool's message, or where the file came from
+    sha256, seconds, level_dbfs : of the file of a completed segment; the level is the RMS in dBFS
     """
 
     youtube_id: str
@@ -61,14 +60,14 @@ class Entry:
     level_dbfs: float = 0.0
 
     def is_of(self, segment: Segment) -> bool:
-        """Whether it speaks of this stretch of the video, and not of another one."""
+        """Whether the entry is about this section of the video, not another one."""
         mine = (self.youtube_id, self.start, self.end)
         return mine == (segment.youtube_id, segment.start, segment.end)
 
 
 @dataclass(frozen=True)
 class ClassRow:
-    """How many of a class's segments are in each state; untried ones are under None."""
+    """Number of a class's segments in each state; None for segments never tried."""
 
     class_name: str
     states: Mapping[State | None, int]
@@ -91,10 +90,10 @@ class ClassRow:
 
 
 class Ledger:
-    """Append access; one writer at a time."""
+    """Append access to a ledger; only one writer at a time."""
 
     def __init__(self, folder: Path) -> None:
-        """Open or begin the ledger of a download folder.
+        """Open or create the ledger of a download folder.
 
         Raises
         ------
@@ -105,9 +104,9 @@ class Ledger:
         self.last: dict[str, Entry] = {}
         self._unavailable_since: dict[str, float] = {}
         for entry in _entries(path):
-            self._note(entry)
+            self._remember(entry)
         self._file = path.open("ab")
-        self._file.truncate(_whole_bytes(path))
+        self._file.truncate(_complete_bytes(path))
 
     def __enter__(self) -> Self:
         return self
@@ -116,30 +115,30 @@ class Ledger:
         self._file.close()
 
     def append(self, entry: Entry) -> None:
-        """Add a line; it is on the disk when this returns."""
+        """Append a line and flush it to disk."""
         line = json.dumps(dataclasses.asdict(entry), ensure_ascii=False)
         self._file.write(line.encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._note(entry)
+        self._remember(entry)
 
     def of(self, segment: Segment) -> Entry | None:
-        """The segment's last entry."""
+        """Return the segment's last entry, None if it was never tried."""
         entry = self.last.get(segment.youtube_id)
         return entry if entry and entry.is_of(segment) else None
 
     def unavailable_since(self, segment: Segment) -> float | None:
-        """Unix time at which the video was first called unavailable without a reason."""
+        """Unix time at which the video was first reported unavailable without a reason."""
         return self._unavailable_since.get(segment.youtube_id)
 
-    def _note(self, entry: Entry) -> None:
+    def _remember(self, entry: Entry) -> None:
         self.last[entry.youtube_id] = entry
         if entry.state is State.UNAVAILABLE:
             self._unavailable_since.setdefault(entry.youtube_id, entry.time)
 
 
 def read_ledger(folder: str | Path) -> dict[str, Entry]:
-    """The last entry of each segment, by id; empty where nothing was fetched yet.
+    """Return the last entry of each segment by id; empty if nothing has been fetched yet.
 
     Raises
     ------
@@ -150,7 +149,7 @@ def read_ledger(folder: str | Path) -> dict[str, Entry]:
 
 
 def survivors_by_class(ledger: Mapping[str, Entry], segments: Iterable[Segment]) -> list[ClassRow]:
-    """One row for each class in the list, in the order of `audioset.CLASS_MIDS`."""
+    """Count the segments' states by class, in the order of `audioset.CLASS_MIDS`."""
     counts: dict[str, Counter[State | None]] = {name: Counter() for name in (*CLASS_MIDS, "other")}
     for segment in segments:
         entry = ledger.get(segment.youtube_id)
@@ -162,21 +161,21 @@ def _path(folder: str | Path) -> Path:
     return Path(folder) / "ledger.jsonl"
 
 
-def _whole_bytes(path: Path) -> int:
-    """Length of the file up to the end of its last whole line."""
+def _complete_bytes(path: Path) -> int:
+    """Length of the file up to the end of its last complete line."""
     return path.read_bytes().rfind(b"\n") + 1
 
 
 def _entries(path: Path) -> Iterator[Entry]:
     if not path.is_file():
         return
-    lines = path.read_bytes()[: _whole_bytes(path)].splitlines()
+    lines = path.read_bytes()[: _complete_bytes(path)].splitlines()
     for number, line in enumerate(lines, start=1):
         try:
             fields = json.loads(line)
             yield Entry(**{**fields, "state": State(fields["state"])})
         except (ValueError, TypeError, KeyError) as error:
             raise CorpusError(
-                f"{path}:{number}: not a line of a download ledger ({error}); remove the line, "
-                "its segment is then fetched again"
+                f"{path}:{number}: not a line of a download ledger ({error}); remove the line to "
+                "fetch its segment again"
             ) from error

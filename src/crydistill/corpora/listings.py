@@ -1,11 +1,11 @@
-"""What the recordings of each public corpus are: from the layout of its unpacked archive to clips.
+"""List the clips of each public corpus from the layout of its unpacked archive.
 
-Each function takes the folder an archive was unpacked into and reads its tables, not its audio.
+Each function takes the folder an archive was unpacked into and reads its metadata, not its audio.
 They raise CorpusError naming the file, and the line of a malformed row.
 
-Groups are named by what they are in the world (`fs:` a Freesound item, `dac:` an installation of
-the Donate-a-cry app, `so:` a speaker of speechocean762): one item is one group across corpora.
-Where there is nothing of that kind, the corpus's name stands before the speaker's or the file's.
+Group names identify the original item (`fs:` a Freesound item, `dac:` an installation of the
+Donate-a-cry app, `so:` a speaker of speechocean762), so that it is one group across corpora. If
+there is no such id, the group is the corpus's name followed by the speaker's or the file's.
 """
 
 import csv
@@ -23,10 +23,10 @@ Listing = Callable[[Path], Iterator[Clip]]
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 _ESC_NAME = re.compile(r"\d-(\d+)-[A-Z]")
-"""ESC's file names: fold, Freesound item, take."""
+"""ESC file names: fold, Freesound item, take."""
 
 _CUT = re.compile(r"_\d+$")
-"""What ends the name of a stretch that was cut from a longer recording."""
+"""Suffix of the name of an excerpt from a longer recording."""
 
 _CRY_FOLDERS = frozenset({"Baby cry", "Crying baby"})
 
@@ -36,13 +36,13 @@ _LICENCE_NAMES = (
     ("licenses/by", "CC BY 3.0"),
     ("licenses/sampling+", "CC Sampling+ 1.0"),
 )
-"""What an address in FSD50K's metadata holds, and the licence it is of."""
+"""Part of a licence URL in FSD50K's metadata, and the licence's name."""
 
 
 def donateacry(data: Path) -> Iterator[Clip]:
-    """Every recording is a cry; the group is the app's installation."""
+    """Every recording is a cry; the group is the app installation."""
     for path in sorted(data.glob("*/donateacry_corpus_cleaned_and_updated_data/*/*.wav")):
-        # The file name begins with the id of the app's installation: one household.
+        # The file name starts with the id of the app installation, that is, of a household.
         installation = _UUID.match(path.name)
         yield Clip(
             id=path.relative_to(data).as_posix(),
@@ -93,7 +93,7 @@ def urbansound8k(data: Path) -> Iterator[Clip]:
 
 
 def fsd50k(data: Path) -> Iterator[Clip]:
-    """Clips with a cry class of AudioSet are cries; each clip has a licence of its own."""
+    """Clips with one of AudioSet's cry classes are cries; each clip has its own licence."""
     for audio in sorted(data.glob("FSD50K.*_audio")):
         part = audio.name.removeprefix("FSD50K.").removesuffix("_audio")
         info_path = data / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json"
@@ -108,7 +108,7 @@ def fsd50k(data: Path) -> Iterator[Clip]:
             try:
                 address = str(info[row["fname"]]["license"])
             except (KeyError, TypeError) as error:
-                raise CorpusError(f"{place}: {info_path.name} has no licence of it") from error
+                raise CorpusError(f"{place}: {info_path.name} has no licence for it") from error
             yield Clip(
                 id=path.relative_to(data).as_posix(),
                 path=path,
@@ -123,7 +123,7 @@ def fsd50k(data: Path) -> Iterator[Clip]:
 
 
 def musan(data: Path) -> Iterator[Clip]:
-    """No cries, as far as is known; the category is the folder."""
+    """No known cries; the category is the folder."""
     for kind in ("music", "noise", "speech"):
         pattern = f"musan/{kind}/*/*.wav"
         yield from _without_cries(pattern, "musan", "CC BY 4.0", kind, native_rate=16_000)(data)
@@ -145,7 +145,7 @@ def speechocean762(data: Path) -> Iterator[Clip]:
 
 
 def _rows(path: Path, *columns: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Place and fields of each row of a metadata table that has these columns."""
+    """Yield file:line and fields of each row of a metadata table with these columns."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -193,7 +193,7 @@ def _without_cries(
     native_rate: int | None = None,
     group: Callable[[Path], str] = lambda path: path.stem,
 ) -> Listing:
-    """Recordings of one category, none of them a cry; a group of its own each unless stated."""
+    """Recordings of one category without cries, each its own group unless `group` is given."""
 
     def listing(data: Path) -> Iterator[Clip]:
         for path in sorted(data.glob(pattern)):
@@ -215,7 +215,7 @@ esc_10 = _numbered_folders("*/[0-9]* - */*.ogg", "esc-10", "CC BY 3.0")
 """`Baby cry` is a cry; the group is the Freesound item."""
 
 baby_cry_detection = _numbered_folders("*/data/[0-9]* - */*.*", "baby-cry-detection", "none stated")
-"""`Crying baby` is a cry; the group is the Freesound item or the recording that was cut."""
+"""`Crying baby` is a cry; the group is the Freesound item or the original recording."""
 
 fsdd = _without_cries(
     "*/recordings/*.wav", "fsdd", "CC BY-SA 4.0", "speech",
@@ -226,17 +226,17 @@ fsdd = _without_cries(
 speech_to_intent = _without_cries(
     "*/data/speech/clean/*.wav", "speech-to-intent", "Apache 2.0", "speech", native_rate=16_000
 )
-"""The speakers are not named, so that each recording is a group."""
+"""The speakers are unknown, so each recording is a group."""
 
 speech_commands = _without_cries(
     "_background_noise_/*.wav", "speech-commands", "CC BY 4.0", "noise", native_rate=16_000
 )
-"""The recordings of background noise."""
+"""The background noise recordings."""
 
 blanket = _without_cries(
     "*/*/resources/sounds/**/*.ogg", "blanket", "CC0, CC BY, CC BY-SA or public domain", "ambience"
 )
-"""The group is the sound, which may be there in several versions."""
+"""The group is the sound, which may exist in several versions."""
 
 baby_sleep_sounds = _without_cries(
     "*/app/src/main/res/raw/*.mp3", "baby-sleep-sounds", "CC BY-NC-SA 3.0 / personal use",
@@ -247,4 +247,4 @@ voice_emotion_analysis = _without_cries(
     "*/wav/*.wav", "voice-emotion-analysis", "EmoDB: free for research", "speech",
     native_rate=22_050, group=lambda path: path.stem[:2],
 )  # fmt: skip
-"""The group is the speaker, whose number EmoDB's names begin with."""
+"""The group is the speaker, whose number starts EmoDB's file names."""

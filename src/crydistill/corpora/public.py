@@ -1,4 +1,4 @@
-"""The catalogue's entries: public corpora, where they are and what in them is a cry."""
+"""Catalogue of public corpora: download URLs, licences and labels."""
 
 import glob
 import re
@@ -15,8 +15,8 @@ from crydistill.corpora.clip import Clip
 class Archive:
     """One file to download.
 
-    size : bytes, None where it is not published
-    md5 : as its publisher gives it, None where it does not
+    size : in bytes, None if not published
+    md5 : as published, None if not published
     """
 
     url: str
@@ -30,17 +30,17 @@ class Archive:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a corpus keeps files that manifests name by a public repository (see `Origin`).
+    """Maps files that manifests name by a public repository (see `Origin`) to a corpus's files.
 
-    origin : regular expression of `OWNER/REPOSITORY/PATH`, matched as a whole
-    files : pattern below `data/`; {0}, {1}, ... stand for the expression's groups
+    origin : regular expression for `OWNER/REPOSITORY/PATH`, full match
+    files : glob pattern below `data/`; {0}, {1}, ... are the expression's groups
     """
 
     origin: str
     files: str = "*/{0}"
 
     def pattern(self, origin: str) -> str | None:
-        """Pattern of one file below `data/`; None for a file that is not kept here."""
+        """Glob pattern of one file below `data/`; None if the corpus does not contain it."""
         match = re.fullmatch(self.origin, origin)
         return match and self.files.format(*map(glob.escape, match.groups()))
 
@@ -50,12 +50,12 @@ class PublicCorpus:
     """An entry of the catalogue.
 
     archives : groups of files; the parts of a split zip are one group
-    about_bytes : of all archives, for people and for the check of the disk
-    labels : what counts as a cry, for people
-    files : paths below `data/` that are unpacked (a pattern of `PurePosixPath.match`)
-    listing : the recordings below `data/`, for a corpus of recordings
-    impulses : patterns of the room impulse responses below `data/`, for a set of those
-    places : which public file names are found where
+    about_bytes : approximate size of all archives, for display and for the disk space check
+    labels : what counts as a cry, for display
+    files : paths below `data/` to unpack (patterns of `PurePosixPath.match`)
+    listing : lists the recordings below `data/`; None for a set of impulse responses
+    impulses : glob patterns of the room impulse responses below `data/`, if any
+    places : where to find files that are named by a public repository
     """
 
     name: str
@@ -72,7 +72,7 @@ class PublicCorpus:
 
 
 def _one(url: str, size: int | None = None, md5: str | None = None) -> tuple[tuple[Archive]]:
-    """The archives of a corpus that has only one."""
+    """The `archives` of a corpus with a single archive."""
     return ((Archive(url, size, md5),),)
 
 
@@ -88,7 +88,7 @@ def _on_github(
     labels: str = "nothing is a cry",
     branch: str = "HEAD",
 ) -> PublicCorpus:
-    """A corpus that is a repository's branch, without a published size or checksum."""
+    """A corpus from a GitHub branch, without a published size or checksum."""
     page = f"https://github.com/{repository}"
     return PublicCorpus(
         name=name,
@@ -100,7 +100,7 @@ def _on_github(
         labels=labels,
         files=files,
         listing=listing,
-        # All files, in whatever folder the archive puts them.
+        # All files, whatever the archive's top folder is called.
         places=(Place(re.escape(repository) + "/(.+)"),),
     )
 
@@ -136,7 +136,7 @@ _FSD50K_FILES = ("FSD50K.*/*.wav", "FSD50K.*/*.csv", "FSD50K.*/*.json")
 
 
 def _fsd50k_part(name: str, last_bytes: int, *md5: str) -> tuple[Archive, ...]:
-    """The split zip FSD50K.NAME_audio: checksums of .z01, .z02, ... and of .zip, the last."""
+    """The split zip FSD50K.NAME_audio; `md5` of .z01, .z02, ..., and of .zip last."""
     base = f"{_ZENODO}/4060432/files/FSD50K.{name}_audio"
     parts = (
         Archive(f"{base}.z{number:02d}", _FSD50K_PART_BYTES, digest)
@@ -153,13 +153,13 @@ CATALOGUE = MappingProxyType(
                 "gveres/donateacry-corpus",
                 branch="refs/heads/master",
                 name="donateacry",
-                title="donateacry corpus (cleaned): infants' cries recorded with telephones, 8 kHz",
+                title="donateacry corpus (cleaned): infants' cries recorded with phones, 8 kHz",
                 licence="ODbL 1.0 / DbCL 1.0",
                 about_bytes=300_000_000,
                 labels="every recording is a cry",
                 files=(
                     "donateacry_corpus_cleaned_and_updated_data/*/*.wav",
-                    # The uploads as they came, which manifests name beside the cleaned clips.
+                    # The raw uploads, which manifests name in addition to the cleaned clips.
                     "donateacry-android-upload-bucket/*.3gp",
                     "donateacry-ios-upload-bucket/*.caf",
                 ),
@@ -197,7 +197,7 @@ CATALOGUE = MappingProxyType(
                 labels="crying_baby is cry, the other 49 classes are not",
                 files=("audio/*.wav", "meta/esc50.csv"),
                 listing=listings.esc_50,
-                # Listed after the two that hold the same recordings under other names.
+                # After the two corpora with the same recordings under other names.
                 places=(
                     Place(
                         r"(?:karolpiczak/ESC-10|giulbia/baby_cry_detection/data)"
@@ -217,7 +217,7 @@ CATALOGUE = MappingProxyType(
                     "9aa69802bbf37fb986f71ec1483a196e",
                 ),
                 about_bytes=6_030_000_000,
-                labels="nothing is a cry; children_playing is the hard class",
+                labels="nothing is a cry; children_playing has the hard negatives",
                 files=("audio/*/*.wav", "metadata/UrbanSound8K.csv"),
                 listing=listings.urbansound8k,
                 # A copy of it, resampled to 22,050 Hz.
@@ -274,7 +274,7 @@ CATALOGUE = MappingProxyType(
                     f"{_OPENSLR}/17/musan.tar.gz", md5="0c472d4fc0c5141eca47ad1ffeb2a7df"
                 ),
                 about_bytes=11_000_000_000,
-                labels="taken as without cries; nobody has listened for infants in its noise",
+                labels="assumed to have no cries; its noise was not checked for infants",
                 files=("musan/*/*/*.wav",),
                 listing=listings.musan,
             ),
@@ -302,7 +302,7 @@ CATALOGUE = MappingProxyType(
             _on_github(
                 "Picovoice/speech-to-intent-benchmark",
                 name="speech-to-intent",
-                title="Picovoice's speech-to-intent benchmark: orders to a coffee machine",
+                title="Picovoice's speech-to-intent benchmark: commands to a coffee machine",
                 licence="Apache 2.0",
                 about_bytes=200_000_000,
                 files=("data/speech/clean/*.wav",),
@@ -310,7 +310,7 @@ CATALOGUE = MappingProxyType(
             ),
             PublicCorpus(
                 name="speech-commands",
-                title="Speech Commands 0.02: its six long recordings of background noise",
+                title="Speech Commands 0.02: only its six long background noise recordings",
                 page="https://www.tensorflow.org/datasets/catalog/speech_commands",
                 licence="CC BY 4.0",
                 archives=_one(
@@ -328,7 +328,7 @@ CATALOGUE = MappingProxyType(
             _on_github(
                 "rafaelmardojai/blanket",
                 name="blanket",
-                title="Blanket: ambient sounds to sleep or work by",
+                title="Blanket: ambient sounds for sleep or work",
                 licence="each sound its own: CC0, CC BY, CC BY-SA, public domain",
                 about_bytes=60_000_000,
                 files=("resources/sounds/*.ogg", "resources/sounds/*/*.ogg"),
@@ -337,7 +337,7 @@ CATALOGUE = MappingProxyType(
             _on_github(
                 "brarcher/baby-sleep-sounds",
                 name="baby-sleep-sounds",
-                title="Baby Sleep Sounds: noises to put an infant to sleep",
+                title="Baby Sleep Sounds: noise to help an infant sleep",
                 licence='CC BY-NC-SA 3.0 / "Personal Use"',
                 about_bytes=60_000_000,
                 files=("app/src/main/res/raw/*.mp3",),
@@ -346,7 +346,7 @@ CATALOGUE = MappingProxyType(
             _on_github(
                 "sylaschacko/voice-emotion-analysis",
                 name="voice-emotion-analysis",
-                title="A copy of EmoDB: actors' sentences in German, two seconds of each",
+                title="A copy of EmoDB: two seconds of each German sentence spoken by actors",
                 licence="EmoDB: free for research; the repository states none",
                 about_bytes=200_000_000,
                 files=("wav/*.wav",),
@@ -373,5 +373,5 @@ CATALOGUE = MappingProxyType(
         )
     }
 )
-"""The public corpora that `crydistill fetch NAME` knows. Sizes and checksums of archives are their
-publishers'; an archive of GitHub has neither, and its corpus's `about_bytes` is a guess."""
+"""The public corpora of `crydistill fetch NAME`. Sizes and checksums are the publishers'; GitHub
+archives have neither, and their `about_bytes` is an estimate."""

@@ -1,8 +1,8 @@
-"""Public manifests: which recordings a corpus is made of, by public names and without the audio.
+"""Public manifests: list a corpus's recordings by their public origin, without the audio.
 
-A manifest is a CSV file whose rows are recordings, sorted by path. `path` is the clip's id, by
-which score stores and results name it, and where `crydistill.corpora.rebuild` puts the audio;
-`origin` is the public file that it was made from.
+A manifest is a CSV file with one row per recording, sorted by path. `path` is the clip's id, as in
+score stores and results, and where `crydistill.corpora.rebuild` writes the audio; `origin` is the
+public file it was made from.
 """
 
 import csv
@@ -22,7 +22,7 @@ from crydistill.errors import AudioError, CorpusError
 from crydistill.progress import Progress, silent
 
 OPEN = "open"
-"""The `licence_class` of what a model that is passed on may be trained on."""
+"""The `licence_class` of recordings on which a redistributable model may be trained."""
 
 _TRAIN, _TRAIN_UNLABELLED, _DEV = "train", "train_unlabelled", "dev"
 
@@ -40,15 +40,15 @@ class Origin:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Take an origin apart; its text is that of `str`.
+        """Parse OWNER/REPOSITORY/PATH, the inverse of `str`.
 
         Raises
         ------
         CorpusError
-            if it has fewer than three parts, or is not a plain path downwards.
+            if it has fewer than three parts, or is not a plain relative path.
         """
         parts = text.split("/")
-        if len(parts) < 3 or not _leads_down(text):
+        if len(parts) < 3 or not _is_safe_path(text):
             raise CorpusError(f"origin '{text}' is not OWNER/REPOSITORY/PATH")
         return cls(parts[0], parts[1], "/".join(parts[2:]))
 
@@ -57,11 +57,11 @@ class Origin:
 class Recording:
     """A row of a manifest; the fields are its columns.
 
-    path : the clip's id, relative to the folder of the audio
-    split : what the recording is for: train, train_unlabelled, dev
+    path : the clip's id, relative to the audio folder
+    split : train, train_unlabelled or dev
     label, category, group, source, licence : as in `Clip`
     origin : the public file, see `Origin`
-    licence_class : open, or a word for what is not
+    licence_class : open, or a word for a restricted licence
     duration_s : seconds
     native_rate_hz : sample rate of the public file
     """
@@ -90,19 +90,19 @@ _MANIFESTS: MappingProxyType[str, Callable[[Recording], bool]] = MappingProxyTyp
         "dev.csv": lambda row: row.split == _DEV,
     }
 )
-"""The files that a folder of recordings is described by, and which rows are in each."""
+"""The manifest files of a folder of recordings, each with the filter of its rows."""
 
 
 def write_manifests(
     audio: str | Path, out: str | Path, *, progress: Progress = silent
 ) -> dict[Path, int]:
-    """Describe a folder of recordings with a `clips.csv` in public manifests.
+    """Write the public manifests of a folder of recordings that has a `clips.csv`.
 
-    Durations are measured: a `clips.csv` may tell those of another version of the public file.
+    Durations are measured, since `clips.csv` may hold those of another version of the public file.
 
     Returns
     -------
-    The files written and the number of recordings in each.
+    The files written, with the number of recordings in each.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def write_manifests(
     with progress("measure", len(rows), "recordings") as advance:
         measured = []
         for row in rows:
-            measured.append(_measured(row, audio))
+            measured.append(_measure(row, audio))
             advance(1)
     written = {}
     for name, wanted in _MANIFESTS.items():
@@ -127,32 +127,32 @@ def write_manifests(
 
 
 def read_recordings(path: str | Path) -> list[Recording]:
-    """Read a manifest; further columns are left out.
+    """Read a manifest, ignoring additional columns.
 
     Raises
     ------
     CorpusError
-        naming the file and the row or column at fault.
+        naming the file and the invalid row or column.
     """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{path}: cannot be read ({error}); name a manifest") from error
+        raise CorpusError(f"{path}: cannot be read ({error}); choose a manifest") from error
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
-            raise CorpusError(f"{path}: no column '{missing[0]}', so that this is no manifest")
+            raise CorpusError(f"{path}: no column '{missing[0]}', so it is not a manifest")
         rows = [_recording(row, f"{path}:{reader.line_num}") for row in reader]
     except csv.Error as error:
-        raise CorpusError(f"{path}:{reader.line_num}: not readable as CSV ({error})") from error
+        raise CorpusError(f"{path}:{reader.line_num}: not valid CSV ({error})") from error
     _check_paths(rows, path)
     return rows
 
 
 def write_recordings(path: str | Path, rows: Iterable[Recording]) -> None:
-    """Write a manifest, sorted by path, whole or not at all."""
+    """Write a manifest atomically, sorted by path."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -160,7 +160,7 @@ def write_recordings(path: str | Path, rows: Iterable[Recording]) -> None:
     atomic.write_text(path, buffer.getvalue())
 
 
-def _measured(row: Recording, audio: Path) -> Recording:
+def _measure(row: Recording, audio: Path) -> Recording:
     path = audio / row.path
     try:
         seconds = soundfile.info(path).duration
@@ -177,7 +177,7 @@ def _recording(row: dict[str, str], place: str) -> Recording:
         Origin.parse(cells["origin"])
     except CorpusError as error:
         raise CorpusError(f"{place}: {error}") from error
-    if not _leads_down(cells["path"]):
+    if not _is_safe_path(cells["path"]):
         raise CorpusError(f"{place}: path '{cells['path']}' leads out of the folder")
     if cells["label"] not in set(Label):
         raise CorpusError(f"{place}: label '{cells['label']}' is not one of {', '.join(Label)}")
@@ -202,12 +202,12 @@ def _number(text: str, place: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise CorpusError(f"{place} '{text}' is not a number from 0 up")
+        raise CorpusError(f"{place} '{text}' is not a number of at least 0")
     return value
 
 
-def _leads_down(path: str) -> bool:
-    """Whether a relative path stays below where it starts, on every system."""
+def _is_safe_path(path: str) -> bool:
+    """Whether a relative path stays below its root on every platform."""
     plain = not any(character in path for character in "\\:\0\r\n")
     return plain and not {"", ".", ".."} & set(path.split("/"))
 

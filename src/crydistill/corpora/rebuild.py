@@ -1,13 +1,13 @@
-"""From a public manifest back to a folder of audio, with copies of the public files that are here.
+"""Rebuild a folder of audio from a public manifest and local copies of the public files.
 
 Layout of a rebuilt folder:
 
-    PATH        16 kHz mono, in the format its name says; there only when it is whole and checked
-    clips.csv   written last: the rows whose audio is here, those of several manifests together
+    PATH        16 kHz mono, in the format of its suffix; written atomically after verification
+    clips.csv   written last: the rows whose audio exists, those of several manifests combined
 
-A file is looked for in the folders that the user names, then in the corpora that
-`crydistill fetch NAME` brought. A copy counts when its duration and native rate are the manifest's.
-What is there already is kept, so that the same command goes on after a kill.
+A file is searched in the folders given by the user, then in the corpora installed by
+`crydistill fetch NAME`. A copy matches if its duration and native rate are those of the manifest.
+Existing files are kept, so the command is resumable.
 """
 
 import subprocess
@@ -30,25 +30,25 @@ from crydistill.lock import exclusive
 from crydistill.progress import Progress, silent
 
 DURATION_TOLERANCE = 0.1
-"""Seconds: decoders differ about a codec's delay and padding."""
+"""Seconds: decoders differ in codec delay and padding."""
 
 LONGEST_SECONDS = 120.0
-"""Of a longer public file a recording is the beginning."""
+"""A recording is the beginning of a public file that is longer than this."""
 
 _FORMATS = MappingProxyType(
     {".opus": ("OGG", "OPUS"), ".flac": ("FLAC", "PCM_16"), ".wav": ("WAV", "PCM_16")}
 )
 
 _FFMPEG_SECONDS = 60.0
-"""Time after which a decoder that does not end is given up."""
+"""Timeout of the decoder."""
 
 
 @dataclass(frozen=True)
 class Missing:
     """A recording that could not be rebuilt.
 
-    corpus : the catalogue's name of what has the file; empty if nothing has
-    reason : what was not found, or is not as the manifest says
+    corpus : name of the catalogue's corpus that contains the file; empty if there is none
+    reason : what was not found, or does not match the manifest
     """
 
     recording: Recording
@@ -61,7 +61,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a run came to: recordings made, those that were there before, and the missing ones."""
+    """Result of a run: number of recordings made and kept, and the missing ones."""
 
     made: int
     kept: int
@@ -76,18 +76,17 @@ def rebuild(
     copies: Sequence[Path] = (),
     progress: Progress = silent,
 ) -> Rebuilt:
-    """Make the recordings of a manifest, as far as their public files are here.
+    """Make the recordings of a manifest whose public files are available locally.
 
     Parameters
     ----------
-    cache_dir : where `crydistill fetch` puts corpora
-    copies : folders laid out as a public repository is, or holding some by name
+    cache_dir : cache directory of `crydistill fetch`
+    copies : checkouts of public repositories, or folders that contain some by name
 
     Raises
     ------
     CorpusError
-        if the manifest, or the folder's own clips.csv, is malformed, or the folder cannot be
-        written.
+        if the manifest or the folder's own clips.csv is malformed, or the folder cannot be written.
     BusyError
         if another process is rebuilding into the same folder.
     """
@@ -96,18 +95,20 @@ def rebuild(
     folder = Path(folder)
     with exclusive(folder / ".lock"):
         table = folder / "clips.csv"
-        here = {row.path: row for row in (read_recordings(table) if table.is_file() else ())}
+        rows_by_path = {
+            row.path: row for row in (read_recordings(table) if table.is_file() else ())
+        }
         kept, missing = 0, []
         with progress("rebuild", len(recordings), "recordings") as advance:
             for recording in recordings:
-                if _is_there(folder / recording.path, recording):
+                if _exists(folder / recording.path, recording):
                     kept += 1
-                elif lack := _made(recording, folder, copies, cache_dir):
-                    missing.append(lack)
+                elif failure := _rebuild_one(recording, folder, copies, cache_dir):
+                    missing.append(failure)
                 advance(1)
-        lacking = {lack.recording.path for lack in missing}
-        here |= {row.path: row for row in recordings}
-        rows = [row for path, row in here.items() if path not in lacking]
+        failed = {failure.recording.path for failure in missing}
+        rows_by_path |= {row.path: row for row in recordings}
+        rows = [row for path, row in rows_by_path.items() if path not in failed]
         if rows or table.is_file():
             write_recordings(table, rows)
     return Rebuilt(len(recordings) - kept - len(missing), kept, tuple(missing))
@@ -121,7 +122,7 @@ def _check_formats(recordings: Sequence[Recording], manifest: str | Path) -> Non
             )
 
 
-def _is_there(path: Path, recording: Recording) -> bool:
+def _exists(path: Path, recording: Recording) -> bool:
     if not path.is_file():
         return False
     try:
@@ -131,14 +132,14 @@ def _is_there(path: Path, recording: Recording) -> bool:
     return abs(seconds - recording.duration_s) <= DURATION_TOLERANCE
 
 
-def _made(
+def _rebuild_one(
     recording: Recording, folder: Path, copies: Sequence[Path], cache_dir: str | Path
 ) -> Missing | None:
-    """Make a recording from the first copy of its public file that fits, or say why not."""
+    """Make a recording from the first matching copy of its public file, or return why not."""
     reason = ""
-    for copy in _found(Origin.parse(recording.origin), copies, cache_dir):
+    for copy in _candidates(Origin.parse(recording.origin), copies, cache_dir):
         try:
-            samples = _fitting(copy, recording)
+            samples = _decode_matching(copy, recording)
         except AudioError as error:
             reason = str(error)
         else:
@@ -146,10 +147,10 @@ def _made(
             return None
     corpus = next(iter(corpora_with(recording.origin)), "")
     where = f"run `crydistill fetch {corpus}`" if corpus else "the catalogue has no such repository"
-    return Missing(recording, corpus, reason or f"{recording.origin} is not here; {where}")
+    return Missing(recording, corpus, reason or f"{recording.origin} not found; {where}")
 
 
-def _found(origin: Origin, copies: Sequence[Path], cache_dir: str | Path) -> Iterator[Path]:
+def _candidates(origin: Origin, copies: Sequence[Path], cache_dir: str | Path) -> Iterator[Path]:
     for folder in copies:
         for root in (folder, folder / origin.repository, folder / origin.owner / origin.repository):
             if (root / origin.path).is_file():
@@ -157,8 +158,8 @@ def _found(origin: Origin, copies: Sequence[Path], cache_dir: str | Path) -> Ite
     yield from find_origin(str(origin), cache_dir)
 
 
-def _fitting(path: Path, recording: Recording) -> Samples:
-    """Decode a public file and check that it is the one the manifest means."""
+def _decode_matching(path: Path, recording: Recording) -> Samples:
+    """Decode a public file and check that it matches the manifest."""
     samples, rate = _decoded(path)
     if recording.duration_s >= LONGEST_SECONDS - DURATION_TOLERANCE:
         samples = samples[: round(LONGEST_SECONDS * SAMPLE_RATE)]
@@ -167,7 +168,7 @@ def _fitting(path: Path, recording: Recording) -> Samples:
         raise AudioError(
             f"{path}: {seconds:.2f} s instead of {recording.duration_s:.2f} s, another version"
         )
-    # Rates from 16 kHz up leave no trace in audio at 16 kHz; 8 kHz leaves an empty upper half.
+    # Native rates from 16 kHz up are equivalent at 16 kHz; 8 kHz leaves the upper half band empty.
     if min(rate, SAMPLE_RATE) != min(recording.native_rate_hz, SAMPLE_RATE):
         raise AudioError(
             f"{path}: {rate} Hz instead of {recording.native_rate_hz} Hz, another version"
@@ -176,7 +177,7 @@ def _fitting(path: Path, recording: Recording) -> Samples:
 
 
 def _decoded(path: Path) -> tuple[Samples, int]:
-    """Samples at 16 kHz mono without padding, and the rate they had."""
+    """Decode to 16 kHz mono without padding; return the samples and the native rate."""
     try:
         rate = soundfile.info(path).samplerate
     except soundfile.LibsndfileError:
@@ -190,7 +191,7 @@ def _unpadded(path: Path) -> Samples:
 
 
 def _decoded_by_ffmpeg(path: Path) -> tuple[Samples, int]:
-    """As `_decoded`, for what soundfile does not know: telephones' 3gp, some caf."""
+    """Like `_decoded`, for formats that soundfile does not support: 3gp from phones, some caf."""
     try:
         ffmpeg = find_ffmpeg()
     except MissingExtraError as error:
@@ -214,10 +215,10 @@ def _decoded_by_ffmpeg(path: Path) -> tuple[Samples, int]:
                 command, capture_output=True, timeout=_FFMPEG_SECONDS, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise AudioError(f"{path}: ffmpeg did not decode it ({error})") from error
+            raise AudioError(f"{path}: ffmpeg could not decode it ({error})") from error
         if done.returncode:
-            said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
-            raise AudioError(f"{path}: cannot be decoded ({said[-1]}); fetch it again")
+            messages = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+            raise AudioError(f"{path}: cannot be decoded ({messages[-1]}); fetch it again")
         return _unpadded(wav), soundfile.info(wav).samplerate
 
 

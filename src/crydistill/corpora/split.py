@@ -1,4 +1,4 @@
-"""Splits by group, so that no person, device or source item is heard on both sides."""
+"""Grouped splits: no person, device or source item appears on both sides."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from crydistill.errors import CorpusError
 def hold_out_groups(
     clips: Sequence[Clip], *, share: float, seed: int
 ) -> tuple[list[Clip], list[Clip]]:
-    """Hold out about `share` of the groups, separately among those with and without cries.
+    """Hold out about `share` of the groups, stratified into groups with and without cries.
 
     Returns
     -------
@@ -20,7 +20,7 @@ def hold_out_groups(
     Raises
     ------
     CorpusError
-        if there are too few groups of a kind to have both kinds on both sides.
+        if one kind has fewer than two groups, so that it cannot be on both sides.
     """
     crying = {clip.group for clip in clips if clip.is_cry}
     others = {clip.group for clip in clips} - crying

@@ -1,16 +1,16 @@
-"""AudioSet's audio from YouTube: ten seconds a segment, at a guest's pace, none lost or doubled.
+"""Download AudioSet segments from YouTube: rate-limited, resumable, without duplicates.
 
 Layout of a download folder:
 
-    ID.flac        16 kHz mono, 16 bit; there only after it was decoded and checked
-    ledger.jsonl   what came of every attempt (see `crydistill.corpora.ledger`)
-    .parts/        attempts in flight; emptied at the next start
+    ID.flac        16 kHz mono, 16 bit; appears only after it was decoded and checked
+    ledger.jsonl   outcome of every attempt (see `crydistill.corpora.ledger`)
+    .parts/        attempts in progress; emptied at the next start
 
-A kill leaves at most the attempts in flight, and perhaps a file whose ledger line is not written
-yet: the next run checks it and adopts it.
+A kill loses at most the attempts in progress. It may leave a file without its ledger line, which
+the next run checks and keeps.
 
-Only what YouTube states plainly is final. A bare "Video unavailable" is believed when it comes
-again an hour later, since YouTube's limits for guests last "up to an hour".
+Only an explicit statement from YouTube is final. A bare "Video unavailable" counts as removed if it
+is repeated an hour later, since YouTube's rate limits for guests last "up to an hour".
 """
 
 import dataclasses
@@ -48,21 +48,21 @@ from crydistill.progress import Advance, Progress, silent
 SILENCE_DBFS = -120.0
 """Level given to digital silence."""
 
-_BELIEVED_AFTER_SECONDS = 3600.0
+_REMOVED_AFTER_SECONDS = 3600.0
 
 Fetch = Callable[[Segment, Path], Samples]
-"""Brings a segment's samples; the folder is empty and at its disposal."""
+"""Downloads a segment's samples, using an empty temporary folder."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast, and how long to insist.
+    """Request rate, retries and backoff.
 
-    per_hour : attempts an hour, evenly spaced; YouTube throttles guests above about 300
-    workers : attempts at once
-    tries : attempts at one segment in one run while the network fails
-    backoff : seconds to wait after a rate limit, the next number if it still holds; then stop
-    failures : attempts in a row that settle nothing before giving up
+    per_hour : attempts per hour, evenly spaced; YouTube throttles guests above about 300
+    workers : maximum number of concurrent attempts
+    tries : attempts per segment and run on network failures
+    backoff : seconds to wait after a rate limit; the next value if it persists, then the run stops
+    failures : consecutive attempts without a final result before giving up
     timeout : seconds after which an attempt is killed
     """
 
@@ -83,11 +83,11 @@ class Pace:
 
 @dataclass(frozen=True)
 class FetchReport:
-    """What a run came to.
+    """Result of a run.
 
-    states : number of the list's segments in each state; segments never tried are left out
-    waiting : segments that a later run will ask about
-    stopped : why the run stopped before the list's end, and how to go on; empty if it did not
+    states : number of the list's segments in each state, without segments never tried
+    waiting : number of segments that a later run will try
+    stopped : why the run stopped early and how to resume; empty if it did not
     """
 
     states: Mapping[State, int]
@@ -96,17 +96,17 @@ class FetchReport:
 
 
 def audio_path(folder: str | Path, segment: Segment) -> Path:
-    """Where a segment's audio lies, or will."""
+    """Path of a segment's audio, whether or not it exists yet."""
     return Path(folder) / f"{segment.youtube_id}.flac"
 
 
 def fetched_clips(segments: Iterable[Segment], folder: str | Path) -> list[Clip]:
-    """The clips of those segments whose audio is here.
+    """List the clips of the segments that have been downloaded.
 
     Raises
     ------
     CorpusError
-        if there is none at all.
+        if there is none.
     """
     ledger = read_ledger(folder)
     clips = []
@@ -116,7 +116,7 @@ def fetched_clips(segments: Iterable[Segment], folder: str | Path) -> list[Clip]
             clips.append(segment.clip(path))
     if not clips:
         raise CorpusError(
-            f"{folder}: none of the list's audio is here; run `crydistill fetch audioset`"
+            f"{folder}: none of the list's audio is there; run `crydistill fetch audioset`"
         )
     return clips
 
@@ -131,19 +131,19 @@ def fetch_segments(
     render: Callable[[Segment], Samples] | None = None,
     progress: Progress = silent,
 ) -> FetchReport:
-    """Fetch what is neither here nor known to be gone.
+    """Download all segments that are neither present nor known to be gone.
 
     Parameters
     ----------
-    tools : as `find_tools` returns them; None for a list of synthetic segments only
-    url_template : address of a video, with `{id}` in the id's place
-    render : makes the audio of synthetic segments
+    tools : from `find_tools`; None if all segments are synthetic
+    url_template : URL of a video, with `{id}` for its id
+    render : synthesises the audio of synthetic segments
 
     Raises
     ------
     CorpusError
         if the ledger is malformed, the folder cannot be written, or a segment needs tools or a
-        renderer that is not given.
+        renderer that was not given.
     BusyError
         if another process is fetching into the same folder.
     """
@@ -176,16 +176,16 @@ def _check_list(
     render: Callable[[Segment], Samples] | None,
 ) -> None:
     if render is None and any(segment.synthetic for segment in segments):
-        raise CorpusError("the list holds synthetic segments, and nothing to render them with")
+        raise CorpusError("the list has synthetic segments, but no renderer was given")
     if tools is None and not all(segment.synthetic for segment in segments):
-        raise CorpusError("the list holds videos, which need yt-dlp and ffmpeg")
+        raise CorpusError("the list has videos, which need yt-dlp and ffmpeg")
     twice = [name for name, n in Counter(s.youtube_id for s in segments).items() if n > 1]
     if twice:
-        raise CorpusError(f"the list holds {twice[0]} twice; remove one of the two rows")
+        raise CorpusError(f"the list has {twice[0]} twice; remove one of the two rows")
 
 
-class _Gate:
-    """Says when the next attempt may start: evenly spaced, and not into a rate limit."""
+class _RateLimiter:
+    """Client-side rate limiter: spaces attempts evenly and backs off after a rate limit."""
 
     def __init__(self, pace: Pace, first_delay: float) -> None:
         self._pace = pace
@@ -194,25 +194,25 @@ class _Gate:
         self._limits = 0
         self.draining = False
 
-    def delay(self, flying: int) -> float | None:
-        """Seconds until another attempt may start; None if not before one has ended."""
-        # After a limit a single attempt goes ahead, to see whether it still holds.
+    def delay(self, in_flight: int) -> float | None:
+        """Seconds until another attempt may start; None if one has to end first."""
+        # After a rate limit, a single attempt probes whether it still applies.
         room = 0 if self.draining else 1 if self._limits else self._pace.workers
-        return max(0.0, self._opens - time.monotonic()) if flying < room else None
+        return max(0.0, self._opens - time.monotonic()) if in_flight < room else None
 
-    def passed(self) -> None:
-        """An attempt has started."""
+    def started(self) -> None:
+        """Record that an attempt has started."""
         self._opens = max(self._opens, time.monotonic()) + self._spacing
 
-    def heard(self, state: State) -> None:
-        """An attempt has ended."""
+    def ended(self, state: State) -> None:
+        """Record the state of an attempt that has ended."""
         if state is State.RATE_LIMITED:
             self.draining = True
         elif state in FINAL and not self.draining:
             self._limits = 0
 
     def back_off(self) -> bool:
-        """After the attempts of a limit have drained: wait longer than last time, or give up."""
+        """Start the next, longer backoff once all attempts have ended; False to give up."""
         if self._limits == len(self._pace.backoff):
             return False
         self._opens = time.monotonic() + self._pace.backoff[self._limits]
@@ -222,9 +222,9 @@ class _Gate:
 
 
 class _Run:
-    """One pass over the segments that are left.
+    """One pass over the remaining segments.
 
-    stopped : why it ended early; empty if it did not
+    stopped : why it stopped early; empty if it did not
     """
 
     def __init__(self, folder: Path, ledger: Ledger, pace: Pace, advance: Advance) -> None:
@@ -237,14 +237,14 @@ class _Run:
         self.stopped = ""
 
     def render(self, segments: Iterable[Segment], render: Callable[[Segment], Samples]) -> None:
-        """Make the audio of synthetic segments."""
+        """Synthesise the audio of synthetic segments."""
         for segment in segments:
             entry = _attempt(segment, self._folder, lambda synthetic, _: render(synthetic))
             self._ledger.append(entry)
             self._advance(1)
 
     def download(self, segments: Sequence[Segment], source: YtDlp) -> None:
-        """Fetch the segments; nothing runs any more when this ends, in whatever way."""
+        """Download the segments; no process is left running, even on an exception."""
         pool = ThreadPoolExecutor(self._pace.workers)
         try:
             self._download(deque(segments), source.fetch, pool)
@@ -253,28 +253,28 @@ class _Run:
             pool.shutdown(cancel_futures=True)
 
     def _download(self, queue: deque[Segment], fetch: Fetch, pool: ThreadPoolExecutor) -> None:
-        flying: dict[Future[Entry], Segment] = {}
-        gate = _Gate(self._pace, self._delay_from_last_run())
-        while flying or (queue and not self.stopped):
-            if gate.draining and not flying and not gate.back_off():
-                self.stopped = _LIMIT_NOTE
+        in_flight: dict[Future[Entry], Segment] = {}
+        limiter = _RateLimiter(self._pace, self._delay_from_last_run())
+        while in_flight or (queue and not self.stopped):
+            if limiter.draining and not in_flight and not limiter.back_off():
+                self.stopped = _RATE_LIMIT_MESSAGE
                 return
-            delay = gate.delay(len(flying)) if queue and not self.stopped else None
+            delay = limiter.delay(len(in_flight)) if queue and not self.stopped else None
             if delay == 0.0:
                 segment = queue.popleft()
-                flying[pool.submit(_attempt, segment, self._folder, fetch)] = segment
-                gate.passed()
-            elif flying:
-                for future in wait(flying, delay, FIRST_COMPLETED).done:
-                    segment, entry = flying.pop(future), future.result()
-                    gate.heard(entry.state)
+                in_flight[pool.submit(_attempt, segment, self._folder, fetch)] = segment
+                limiter.started()
+            elif in_flight:
+                for future in wait(in_flight, delay, FIRST_COMPLETED).done:
+                    segment, entry = in_flight.pop(future), future.result()
+                    limiter.ended(entry.state)
                     self._settle(segment, entry, queue)
             elif delay:
                 time.sleep(delay)
 
     def _settle(self, segment: Segment, entry: Entry, queue: deque[Segment]) -> None:
-        """Write an attempt's outcome down, and put the segment back if it is to be tried again."""
-        entry = self._believed(segment, entry)
+        """Record an attempt's outcome, and requeue the segment for a retry if needed."""
+        entry = self._confirm_removed(segment, entry)
         self._ledger.append(entry)
         if entry.state is State.RATE_LIMITED:
             queue.appendleft(segment)
@@ -287,39 +287,39 @@ class _Run:
             self._advance(1)
         if self._failures == self._pace.failures and queue:
             self.stopped = (
-                f"{self._failures} attempts in a row came to nothing, the last one with: "
-                f"{entry.detail}; see to that and run the same command again, it goes on from here"
+                f"{self._failures} attempts in a row failed, the last one with: {entry.detail}; "
+                "fix the cause and run the same command again to resume"
             )
 
-    def _believed(self, segment: Segment, entry: Entry) -> Entry:
-        """Take "unavailable" for removed where YouTube said so an hour ago already."""
+    def _confirm_removed(self, segment: Segment, entry: Entry) -> Entry:
+        """Treat "unavailable" as removed if YouTube already reported it an hour ago."""
         since = self._ledger.unavailable_since(segment)
-        waited = since is not None and entry.time - since >= _BELIEVED_AFTER_SECONDS
+        waited = since is not None and entry.time - since >= _REMOVED_AFTER_SECONDS
         if entry.state is State.UNAVAILABLE and waited:
             return dataclasses.replace(entry, state=State.REMOVED)
         return entry
 
     def _delay_from_last_run(self) -> float:
-        """Restarting does not buy a faster pace."""
+        """Keep the request spacing across restarts."""
         last = max((entry.time for entry in self._ledger.last.values()), default=0.0)
         spacing = 3600.0 / self._pace.per_hour
         return min(max(0.0, last + spacing - time.time()), spacing)
 
 
-_LIMIT_NOTE = (
-    "YouTube limits this guest's rate, and went on after every wait; run the same command again in "
-    "an hour or two, it goes on from here, if need be at a lower --per-hour"
+_RATE_LIMIT_MESSAGE = (
+    "YouTube's rate limit persisted after every wait; run the same command again in an hour or two "
+    "to resume, with a lower --per-hour if needed"
 )
 
 
 def _attempt(segment: Segment, folder: Path, fetch: Fetch) -> Entry:
-    """Fetch, decode, check, rename: the file is there if and only if the entry says done."""
+    """Fetch, decode, check, rename: the file exists if and only if the entry is done."""
     with tempfile.TemporaryDirectory(dir=_parts(folder), ignore_cleanup_errors=True) as name:
         tools_folder, part = Path(name) / "tools", Path(name) / "part.flac"
         tools_folder.mkdir()
         try:
             _write(part, fetch(segment, tools_folder))
-            entry = _checked(segment, part)
+            entry = _check_file(segment, part)
         except FetchFailedError as error:
             return _entry(segment, error.state, str(error))
         part.replace(audio_path(folder, segment))
@@ -333,8 +333,8 @@ def _write(path: Path, samples: Samples) -> None:
         os.fsync(file.fileno())
 
 
-def _checked(segment: Segment, path: Path) -> Entry:
-    """Decode the file that is to stay; return the entry that says what is in it."""
+def _check_file(segment: Segment, path: Path) -> Entry:
+    """Decode and check a downloaded file; return its ledger entry."""
     try:
         audio = read_audio(path)
     except AudioError as error:
@@ -354,7 +354,7 @@ def _checked(segment: Segment, path: Path) -> Entry:
 
 
 def _is_settled(segment: Segment, folder: Path, ledger: Ledger) -> bool:
-    """Whether there is nothing left to ask; adopts a file that a killed run left behind."""
+    """Whether a segment needs no download; also keeps valid files left by a killed run."""
     entry, path = ledger.of(segment), audio_path(folder, segment)
     if entry and entry.state in GONE:
         return True
@@ -363,7 +363,7 @@ def _is_settled(segment: Segment, folder: Path, ledger: Ledger) -> bool:
     if entry and entry.state is State.DONE:
         return True
     try:
-        found = _checked(segment, path)
+        found = _check_file(segment, path)
     except FetchFailedError:
         return False
     ledger.append(dataclasses.replace(found, detail="found here, checked"))

@@ -1,4 +1,4 @@
-"""yt-dlp and ffmpeg as processes: a stretch of a video as samples, or the reason why not."""
+"""Run yt-dlp and ffmpeg to download a section of a video, and classify their errors."""
 
 import importlib
 import importlib.util
@@ -23,19 +23,19 @@ from crydistill.errors import AudioError, MissingExtraError
 YOUTUBE_URL = "https://www.youtube.com/watch?v={id}"
 
 SHORTFALL_SECONDS = 0.5
-"""A recording that lacks more than this of its segment was cut off, or its video ends early."""
+"""A recording shorter than its segment by more than this is truncated, or its video ends early."""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """The programs that do the work: yt-dlp's command and ffmpeg's executable."""
+    """Command of yt-dlp and path of the ffmpeg executable."""
 
     yt_dlp: tuple[str, ...]
     ffmpeg: Path
 
 
 def find_tools() -> Tools:
-    """Find yt-dlp and ffmpeg: the extra's packages, else programs on the path.
+    """Find yt-dlp and ffmpeg: the packages of the extra, else programs on the PATH.
 
     Raises
     ------
@@ -52,14 +52,14 @@ def find_tools() -> Tools:
 
 
 def find_ffmpeg() -> Path:
-    """Find ffmpeg: the extra's package, else the program on the path.
+    """Find ffmpeg: the package of the extra, else the program on the PATH.
 
     Raises
     ------
     MissingExtraError
         if there is none.
     """
-    # The package carries a build that cuts YouTube's streams; ffmpeg 8.1 does not (yt-dlp #16546).
+    # The package's build can cut sections of YouTube's streams; ffmpeg 8.1 cannot (yt-dlp #16546).
     if importlib.util.find_spec("imageio_ffmpeg"):
         with suppress(RuntimeError):  # a platform without a build
             return Path(importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe())
@@ -74,7 +74,7 @@ _LIMIT = (
 )
 
 _MEANINGS: Sequence[tuple[State, str]] = (
-    # Limits first: some of them begin with "Video unavailable".
+    # Rate limits first: some of their messages start with "Video unavailable".
     (State.RATE_LIMITED, _LIMIT),
     (State.AGE_RESTRICTED, r"confirm your age|age.restricted|inappropriate for some users"),
     (
@@ -101,10 +101,10 @@ _MEANINGS: Sequence[tuple[State, str]] = (
 
 
 def classify(message: str) -> State:
-    """What an error message of yt-dlp says about a video.
+    """Map an error message of yt-dlp to the video's state.
 
-    The messages are YouTube's own words with yt-dlp's around them. What is not recognised is never
-    taken for a takedown.
+    The messages are YouTube's own, wrapped by yt-dlp. An unknown message is never classified as a
+    takedown.
     """
     for state, pattern in _MEANINGS:
         if re.search(pattern, message, re.IGNORECASE):
@@ -113,7 +113,7 @@ def classify(message: str) -> State:
 
 
 class FetchFailedError(Exception):
-    """An attempt that brought no audio: the state it leaves the segment in, and the reason."""
+    """Raised when an attempt yields no audio, with the segment's new state and the reason."""
 
     def __init__(self, state: State, reason: str) -> None:
         super().__init__(reason)
@@ -121,12 +121,12 @@ class FetchFailedError(Exception):
 
 
 class YtDlp:
-    """Runs yt-dlp, from several threads if need be, until it is stopped."""
+    """Runs yt-dlp processes until stopped; thread-safe."""
 
     def __init__(self, tools: Tools, url_template: str, timeout: float) -> None:
-        """Prepare.
+        """Set up.
 
-        url_template : address of a video, with `{id}` in the id's place
+        url_template : URL of a video, with `{id}` for its id
         timeout : seconds after which an attempt is killed
         """
         self._tools = tools
@@ -137,7 +137,7 @@ class YtDlp:
         self._stopped = False
 
     def fetch(self, segment: Segment, folder: Path) -> Samples:
-        """16 kHz mono samples of the segment; `folder` is empty and for the tools' files.
+        """Download a segment as 16 kHz mono samples; `folder` is an empty temporary folder.
 
         Raises
         ------
@@ -148,7 +148,7 @@ class YtDlp:
         files = sorted(folder.iterdir())
         if len(files) != 1:
             names = ", ".join(file.name for file in files) or "no file"
-            raise FetchFailedError(State.NETWORK, f"yt-dlp ended well but left {names}")
+            raise FetchFailedError(State.NETWORK, f"yt-dlp succeeded but left {names}")
         try:
             audio = read_audio(files[0])
         except AudioError as error:
@@ -161,7 +161,7 @@ class YtDlp:
         return audio.samples[: round(segment.seconds * SAMPLE_RATE)]
 
     def stop(self) -> None:
-        """Kill what runs; let nothing start any more."""
+        """Kill all running processes and start no more."""
         with self._lock:
             self._stopped = True
             for process in self._running:
@@ -178,7 +178,7 @@ class YtDlp:
         except subprocess.TimeoutExpired as error:
             _kill(process)
             process.communicate()
-            reason = f"no end after {self._timeout:.0f} s, killed"
+            reason = f"killed after {self._timeout:.0f} s"
             raise FetchFailedError(State.NETWORK, reason) from error
         finally:
             with self._lock:
@@ -200,8 +200,8 @@ class YtDlp:
             f"--ffmpeg-location={self._tools.ffmpeg}",
             "--format=bestaudio/best",
             f"--download-sections=*{segment.start}-{segment.end}",
-            # Decoded, the section is exact; a copied one begins where its WebM cluster does, up to
-            # five seconds early.
+            # Decoding makes the section exact; a stream copy starts at a WebM cluster, up to five
+            # seconds early.
             "--downloader-args=ffmpeg_o:-vn -sn -dn -c:a pcm_s16le -f wav",
             "--output=audio.%(ext)s",
             "--",
@@ -217,7 +217,7 @@ def _start(command: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            # A group of its own, so that ffmpeg below yt-dlp can be killed with it.
+            # A process group, so that yt-dlp's child ffmpeg is killed with it.
             start_new_session=True,
         )
     except OSError as error:
@@ -225,12 +225,12 @@ def _start(command: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _failure(stderr: str) -> FetchFailedError:
-    """The failure that yt-dlp's standard error tells of."""
+    """Build the error from yt-dlp's standard error."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
     message = (errors or lines or ["no message"])[-1]
     state = classify(message)
-    # ffmpeg's own words, and yt-dlp's warnings, stand in the lines before.
+    # ffmpeg's messages and yt-dlp's warnings are in the preceding lines.
     if state not in GONE and re.search(_LIMIT, stderr, re.IGNORECASE):
         state = State.RATE_LIMITED
     return FetchFailedError(state, message)

@@ -1,1 +1,1 @@
-"""From window scores to alerts in the night."""
+"""Turn window scores into alerts: voting, calibration, recordings, live audio and MQTT."""

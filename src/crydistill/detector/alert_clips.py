@@ -1,4 +1,4 @@
-"""The sound around alerts, saved into a folder of the user's choice."""
+"""Save the audio around alerts to a folder."""
 
 from collections import deque
 from datetime import datetime
@@ -16,20 +16,20 @@ CLIP_BEFORE_SECONDS, CLIP_AFTER_SECONDS, MAX_CLIP_SECONDS = 10.0, 5.0, 120.0
 
 
 class AlertClips:
-    """Saves the sound around each alert as a file in a folder. Such clips are private.
+    """Saves the audio around each alert as a file in a folder. Such clips are private.
 
     Parameters
     ----------
-    folder : made if missing; outside git work trees
+    folder : created if missing; must lie outside git work trees
     before, after : seconds to keep before an alert's onset and after its end
-    longest : seconds after which a clip is closed though the alert goes on
+    longest : maximum clip length in seconds, even if the alert continues
 
     Raises
     ------
     CorpusError
-        if the folder lies in a git work tree.
+        if the folder is inside a git work tree.
     ConfigError
-        if the lengths are not positive or contradict each other.
+        if a length is negative, or the margins do not fit into the longest clip.
     """
 
     def __init__(
@@ -43,22 +43,22 @@ class AlertClips:
         require_outside_work_tree(folder, "clips of alerts (they are private)")
         if not (0 <= before < longest and 0 <= after < longest):
             raise ConfigError(
-                f"clips of {longest:g} s with {before:g} s before and {after:g} s after an alert "
-                "cannot be made; lengthen the first"
+                f"alert clips of at most {longest:g} s cannot include {before:g} s before and "
+                f"{after:g} s after an alert; allow longer clips"
             )
         self._folder = Path(folder)
         self._before, self._after, self._longest = (
             int(seconds * SAMPLE_RATE) for seconds in (before, after, longest)
         )
         self._blocks: deque[Samples] = deque()
-        self._first = self._next = 0  # samples since listening began: of the blocks, and after them
-        self._start: int | None = None  # of the clip in work
+        self._first = self._next = 0  # sample index of the blocks' start and end
+        self._start: int | None = None  # of the clip in progress
         self._stop = 0
         self._name = ""
         self.saved = 0
 
     def push(self, samples: Samples) -> None:
-        """Take the next samples; write the clip that they complete."""
+        """Add the next samples; write the clip that they complete, if any."""
         self._blocks.append(samples)
         self._next += len(samples)
         if self._start is not None and self._next >= self._stop:
@@ -68,20 +68,20 @@ class AlertClips:
             self._first += len(self._blocks.popleft())
 
     def begin(self, onset: int, when: datetime) -> None:
-        """An alert went on that began at sample `onset`."""
+        """Begin a clip: an alert with its onset at sample `onset` went on at time `when`."""
         if self._start is not None:
-            self._write()  # the tail of the clip before; the alert's own begins anew
+            self._write()  # the previous clip, still in its tail
         self._start = max(self._first, onset - self._before)
         self._stop = self._start + self._longest
         self._name = f"alert-{when:%Y%m%dT%H%M%S}"
 
     def end(self) -> None:
-        """The alert went off: keep on for a moment and close the clip."""
+        """Close the clip soon: the alert went off."""
         if self._start is not None:
             self._stop = min(self._stop, self._next + self._after)
 
     def interrupt(self, position: int) -> None:
-        """The sound stops here and goes on at sample `position`; write what there is."""
+        """Write the clip in progress: the audio breaks off and resumes at sample `position`."""
         if self._start is not None:
             self._write()
         self._blocks.clear()

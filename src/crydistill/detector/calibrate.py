@@ -1,30 +1,29 @@
-"""A threshold for a room: so many false alarms a night, read from a recording of that room.
+"""Choose the threshold for a target false-alarm rate from a recording of the room.
 
-The recording holds what the room sounds like when no baby cries (or hardly ever: see `loudest` in
-`calibrated.Calibration`). For the vote that will run, the number of alerts in it is known at every
-threshold (`detector.levels`), and the threshold follows in one of three ways.
+The recording should hold the room's sounds without a crying baby (or nearly so: see `loudest` in
+`calibrated.Calibration`). For the given vote, the number of alerts in it is known at every
+threshold (`detector.levels`), and the threshold is chosen in one of three ways.
 
-COUNTED. If the wanted rate means at least one alert in a recording of this length, say k: just
-above the level at which the k-th alert would be raised. If alerts come independently of each other,
-the number to be expected at such a level is gamma distributed with mean k, which gives both the
-promise and its exact interval. (To allow k alerts in the recording would promise k + 1: a threshold
-chosen on a recording flatters itself there.)
+COUNTED. If the target rate means at least one alert in a recording of this length, say k: just
+above the level at which the k-th alert would be raised. If alerts are independent of each other,
+the expected number at such a level is gamma distributed with mean k, which gives both the estimate
+and its exact interval. (Allowing k alerts in the recording would mean k + 1 expected: a threshold
+looks better than it is on the recording it was chosen on.)
 
 TAIL. If it means less than one alert, the recording cannot show it, and the tail is extrapolated.
-Each alert at a low threshold is one cluster of high scores, its peak the highest vote statistic
-within; on a logistic scale the peaks above a level fall off nearly exponentially, so that the rate
-of alerts at a threshold is rate(level) x exp(-(logit - logit of the level) / mean excess). The
-interval comes from drawing stretches of the recording with replacement; it knows about chance, not
-about sounds that were not there, nor about a tail that is not exponential. The threshold is never
-below what the recording already refutes.
+Each alert at a low threshold is one cluster of high scores, and its peak the highest vote statistic
+in it. On a logit scale the peaks above a level fall off nearly exponentially, so that the alert
+rate at a threshold is rate(level) x exp(-(logit - logit of the level) / mean excess). The interval
+is from a block bootstrap; it covers sampling error, but neither sounds missing from the recording
+nor a tail that is not exponential. The threshold is never so low that the recording itself would
+raise an alert.
 
 MAX_MARGIN. The highest vote statistic plus 0.05, whatever rate that means.
 
 Sources: Coles, "An Introduction to Statistical Modeling of Extreme Values" (2001), chapters 4 and
-5.3, for peaks over a threshold and their declustering (with the shape at 0: ten to thirty peaks
-cannot tell it from others); Davison and Hinkley, "Bootstrap Methods and their Application" (1997),
-chapter 8, for the block bootstrap; the reference detector of the system description for
-max-margin.
+5.3, for peaks over a threshold and their declustering (with shape 0: ten to thirty peaks are
+too few to estimate it); Davison and Hinkley, "Bootstrap Methods and their Application" (1997),
+chapter 8, for the block bootstrap; the system description's reference detector for max-margin.
 """
 
 from collections.abc import Sequence
@@ -44,26 +43,26 @@ from crydistill.metrics.rates import HOURS_PER_NIGHT, RULE_OF_THREE, poisson_int
 from crydistill.student.manifest import StudentManifest
 
 MARGIN = 0.05
-"""Of the reference recipe: added to the highest score of the calibration recording."""
+"""Added to the highest score of the calibration recording, as in the reference recipe."""
 
 MAX_PEAKS, MIN_PEAKS = 30, 5
-"""How many peaks make a tail: at most, and at least."""
+"""Largest and smallest number of peaks to fit a tail to."""
 
 MAX_BLOCKS, MIN_BLOCK_SECONDS = 20, 60.0
-"""The recording is resampled in at most so many stretches, none shorter than this."""
+"""Blocks of the bootstrap: largest number, and shortest length of each."""
 
 OUT_OF_REACH = 0.95
-"""Share of the highest possible score from which a threshold is warned about."""
+"""Fraction of the highest possible score above which a threshold causes a warning."""
 
 LOUDEST = 5
-"""So many of the highest peaks are reported, to be listened to."""
+"""Number of the highest peaks to report, for the user to listen to."""
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class _Recordings:
-    """Score tracks of a room, and the alerts in them at every threshold."""
+    """Score tracks of a room, with their alerts at every threshold."""
 
     tracks: list[Scores]
     vote: VoteSettings
@@ -78,7 +77,7 @@ class _Recordings:
         return int(self.levels.counts(threshold))
 
     def peaks_above(self, threshold: np.float32) -> list[Peak]:
-        """The highest vote statistic of each alert at a threshold, in the order of time."""
+        """Highest vote statistic of each alert at a threshold, in time order."""
         vote = self.vote.model_copy(update={"threshold": float(threshold)})
         found = []
         for number, track in enumerate(self.tracks):
@@ -96,12 +95,12 @@ class _Recordings:
 
 @dataclass(frozen=True)
 class _Tail:
-    """Peaks above a level, and what the rate of alerts becomes beyond it.
+    """Exponential tail of the peaks above a level, for the alert rate beyond it.
 
-    level : on the logistic scale, as the excesses are
-    excess : of the peaks over the level, [peaks]; 0 for the one that gave the level
-    block : stretch of the recording that each lies in, [peaks]
-    blocks : number of stretches
+    level : logit
+    excess : logit of each peak above the level, [peaks]; 0 for the one that defines the level
+    block : bootstrap block of each peak, [peaks]
+    blocks : number of blocks
     """
 
     level: float
@@ -115,25 +114,28 @@ class _Tail:
 
     @property
     def mean(self) -> float:
-        # The lowest peak is the level itself and tells nothing about the mean.
+        # The lowest peak is the level itself and carries no information about the mean.
         return float(self.excess.sum() / (self.number - 1))
 
     def resampled(self, seed: int) -> tuple[Floats, Floats]:
-        """Number and mean excess of the peaks in each resample, `[replicates]`; none without."""
+        """Number and mean excess of the peaks in each resample, `[replicates]`.
+
+        Resamples without peaks, or without any excess, are left out.
+        """
         rng = np.random.default_rng(seed)
         drawn = rng.multinomial(self.blocks, np.full(self.blocks, 1 / self.blocks), REPLICATES)
         number = np.asarray(drawn @ np.bincount(self.block, minlength=self.blocks), np.float64)
         excess = np.bincount(self.block, self.excess, minlength=self.blocks)
         total = np.asarray(drawn @ excess * self.number / (self.number - 1), np.float64)
         some = (number > 0) & (total > 0)
-        # Resampling few peaks understates how far their mean excess may be off: on simulated nights
-        # the interval covered the truth in 80 to 90 of 100. With the scatter of the mean of so many
-        # exponential excesses on top it does in 97 to 99.
+        # Resampling few peaks underestimates the error of their mean excess: on simulated nights
+        # the interval covered the true value in 80 to 90 % of cases. Adding the sampling error of
+        # the mean of as many exponential variables raises the coverage to 97 to 99 %.
         scatter = rng.gamma(number[some]) / number[some]
         return number[some], total[some] / number[some] / scatter
 
     def alerts_at(self, threshold: float, number: Floats, mean: Floats) -> Floats:
-        """Alerts to be expected in the recording's length at a threshold on the logistic scale."""
+        """Expected alerts in a recording of this length at a threshold, given as its logit."""
         return np.asarray(number * np.exp(-(threshold - self.level) / mean))
 
     def threshold_for(self, wanted: float, number: Floats, mean: Floats) -> Floats:
@@ -142,7 +144,7 @@ class _Tail:
 
 
 def highest_score(manifest: StudentManifest) -> float:
-    """Largest cry score a student can give: 1, or one for each independent cry output."""
+    """Largest cry score a student can produce: 1, or 1 per independent cry output."""
     return 1.0 if manifest.activation == "softmax" else float(len(manifest.cry_outputs))
 
 
@@ -154,21 +156,34 @@ def calibrate(
     highest: float,
     seed: int = 0,
 ) -> Calibration:
-    """Choose the threshold for a number of false alarms in 8 hours.
+    """Choose the threshold for a target number of false alarms in 8 hours.
 
     Parameters
     ----------
     tracks : cry scores of recordings of the room, `[windows]` each; windows with NaN, such as
         those of a known cry, count neither as time nor as votes
-    vote : n, m and hold that will run; its threshold is ignored
-    wanted_per_night : above 0
-    highest : largest score the student can give, see `highest_score`
-    seed : of the interval's resampling
+    vote : n, m and hold time to calibrate for; its threshold is ignored
+    wanted_per_night : target false alarms in 8 hours, above 0
+    highest : largest score the student can produce, see `highest_score`
+    seed : of the bootstrap
 
     Raises
     ------
     ConfigError
         if the rate is not above 0, or no recording is long enough to raise an alert.
+
+    Examples
+    --------
+    Eight hours of made-up scores, and a target of two false alarms per night:
+
+    >>> track = np.random.default_rng(0).beta(1, 9, size=60_000)
+    >>> found = calibrate(
+    ...     [track], VoteSettings(threshold=0.5), wanted_per_night=2.0, highest=1.0
+    ... )
+    >>> found.method.value, found.alerts, round(found.vote.threshold, 3)
+    ('counted', 1, 0.261)
+    >>> found.expected_per_night
+    Range(value=2.0, low=0.242..., high=5.571...)
     """
     if not 0 < wanted_per_night < np.inf:
         raise ConfigError(
@@ -189,7 +204,7 @@ def calibrate(
 def calibrate_max_margin(
     tracks: Sequence[npt.ArrayLike], vote: VoteSettings, *, margin: float = MARGIN
 ) -> Calibration:
-    """Choose the threshold by the reference recipe: the highest vote statistic plus a margin.
+    """Choose the threshold as in the reference recipe: highest vote statistic plus a margin.
 
     Raises
     ------
@@ -208,7 +223,7 @@ def calibrate_max_margin(
 
 
 def check_cries(tracks: Sequence[npt.ArrayLike], vote: VoteSettings) -> CryCheck:
-    """Apply a setting to score tracks of recordings in which a baby cries."""
+    """Test detector settings on score tracks of recordings in which a baby cries."""
     arrays = [np.asarray(track, dtype=np.float32) for track in tracks]
     return CryCheck(
         recordings=len(arrays),
@@ -295,9 +310,9 @@ _TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 
 def _level_of(levels: AlertLevels, alerts_: int) -> tuple[np.float32, int]:
-    """Highest level at which so many alerts are raised, or the most there ever are; and how many.
+    """Highest level at which `alerts_` alerts are raised, and the number raised there.
 
-    The number returned may exceed `alerts_` where several levels tie.
+    If there are never so many, the level of the largest number.
     """
     thresholds, counts = levels.falling()
     reached = np.maximum.accumulate(counts)
@@ -306,7 +321,7 @@ def _level_of(levels: AlertLevels, alerts_: int) -> tuple[np.float32, int]:
 
 
 def _counted_range(levels: AlertLevels, number: int) -> tuple[float, float]:
-    """Levels of the order statistics between which the wanted one lies, by the Poisson interval."""
+    """Confidence interval of the threshold: order statistics at the Poisson interval's ends."""
     fewest, most = poisson_interval(number)
     highest, _ = _level_of(levels, max(1, int(fewest)))
     lowest, _ = _level_of(levels, int(np.ceil(most)))
@@ -314,9 +329,9 @@ def _counted_range(levels: AlertLevels, number: int) -> tuple[float, float]:
 
 
 def _tail(recordings: _Recordings, highest: float) -> _Tail | None:
-    """Peaks above the level that some tens of them exceed; None where they are too few or equal."""
+    """Fit the tail to the highest peaks; None if there are too few, or too few distinct ones."""
     _, most = _level_of(recordings.levels, len(recordings.levels.upto))
-    # The lower half of a short recording's peaks is its background, not its tail.
+    # In a short recording, the lower half of the peaks is background, not tail.
     level, _ = _level_of(recordings.levels, min(MAX_PEAKS, max(MIN_PEAKS, most // 2)))
     peaks = recordings.peaks_above(level)
     if len({peak.level for peak in peaks}) < MIN_PEAKS:
@@ -344,7 +359,7 @@ def _result(
     lowest, _ = _level_of(recordings.levels, LOUDEST)
     peaks = sorted(recordings.peaks_above(lowest), key=lambda peak: -peak.level)
     return Calibration(
-        # Scores are never negative, and no vote has a negative threshold.
+        # Scores are never negative, and a negative threshold is not allowed.
         vote=recordings.vote.model_copy(update={"threshold": max(0.0, float(threshold))}),
         method=method,
         wanted_per_night=wanted_per_night,

@@ -1,7 +1,7 @@
-"""The settings file of a calibrated detector: what `detect`, `listen` and the device export read.
+"""Read and write the settings file of a calibrated detector.
 
-It holds the vote's settings, what they promise and how that is known, and the student they belong
-to. `detector.calibrate` finds them.
+It holds the vote settings, the expected false-alarm rate and how it was estimated, and the student
+they belong to. `detector.calibrate` computes it; `detect`, `listen` and the device export read it.
 """
 
 from enum import StrEnum
@@ -18,7 +18,7 @@ from crydistill.student.manifest import Sha256
 
 
 class Method(StrEnum):
-    """How a threshold was found."""
+    """How a threshold was chosen; see `detector.calibrate`."""
 
     COUNTED = "counted"
     TAIL = "tail"
@@ -30,7 +30,7 @@ class _Part(BaseModel):
 
 
 class Range(_Part):
-    """A number with its 95 % interval; both ends None where the data cannot tell."""
+    """A number with its 95 % confidence interval; both ends None if it cannot be estimated."""
 
     value: float
     low: float | None = None
@@ -38,10 +38,10 @@ class Range(_Part):
 
 
 class Peak(_Part):
-    """A stretch of the recording that came close to an alert, or raised one.
+    """A part of the recording that raised an alert or came close to one.
 
-    recording : index among the recordings
-    seconds : where it begins, from the recording's start
+    recording : index of the recording
+    seconds : start of the peak, from the start of the recording
     level : highest threshold at which it would raise an alert
     """
 
@@ -51,17 +51,17 @@ class Peak(_Part):
 
 
 class Calibration(_Part):
-    """A threshold and what it promises.
+    """A threshold and the false-alarm rate to expect at it.
 
     vote : the detector's settings with the threshold found
-    wanted_per_night : false alarms in 8 h that were asked for; None for max-margin
-    expected_per_night : what to expect at the threshold found; None where nothing can be said
-    threshold_range : thresholds that other recordings of this length and room would have given;
-        None where nothing can be said
-    hours : length of the recordings
-    alerts : raised in the recordings at this threshold
+    wanted_per_night : target false alarms in 8 h; None for max-margin
+    expected_per_night : false alarms in 8 h expected at the threshold; None if unknown
+    threshold_range : 95 % confidence interval of the threshold, over recordings of this room and
+        length; None if unknown
+    hours : total length of the recordings
+    alerts : number raised in the recordings at this threshold
     loudest : the highest peaks; a cry among them spoils the calibration
-    warnings : what the user should know, one line each
+    warnings : for the user, one line each
     """
 
     vote: VoteSettings
@@ -76,10 +76,10 @@ class Calibration(_Part):
 
 
 class CryCheck(_Part):
-    """What a setting makes of recordings of a cry.
+    """Result of detector settings on recordings of a cry.
 
-    recordings, raised : how many there are, and in how many an alert is raised
-    windows, voting : how many there are, and how many reach the threshold
+    recordings, raised : number of recordings, and of those in which an alert is raised
+    windows, voting : number of windows, and of those that reach the threshold
     """
 
     recordings: int
@@ -89,10 +89,10 @@ class CryCheck(_Part):
 
 
 class CalibratedSettings(_Part):
-    """The settings file that `detect`, `listen` and the device export read.
+    """Contents of a settings file.
 
-    student_sha256 : of the `.tflite` whose scores were calibrated; a threshold means nothing to
-        another student
+    student_sha256 : checksum of the calibrated `.tflite`; a threshold is meaningless for another
+        student
     """
 
     format_version: Literal[1] = 1
@@ -109,7 +109,7 @@ class CalibratedSettings(_Part):
 
 
 def save_settings(path: str | Path, settings: CalibratedSettings) -> None:
-    """Write a settings file, all at once."""
+    """Write a settings file atomically."""
     atomic.write_text(path, settings.model_dump_json(indent=2) + "\n")
 
 
@@ -118,12 +118,25 @@ def load_settings(path: str | Path, *, student_sha256: str | None = None) -> Cal
 
     Parameters
     ----------
-    student_sha256 : of the student that will run; not compared if None
+    student_sha256 : checksum of the student that will run; not compared if None
 
     Raises
     ------
     ConfigError
-        naming the file and the field at fault, or if another student was calibrated.
+        naming the file and the field at fault, or if it belongs to another student.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from crydistill.detector.calibrate import calibrate_max_margin
+    >>> calibration = calibrate_max_margin([[0.1] * 500 + [0.3] * 9], VoteSettings(threshold=0.5))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     settings = CalibratedSettings(
+    ...         student="demo", student_sha256="0" * 64, calibration=calibration
+    ...     )
+    ...     save_settings(f"{folder}/room.json", settings)
+    ...     round(load_settings(f"{folder}/room.json").vote.threshold, 2)
+    0.35
     """
     try:
         text = Path(path).read_bytes()
@@ -135,7 +148,7 @@ def load_settings(path: str | Path, *, student_sha256: str | None = None) -> Cal
         settings = CalibratedSettings.model_validate_json(text)
     except ValidationError as error:
         raise ConfigError(f"{path}: {explained(error, 'the settings')}") from error
-    except ConfigError as error:  # a vote setting out of its range
+    except ConfigError as error:  # a vote setting out of range
         raise ConfigError(f"{path}: calibration.vote.{error}") from error
     if student_sha256 not in (None, settings.student_sha256):
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Detection in recordings: score track and alerts of one file."""
+"""Detect cries in a recording: score track and alerts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,12 @@ from crydistill.detector.vote import Alert, Scores, VoteSettings, alerts
 
 @dataclass(frozen=True)
 class Detection:
-    """What was heard in a recording.
+    """Scores and alerts of a recording.
 
     duration : seconds
     scores : cry score of each window, `[windows]`; window i starts at 0.48 i seconds
-    alerts : in the order of time
-    notes : what a user should know about the audio
+    alerts : in time order
+    notes : remarks on the audio for the user
     """
 
     path: Path
@@ -29,7 +29,7 @@ class Detection:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain dicts, lists and numbers; times in seconds from the recording's start."""
+        """JSON-serializable form; times in seconds from the start of the recording."""
         return {
             "file": str(self.path),
             "duration_s": round(self.duration, 3),
@@ -48,7 +48,7 @@ class Detection:
         }
 
     def lines(self) -> list[str]:
-        """What a person wants to know, a line an alert."""
+        """Human-readable summary: a heading, then one line per alert."""
         notes = f" ({'; '.join(self.notes)})" if self.notes else ""
         peak = f"highest score {self.scores.max():.2f}" if len(self.scores) else "no window"
         count = f"{len(self.alerts)} alert{'' if len(self.alerts) == 1 else 's'}"
@@ -67,12 +67,27 @@ class Detection:
 
 
 def detect_file(path: str | Path, scorer: WindowScorer, settings: VoteSettings) -> Detection:
-    """Find the alerts in a recording of any length; memory does not grow with it.
+    """Find the alerts in a recording of any length without loading all of its audio.
 
     Raises
     ------
     AudioError
         if the recording cannot be decoded or holds no audio.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import soundfile
+    >>> from crydistill.detector.settings import vote_settings
+    >>> from crydistill.student.packaged import packaged_student
+    >>> from crydistill.student.runtime import TfliteStudent
+    >>> student = TfliteStudent.load(packaged_student())
+    >>> settings = vote_settings(student.manifest, "balanced")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(f"{folder}/silence.wav", np.zeros(48_000), 16_000)
+    ...     detection = detect_file(f"{folder}/silence.wav", student, settings)
+    >>> detection.duration, len(detection.scores), detection.alerts
+    (3.0, 5, ())
     """
     reader = AudioReader(path)
     scores = np.concatenate([np.empty(0, dtype=np.float32), *score_blocks(reader.blocks(), scorer)])

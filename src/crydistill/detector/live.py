@@ -1,9 +1,9 @@
-"""Listening as it happens: from a microphone or raw PCM to events, in memory that does not grow.
+"""Detect cries live, from a microphone or raw PCM, in constant memory.
 
-`listen` takes blocks of samples from a source, gives them to a `Listener` (scores, vote, optional
-clips of alerts) and hands on events and state. A source that fails is opened again, for ever; the
-time without sound counts as windows that do not vote, so that an alert ends by its hold and the
-times of later events stay right.
+`listen` takes blocks of samples from a source, passes them to a `Listener` (scores, vote, optional
+clips of alerts) and reports events and state. A source that fails is reopened until it works; the
+time without audio counts as windows that do not vote, so that an alert still ends after its hold
+time and later events have the right times.
 """
 
 import time
@@ -24,7 +24,7 @@ from crydistill.detector.stream import ScoreStream, WindowScorer
 from crydistill.detector.vote import Event, EventKind, Vote, VoteSettings, window_end_seconds
 
 RETRY_SECONDS = (1.0, 30.0)
-"""Pause before a source is opened again: at first, and at most; it doubles."""
+"""Delay before a source is reopened: initial and maximum; it doubles each time."""
 
 _BAR_WIDTH = 30
 
@@ -33,10 +33,10 @@ _BAR_WIDTH = 30
 class LiveEvent:
     """The alert went on or off.
 
-    at : seconds since listening began, at the end of the window that changed the alert
-    onset : of the alert's first vote, likewise
-    score : of that window for "on"; the highest of the alert for "off"
-    time : when it was noticed, by the clock on the wall
+    at : end of the window that changed the alert, in seconds since listening began
+    onset : start of the alert's first vote, in seconds since listening began
+    score : that window's score for "on", the alert's highest for "off"
+    time : wall-clock time of the event
     """
 
     kind: EventKind
@@ -46,7 +46,7 @@ class LiveEvent:
     time: datetime
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, times in seconds and ISO 8601."""
+        """JSON-serializable form; times in seconds and ISO 8601."""
         return {
             "event": self.kind.value,
             "time": self.time.isoformat(timespec="seconds"),
@@ -70,13 +70,13 @@ class Publisher(Protocol):
 
 @dataclass(frozen=True)
 class LiveState:
-    """What a display shows.
+    """State for a display.
 
     seconds : since listening began
-    level : of the latest block, dB of full scale
-    score : of the latest window; NaN before the first and where there was no sound
-    votes : among the last m windows
-    alerts : since listening began
+    level : of the latest block, dBFS
+    score : of the latest window; NaN before the first and without audio
+    votes : number among the last m windows
+    alerts : number since listening began
     """
 
     settings: VoteSettings
@@ -89,13 +89,13 @@ class LiveState:
 
 
 class Listener:
-    """Turns sound as it arrives into events; holds a few seconds of it at most, besides clips.
+    """Turns incoming audio into events; buffers a few seconds at most, apart from clips.
 
     Parameters
     ----------
-    clips : where to save the sound around alerts; nowhere if None
-    clock : tells the wall-clock time of events
-    say : receives a line when a clip could not be saved, which does not end the listening
+    clips : saves the audio around alerts; None to save nothing
+    clock : returns the wall-clock time for events
+    say : called with a message when a clip could not be saved; listening continues
     """
 
     def __init__(
@@ -111,16 +111,16 @@ class Listener:
         self._stream, self._vote = ScoreStream(scorer), Vote.of(settings)
         self._clips, self._clock, self._say = clips, clock, say
         self._window = 0  # the next one
-        self._samples = 0  # heard or missed since listening began
-        self._behind = 0.0  # seconds that passed without making a whole window of a gap
+        self._samples = 0  # received or missed since listening began
+        self._behind = 0.0  # seconds of gaps not yet counted as a whole window
         self._peak = 0.0
         self._alerts = 0
         self.state = LiveState(settings)
 
     def push(self, samples: Samples) -> list[LiveEvent]:
-        """Take the next samples, `[n]` at 16 kHz; return what they cause."""
+        """Process the next samples, `[n]` at 16 kHz; return the events they cause."""
         self._samples += len(samples)
-        self._keep(lambda clips: clips.push(samples))
+        self._update_clips(lambda clips: clips.push(samples))
         events, score = [], self.state.score
         for score in self._stream.push(samples).tolist():
             events += self._voted(score)
@@ -128,49 +128,49 @@ class Listener:
         return events
 
     def gap(self, seconds: float) -> list[LiveEvent]:
-        """Let time pass without sound: its windows do not vote, and none spans it."""
+        """Account for time without audio: its windows do not vote, and no window spans it."""
         position = self._samples / SAMPLE_RATE + self._behind + seconds
         events = []
         while (self._window + 1) * WINDOW_HOP_SECONDS <= position:
             events += self._voted(float("nan"))
-        # The grid of windows starts anew with the next sample.
+        # The window grid restarts at the next sample.
         self._stream = ScoreStream(self._scorer)
         self._samples = self._window * WINDOW_HOP_SAMPLES
         self._behind = position - self._samples / SAMPLE_RATE
-        self._keep(lambda clips: clips.interrupt(self._samples))
+        self._update_clips(lambda clips: clips.interrupt(self._samples))
         self._update(SILENCE_DBFS, float("nan"))
         return events
 
     def close(self) -> None:
-        """Save the clip in work, if any."""
-        self._keep(lambda clips: clips.interrupt(self._samples))
+        """Save the clip in progress, if any."""
+        self._update_clips(lambda clips: clips.interrupt(self._samples))
 
     def _voted(self, score: float) -> list[LiveEvent]:
         event = self._vote.push(score)
         self._window += 1
         if self._vote.on:
-            self._peak = max(self._peak, score)  # a NaN is no new highest
-        return [] if event is None else [self._noticed(event, score)]
+            self._peak = max(self._peak, score)  # NaN never raises the maximum
+        return [] if event is None else [self._live_event(event, score)]
 
-    def _noticed(self, event: Event, score: float) -> LiveEvent:
+    def _live_event(self, event: Event, score: float) -> LiveEvent:
         now = self._clock()
         if event.kind is EventKind.ON:
             self._alerts += 1
             self._peak = score
-            self._keep(lambda clips: clips.begin(event.onset * WINDOW_HOP_SAMPLES, now))
+            self._update_clips(lambda clips: clips.begin(event.onset * WINDOW_HOP_SAMPLES, now))
         else:
             score = self._peak
-            self._keep(lambda clips: clips.end())
+            self._update_clips(lambda clips: clips.end())
         at, onset = window_end_seconds(event.window), event.onset * WINDOW_HOP_SECONDS
         return LiveEvent(event.kind, at, onset, score, now)
 
-    def _keep(self, step: Callable[[AlertClips], None]) -> None:
+    def _update_clips(self, step: Callable[[AlertClips], None]) -> None:
         if self._clips is None:
             return
         try:
             step(self._clips)
         except (OSError, soundfile.LibsndfileError) as error:
-            self._say(f"a clip was not saved ({error}); listening goes on")
+            self._say(f"a clip was not saved ({error}); listening continues")
 
     def _update(self, level: float, score: float) -> None:
         self.state = LiveState(
@@ -194,14 +194,14 @@ def listen(
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Listen until the source ends; where it fails, open it again until it works.
+    """Listen until the source ends; reopen it whenever it fails.
 
     Parameters
     ----------
-    source : opens the source: blocks of 16 kHz mono
-    emit : receives every event, once, in order
-    show : receives the state after every block
-    say : receives a line when the source fails and when it is back
+    source : opens the source and yields blocks of 16 kHz mono audio
+    emit : called with every event, once, in order
+    show : called with the state after every block
+    say : called with a message when the source fails and when it recovers
     """
     try:
         _listen(source, listener, emit, show, say, now, sleep)
@@ -210,7 +210,7 @@ def listen(
 
 
 def display(state: LiveState) -> Any:
-    """Draw the state for a terminal: a rich renderable of a few calm lines."""
+    """Render the state for a terminal, as a rich renderable of a few lines."""
     from rich.table import Table
     from rich.text import Text
 
@@ -246,7 +246,7 @@ def _listen(
         try:
             for block in source():
                 if lost:
-                    say("the sound is back")
+                    say("audio is back")
                     _deliver(listener.gap(now() - heard_at), emit)
                     pause, lost = shortest, False
                 _deliver(listener.push(block), emit)
@@ -255,7 +255,7 @@ def _listen(
             return
         except SourceLost as error:
             if not lost:
-                say(f"{error}; trying again until it works")
+                say(f"{error}; retrying until it works")
             lost = True
             sleep(pause)
             pause = min(2 * pause, longest)

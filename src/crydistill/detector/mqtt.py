@@ -1,14 +1,14 @@
-"""Alerts over MQTT, for Home Assistant and others.
+"""Publish alerts over MQTT, for Home Assistant and others.
 
     crydistill/ID/alert          ON or OFF, retained
     crydistill/ID/event          each event as JSON
-    crydistill/ID/availability   online or offline, retained; the broker itself says offline when we
-                                 vanish
+    crydistill/ID/availability   online or offline, retained; offline is the last will, too, which
+                                 the broker publishes if the connection is lost
     PREFIX/binary_sensor/ID/cry/config   Home Assistant's discovery, retained
 
-A broker that is away is tried again for ever, by a thread of its own; meanwhile events wait, up to
-a limit. What is retained is sent once (QoS 0), and anew whenever the connection comes back: were it
-sent until confirmed, like events, an old state could overtake a new one after a break.
+A background thread reconnects to a broker that is down, without limit; events queue meanwhile, up
+to a limit. Retained messages are sent with QoS 0, and again after every reconnect: with QoS 1, like
+events, an old state could arrive after a newer one when the connection recovers.
 
 Source: Home Assistant's documentation, "MQTT" (discovery) and "MQTT binary sensor".
 """
@@ -30,25 +30,25 @@ DEFAULT_ID = "nursery"
 DISCOVERY_PREFIX = "homeassistant"
 
 MAX_WAITING = 1_000
-"""Events that wait for a broker; later ones are lost and counted, the alert's state is not."""
+"""Queue limit for events; later ones are dropped and counted, the alert's state is not lost."""
 
 RETRY_SECONDS = (1, 60)
-"""Pause before the broker is tried again: at first, and at most; it doubles."""
+"""Reconnect delay: initial and maximum; it doubles each time."""
 
 CLOSING_SECONDS = 3.0
-"""How long a last message may take when listening ends."""
+"""Timeout of the last message when listening ends."""
 
-_ONCE, _UNTIL_CONFIRMED = 0, 1
+_AT_MOST_ONCE, _AT_LEAST_ONCE = 0, 1
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def topic(id_: str, what: str) -> str:
-    """Topic of one of this device's messages."""
+    """Topic of one of this detector's messages."""
     return f"crydistill/{id_}/{what}"
 
 
 def discovery(id_: str, *, prefix: str = DISCOVERY_PREFIX) -> tuple[str, dict[str, Any]]:
-    """Topic and content of the message by which Home Assistant learns of the sensor."""
+    """Topic and payload of Home Assistant's discovery message for the sensor."""
     content = {
         "name": "Baby cry",
         "unique_id": f"crydistill_{id_}_cry",
@@ -69,25 +69,26 @@ def discovery(id_: str, *, prefix: str = DISCOVERY_PREFIX) -> tuple[str, dict[st
 
 
 class MqttPublisher:
-    """Publishes events; never waits for the broker and never raises because of it.
+    """Publishes events without blocking on the broker or raising its errors.
 
     Parameters
     ----------
-    id_ : names this detector among others: letters, digits, `-` and `_`
+    id_ : unique id of this detector: letters, digits, `-` and `_`
     prefix : Home Assistant's discovery prefix
-    tls : encrypt, and check the broker's certificate against the system's authorities
-    say : receives a line when the broker is reached, lost or refuses; called from another thread
+    tls : use TLS, and verify the broker's certificate against the system's CA certificates
+    say : called, from another thread, with a message when the broker accepts, refuses or drops the
+        connection
 
     Attributes
     ----------
-    lost : events that found the queue full
+    lost : number of events dropped because the queue was full
 
     Raises
     ------
     MissingExtraError
         if paho-mqtt is not installed.
     ConfigError
-        if the id has other characters or the port is none.
+        if the id has other characters or the port is out of range.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class MqttPublisher:
             self._client.username_pw_set(username, password)
         if tls:
             self._client.tls_set()
-        self._client.will_set(topic(id_, "availability"), "offline", _ONCE, retain=True)
+        self._client.will_set(topic(id_, "availability"), "offline", _AT_MOST_ONCE, retain=True)
         self._client.max_queued_messages_set(MAX_WAITING)
         self._client.reconnect_delay_set(*RETRY_SECONDS)
         self._client.on_connect = self._connected
@@ -127,19 +128,19 @@ class MqttPublisher:
         self._client.loop_start()
 
     def publish(self, event: LiveEvent) -> None:
-        """Send an event and the state it leaves."""
+        """Publish an event and the resulting state."""
         self._on = event.kind is EventKind.ON
         self._send_state()
         sent = self._client.publish(
-            topic(self._id, "event"), json.dumps(event.to_json()), _UNTIL_CONFIRMED
+            topic(self._id, "event"), json.dumps(event.to_json()), _AT_LEAST_ONCE
         )
         self.lost += sent.rc == self._mqtt.MQTT_ERR_QUEUE_SIZE
 
     def close(self) -> None:
-        """Say goodbye, if the broker can be reached, and end."""
+        """Publish `offline`, if the broker is connected, and disconnect."""
         if self._client.is_connected():
             last = self._retain(topic(self._id, "availability"), "offline")
-            # If the broker vanishes just now, it says so itself.
+            # If the connection is lost just now, the broker publishes the last will instead.
             with suppress(RuntimeError, ValueError):
                 last.wait_for_publish(CLOSING_SECONDS)
         self._client.disconnect()
@@ -149,11 +150,11 @@ class MqttPublisher:
         self._retain(topic(self._id, "alert"), "ON" if self._on else "OFF")
 
     def _retain(self, where: str, content: str) -> Any:
-        return self._client.publish(where, content, _ONCE, retain=True)
+        return self._client.publish(where, content, _AT_MOST_ONCE, retain=True)
 
     def _connected(self, client: Any, data: Any, flags: Any, reason: Any, more: Any) -> None:
         if reason.is_failure:
-            self._say(f"{self._broker} refuses ({reason}); trying again")
+            self._say(f"{self._broker} refuses the connection ({reason}); retrying")
             return
         self._say(f"{self._broker}: connected")
         where, content = discovery(self._id, prefix=self._prefix)
@@ -163,7 +164,7 @@ class MqttPublisher:
 
     def _disconnected(self, client: Any, data: Any, flags: Any, reason: Any, more: Any) -> None:
         if reason.is_failure:
-            self._say(f"{self._broker}: connection lost ({reason}); trying again")
+            self._say(f"{self._broker}: connection lost ({reason}); retrying")
 
 
 def _paho() -> Any:

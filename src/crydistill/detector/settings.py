@@ -1,4 +1,4 @@
-"""Which threshold and vote a detector runs with."""
+"""Choose the detector's settings: a preset of the manifest, with single values replaced."""
 
 from crydistill.detector.vote import VoteSettings
 from crydistill.errors import ConfigError
@@ -6,12 +6,12 @@ from crydistill.student.manifest import StudentManifest
 
 
 def vote_settings(manifest: StudentManifest, preset: str) -> VoteSettings:
-    """Take a preset of the student's manifest.
+    """Settings of a preset in the student's manifest.
 
     Raises
     ------
     ConfigError
-        if there is no such preset.
+        if the manifest has no such preset.
     """
     if preset not in manifest.presets:
         known = ", ".join(manifest.presets) or "none; evaluate the student first"
@@ -23,12 +23,12 @@ def vote_settings(manifest: StudentManifest, preset: str) -> VoteSettings:
 
 
 def replaced(base: VoteSettings, **values: float | None) -> VoteSettings:
-    """Replace single settings by those values that are not None.
+    """Replace the settings for which a value other than None is given.
 
     Raises
     ------
     ConfigError
-        if a value is out of its range.
+        if a value is out of range.
     """
     given = {name: value for name, value in values.items() if value is not None}
     return VoteSettings.model_validate({**base.model_dump(), **given})

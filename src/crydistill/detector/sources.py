@@ -1,4 +1,4 @@
-"""Where live sound comes from: a microphone, or raw PCM from standard input."""
+"""Read live audio from a microphone, or raw PCM from a stream such as standard input."""
 
 import queue
 from collections.abc import Callable, Iterator
@@ -12,27 +12,27 @@ from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.errors import AudioError, ConfigError, MissingExtraError
 
 BLOCK_SECONDS = 0.24
-"""Sound is taken from a microphone in pieces of this length: half a window's hop."""
+"""Length of a microphone block: half a window hop."""
 
 MICROPHONE_PATIENCE_SECONDS = 5.0
-"""A microphone that gives nothing for so long is taken for vanished."""
+"""A microphone that delivers nothing for this long counts as lost."""
 
 MAX_BACKLOG_SECONDS = 30.0
-"""Sound waiting to be scored; what a machine cannot keep up with beyond this is dropped."""
+"""Largest backlog of audio to be scored; if the machine falls behind further, audio is dropped."""
 
 _BYTES_PER_SAMPLE = 2
 _FULL_SCALE = 32_768
 _READ_BYTES = 65_536
 
 
-class SourceLost(AudioError):  # noqa: N818 - it is lost; opening it again may well work
-    """Raised when a microphone is missing, refuses or falls silent; opening it again may work."""
+class SourceLost(AudioError):  # noqa: N818 - an event more than an error
+    """Raised when a microphone is missing, fails to open or stops; reopening it may work."""
 
 
 def pcm_blocks(stream: BinaryIO, *, rate: int = SAMPLE_RATE) -> Iterator[Samples]:
     """Raw signed 16-bit little-endian mono PCM, as `arecord -t raw -f S16_LE -c 1` writes it.
 
-    Blocks come as the stream delivers them, 2 s at 16 kHz at most; other rates are resampled.
+    Blocks arrive as the stream delivers them, at most 2 s at 16 kHz; other rates are resampled.
 
     Raises
     ------
@@ -40,9 +40,11 @@ def pcm_blocks(stream: BinaryIO, *, rate: int = SAMPLE_RATE) -> Iterator[Samples
         if the rate is not between 4 and 192 kHz.
     """
     if not 4_000 <= rate <= 192_000:
-        raise ConfigError(f"{rate} Hz is no rate for sound; name one between 4000 and 192000")
+        raise ConfigError(
+            f"{rate} Hz is not a supported sample rate; choose one between 4000 and 192000"
+        )
     convert = _converter(rate)
-    # `read` waits for all it was asked for; a pipe gives what there is by `read1`.
+    # `read` blocks until the buffer is full; `read1` returns what a pipe has.
     read = getattr(stream, "read1", stream.read)
     rest = b""
     while data := read(_READ_BYTES):
@@ -50,20 +52,20 @@ def pcm_blocks(stream: BinaryIO, *, rate: int = SAMPLE_RATE) -> Iterator[Samples
         whole = len(data) // _BYTES_PER_SAMPLE * _BYTES_PER_SAMPLE
         rest = data[whole:]
         if whole:
-            yield convert(_floats(data[:whole]))
+            yield convert(_to_float(data[:whole]))
 
 
 def microphone_blocks(device: str | int | None = None) -> Iterator[Samples]:
-    """Sound from a microphone, for ever: 16 kHz mono.
+    """Endless audio from a microphone: 16 kHz mono.
 
     Parameters
     ----------
-    device : sounddevice's number or (part of a) name; the system's default if None
+    device : sounddevice's index or (part of a) name; the system's default if None
 
     Raises
     ------
     SourceLost
-        if there is no such microphone, it refuses, or nothing comes from it for 5 s.
+        if there is no such microphone, it fails to open, or it delivers nothing for 5 s.
     MissingExtraError
         if sounddevice is not installed.
     """
@@ -71,12 +73,12 @@ def microphone_blocks(device: str | int | None = None) -> Iterator[Samples]:
     waiting: queue.Queue[bytes] = queue.Queue(maxsize=int(MAX_BACKLOG_SECONDS / BLOCK_SECONDS))
 
     def arrived(data: Any, frames: int, when: Any, status: Any) -> None:
-        # Called from PortAudio's thread, which must never wait.
+        # Called from PortAudio's thread, which must never block.
         if not waiting.full():
             waiting.put_nowait(bytes(data))
 
     try:
-        # PortAudio lists devices when it starts; one that was plugged in again is found anew.
+        # PortAudio lists devices only when it starts; restart it to find one plugged in since.
         sounddevice._terminate()
         sounddevice._initialize()
         rate = _rate(sounddevice, device)
@@ -90,10 +92,10 @@ def microphone_blocks(device: str | int | None = None) -> Iterator[Samples]:
         ):
             convert = _converter(rate)
             while True:
-                yield convert(_floats(waiting.get(timeout=MICROPHONE_PATIENCE_SECONDS)))
+                yield convert(_to_float(waiting.get(timeout=MICROPHONE_PATIENCE_SECONDS)))
     except queue.Empty:
         raise SourceLost(
-            f"the microphone gave no sound for {MICROPHONE_PATIENCE_SECONDS:.0f} s"
+            f"the microphone delivered no audio for {MICROPHONE_PATIENCE_SECONDS:.0f} s"
         ) from None
     except (sounddevice.PortAudioError, ValueError) as error:  # ValueError: no such device
         raise SourceLost(f"the microphone cannot be used ({_one_line(error)})") from error
@@ -105,18 +107,18 @@ def _sounddevice() -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             "listening to a microphone needs sounddevice: pip install 'crydistill[live]'; "
-            "or pipe raw sound in: arecord -t raw -f S16_LE -r 16000 -c 1 | crydistill listen -"
+            "or pipe raw PCM in: arecord -t raw -f S16_LE -r 16000 -c 1 | crydistill listen -"
         ) from error
-    except OSError as error:  # the package is there, its C library is not
+    except OSError as error:  # the package is installed, its C library is not
         raise MissingExtraError(
             "listening to a microphone needs the PortAudio library (Debian: libportaudio2); "
-            "or pipe raw sound in: arecord -t raw -f S16_LE -r 16000 -c 1 | crydistill listen -"
+            "or pipe raw PCM in: arecord -t raw -f S16_LE -r 16000 -c 1 | crydistill listen -"
         ) from error
     return sounddevice
 
 
 def _rate(sounddevice: Any, device: str | int | None) -> int:
-    """16 kHz if the microphone can, else the rate it likes best."""
+    """16 kHz if the microphone supports it, else its default rate."""
     try:
         sounddevice.check_input_settings(
             device=device, channels=1, dtype="int16", samplerate=SAMPLE_RATE
@@ -126,7 +128,7 @@ def _rate(sounddevice: Any, device: str | int | None) -> int:
     return SAMPLE_RATE
 
 
-def _floats(data: bytes) -> Samples:
+def _to_float(data: bytes) -> Samples:
     return np.frombuffer(data, dtype="<i2").astype(np.float32) / np.float32(_FULL_SCALE)
 
 

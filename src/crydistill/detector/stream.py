@@ -1,4 +1,4 @@
-"""From audio to cry scores as it arrives: front end, windows, student; in bounded memory."""
+"""Turn streaming audio into cry scores (front end, windows, student) in bounded memory."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -11,13 +11,13 @@ from crydistill.detector.vote import Scores
 
 
 class WindowScorer(Protocol):
-    """Anything that gives log-mel patches `[n, 96, 64]` a cry score each, `[n]`."""
+    """Computes cry scores, `[n]`, of log-mel patches, `[n, 96, 64]`."""
 
     def cry_scores(self, patches: LogMel) -> Scores: ...
 
 
 class ScoreStream:
-    """Takes samples in pieces of any size, gives the scores of the windows they complete."""
+    """Takes samples in blocks of any size; returns the scores of the windows they complete."""
 
     def __init__(self, scorer: WindowScorer) -> None:
         self._scorer = scorer
@@ -25,7 +25,7 @@ class ScoreStream:
         self._frames = np.empty((0, MEL_BANDS), dtype=np.float32)
 
     def push(self, samples: Samples) -> Scores:
-        """Take the next samples, `[n]` at 16 kHz; return the scores of new windows, `[k]`."""
+        """Process the next samples, `[n]` at 16 kHz; return the scores of new windows, `[k]`."""
         self._frames = np.concatenate([self._frames, self._mel.push(samples)])
         count = window_count(len(self._frames))
         if count == 0:
@@ -36,7 +36,7 @@ class ScoreStream:
 
 
 def score_blocks(blocks: Iterable[Samples], scorer: WindowScorer) -> Iterator[Scores]:
-    """Score a recording block by block; the scores join without a seam."""
+    """Score a recording block by block; the block size does not affect the scores."""
     stream = ScoreStream(scorer)
     for block in blocks:
         yield stream.push(block)

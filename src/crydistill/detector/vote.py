@@ -1,10 +1,10 @@
-"""N-of-M voting over window scores: streaming for a device or a microphone, vectorised for a night.
+"""Raise alerts by N-of-M voting over window scores, streaming or vectorised.
 
-The rule, its corner cases and its C twin's contract are in `docs/detector.md`. In short: a window
+`docs/detector.md` specifies the rule, its corner cases and the C implementation. In short: a window
 votes when its score reaches the threshold; the alert is on from the window at which at least N of
 the last M windows vote, until the window at which fewer do and none has voted for the hold time.
 
-Source: the reference detector of the system description (5 of 9 with a hold time).
+Source: the system description's reference detector (5 of 9 with a hold time).
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ from crydistill.audio.windows import (
 from crydistill.errors import ConfigError
 
 MAX_M = 64
-"""Windows that a vote can look back on, 31 s: the device keeps them as bits of one word."""
+"""Longest voting history in windows, 31 s: the device keeps it in the bits of one word."""
 
 MAX_HOLD_SECONDS = 86_400.0
-"""A day: longer holds mean a typing error, and milliseconds up to here fit 32 bits."""
+"""A day: longer hold times must be typing errors, and in milliseconds this fits 32 bits."""
 
 DEFAULT_N = 5
 DEFAULT_M = 9
@@ -37,25 +37,35 @@ WINDOW_HOP_MILLISECONDS = WINDOW_HOP_SAMPLES * 1000 // SAMPLE_RATE
 WINDOW_SECONDS = WINDOW_SAMPLES / SAMPLE_RATE
 
 Scores = npt.NDArray[np.float32]
-"""One cry score per window, shape `[windows]`, in the order of time."""
+"""One cry score per window, shape `[windows]`, in time order."""
 
 Track = npt.NDArray[np.bool_]
-"""One truth value per window, shape `[windows]`."""
+"""One boolean per window, shape `[windows]`."""
 
 
 class VoteSettings(BaseModel):
-    """The detector's parameters, as configs, settings files and threshold presets hold them.
+    """The detector's parameters, as in configs, settings files and threshold presets.
 
-    threshold : score from which on a window votes, at least 0; compared as float32
+    threshold : score at which a window votes, at least 0; compared as float32
     n, m : the alert needs n votes among the last m windows, 1 <= n <= m <= 64
-    hold_seconds : the alert lasts until no window voted for so long, 0 to 86,400;
-        rounded to milliseconds
+    hold_seconds : hold time; the alert ends after this long without a vote, 0 to 86,400; rounded to
+        milliseconds
 
     Raises
     ------
     ConfigError
-        if a value is out of its range; a wrong type or an unknown key is pydantic's
-        ValidationError, which whoever reads the file turns into a line that names the key.
+        if a value is out of range; a wrong type or an unknown key raises pydantic's
+        ValidationError, which the code that reads the file turns into a line naming the key.
+
+    Examples
+    --------
+    >>> settings = VoteSettings(threshold=0.5, n=3, m=5, hold_seconds=2.0)
+    >>> settings.hold_windows
+    5
+    >>> VoteSettings(threshold=0.5, n=6, m=5)
+    Traceback (most recent call last):
+        ...
+    crydistill.errors.ConfigError: n, m: 6 of 5 is not a vote; choose 1 <= n <= m <= 64
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,27 +78,29 @@ class VoteSettings(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not 0 <= self.threshold <= float(np.finfo(np.float32).max):
-            raise ConfigError(f"threshold: must be a number from 0 up, not {self.threshold}")
+            raise ConfigError(
+                f"threshold: must be a finite number, at least 0, not {self.threshold}"
+            )
         if not 1 <= self.n <= self.m <= MAX_M:
             raise ConfigError(
-                f"n, m: {self.n} of {self.m} cannot be voted; choose 1 <= n <= m <= {MAX_M}"
+                f"n, m: {self.n} of {self.m} is not a vote; choose 1 <= n <= m <= {MAX_M}"
             )
         if not 0 <= self.hold_seconds <= MAX_HOLD_SECONDS:
             raise ConfigError(
-                f"hold_seconds: must lie between 0 and {MAX_HOLD_SECONDS:.0f}, "
+                f"hold_seconds: must be between 0 and {MAX_HOLD_SECONDS:.0f}, "
                 f"not {self.hold_seconds}"
             )
         return self
 
     @property
     def hold_windows(self) -> int:
-        """Successive windows without a vote that end an alert, at least 1."""
+        """Consecutive windows without a vote that end an alert, at least 1."""
         milliseconds = round(self.hold_seconds * 1000)
         return max(1, -(-milliseconds // WINDOW_HOP_MILLISECONDS))
 
 
 class EventKind(StrEnum):
-    """What happened to the alert."""
+    """Change of the alert's state."""
 
     ON = "on"
     OFF = "off"
@@ -96,9 +108,9 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """A change of the alert.
+    """A change of the alert's state.
 
-    kind : the alert went on or off
+    kind : whether the alert went on or off
     window : index of the window that changed it; the first score pushed is window 0
     onset : index of the alert's first vote, the oldest among the m windows that raised it
     """
@@ -112,9 +124,9 @@ class Event:
 class Alert:
     """One alert, in windows and in seconds from the start of the audio.
 
-    onset_window : the oldest vote among the m windows that raised it
-    start_window : the window that raised it
-    end_window : the first window at which it is off again; None: still on at the last window
+    onset_window : oldest vote among the m windows that raised it
+    start_window : window that raised it
+    end_window : first window at which it is off again; None if still on at the last window
     """
 
     onset_window: int
@@ -123,27 +135,37 @@ class Alert:
 
     @property
     def onset(self) -> float:
-        """Start of the first window that voted: about when the crying began."""
+        """Start of the first window that voted: roughly when the crying began."""
         return self.onset_window * WINDOW_HOP_SECONDS
 
     @property
     def raised_at(self) -> float:
-        """End of the window that raised it: the earliest moment a listener could know."""
+        """End of the window that raised it: when a live detector raises the alert."""
         return window_end_seconds(self.start_window)
 
     @property
     def ended_at(self) -> float | None:
-        """End of the window that ended it, None while it lasts."""
+        """End of the window that ended it; None if it is still on."""
         return None if self.end_window is None else window_end_seconds(self.end_window)
 
 
 class Vote:
-    """The streaming detector: one score in, at most one event out, a few words of state.
+    """Streaming detector: one score in, at most one event out, a few words of state.
 
     Raises
     ------
     ConfigError
         as `VoteSettings`.
+
+    Examples
+    --------
+    >>> vote = Vote(threshold=0.5, n=2, m=3, hold_seconds=0.96)
+    >>> for score in [0.1, 0.9, 0.8, 0.2, 0.1, 0.0]:
+    ...     event = vote.push(score)
+    ...     if event:
+    ...         print(event.kind.value, event.window, event.onset)
+    on 2 1
+    off 4 1
     """
 
     def __init__(
@@ -158,7 +180,7 @@ class Vote:
         self._n = n
         self._history_mask = (1 << m) - 1
         self._hold_windows = settings.hold_windows
-        self._history = 0  # bit i: the window i windows ago voted
+        self._history = 0  # bit i: whether the window i windows ago voted
         self._silent_windows = 0  # since the last vote
         self._next_window = 0
         self._onset = -1
@@ -166,16 +188,16 @@ class Vote:
 
     @classmethod
     def of(cls, settings: VoteSettings) -> Self:
-        """A detector with the given settings."""
+        """Create a detector from settings."""
         return cls(settings.threshold, settings.n, settings.m, settings.hold_seconds)
 
     @property
     def votes(self) -> int:
-        """Votes among the last m windows."""
+        """Number of votes among the last m windows."""
         return self._history.bit_count()
 
     def push(self, score: float) -> Event | None:
-        """Take the next window's score; return the event it causes. NaN never votes."""
+        """Process the next window's score; return the event it causes, if any. NaN never votes."""
         window = self._next_window
         self._next_window += 1
         voted = bool(np.float32(score) >= self._threshold)
@@ -193,11 +215,11 @@ class Vote:
 
 
 def vote_track(scores: npt.ArrayLike, settings: VoteSettings) -> Track:
-    """Whether the alert is on after each window; the same result as pushing the scores singly.
+    """Whether the alert is on after each window; same result as pushing the scores to `Vote`.
 
     Parameters
     ----------
-    scores : [shape=(windows,)], taken as float32; NaN never votes
+    scores : [shape=(windows,)], converted to float32; NaN never votes
 
     Returns
     -------
@@ -208,16 +230,25 @@ def vote_track(scores: npt.ArrayLike, settings: VoteSettings) -> Track:
     enough = _votes_among_last(voted, settings.m) >= settings.n
     silent_windows = window - _latest(voted, before=-1)
     release = ~enough & (silent_windows >= settings.hold_windows)
-    # Which came last decides; before either, the alert is off.
+    # The later of the two decides; before either, the alert is off.
     return _latest(enough, before=-1) > _latest(release, before=-1)
 
 
 def alerts(scores: npt.ArrayLike, settings: VoteSettings) -> list[Alert]:
-    """The alerts of a whole recording, in the order of time.
+    """Alerts of a whole recording, in time order.
 
     Parameters
     ----------
-    scores : [shape=(windows,)], taken as float32; NaN never votes
+    scores : [shape=(windows,)], converted to float32; NaN never votes
+
+    Examples
+    --------
+    >>> settings = VoteSettings(threshold=0.5, n=2, m=3, hold_seconds=0.96)
+    >>> found = alerts([0.1, 0.9, 0.8, 0.2, 0.1, 0.0], settings)
+    >>> found
+    [Alert(onset_window=1, start_window=2, end_window=4)]
+    >>> round(found[0].raised_at, 2)
+    1.94
     """
     scores = np.asarray(scores, dtype=np.float32)
     on = vote_track(scores, settings)
@@ -233,14 +264,14 @@ def alerts(scores: npt.ArrayLike, settings: VoteSettings) -> list[Alert]:
 
 
 def vote_statistic(scores: npt.ArrayLike, n: int, m: int) -> Scores:
-    """The highest threshold at which each window would (still) have n votes among the last m.
+    """Highest threshold at which each window has n votes among the last m.
 
-    It is the n-th largest of the last m scores: an alert is raised somewhere in a recording
-    exactly if the threshold does not exceed the statistic's maximum. Calibration reads its tail.
+    It is the n-th largest of the last m scores: a recording raises an alert if and only if the
+    threshold does not exceed the statistic's maximum. Calibration extrapolates its tail.
 
     Returns
     -------
-    np.ndarray [shape=(windows,)], float32; -inf where fewer than n scores are there to vote
+    np.ndarray [shape=(windows,)], float32; -inf where there are fewer than n scores
     """
     VoteSettings(threshold=0.0, n=n, m=m)
     scores = np.asarray(scores, dtype=np.float32)
@@ -267,5 +298,5 @@ def _votes_among_last(voted: Track, m: int) -> npt.NDArray[np.int64]:
 
 
 def _latest(where: Track, before: int) -> npt.NDArray[np.int64]:
-    """Index of the last true value up to each position, `before` where there was none."""
+    """Index of the last true value up to each position; `before` if there is none."""
     return np.maximum.accumulate(np.where(where, np.arange(len(where)), before))

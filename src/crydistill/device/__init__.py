@@ -1,1 +1,1 @@
-"""What a student costs on a microcontroller: memory and arithmetic."""
+"""Microcontrollers: C export, self-test, and a student's memory, latency and board fit."""

@@ -1,7 +1,7 @@
-"""Microcontrollers a student may run on, and whether it does.
+"""Estimate whether a student fits microcontroller boards, by memory and CPU load.
 
-Memory and clock are the chips' own; where flash is a separate chip, that of the vendor's usual
-board. Cycles per instruction are assumptions, made once here for all of a kind of core.
+Memory and clock are from the chips' datasheets; where flash is a separate chip, from the vendor's
+usual board. Cycles per instruction are assumptions, made once here per kind of core.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ KIB = 1024
 MHZ = 1_000_000
 
 TIME_BUDGET = 0.8
-"""Share of one core that may go into listening; the rest is the microphone's and the radio's."""
+"""Fraction of one core available for detection; the rest is for microphone and radio."""
 
 FIRMWARE_FLASH_BYTES = 32 * KIB
 FIRMWARE_RAM_BYTES = 16 * KIB
-"""Assumed, of a bare firmware around the library: start-up, libm, drivers, stack, audio buffers.
-A radio stack or an operating system comes on top (ESP-IDF with Wi-Fi: about 1 MB and 100 KB)."""
+"""Assumed for a bare firmware around the library: start-up, libm, drivers, stack, audio buffers.
+A radio stack or an operating system adds to it (ESP-IDF with Wi-Fi: about 1 MB and 100 KB)."""
 
 
 class Verdict(StrEnum):
@@ -35,10 +35,10 @@ class Verdict(StrEnum):
 class Core:
     """A kind of processor core.
 
-    fpu : hardware single precision
-    dsp : instructions for several 8- or 16-bit products at once, which vendor kernels use
-    cycles : per instruction of plain C, assumed
-    instructions : as many as a Cortex-M4 needs for the same work, assumed
+    fpu : single-precision hardware
+    dsp : SIMD instructions for 8- or 16-bit products, which vendor kernels use
+    cycles : cycles per instruction of plain C, assumed
+    instructions : number relative to a Cortex-M4 for the same work, assumed
     """
 
     name: str
@@ -61,9 +61,9 @@ M7 = Core("Cortex-M7", True, "SIMD (CMSIS-NN)", Range(0.6, 1.2))
 class Board:
     """A microcontroller.
 
-    flash_bytes : for program and constants
-    ram_bytes : internal, for data; in one piece or not
-    source : of these numbers
+    flash_bytes : flash for program and constants
+    ram_bytes : internal RAM for data, contiguous or not
+    source : datasheet of these numbers
     """
 
     name: str
@@ -99,10 +99,10 @@ BOARDS = (
 
 @dataclass(frozen=True)
 class Needs:
-    """What a student with the C library needs.
+    """Requirements of a student with the C library.
 
     flash_bytes, ram_bytes : of student and library, without the firmware around them
-    instructions : per window
+    instructions : executed per window
     """
 
     flash_bytes: int
@@ -112,11 +112,11 @@ class Needs:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a student does on a board.
+    """Estimate for a student on a board.
 
-    window_ms : front end and network for one window, one of which is due every 480 ms
-    load : share of one core
-    reasons : for the verdict, in words
+    window_ms : time of front end and network per window; the deadline is 480 ms
+    load : fraction of one core
+    reasons : explanation of the verdict
     """
 
     board: str
@@ -129,7 +129,7 @@ class Fit:
 
 
 def fit(board: Board, needs: Needs) -> Fit:
-    """Judge a student with the plain C library on a board."""
+    """Estimate how a student runs with the plain C library on a board."""
     flash_left = board.flash_bytes - needs.flash_bytes - FIRMWARE_FLASH_BYTES
     ram_left = board.ram_bytes - needs.ram_bytes - FIRMWARE_RAM_BYTES
     time = milliseconds(_cycles(board.core, needs.instructions), board.clock_hz)

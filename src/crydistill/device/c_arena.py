@@ -1,4 +1,4 @@
-"""Where each intermediate result of a network lies in the arena: decided once, at export."""
+"""Plan the tensor arena of the C library at export."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from crydistill.tflite.file import ALIGNMENT, TfliteFile
 
 @dataclass(frozen=True)
 class ArenaPlan:
-    """The working memory of a network.
+    """Layout of a network's tensor arena.
 
-    size : bytes in all
-    offsets : where each intermediate tensor begins, by its index; the network's input and its
-        reshaped views have none, they stay where the caller keeps them
+    size : total bytes
+    offsets : start of each intermediate tensor, by tensor index; the network's input and its
+        reshaped views have none, as they stay in the caller's buffer
     """
 
     size: int
@@ -21,7 +21,7 @@ class ArenaPlan:
 
 @dataclass(frozen=True)
 class _Buffer:
-    """Tensors that share bytes, and the operators between which these must not be overwritten."""
+    """Tensors that share memory, with their lifetime as first and last operator."""
 
     tensors: tuple[int, ...]
     size: int
@@ -30,10 +30,10 @@ class _Buffer:
 
 
 def plan_arena(file: TfliteFile) -> ArenaPlan:
-    """Place the intermediate tensors, the largest first, each as low as it fits.
+    """Place the intermediate tensors, largest first, each at the lowest free offset.
 
-    Offsets are multiples of 16 bytes. Operators never work in place; RESHAPE costs nothing, its
-    result is its input.
+    Offsets are multiples of 16 bytes. Operators never work in place; the output of RESHAPE shares
+    its input's memory.
 
     Source: "greedy by size" of Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
     Inference" (2020), as TFLite Micro's planner.
@@ -60,7 +60,7 @@ def _buffers(file: TfliteFile) -> Iterable[_Buffer]:
             root[output] = root[operator.inputs[0]]
         else:
             made[output] = used[output] = position
-    # The result is read after the last operator.
+    # The output is read after the last operator.
     used[root[file.outputs[0]]] = len(file.operators)
     for index, position in made.items():
         views = tuple(tensor for tensor, origin in root.items() if origin == index)

@@ -1,10 +1,10 @@
-"""Each operator of a `.tflite` as a C struct of `firmware/src/crydistill_engine.h`.
+"""Convert each operator of a `.tflite` to a C struct of `firmware/src/crydistill_engine.h`.
 
-The fixed-point factors are TFLite Micro's to the last bit: a real factor becomes a 31-bit
+The requantization multipliers are bit-exact with TFLite Micro's: a real factor becomes a 31-bit
 multiplier and a shift.
 
 Source: TensorFlow Lite's quantisation specification; the behaviour of TFLite Micro's reference
-kernels, against which the tests compare every result.
+kernels, to which the tests compare every result.
 """
 
 import math
@@ -21,10 +21,10 @@ from crydistill.tflite.file import Operator, Tensor, TfliteFile
 
 _INT8 = (-128, 127)
 _INT8_RANGE = 255
-"""Largest difference of an int8 step and a zero point."""
+"""Largest difference between an int8 value and a zero point."""
 
 _SUM_LIMIT = 2**31 - 256
-"""Leaves room to add the output's zero point."""
+"""Largest sum; leaves headroom to add the output's zero point."""
 
 _ADD_FRACTION = 2.0**20
 _SAME = 0
@@ -34,10 +34,10 @@ _SAME = 0
 class Layer:
     """One operator in C.
 
-    function : that computes it, and the name of its place in the kernel table
-    kernel : the library's own function for that place
-    definitions : its constants and its struct, as C source
-    constant_bytes : of weights, biases, multipliers and shifts
+    function : name of its entry in the kernel table
+    kernel : the library's function for that entry
+    definitions : its constants and struct, as C source
+    constant_bytes : size of weights, biases, multipliers and shifts
     """
 
     function: str
@@ -47,16 +47,16 @@ class Layer:
 
 
 def layer_in_c(file: TfliteFile, position: int) -> Layer | None:
-    """Turn operator number `position` into C; None where nothing is to be computed (RESHAPE).
+    """Convert operator number `position` to C; None if it computes nothing (RESHAPE).
 
     Parameters
     ----------
-    file : of a model that `inspect_tflite` has accepted
+    file : model that `inspect_tflite` has accepted
 
     Raises
     ------
     ModelError
-        if the engine has no kernel for the operator, or not for this kind of it.
+        if the engine has no kernel for the operator or for this variant of it.
     """
     operator = file.operators[position]
     if operator.name == "RESHAPE":
@@ -97,7 +97,7 @@ class _Step:
         fields: Mapping[str, Any],
         arrays: Mapping[str, "_Array | None"],
     ) -> Layer:
-        """Put a layer together: `place` is its kernel's place, the kernel and the struct's kind."""
+        """Assemble a layer; `place` is its table entry, its kernel and the kind of its struct."""
         function, kernel, kind = place
         names = {field: f"{field}_{self.position}" for field in arrays}
         present = {field: item for field, item in arrays.items() if item is not None}
@@ -129,7 +129,7 @@ def _bias(step: _Step) -> _Array | None:
 
 
 def fixed_point(factor: float) -> tuple[int, int]:
-    """Return the 31-bit multiplier and shift of a positive factor: multiplier / 2^31 x 2^shift."""
+    """Split a positive factor into a 31-bit multiplier and a shift: multiplier / 2^31 x 2^shift."""
     fraction, shift = math.frexp(factor)
     multiplier = math.floor(fraction * 2**31 + 0.5)
     if multiplier == 2**31:
@@ -138,10 +138,10 @@ def fixed_point(factor: float) -> tuple[int, int]:
 
 
 def _check_sums(step: _Step, worst: npt.NDArray[np.int64], shifts: Iterable[int]) -> None:
-    """Refuse a layer in which some input would take a sum beyond 32 bits.
+    """Refuse a layer in which some input would overflow a 32-bit accumulator.
 
-    worst : the largest magnitude of each output channel's sum
-    shifts : of their fixed-point factors; a sum is shifted left before it is multiplied
+    worst : largest magnitude of each output channel's sum
+    shifts : of the requantization multipliers; a sum is shifted left before the multiplication
     """
     for channel, (value, shift) in enumerate(zip(worst.tolist(), shifts, strict=True)):
         if value << max(shift, 0) >= _SUM_LIMIT:
@@ -152,7 +152,7 @@ def _check_sums(step: _Step, worst: npt.NDArray[np.int64], shifts: Iterable[int]
 
 
 def _worst_sums(step: _Step, weights_of_channel: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Largest magnitude of bias and products; `weights_of_channel` is [outputs, taps]."""
+    """Largest magnitude of bias plus products; `weights_of_channel` is [outputs, taps]."""
     products = np.abs(weights_of_channel.astype(np.int64)).sum(axis=1) * _INT8_RANGE
     bias = step.input(2).values().astype(np.int64) if step.has(2) else np.int64(0)
     return np.asarray(products + np.abs(bias))
@@ -218,7 +218,7 @@ def _mean(step: _Step) -> Layer:
     _, height, width, channels = x.shape
     pixels = height * width
     multiplier, shift = fixed_point(x.scales[0] / step.output.scales[0])
-    # The division by the number of pixels is folded into the multiplier, which keeps 31 bits.
+    # The division by the number of pixels is folded into the multiplier, normalised to 31 bits.
     extra = min(pixels.bit_length() - 1, 32, 31 + shift)
     _check_sums(step, np.array([pixels * _INT8_RANGE]), [shift - extra])
     return step.layer(
@@ -320,7 +320,7 @@ def _window_shape(step: _Step, height: int, width: int) -> dict[str, int]:
 
 
 def _pad_before(size: int, outputs: int, taps: int, stride: int, dilation: int) -> int:
-    """Return the rows or columns of padding before the first; an odd one more comes after."""
+    """Rows or columns of padding before the first; an odd remainder goes after the last."""
     reach = (outputs - 1) * stride + (taps - 1) * dilation + 1
     return max(0, reach - size) // 2
 
@@ -340,7 +340,7 @@ _REAL_RANGES: dict[int, tuple[float | None, float | None]] = {
     2: (-1.0, 1.0),
     3: (0.0, 6.0),
 }
-"""Of the activation functions NONE, RELU, RELU_N1_TO_1 and RELU6."""
+"""Ranges of the activation functions NONE, RELU, RELU_N1_TO_1 and RELU6."""
 
 
 def _activation_range(step: _Step) -> tuple[int, int]:
@@ -351,7 +351,7 @@ def _activation_range(step: _Step) -> tuple[int, int]:
 
 
 def _nearest_step(value: float, tensor: Tensor) -> int:
-    """Return a real value's step, not clamped; halves away from zero."""
+    """Quantize a real value without clamping; halves round away from zero."""
     quotient = float(np.float32(value) / np.float32(tensor.scales[0]))
     return tensor.zero_points[0] + int(math.copysign(math.floor(abs(quotient) + 0.5), quotient))
 

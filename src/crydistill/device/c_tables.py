@@ -1,4 +1,4 @@
-"""The front end's constants and tables as C source, out of `crydistill.audio.mel` itself.
+"""Write the front end's constants and tables as C source, derived from `crydistill.audio.mel`.
 
 They do not depend on the student.
 """
@@ -15,14 +15,14 @@ from crydistill.detector.vote import WINDOW_HOP_MILLISECONDS
 from crydistill.device.c_text import DO_NOT_EDIT, array, float32, include_guard
 
 PCM_FULL_SCALE = 32_768
-"""The int16 sample that stands for 1, one more than the largest: as audio files are read."""
+"""The int16 value of full scale (1.0), one above the largest, as when reading audio files."""
 
 
 _BIN_BITS = 23
-"""A bin of the FFT in firmware/src/crydistill_mel.c is 2^23 times its real value."""
+"""Fractional bits of an FFT bin in firmware/src/crydistill_mel.c: 2^23 times its real value."""
 
 _SUM_BITS = _BIN_BITS + 16
-"""A band's sum in integers has 16 bits more: those of the weights."""
+"""Fractional bits of a band's integer sum: 16 more, from the weights."""
 
 _SQRT_STEPS = range(64, 257)
 _LOG2_STEPS = 64
@@ -74,7 +74,7 @@ def tables_source() -> str:
 
 
 def _tables() -> list[tuple[str, str, npt.NDArray[Any], str]]:
-    """Kind, name, values and meaning of each table."""
+    """C type, name, values and comment of each table."""
     half_window = mel.hann_window()[: mel.FRAME_LENGTH // 2 + 1]
     cosine = np.cos(2 * np.pi * np.arange(mel.FFT_LENGTH) / mel.FFT_LENGTH)
     _, band, rising = _bands_of_bins()
@@ -99,7 +99,7 @@ def _tables() -> list[tuple[str, str, npt.NDArray[Any], str]]:
 
 def _bands_of_bins() -> tuple[range, npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
     """Return the bins with weight, and for each bin up to the last of them its lower band (1 to 64,
-    0 if none) and its weight in the band above, as `crydistill.audio.mel.mel_matrix` has them."""
+    0 if none) and its weight in the band above, as in `crydistill.audio.mel.mel_matrix`."""
     matrix = np.pad(mel.mel_matrix(), ((0, 0), (1, 1)))
     weighted = np.flatnonzero(matrix.any(axis=1))
     bins = np.arange(weighted[-1] + 1)
@@ -107,16 +107,16 @@ def _bands_of_bins() -> tuple[range, npt.NDArray[np.uint8], npt.NDArray[np.float
     peaks = np.linspace(low, high, mel.MEL_BANDS + 2)
     bins_mel = mel.hertz_to_mel(bins * mel.SAMPLE_RATE / mel.FFT_LENGTH)
     lower = np.maximum(np.searchsorted(peaks, bins_mel, side="right") - 1, 0)
-    # Above the last band there is none, so that there the weight is what that band lacks.
+    # There is no band above the last, so there the weight is the complement of the last band's.
     rising = np.where(lower < mel.MEL_BANDS, matrix[bins, lower + 1], 1.0 - matrix[bins, lower])
     return range(int(weighted[0]), len(bins)), lower.astype(np.uint8), rising
 
 
 def _fixed(values: npt.NDArray[np.float64], bits: int) -> npt.NDArray[np.int64]:
-    """Return values of -1 to 1 times 2^bits; 1 itself is a step too much and becomes less."""
+    """Convert values of -1 to 1 to fixed point; 1 itself does not fit and saturates."""
     return np.asarray(np.minimum(np.rint(values * 2.0**bits), 2**bits - 1), dtype=np.int64)
 
 
 def _unsigned(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Return values of up to 65,536 as 16 bits hold them."""
+    """Round values of up to 65,536 to 16 bits."""
     return np.asarray(np.minimum(np.rint(values), 2**16 - 1), dtype=np.int64)

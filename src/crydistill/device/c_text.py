@@ -1,4 +1,4 @@
-"""Values as C99 source text, the same on every run."""
+"""Format values as C99 source text, deterministically."""
 
 import textwrap
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ DO_NOT_EDIT = "Written by `crydistill export c`; do not edit."
 
 
 def float32(value: float) -> str:
-    """Return a float literal that C reads back as the same float32."""
+    """Return a float literal that C parses to exactly this float32."""
     text = f"{np.float32(value):.9g}"
     return f"{text if any(mark in text for mark in '.e') else text + '.0'}f"
 
@@ -26,7 +26,7 @@ def array(kind: str, name: str, values: npt.NDArray[Any], *, storage: str = "sta
 
 
 def struct(fields: Mapping[str, Any], indent: str = "    ") -> str:
-    """Return a designated initialiser; a mapping in a field is a struct in the struct."""
+    """Return a designated initialiser; a mapping in a field is a nested struct."""
     lines = []
     for name, value in fields.items():
         text = struct(value, indent + "    ") if isinstance(value, Mapping) else value
@@ -35,7 +35,7 @@ def struct(fields: Mapping[str, Any], indent: str = "    ") -> str:
 
 
 def include_guard(name: str, body: str) -> str:
-    """Return a header of the given body."""
+    """Wrap a header's body in an include guard."""
     return f"#ifndef {name}\n#define {name}\n\n{body}\n#endif\n"
 
 

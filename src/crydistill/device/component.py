@@ -1,8 +1,8 @@
-"""A student as a component for ESP-IDF, with an example application and a self-test.
+"""Export a student as an ESP-IDF component, with an example application and a self-test.
 
-`export_esp_idf` copies `firmware/esp-idf` and the library into a directory of the user's and adds
-what belongs to the student: its C source, golden data for the self-test, and, for the alternative
-backend on TensorFlow Lite Micro, the file itself with the operators and the arena it needs.
+`export_esp_idf` copies `firmware/esp-idf` and the library to a directory and adds the student: its
+C source, golden vectors for the self-test, and, for the alternative backend on TensorFlow Lite
+Micro, the `.tflite` with its operators and arena size.
 """
 
 from pathlib import Path
@@ -23,13 +23,13 @@ COMPONENT = "crydistill"
 TFLM_COMPONENT = "crydistill_tflm"
 
 KCONFIG_THRESHOLD_ONE = 10_000
-"""Kconfig has whole numbers only."""
+"""Kconfig supports integers only."""
 
 _SETTINGS_OF_NO_STUDENT = VoteSettings(threshold=0.5)
-"""Kconfig's defaults for a student without presets; its firmware must be set by hand."""
+"""Kconfig defaults for a student without presets, to be set by hand in the firmware."""
 
 _MOST_BOOKKEEPING = 16_384
-"""Bytes of TFLite Micro's own structures, where the manifest has no measured arena."""
+"""Size of TFLite Micro's own structures, if the manifest has no measured arena; bytes."""
 
 _RESOLVER_METHODS = {
     "ADD": "AddAdd",
@@ -56,8 +56,8 @@ def export_esp_idf(
     ----------
     tflite : the student
     manifest : its `student.json`
-    directory : made if missing; files of the same names are replaced
-    calibrated : what `crydistill calibrate` found for this student; the firmware's default then
+    directory : created if missing; files of the same names are replaced
+    calibrated : settings from `crydistill calibrate` for this student; become the default
 
     Raises
     ------
@@ -92,10 +92,10 @@ def export_esp_idf(
 
 
 def tflm_arena_bytes(file: TfliteFile, manifest: StudentManifest) -> int:
-    """Arena that TensorFlow Lite Micro needs with ESP-NN's kernels, not less.
+    """Upper bound of TensorFlow Lite Micro's arena with ESP-NN's kernels.
 
-    What was measured with reference kernels on a 64-bit host (pointers there are larger), plus what
-    ESP-NN's scratch memory adds to the plan by its formulas.
+    The size measured with reference kernels on a 64-bit host (where pointers are larger), plus what
+    ESP-NN's scratch buffers add to the plan according to its formulas.
     """
     planned = non_persistent_bytes(file, esp_nn=False)
     measured = planned + _MOST_BOOKKEEPING if manifest.arena is None else manifest.arena.size_bytes
@@ -110,7 +110,7 @@ def _default_settings(manifest: StudentManifest, calibrated: VoteSettings | None
 
 
 def _kconfig(template: str, settings: VoteSettings) -> str:
-    """Fill in the detector's defaults, for which the template has @THRESHOLD@ and the like."""
+    """Fill in the detector's defaults: @THRESHOLD@ and the like in the template."""
     defaults = {
         "THRESHOLD": round(settings.threshold * KCONFIG_THRESHOLD_ONE),
         "N": settings.n,

@@ -1,7 +1,7 @@
-"""What emulators counted of the C library with the packaged student, for other students' sake.
+"""Estimate instruction counts from those recorded for the packaged student under emulation.
 
-`crydistill firmware-cost` writes the record that this module reads; it travels with the package, so
-that `crydistill profile` needs no emulator. All figures are of a Cortex-M4.
+`crydistill firmware-cost` writes the record that this module reads; it ships with the package, so
+that `crydistill profile` needs no emulator. All figures are for a Cortex-M4.
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np
 from crydistill.tflite.cost import LayerWork
 
 RECORD = "data/firmware_cost.json"
-"""Below the package."""
+"""Path within the package."""
 
 _FLOAT, _INTEGERS = "Cortex-M4", "Cortex-M4, integers"
 _SOFTMAX_OUTPUTS = 521
@@ -24,52 +24,51 @@ Layers = list[dict[str, Any]]
 
 
 def recorded_sha256() -> str:
-    """Of the student that was measured."""
+    """Checksum of the recorded student."""
     return str(cost_record()["student"]["sha256"])
 
 
 def front_end_per_second(*, fixed_point: bool = False) -> int:
-    """Instructions of the front end for a second of audio."""
+    """Instructions of the front end per second of audio."""
     return _count("front_end_per_second", fixed_point)
 
 
 def recorded_window() -> tuple[int, int, int]:
-    """Instructions of network, score and vote for a window of the student that was measured."""
+    """Instructions of network, score and vote per window of the recorded student."""
     return _count("network_per_window"), _count("score_per_window"), vote_per_window()
 
 
 def vote_per_window() -> int:
-    """Instructions of the vote."""
+    """Instructions of the vote per window."""
     return _count("vote_per_window")
 
 
 def score_per_window(cry_outputs: int, outputs: int, *, softmax: bool) -> float:
-    """Instructions of the score, by how many logits are looked up in a table."""
+    """Instructions of the score, in proportion to the number of table lookups for logits."""
     if softmax:
         return (outputs + cry_outputs) * _count("softmax_of_521") / (_SOFTMAX_OUTPUTS + 2)
     return float(cry_outputs * _count("sigmoid_of_1"))
 
 
 def network_per_window(layers: tuple[LayerWork, ...]) -> float:
-    """Instructions of another network, from those of the measured one's layers.
+    """Estimate the instructions of another network from the recorded network's layers.
 
-    Layers with products are fitted by kind: so many instructions for each product, inner loop and
-    output. Others cost so many per element that they read; kinds that the measured student lacks
-    as many as the dearest of these.
+    Layers with products are fitted by kind, with a cost per product, inner loop and output. Others
+    have a cost per element read; kinds that the recorded student lacks get the highest of these.
     """
     rates, others = _rates()
-    dearest = max(others.values())
+    highest = max(others.values())
     total = 0.0
     for layer in layers:
         if layer.operator in rates:
             total += float(rates[layer.operator] @ (layer.macs, layer.inner_loops, layer.outputs))
         else:
-            total += others.get(layer.operator, dearest) * layer.reads
+            total += others.get(layer.operator, highest) * layer.reads
     return total
 
 
 def library_bytes() -> tuple[int, int, int]:
-    """Code of the library with libm's part, tables of the front end, `struct crydistill`."""
+    """Sizes of the library's code including libm, the front end's tables, `struct crydistill`."""
     size = cost_record()["cores"][_FLOAT]["bytes"]
     return size["code"] + size["libm"], size["tables"], size["state"]
 
@@ -90,7 +89,7 @@ def _rates() -> tuple[dict[str, Any], dict[str, float]]:
 
 
 def _fitted(layers: Layers) -> Any:
-    """Instructions per product, inner loop and output, by the layers' relative errors."""
+    """Fit instructions per product, inner loop and output, minimising relative errors."""
     shapes = np.array([[x["macs"], x["inner_loops"], x["outputs"]] for x in layers], dtype=float)
     counted = np.array([x["instructions"] for x in layers], dtype=float)
     rates, *_ = np.linalg.lstsq(shapes / counted[:, None], np.ones(len(layers)), rcond=1e-6)

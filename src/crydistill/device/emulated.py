@@ -1,4 +1,4 @@
-"""What emulation says of one student: instructions on a Cortex-M4, and bytes of a whole program."""
+"""Measure one student under emulation: Cortex-M4 instructions and size of a whole program."""
 
 import tempfile
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ _SIZE = "arm-none-eabi-size"
 
 @dataclass(frozen=True)
 class Emulated:
-    """What the emulator and the linker say.
+    """Results from the emulator and the linker.
 
-    instructions : counted for this very student on a Cortex-M4
-    flash_bytes, ram_bytes : of the whole counting program with the student, libc's start-up and
-        printf included
+    instructions : counted for this student on a Cortex-M4
+    flash_bytes, ram_bytes : size of the whole counting program with the student, including libc's
+        start-up and printf
     """
 
     instructions: Instructions

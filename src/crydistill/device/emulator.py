@@ -1,4 +1,4 @@
-"""Executed instructions of the C library with a student, counted by qemu.
+"""Count the instructions that the C library executes for a student, with QEMU.
 
 Builds `firmware/emulator/cost.c` for a core and runs it in an emulator that counts every
 instruction exactly. Needs `make`, the core's compiler and emulator (firmware/install-emulators.sh)
@@ -29,9 +29,9 @@ _PARTS = frozenset(
 class Core:
     """A processor to count on.
 
-    target : of firmware/Makefile
-    fixed_point : the front end in integers
-    compiler : of the program
+    target : target in firmware/Makefile
+    fixed_point : whether the front end uses integers
+    compiler : compiler of the program
     emulator : command that runs it
     """
 
@@ -44,11 +44,11 @@ class Core:
 
 @dataclass(frozen=True)
 class Counted:
-    """What the program printed.
+    """Output of the counting program.
 
-    counts : by part, as firmware/emulator/cost.c names them
-    layers : instructions of each kernel call, in the order they run
-    program : that was run; the linker's map lies beside it
+    counts : instructions by part, as named in firmware/emulator/cost.c
+    layers : instructions of each kernel call, in execution order
+    program : binary that was run; the linker's map is next to it
     """
 
     counts: dict[str, int]
@@ -68,7 +68,7 @@ LX106 = Core("Xtensa lx106, integers", "cost-lx106", True, "xtensa-lx106-elf-gcc
 
 
 def require_tools(*cores: Core) -> None:
-    """Check that everything that counting on these cores needs is installed.
+    """Check that all tools for counting on these cores are installed.
 
     Raises
     ------
@@ -83,9 +83,9 @@ def count(core: Core, model: Path, firmware: str | Path, build: Path) -> Counted
 
     Parameters
     ----------
-    model : directory that `export_c` wrote
+    model : directory written by `export_c`
     firmware : the project's `firmware/` folder
-    build : directory for what the compiler writes; made if missing
+    build : build directory; created if missing
 
     Raises
     ------
@@ -94,7 +94,7 @@ def count(core: Core, model: Path, firmware: str | Path, build: Path) -> Counted
     """
     firmware = Path(firmware)
     if not (firmware / "emulator" / "cost.c").is_file():
-        raise ConfigError(f"{firmware}: no emulator/cost.c there; give the project's firmware/")
+        raise ConfigError(f"{firmware}: no emulator/cost.c found; pass the project's firmware/")
     settings = (f"MODEL={model}", f"BUILD={build}", "FIXED=1" if core.fixed_point else "FIXED=")
     run("make", "-C", str(firmware.resolve()), *settings, core.target)
     program = build / f"{core.target}.elf"
@@ -112,6 +112,6 @@ def _counted(printed: str, program: Path) -> Counted:
     counts = {part: int(count) for part, count in lines if not part.startswith(_LAYER)}
     if missing := sorted(_PARTS - counts.keys()):
         raise ConfigError(
-            f"emulator/cost.c did not print {', '.join(missing)}; it is another release's"
+            f"emulator/cost.c did not print {', '.join(missing)}; it is from another release"
         )
     return Counted(counts, layers, program)

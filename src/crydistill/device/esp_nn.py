@@ -1,7 +1,7 @@
-"""What a student meets in ESP-NN, Espressif's kernels for the ESP32-S3: scratch memory, fast paths.
+"""Predict scratch memory and fast paths in ESP-NN, Espressif's kernels for the ESP32-S3.
 
-Nothing here is measured: there is no ESP32-S3 on this side. The formulas restate those by which
-ESP-NN asks TFLite Micro for scratch memory, and the conditions under which it takes a vector path.
+Nothing here is measured on an ESP32-S3. The formulas are those by which ESP-NN requests scratch
+buffers from TFLite Micro, and the conditions under which it takes a vector path.
 
 Source: espressif/esp-nn at commit 1017042 (2026), `esp_nn_get_conv_scratch_size_esp32s3` and
 `esp_nn_get_depthwise_conv_scratch_size_esp32s3`; espressif/esp-tflite-micro, `kernels/esp_nn`.
@@ -16,14 +16,14 @@ VERSION = "ESP-NN at commit 1017042 (2026)"
 
 SCRATCH_USERS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 SCRATCH_HANDLE_BYTES = 8
-"""A layer with scratch memory costs TFLite Micro a pointer and an index more, on 32 bits."""
+"""Extra bytes per layer with a scratch buffer in TFLite Micro: a pointer and an index, 32-bit."""
 
 _CONV_MARGIN = 64
 _PANEL_FILTER = 24 * 1024
 _PANEL_WORK = 16 * 1024
 _INPUT_BUDGET = 40 * 1024
 _WIDE_BUDGET = 48 * 1024
-"""Bytes up to which ESP-NN copies a layer's whole input; beyond, a strip of rows."""
+"""Largest input that ESP-NN copies as a whole, bytes; larger ones in strips of rows."""
 
 _DENSE_OUTPUTS = 16
 _SAME = 0
@@ -33,8 +33,8 @@ _SAME = 0
 class Path:
     """How ESP-NN computes an operator.
 
-    fast : on one of its vector paths
-    why : what decides, in words
+    fast : whether on one of its vector paths
+    why : explanation
     """
 
     fast: bool
@@ -74,11 +74,11 @@ class _Window:
 
 
 def scratch_bytes(file: TfliteFile, operator: Operator) -> int:
-    """Scratch memory that ESP-NN asks for one operator, bytes; 0 where it asks for none.
+    """Scratch memory that ESP-NN requests for one operator, bytes; 0 if none.
 
     Parameters
     ----------
-    file : of a model that `inspect_tflite` has accepted
+    file : model that `inspect_tflite` has accepted
     """
     if operator.name not in SCRATCH_USERS:
         return 0
@@ -103,14 +103,14 @@ def kernel_path(file: TfliteFile, operator: Operator) -> Path:
 
 
 def non_persistent_bytes(file: TfliteFile, *, esp_nn: bool) -> int:
-    """Bytes of TFLite Micro's arena that are planned: intermediate tensors and scratch memory.
+    """Size of the planned part of TFLite Micro's arena: intermediate tensors and scratch buffers.
 
-    Its planner ("greedy by size") is repeated here, the input of the network included, which lives
-    until the first layer has read it.
+    Reimplements its planner ("greedy by size"), including the network's input, which lives until
+    the first layer has read it.
 
     Parameters
     ----------
-    esp_nn : with ESP-NN's scratch memory; without, as with the reference kernels
+    esp_nn : whether to include ESP-NN's scratch buffers; the reference kernels need none
     """
     placed: list[tuple[int, int, int, int]] = []  # offset, size, first and last operator
     for size, first, last in sorted(_lifetimes(file, esp_nn), key=lambda b: -b[0]):
@@ -126,7 +126,7 @@ def non_persistent_bytes(file: TfliteFile, *, esp_nn: bool) -> int:
 
 
 def _lifetimes(file: TfliteFile, esp_nn: bool) -> list[tuple[int, int, int]]:
-    """Size, first and last operator of everything that is planned."""
+    """Size, first and last operator of every planned buffer."""
     first = dict.fromkeys(file.inputs, 0)
     last = {index: len(file.operators) - 1 for index in file.outputs}
     scratch = []
@@ -149,7 +149,7 @@ def _conv_path(window: _Window) -> Path:
     if window.is_pointwise:
         fast = window.channels % 8 == 0 and not window.is_strided
         return Path(fast, f"1x1 on {window.channels} channels, stride {window.stride_height}")
-    # The general vector kernel pads filter rows to 16 bytes; with few channels most of that is air.
+    # The general vector kernel pads filter rows to 16 bytes; with few channels, mostly padding.
     return Path(True, f"{window.filter_height}x{window.filter_width}, general vector kernel")
 
 
@@ -176,7 +176,7 @@ def _conv_scratch(w: _Window) -> int:
 
 
 def _padded_input(w: _Window) -> int:
-    """Bytes of the input with its padding, where there is any."""
+    """Bytes of the padded input; 0 if there is no padding."""
     right = max(0, (w.out_width - 1) * w.stride_width + w.filter_width - w.pad_width - w.width)
     below = max(0, (w.out_height - 1) * w.stride_height + w.filter_height - w.pad_height - w.height)
     if not any((right, below, w.pad_height, w.pad_width)):

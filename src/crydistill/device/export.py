@@ -1,9 +1,9 @@
-"""A student as C source, for the portable library in `firmware/`.
+"""Export a student as C source for the portable library in `firmware/`.
 
-`export_c` writes four files that lie beside the library's own: `crydistill_tables.{h,c}` (the front
-end, the same for every student) and `crydistill_model.{h,c}` (weights, layers, the call sequence,
-detector settings). The library has kernels for all allowed operators; the linker keeps those that
-the student's kernel table names.
+`export_c` writes four files to compile with the library: `crydistill_tables.{h,c}` (the front end,
+the same for every student) and `crydistill_model.{h,c}` (weights, layers, call sequence, detector
+settings). The library has kernels for all allowlisted operators; the linker keeps only those in the
+student's kernel table.
 """
 
 import re
@@ -29,21 +29,21 @@ from crydistill.tflite.interpreters import Float32, dequantize
 
 DEFAULT_PRESET = "balanced"
 CALIBRATED_PRESET = "calibrated"
-"""Settings that `crydistill calibrate` found stand among the presets under this name."""
+"""Preset name of settings from `crydistill calibrate`."""
 
 _MOST_OUTPUTS = 1 << 16
-"""The C model holds the indices of the cry outputs in 16 bits."""
+"""Limit from the C model's 16-bit indices of the cry outputs."""
 
 
 @dataclass(frozen=True)
 class CExport:
-    """What `export_c` wrote.
+    """Result of `export_c`.
 
-    files : in the order they were written
-    arena_bytes : working memory of the network; front end and detector have their own
-    constant_bytes : weights, biases and fixed-point factors, which stay in flash
-    kernels : the C functions that the student needs
-    presets : name in the manifest to name in C; `calibrated` for settings given beside it
+    files : in the order written
+    arena_bytes : tensor arena of the network; front end and detector have their own memory
+    constant_bytes : weights, biases and requantization multipliers, which stay in flash
+    kernels : C functions that the student needs
+    presets : C name by preset name; includes `calibrated` if such settings were given
     """
 
     files: tuple[Path, ...]
@@ -60,22 +60,37 @@ def export_c(
     *,
     calibrated: VoteSettings | None = None,
 ) -> CExport:
-    """Write a student as C source; the same student gives the same bytes.
+    """Write a student as C source; deterministic, byte for byte.
 
     Parameters
     ----------
     tflite : the student
     manifest : its `student.json`
-    directory : made if missing; files of the same names are replaced
-    calibrated : what `crydistill calibrate` found for this student; the firmware's default then
+    directory : created if missing; files of the same names are replaced
+    calibrated : settings from `crydistill calibrate` for this student; become the default
 
     Raises
     ------
     ModelError
-        if the two do not belong together, the front end is not this program's, the `.tflite` fails
+        if the two do not belong together, the front end differs, the `.tflite` fails
         `inspect_tflite`, or the engine lacks an operator, which is named with its layer.
     ConfigError
         if a preset's settings are out of range.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from crydistill.student.packaged import packaged_student
+    >>> from crydistill.student.runtime import TfliteStudent
+    >>> student = TfliteStudent.load(packaged_student())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = export_c(student.tflite, student.manifest, folder)
+    >>> sorted(path.name for path in made.files)
+    ['crydistill_model.c', 'crydistill_model.h', 'crydistill_tables.c', 'crydistill_tables.h']
+    >>> made.arena_bytes
+    27648
+    >>> made.presets["balanced"]
+    'crydistill_preset_balanced'
     """
     facts = inspect_tflite(tflite, size_limit=manifest.tflite.size_bytes, name=manifest.name)
     _check_manifest(manifest, facts.sha256)
@@ -84,19 +99,22 @@ def export_c(
     layers = [layer_in_c(file, position) for position in range(len(file.operators))]
     computed = [layer for layer in layers if layer is not None]
     if not computed:
-        raise ModelError(f"{manifest.name}: the student computes nothing; export another")
+        raise ModelError(f"{manifest.name}: the student has no operators; export another")
     settings = detector_settings(manifest, calibrated)
     presets = _names_in_c(manifest.name, settings)
-    texts = {
-        "crydistill_tables.h": tables_header(),
-        "crydistill_tables.c": tables_source(),
-        "crydistill_model.h": _model_header(manifest, plan, facts.output, presets),
-        "crydistill_model.c": _heading(manifest)
+    model = (
+        _heading(manifest)
         + _constants(computed)
         + _kernel_table(computed)
         + _run(file, plan, layers)
         + _model(manifest, facts.input, facts.output)
-        + _presets(settings, presets),
+        + _presets(settings, presets)
+    )
+    texts = {
+        "crydistill_tables.h": tables_header(),
+        "crydistill_tables.c": tables_source(),
+        "crydistill_model.h": _model_header(manifest, plan, facts.output, presets),
+        "crydistill_model.c": model,
     }
     paths = tuple(Path(directory) / name for name in texts)
     for path, text in zip(paths, texts.values(), strict=True):
@@ -113,20 +131,20 @@ def export_c(
 def detector_settings(
     manifest: StudentManifest, calibrated: VoteSettings | None = None
 ) -> dict[str, VoteSettings]:
-    """The settings that a firmware can choose from, by name.
+    """Settings that a firmware can choose from, by name.
 
     Raises
     ------
     ConfigError
         if a preset's settings are out of range.
     ModelError
-        if there are calibrated ones, and a preset has their name.
+        if calibrated settings are given and a preset has their name.
     """
     settings = {preset: vote_settings(manifest, preset) for preset in manifest.presets}
     if calibrated is not None:
         if CALIBRATED_PRESET in settings:
             raise ModelError(
-                f"{manifest.name}: presets: '{CALIBRATED_PRESET}' is the name of settings from "
+                f"{manifest.name}: presets: '{CALIBRATED_PRESET}' is reserved for settings from "
                 "`crydistill calibrate`; rename the preset"
             )
         settings[CALIBRATED_PRESET] = calibrated
@@ -134,7 +152,7 @@ def detector_settings(
 
 
 def default_preset(presets: Collection[str]) -> str | None:
-    """Which of the settings a firmware takes that was told nothing else; None if there are none."""
+    """Name of the firmware's default settings; None if there are none."""
     favourites = (CALIBRATED_PRESET, DEFAULT_PRESET, *presets)
     return next((name for name in favourites if name in presets), None)
 
@@ -142,7 +160,7 @@ def default_preset(presets: Collection[str]) -> str | None:
 def _check_manifest(manifest: StudentManifest, sha256: str) -> None:
     if manifest.tflite.sha256 != sha256:
         raise ModelError(
-            f"{manifest.name}: the .tflite's sha256 is not the one in its manifest; "
+            f"{manifest.name}: the .tflite's sha256 does not match its manifest; "
             "the two files must come from the same run"
         )
     ours = FrontEnd()
@@ -176,7 +194,7 @@ def _kernel_table(layers: list[Layer]) -> str:
 
 
 def _run(file: TfliteFile, plan: ArenaPlan, layers: list[Layer | None]) -> str:
-    """The call sequence: a line for each layer."""
+    """The call sequence: one line per layer."""
 
     def place(tensor: int) -> str:
         return f"arena + {plan.offsets[tensor]}" if tensor in plan.offsets else "patch"
@@ -222,7 +240,7 @@ def _model(manifest: StudentManifest, patch: Port, logits: Port) -> str:
 
 
 def _input_factor(manifest: StudentManifest, patch: Port) -> int:
-    """Steps per unit of the logarithm in 16 fractional bits."""
+    """Quantization steps per unit of the log-mel, with 16 fractional bits."""
     factor = round(2**16 / patch.scale)
     if factor >= 2**31:
         raise ModelError(
@@ -233,7 +251,7 @@ def _input_factor(manifest: StudentManifest, patch: Port) -> int:
 
 
 def _activation(manifest: StudentManifest, logits: Port) -> Float32:
-    """The 256 values that `struct crydistill_model` asks for."""
+    """Activation table of `struct crydistill_model`: 256 values."""
     if manifest.activation == "softmax":
         return np.asarray(np.exp(-np.arange(256) * logits.scale), dtype=np.float32)
     every_step = np.arange(-128, 128, dtype=np.int8)[:, None]

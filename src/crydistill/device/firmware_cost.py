@@ -1,7 +1,7 @@
-"""Count what the C library costs: instructions under emulation, bytes from the linker's map.
+"""Measure the C library's cost: instructions under emulation, sizes from the linker's map.
 
-The record serves the tables of the firmware document, and `crydistill profile` of other students
-(`device.cost_record`).
+The record is for the tables of the firmware document, and for `crydistill profile` of other
+students (`device.cost_record`).
 """
 
 import re
@@ -25,7 +25,7 @@ from crydistill.tflite.file import read_tflite
 CORES = (CORTEX_M4, CORTEX_M4_INTEGERS, CORTEX_M7, LX106)
 
 _LINKED = ("code", "libm", "tables", "student", "arena", "state")
-"""Whose bytes the linker's map tells."""
+"""Owners of bytes in the linker's map."""
 
 _LIBRARY = ("crydistill", "crydistill_detector", "crydistill_kernels", "crydistill_mel")
 _SECTION = re.compile(
@@ -39,7 +39,7 @@ Record = dict[str, Any]
 
 
 def measure(tflite: bytes, manifest: StudentManifest, firmware: str | Path) -> Record:
-    """Count what a student costs on every core of `CORES`.
+    """Measure a student's cost on every core in `CORES`.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def measure(tflite: bytes, manifest: StudentManifest, firmware: str | Path) -> R
     Raises
     ------
     ConfigError
-        naming the tools that are missing, or what went wrong with one.
+        naming the missing tools, or a tool's error.
     """
     emulator.require_tools(*CORES)
     facts = inspect_tflite(tflite, size_limit=manifest.tflite.size_bytes, name=manifest.name)
@@ -85,7 +85,7 @@ def _measure_on(
 
 
 def _bytes(linker_map: str) -> dict[str, int]:
-    """Bytes of what is linked, by whose they are."""
+    """Linked bytes by owner."""
     linked = linker_map.partition("Linker script and memory map")[2]
     found: Counter[str] = Counter()
     for owner, size in _owned(_WRAPPED.sub(r"\1 \2", linked)):

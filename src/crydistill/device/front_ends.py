@@ -1,7 +1,7 @@
-"""Whether the C library's front end in integers detects as well as the one in floats.
+"""Compare the C library's integer front end with its float one, by detection performance.
 
-Both are built for this computer and hear the same clips; the same int8 student scores what they
-make of them. A clip's score is the mean over its windows.
+Both are built for the host and process the same clips; the same int8 student scores their output. A
+clip's score is the mean over its windows.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,19 +42,19 @@ FLOATS, INTEGERS = "floats", "integers"
 _SETTINGS = {FLOATS: "FIXED=", INTEGERS: "FIXED=1"}
 
 FrontEnd = Callable[[npt.NDArray[np.int16]], Int8]
-"""From PCM to log-mel frames in the network's int8 steps, `[n, 64]`."""
+"""Function from PCM to log-mel frames, quantized for the network's int8 input, `[n, 64]`."""
 
 
 @dataclass(frozen=True)
-class HeardTwice:
-    """Clips, and what the student made of either front end's frames.
+class FrontEndScores:
+    """Clips with the student's scores for either front end.
 
-    scores : of each clip, `[clips]`, by front end
-    windows : how many there were
-    values : int8 values in all frames
-    other_values : of these, how many differ between the front ends
-    largest_step : by which one differs
-    unreadable : why, by id, clips were left out
+    scores : score of each clip, `[clips]`, by front end
+    windows : number of windows
+    values : number of int8 values in all frames
+    other_values : number of values that differ between the front ends
+    largest_step : largest difference, in quantization steps
+    unreadable : reason for each skipped clip, by id
     """
 
     clips: tuple[Clip, ...]
@@ -69,12 +69,12 @@ class HeardTwice:
 def build_front_ends(
     tflite: bytes, manifest: StudentManifest, firmware: str | Path, build: Path
 ) -> dict[str, FrontEnd]:
-    """Compile both for this computer.
+    """Compile both front ends for the host.
 
     Parameters
     ----------
     firmware : the project's `firmware/` folder
-    build : directory for what the compiler writes; the front ends need it while they are used
+    build : build directory, needed as long as the front ends are used
 
     Raises
     ------
@@ -92,28 +92,28 @@ def build_front_ends(
     return made
 
 
-def hear_twice(
+def score_front_ends(
     clips: Sequence[Clip],
     student: TfliteStudent,
     front_ends: dict[str, FrontEnd],
     *,
     progress: Progress = silent,
-) -> HeardTwice:
+) -> FrontEndScores:
     """Score clips with either front end.
 
     Parameters
     ----------
-    clips : those without a label are left out
+    clips : unlabelled ones are skipped
 
     Raises
     ------
     CorpusError
-        if clips with or clips without a cry are missing.
+        if there are no clips with a cry, or none without.
     """
     labelled = [clip for clip in clips if clip.label is not Label.UNLABELLED]
     if len({clip.label for clip in labelled}) < 2:
         raise CorpusError("comparing needs clips labelled cry and clips labelled noncry")
-    heard: list[Clip] = []
+    scored: list[Clip] = []
     unreadable: dict[str, str] = {}
     scores: dict[str, list[float]] = {name: [] for name in front_ends}
     count, values, other, largest = 0, 0, 0, 0
@@ -126,7 +126,7 @@ def hear_twice(
                 unreadable[clip.id] = str(error)
                 continue
             frames = {name: front_end(pcm) for name, front_end in front_ends.items()}
-            heard.append(clip)
+            scored.append(clip)
             for name, steps in frames.items():
                 scores[name].append(_clip_score(student, steps))
             apart = np.abs(frames[INTEGERS].astype(np.int16) - frames[FLOATS])
@@ -134,26 +134,26 @@ def hear_twice(
             values, other = values + apart.size, other + int((apart > 0).sum())
             largest = max(largest, int(apart.max()))
     found = {name: np.array(column) for name, column in scores.items()}
-    return HeardTwice(tuple(heard), found, count, values, other, largest, unreadable)
+    return FrontEndScores(tuple(scored), found, count, values, other, largest, unreadable)
 
 
 def report(
-    heard: HeardTwice,
+    scored: FrontEndScores,
     manifest: StudentManifest,
     *,
     provenance: Record,
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """The record: AUC with either front end and their difference, with intervals by groups."""
-    labels = [clip.is_cry for clip in heard.clips]
-    rankings = [Ranking(labels=labels, scores=heard.scores[name]) for name in (FLOATS, INTEGERS)]
+    """Record of the AUC with either front end and their difference, with confidence intervals."""
+    labels = [clip.is_cry for clip in scored.clips]
+    rankings = [Ranking(labels=labels, scores=scored.scores[name]) for name in (FLOATS, INTEGERS)]
 
     def areas(weights: Weights) -> Floats:
         columns = [roc_auc(ranking.detections(weights)) for ranking in rankings]
         return np.stack(columns, axis=-1)
 
-    groups = [clip.group for clip in heard.clips]
+    groups = [clip.group for clip in scored.clips]
     bootstrap = GroupBootstrap(groups=groups, labels=labels, replicates=replicates, seed=seed)
     floats, integers = bootstrap.run(areas)
     return {
@@ -161,24 +161,24 @@ def report(
             "clips": len(labels),
             "cries": sum(labels),
             "groups": len(set(groups)),
-            "unreadable": len(heard.unreadable),
-            "private": any(clip.private for clip in heard.clips),
+            "unreadable": len(scored.unreadable),
+            "private": any(clip.private for clip in scored.clips),
         },
-        "windows": heard.windows,
+        "windows": scored.windows,
         "roc_auc": {
             FLOATS: plain_estimate(floats.estimate()),
             INTEGERS: plain_estimate(integers.estimate()),
             "difference": plain_estimate((integers - floats).estimate()),
         },
-        "other_values": plain(heard.other_values / heard.values),
-        "largest_step": heard.largest_step,
+        "other_values": plain(scored.other_values / scored.values),
+        "largest_step": scored.largest_step,
         "student": {"name": manifest.name, "sha256": manifest.tflite.sha256},
         "provenance": dict(provenance),
     }
 
 
 def markdown(record: Record) -> str:
-    """The record as a table for a document."""
+    """Format the record as a Markdown table."""
     auc, clips, student = record["roc_auc"], record["clips"], record["student"]
     rows = [
         ["in floats", estimate_text(auc[FLOATS], "{:.5f}")],
@@ -209,13 +209,13 @@ def _front_end(program: Path) -> FrontEnd:
 
 def _clip_score(student: TfliteStudent, frames: Int8) -> float:
     port = student.facts.input
-    # As log-mel, which the student quantises to the very same steps.
+    # Dequantized to log-mel, which the student quantizes back to exactly the same steps.
     patches = windows(dequantize(frames, port.scale, port.zero_point))
     return float(student.cry_scores(patches).mean())
 
 
 def _pcm(path: Path) -> npt.NDArray[np.int16]:
-    """What a 16-bit converter makes of a recording."""
+    """Convert a recording to 16-bit PCM, as an ADC would deliver it."""
     steps = np.rint(read_audio(path).samples * np.float32(PCM_FULL_SCALE))
     clipped = np.clip(steps, -PCM_FULL_SCALE, PCM_FULL_SCALE - 1)
     return np.asarray(clipped, dtype=np.int16)

@@ -1,12 +1,12 @@
-"""How long a window takes on a microcontroller: a model, not a measurement.
+"""Estimate the time per window on a microcontroller: a model, not a measurement.
 
-Two kinds of figures go in, and each says where it is from:
+It has two inputs, each with its source:
 
-- executed instructions of the C library, counted under emulation (`device.recorded`), times an
+- executed instructions of the C library, counted under emulation (`device.cost_record`), times an
   assumed range of cycles per instruction of the core;
 - for ESP-NN, cycles that Espressif published for single kernels on an ESP32-S3, by kind of layer.
 
-What comes out is a range. Where it matters, time the board.
+The result is a range. Measure on the board where it matters.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from crydistill.tflite.file import Operator, TfliteFile
 ESP32_S3_HZ = 240_000_000
 
 PUBLISHED_FRONT_END_MS = (16.0, 176.0)
-"""What others published for a log-mel front end on ESP32-S3-class parts, per window."""
+"""Times published by others for a log-mel front end on ESP32-S3-class chips, per window."""
 
 PLAIN_CYCLES_PER_MAC = {"CONV_2D": 11.3, "DEPTHWISE_CONV_2D": 32.4, "FULLY_CONNECTED": 15.5}
 PLAIN_CYCLES_PER_MAC_3X3 = 19.0
@@ -36,15 +36,15 @@ SPEED_UPS = {
     "FULLY_CONNECTED": (2.8, 7.8),
 }
 SPEED_UP_3X3 = (3.3, 6.0)
-"""ESP-NN over plain C, by kind: smallest and largest published (READMEs of ESP-NN 1.0.2 and of a
-later release); the second of `SPEED_UP_3X3` is assumed. Slow paths lie between 1 and the
-smallest."""
+"""Speed-up of ESP-NN over plain C, by kind: smallest and largest published (READMEs of ESP-NN 1.0.2
+and of a later release); the second value of `SPEED_UP_3X3` is assumed. Slow paths lie between 1 and
+the smallest."""
 
 OVERHEAD_CYCLES_PER_LAYER = 2_000
-"""Assumed: an interpreter's bookkeeping around one kernel call."""
+"""Interpreter overhead per kernel call, assumed."""
 
 OTHER_CYCLES_PER_ELEMENT = (2.0, 10.0)
-"""Assumed, of operators without products (sums, pools, copies), per element that is read."""
+"""Cycles per element read by operators without products (sums, pooling, copies), assumed."""
 
 ASSUMPTIONS_ESP_NN = (
     "cycles per product of each kind of layer as Espressif measured its plain C kernels on an "
@@ -65,7 +65,7 @@ ASSUMPTIONS_LIBRARY = (
 
 @dataclass(frozen=True)
 class Range:
-    """From the fastest to the slowest that the assumptions allow."""
+    """Range from the fastest to the slowest value that the assumptions allow."""
 
     low: float
     high: float
@@ -84,7 +84,7 @@ class Instructions:
 
     network, score, vote : per window
     front_end : per hop, the new audio of a window
-    measured : counted for this very student; otherwise derived from the packaged student's layers
+    measured : counted for this student; otherwise estimated from the packaged student's layers
     """
 
     front_end: float
@@ -95,20 +95,20 @@ class Instructions:
 
     @property
     def window(self) -> float:
-        """All of one window."""
+        """Total per window."""
         return self.front_end + self.network + self.score + self.vote
 
     @property
     def front_end_share(self) -> float:
-        """Share of the front end in the whole, 0 to 1."""
+        """Fraction of the total that the front end takes, 0 to 1."""
         return self.front_end / self.window
 
 
 def recorded_instructions(file: TfliteFile, manifest: StudentManifest) -> Instructions:
-    """Instructions of a student, as far as the package's record tells.
+    """Instructions of a student, from the package's record.
 
-    Those that were counted if it is the recorded student; otherwise derived from that one's layers:
-    for the networks of the tests within a tenth.
+    Exact counts for the recorded student; otherwise estimated from that student's layers, within
+    10 % for the networks of the tests.
     """
     front_end = recorded.front_end_per_second() * WINDOW_HOP_SECONDS
     if manifest.tflite.sha256 == recorded.recorded_sha256():
@@ -123,7 +123,7 @@ def recorded_instructions(file: TfliteFile, manifest: StudentManifest) -> Instru
 
 
 def esp_nn_cycles(file: TfliteFile) -> tuple[Range, ...]:
-    """Cycles of each operator with ESP-NN on an ESP32-S3, in the order they run."""
+    """Cycles of each operator with ESP-NN on an ESP32-S3, in execution order."""
     layers = zip(file.operators, layer_costs(file), strict=True)
     return tuple(_with_esp_nn(file, operator, layer.macs) for operator, layer in layers)
 
@@ -135,7 +135,7 @@ def plain_cycles(file: TfliteFile) -> tuple[Range, ...]:
 
 
 def milliseconds(cycles: Range, hertz: float = ESP32_S3_HZ) -> Range:
-    """Time that cycles take."""
+    """Convert cycles to milliseconds."""
     return cycles.times(1_000 / hertz)
 
 
@@ -168,7 +168,7 @@ def _overhead() -> Range:
 
 
 def _is_wide_conv(file: TfliteFile, operator: Operator) -> bool:
-    """Whether this is a convolution over more than one pixel."""
+    """Whether this is a convolution with a kernel larger than 1x1."""
     if operator.name != "CONV_2D":
         return False
     _, height, width, _ = file.tensors[operator.inputs[1]].shape

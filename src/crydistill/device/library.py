@@ -1,7 +1,7 @@
-"""Where the hand-written C of the device library lies, and copies of it.
+"""Locate and copy the hand-written C sources of the device library.
 
-In an installed package it lies inside (`crydistill/firmware`, put there when the wheel is built);
-in a checkout, beside `src`.
+In an installed package they are inside (`crydistill/firmware`, included when the wheel is built);
+in a checkout, next to `src`.
 """
 
 from importlib.resources import files
@@ -12,7 +12,7 @@ from crydistill.errors import ConfigError
 
 
 def firmware_directory() -> Path:
-    """The directory that holds `src`, `selftest` and `esp-idf`.
+    """Directory that contains `src`, `selftest` and `esp-idf`.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def firmware_directory() -> Path:
 
 
 def copy_library(directory: str | Path) -> tuple[Path, ...]:
-    """Copy the library's C files into a directory; files of the same names are replaced."""
+    """Copy the library's C files to a directory; files of the same names are replaced."""
     return copy_tree(firmware_directory() / "src", directory)
 
 

@@ -1,7 +1,7 @@
-"""Everything a student costs on a device, each figure marked with how it came about.
+"""Profile a student's memory, latency and board fit, with the source of each figure.
 
 *measured*: run in Google's TFLite Micro interpreter or counted under emulation. *exact*: follows
-from the file. *formula*, *model*: neither; the assumptions stand beside the number.
+from the file. *formula*, *model*: neither; the assumptions are given with the number.
 """
 
 import json
@@ -48,10 +48,10 @@ class LayerProfile:
     """One operator.
 
     macs : multiply-accumulates per window
-    weight_bytes : of its constants in the `.tflite`
-    input_bytes, output_bytes : of the results it reads and writes
-    esp_nn_scratch_bytes : formula
-    esp_nn_fast, esp_nn_path : whether ESP-NN has a vector path for it, and what decides
+    weight_bytes : size of its constants in the `.tflite`
+    input_bytes, output_bytes : size of the tensors it reads and writes
+    esp_nn_scratch_bytes : by formula
+    esp_nn_fast, esp_nn_path : whether ESP-NN has a vector path for it, and why
     """
 
     operator: str
@@ -69,15 +69,15 @@ class LayerProfile:
 class Memory:
     """Working memory, bytes.
 
-    library : the C library's plan, exact; None where it has no kernel for some operator
-    library_problem : which
-    library_constants : of the student in C, exact
-    tflite_micro : measured with the reference kernels on a host with pointers of `host_bits`;
-        None where the interpreter is not installed
-    tflite_micro_version : of the interpreter
-    planned : the part of it that holds intermediate results, exact
-    esp_nn : with ESP-NN's scratch memory, by its formulas, above what was measured; an upper bound
-        on a 32-bit microcontroller, whose bookkeeping is smaller
+    library : arena of the C library, exact; None if it has no kernel for some operator
+    library_problem : the unsupported operator
+    library_constants : constants of the student in C, exact
+    tflite_micro : arena measured with the reference kernels on a host with `host_bits` pointers;
+        None if the interpreter is not installed
+    tflite_micro_version : version of the interpreter
+    planned : part of that arena for intermediate tensors, exact
+    esp_nn : measured arena plus ESP-NN's scratch buffers by formula; an upper bound on a 32-bit
+        microcontroller, where the bookkeeping is smaller
     """
 
     library: int | None
@@ -93,12 +93,12 @@ class Memory:
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of one window on an ESP32-S3 at 240 MHz: a model.
+    """Milliseconds per window on an ESP32-S3 at 240 MHz: a model.
 
-    front_end, network : of the C library with its plain kernels; score and vote are with the latter
-    esp_nn : the network in TFLite Micro with ESP-NN
-    plain : the same with plain C kernels
-    front_end_share : of the whole, 0 to 1, beside the plain network and beside the fastest
+    front_end, network : C library with plain kernels; network includes score and vote
+    esp_nn : network in TFLite Micro with ESP-NN
+    plain : network in TFLite Micro with plain C kernels
+    front_end_share : fraction of the total, 0 to 1, with the plain and with the fastest network
     """
 
     clock_hz: int
@@ -114,9 +114,9 @@ class Latency:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a student costs.
+    """Profile of a student.
 
-    instructions : as `Instructions.measured` says, counted for this student or derived
+    instructions : counted for this student or estimated, see `Instructions.measured`
     """
 
     name: str
@@ -146,15 +146,15 @@ def profile_student(path: str | Path, *, firmware: str | Path | None = None) -> 
     Parameters
     ----------
     path : a `.tflite` with its manifest beside it, or a directory with `student.tflite`
-    firmware : the project's `firmware/` folder: instructions are then counted under emulation for
-        this student, not taken from the package's record
+    firmware : the project's `firmware/` folder, to count this student's instructions under
+        emulation instead of using the package's record
 
     Raises
     ------
     ModelError
-        if the student is not one this program can vouch for.
+        if the student fails its checks.
     ConfigError
-        if counting was asked for and cannot be done.
+        if `firmware` is given and counting fails.
     """
     student = TfliteStudent.load(path)
     tflite, facts, manifest = student.tflite, student.facts, student.manifest
@@ -218,7 +218,7 @@ def _memory(tflite: bytes, file: TfliteFile) -> Memory:
 
 
 def _library(file: TfliteFile) -> tuple[int | None, int | None, str | None]:
-    """Arena and constants of the C library, or why it cannot run the student."""
+    """Arena and constants of the C library, or the reason it cannot run the student."""
     try:
         layers = [layer_in_c(file, position) for position in range(len(file.operators))]
     except ModelError as error:

@@ -1,7 +1,7 @@
-"""Golden audio, patch, logits and alerts of the device's self-test, as C.
+"""Generate the golden vectors of the device's self-test as C: patch, logits and alerts.
 
-The audio is made, not stored: by integers only, so that the C twin in
-`firmware/selftest/crydistill_selftest.c` makes the same samples on every machine.
+The audio is synthesised, not stored, in integer arithmetic only, so that its C implementation in
+`firmware/selftest/crydistill_selftest.c` gives the same samples on every machine.
 """
 
 from collections.abc import Iterator
@@ -27,13 +27,13 @@ _BURST = 8_000
 
 @dataclass(frozen=True)
 class SelfTest:
-    """What a student makes of the self-test's audio.
+    """A student's results for the self-test's audio.
 
-    probe : the window whose patch and logits are kept: the one with the highest score
+    probe : window with the highest score, whose patch and logits are stored
     patch : int8, `[96, 64]`
     logits : int8, `[outputs]`
-    settings : of the detector, its threshold in the middle of the widest gap between scores
-    events : the alerts
+    settings : detector settings, with the threshold in the middle of the widest gap between scores
+    events : alerts
     """
 
     probe: int
@@ -44,7 +44,7 @@ class SelfTest:
 
 
 def babble(samples: int) -> Pcm:
-    """The first samples of the audio: bursts of a gliding, bright tone between hiss."""
+    """First samples of the audio: bursts of a gliding, bright tone, separated by hiss."""
     return np.fromiter(_babble(samples), dtype=np.int16, count=samples)
 
 

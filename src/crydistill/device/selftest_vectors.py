@@ -1,4 +1,4 @@
-"""What a student makes of some audio, stage by stage: what every implementation is held against.
+"""Compute a student's golden vectors for given audio, stage by stage.
 
 The boot self-test (`device.selftest`) and the bundle (`publish.golden`) each choose their audio and
 write their files.
@@ -25,7 +25,7 @@ Pcm = npt.NDArray[np.int16]
 
 
 class Network(Protocol):
-    """An interpreter that holds the student."""
+    """An interpreter loaded with the student."""
 
     def run(self, windows: Int8) -> Int8:
         """Logits `[n, outputs]` of patches `[n, 96, 64]`."""
@@ -33,7 +33,7 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class Golden:
-    """The audio and every stage's result.
+    """The audio and the output of every stage.
 
     pcm : `[samples]` at 16 kHz
     patches : int8 `[n, 96, 64]`
@@ -47,7 +47,7 @@ class Golden:
     scores: Float32
 
     def events(self, settings: VoteSettings) -> list[Event | None]:
-        """What the detector says of each window, `[n]`."""
+        """Event of each window, `[n]`."""
         vote = Vote.of(settings)
         return [vote.push(float(score)) for score in self.scores]
 
@@ -58,12 +58,12 @@ def log_mel_patches(pcm: Pcm) -> Float32:
 
 
 def make_golden(pcm: Pcm, tflite: bytes, manifest: StudentManifest, network: Network) -> Golden:
-    """Run audio through a student as Python does.
+    """Run audio through all stages of the Python implementation.
 
     Parameters
     ----------
     tflite, manifest : the student
-    network : the interpreter whose arithmetic counts, loaded with the student
+    network : interpreter that defines the arithmetic, loaded with the student
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Running compilers, emulators and what they build."""
+"""Run compilers, emulators and the programs they build."""
 
 import shutil
 import subprocess
@@ -17,7 +17,9 @@ def require(*tools: str) -> None:
         naming what is missing.
     """
     if missing := sorted({tool for tool in tools if shutil.which(tool) is None}):
-        raise ConfigError(f"this needs {', '.join(missing)}: firmware/install-emulators.sh")
+        raise ConfigError(
+            f"this needs {', '.join(missing)}: install them with firmware/install-emulators.sh"
+        )
 
 
 def run(*command: str) -> str:
@@ -26,13 +28,13 @@ def run(*command: str) -> str:
     Raises
     ------
     ConfigError
-        naming the tool, with the first error it reported.
+        naming the tool and the first error it reported.
     """
     return run_raw(*command).decode("utf-8", errors="replace")
 
 
 def run_raw(*command: str) -> bytes:
-    """Run a tool that prints bytes, as `run` does."""
+    """Run a tool; return the bytes it prints."""
     try:
         done = subprocess.run(
             command,
@@ -42,7 +44,7 @@ def run_raw(*command: str) -> bytes:
             timeout=_TIMEOUT_SECONDS,
         )
     except subprocess.TimeoutExpired as error:
-        raise ConfigError(f"{command[0]}: not done after {_TIMEOUT_SECONDS} s") from error
+        raise ConfigError(f"{command[0]}: timed out after {_TIMEOUT_SECONDS} s") from error
     except subprocess.CalledProcessError as error:
         raise ConfigError(f"{command[0]} failed ({_reason(error)})") from error
     return done.stdout

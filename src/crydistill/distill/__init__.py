@@ -1,1 +1,1 @@
-"""Teaching the student: losses and the training loop, in Keras 3."""
+"""Knowledge distillation: targets, losses and the training loop, in Keras 3."""

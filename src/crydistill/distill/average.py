@@ -1,7 +1,7 @@
-"""A running average of the weights: what training wobbles around, rather than where it stopped.
+"""Exponential moving average of the weights, validated and kept in place of the last weights.
 
-Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging"; the decay rises
-from 0 as in Tensorflow's ExponentialMovingAverage, so that early steps do not linger.
+Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging"; the decay ramps
+up from 0 as in TensorFlow's ExponentialMovingAverage, so that early steps do not linger.
 """
 
 from collections.abc import Iterator
@@ -12,20 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 EVERY = 8
-"""Steps from one update to the next; fetching weights at each would cost more than it gives."""
+"""Steps between updates; copying the weights at every step would cost more than it gains."""
 
 
 class WeightAverage:
-    """Exponential average of a model's weights, BatchNorm's statistics among them."""
+    """Exponential moving average (EMA) of a model's weights, including BatchNorm statistics."""
 
     def __init__(self, model: keras.Model, decay: float) -> None:
-        """Begin with the weights as they are; `decay` is per training step, 0 to 1."""
+        """Start from the current weights; `decay` is per training step, 0 to 1."""
         self._model, self._decay = model, decay
         self.steps = 0
         self.weights: list[npt.NDArray[np.float32]] = _copied(model)
 
     def after_step(self) -> None:
-        """Take the weights in, every few steps."""
+        """Update the average, every `EVERY` steps."""
         self.steps += 1
         if self.steps % EVERY:
             return
@@ -38,7 +38,7 @@ class WeightAverage:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Have the model work with the averaged weights for a while."""
+        """Swap the averaged weights into the model for the duration of a `with` block."""
         own = _copied(self._model)
         self._model.set_weights(self.weights)
         try:
@@ -48,5 +48,5 @@ class WeightAverage:
 
 
 def _copied(model: keras.Model) -> list[npt.NDArray[np.float32]]:
-    # On some backends `get_weights` hands out the very memory the optimiser writes to.
+    # On some backends `get_weights` returns the very memory that the optimiser writes to.
     return [np.array(weight) for weight in model.get_weights()]

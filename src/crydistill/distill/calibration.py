@@ -1,12 +1,12 @@
-"""From a trained logit to a probability.
+"""Calibrate the cry logit, so that its sigmoid is a probability (Platt scaling).
 
-A student's logit says how sure the teacher would be of a window; what a user asks is how likely the
-recording is a cry. Platt scaling (Platt 1999) answers with a scale and an offset of the logit,
-which fit into the network's last layer and cost the device nothing.
+A student's logit predicts how sure the teacher would be of a window; a user wants the probability
+that the recording is a cry. Platt scaling (Platt 1999) fits a scale and an offset of the logit,
+which are folded into the network's last layer and cost the device nothing.
 
-Where cries are rare, the most accurate probability seldom reaches 0.5, which is the threshold that
-everybody tries first. Scale and offset are therefore the most accurate ones among those whose F1 at
-0.5 is next to the best.
+Where cries are rare, the best-calibrated probability seldom reaches 0.5, the threshold that
+everybody tries first. Scale and offset are therefore the best-calibrated ones among those whose F1
+at 0.5 is close to the best F1.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ Floats = npt.NDArray[np.float64]
 _SMALLEST = 1e-6
 
 HALF_TOLERANCE = 0.02
-"""How far F1 at the threshold 0.5 may stay below F1 at the best one."""
+"""How far F1 at the threshold 0.5 may fall below F1 at the best threshold."""
 
 _SCALES, _OFFSETS = np.geomspace(0.25, 4, 29), np.linspace(-4, 4, 65)
-"""Where a calibration with a good F1 at 0.5 is looked for, from the most accurate one on."""
+"""Search grid for a good F1 at 0.5, relative to the best-calibrated scale and offset."""
 
 
 def clip_calibration(
@@ -34,19 +34,19 @@ def clip_calibration(
 
     Parameters
     ----------
-    tracks : logits of the windows of each clip that count, at least one each
+    tracks : per clip, the logits of the windows that count; at least one each
     labels : whether each clip is a cry; both kinds must occur
 
     Returns
     -------
-    scale above 0, offset: sigmoid(scale * logit + offset) has, averaged over these windows, the
-    lowest cross-entropy with the labels of all that keep F1 at 0.5 within `HALF_TOLERANCE` of the
-    best F1 of the same scores; of all if none does.
+    scale above 0, offset: sigmoid(scale * logit + offset), averaged over a clip's windows, has the
+    lowest cross-entropy with the labels among all that keep F1 at 0.5 within `HALF_TOLERANCE` of
+    the best F1 of the same scores; among all if none does.
 
     Raises
     ------
     ValueError
-        if all clips are of one kind.
+        if all clips have the same label.
     """
     if len(set(labels)) < 2:
         raise ValueError("calibration needs clips of both kinds")
@@ -77,7 +77,7 @@ def clip_calibration(
 
 
 def _f1_lost_at_half(scores: Floats, truth: Floats) -> float:
-    """Best F1 over all thresholds, less F1 at 0.5."""
+    """Best F1 over all thresholds, minus F1 at 0.5."""
     order = np.argsort(-scores)
     ranked = scores[order]
     hits = np.cumsum(truth[order])

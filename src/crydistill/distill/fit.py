@@ -1,14 +1,14 @@
-"""The training loop: epochs, learning rate, best checkpoint, early stop, resume.
+"""The training loop: epochs, learning rate, best checkpoint, early stopping, resume.
 
 A training directory holds
 
-    last.npz       everything an interrupted training goes on from: weights, optimiser, epoch
+    last.npz       state to resume from: weights, optimiser, epoch
     best.keras     the student of the best epoch so far
-    history.csv    one row an epoch
+    history.csv    one row per epoch
     tensorboard/   the same for TensorBoard
 
-Epochs are pure functions of the seed, so a resumed training ends with the weights it would have
-had without the interruption.
+Every epoch is a pure function of the seed, so a resumed training run ends with the weights of an
+uninterrupted one.
 """
 
 import math
@@ -44,9 +44,9 @@ class LearningRate:
     """Learning rate over the course of training.
 
     step : `initial` until epoch `drop_epoch`, `final` from then on
-    cosine : from `initial` to `final` along half a cosine
+    cosine : cosine decay from `initial` to `final`
     constant : `initial` throughout
-    Either begins with `warmup_epochs` of linear rise.
+    Each starts with `warmup_epochs` of linear warm-up.
     """
 
     schedule: Literal["step", "cosine", "constant"] = "step"
@@ -56,7 +56,7 @@ class LearningRate:
     warmup_epochs: float = 0.0
 
     def at(self, epoch: float, epochs: int) -> float:
-        """Rate at a point in training: `epoch` may be fractional, counted from 0."""
+        """Learning rate at `epoch`, counted from 0 and possibly fractional."""
         if epoch < self.warmup_epochs:
             return self.initial * (epoch + 1e-9) / self.warmup_epochs
         if self.schedule == "step":
@@ -72,15 +72,16 @@ class LearningRate:
 class FitOptions:
     """How to train.
 
-    best_metric : validation metric that chooses the checkpoint; smaller is better for `loss`,
-        larger for every other
+    best_metric : validation metric that selects the checkpoint; lower is better for `loss`, higher
+        for all others
     validate_every : epochs between validations; the last epoch is always validated
-    patience : stop after so many validations without a better one; None trains to the end
-    average_decay : of the running average of the weights, which is what is validated and kept;
-        0 does without
+    patience : early stopping after this many validations without improvement; None: no early stop
+    average_decay : of the exponential moving average of the weights, which is what is validated
+        and kept; 0 disables it
     mask_frames, mask_bands : see `crydistill.distill.masking.masked`
-    mixup : alpha of `crydistill.distill.mixing.mixed`, of probabilities; 0 does without
-    seed : of masks and mixtures
+    mixup : alpha of `crydistill.distill.mixing.mixed`, for targets that are probabilities; 0
+        disables it
+    seed : of masking and mixup
     """
 
     epochs: int
@@ -109,7 +110,7 @@ def fit(
     *,
     progress: Progress = silent,
 ) -> Path:
-    """Train `model` in place on the sampler's windows of `pool`, or go on where a kill left off.
+    """Train `model` in place on the sampler's windows of `pool`, resuming an interrupted run.
 
     Parameters
     ----------
@@ -126,23 +127,12 @@ def fit(
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    optimizer = keras.optimizers.AdamW(
-        learning_rate=options.learning_rate.initial, weight_decay=options.weight_decay
-    )
-    optimizer.build(model.trainable_variables)
-    # XLA on a CPU is several times slower than plain graphs for depthwise convolutions.
-    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+    _compile(model, loss, options)
     step = training_step(model, loss)
     average = WeightAverage(model, options.average_decay)
     history = _resume(model, average, directory)
     first = len(history)
-    per_epoch = len(sampler.epoch(first))
-    if per_epoch < options.batch_size:
-        raise ConfigError(
-            f"an epoch has {per_epoch} windows, fewer than training.batch_size "
-            f"{options.batch_size}; use a smaller batch or more recordings"
-        )
-    left = max(0, options.epochs - first) * (per_epoch - per_epoch % options.batch_size)
+    left = max(0, options.epochs - first) * _windows_per_epoch(sampler, first, options)
     with progress("training", left, "windows") as advance:
         for epoch in range(first, options.epochs):
             if _should_stop(history, options):
@@ -163,6 +153,26 @@ def fit(
     return directory / "best.keras"
 
 
+def _compile(model: keras.Model, loss: Loss, options: FitOptions) -> None:
+    optimizer = keras.optimizers.AdamW(
+        learning_rate=options.learning_rate.initial, weight_decay=options.weight_decay
+    )
+    optimizer.build(model.trainable_variables)
+    # XLA on a CPU is several times slower than plain graphs for depthwise convolutions.
+    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+
+
+def _windows_per_epoch(sampler: Sampler, epoch: int, options: FitOptions) -> int:
+    """Windows in an epoch's complete batches; raises a ConfigError if there are none."""
+    windows = len(sampler.epoch(epoch))
+    if windows < options.batch_size:
+        raise ConfigError(
+            f"an epoch has {windows} windows, fewer than training.batch_size "
+            f"{options.batch_size}; use a smaller batch or more recordings"
+        )
+    return windows - windows % options.batch_size
+
+
 def _train_epoch(
     train: Step,
     model: keras.Model,
@@ -177,7 +187,7 @@ def _train_epoch(
     size = options.batch_size
     losses = []
     rng = np.random.default_rng([options.seed, epoch, 3])
-    # The incomplete last batch is left out: a handful of windows would upset BatchNorm.
+    # An incomplete last batch is dropped: a handful of windows gives poor BatchNorm statistics.
     steps = len(indices) // size
     for step in range(steps):
         rate = options.learning_rate.at(epoch + step / steps, options.epochs)
@@ -267,7 +277,7 @@ def _write_tensorboard(history: Sequence[dict[str, float]], directory: Path) -> 
 
     import tensorflow as tf
 
-    # Written whole from the history, so that a resumed training leaves one clean set of events.
+    # Rewritten from the whole history, so that a resumed run leaves one clean set of events.
     shutil.rmtree(directory, ignore_errors=True)
     writer = tf.summary.create_file_writer(str(directory))
     with writer.as_default():

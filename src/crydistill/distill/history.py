@@ -1,4 +1,4 @@
-"""What a training told of itself: `history.csv`, one row an epoch."""
+"""The training log `history.csv`: one row per epoch."""
 
 import csv
 import io
@@ -12,8 +12,8 @@ from crydistill import atomic
 def best_epoch(history: Sequence[dict[str, float]], metric: str) -> int | None:
     """Index of the history row with the best validated `metric`.
 
-    Of equals the one with the lower validation loss, then the earlier: on a small validation set
-    many epochs reach an AUC of 1.
+    Ties go to the lower validation loss, then to the earlier epoch: on a small validation set many
+    epochs reach an AUC of 1.
     """
     key = f"val_{metric}"
     rows = [number for number, row in enumerate(history) if key in row]
@@ -37,7 +37,7 @@ def read_history(path: str | Path) -> list[dict[str, float]]:
 
 
 def write_history(path: str | Path, history: Sequence[dict[str, float]]) -> None:
-    """Write one CSV row an epoch, atomically."""
+    """Write one CSV row per epoch, atomically."""
     columns = list(dict.fromkeys(name for row in history for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""What the student is asked to reproduce."""
+"""Distillation losses: KL divergence, binary cross-entropy, online hard example mining."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +10,12 @@ from keras import ops
 from crydistill.metrics.agreement import KL_EPSILON
 
 PROBABILITY_FLOOR = 1e-4
-"""Targets are kept this far from 0 and 1 when turned back into logits."""
+"""Targets are clipped this far from 0 and 1 before they are turned back into logits."""
 
 Loss = Callable[[Any, Any], Any]
 """(targets `[n, k]`, student logits `[n, k]`) to loss per window `[n]`.
 
-The targets are the teacher's logits, for a student with heads the probabilities of
+The targets are the teacher's logits; for a student with heads, the probabilities from
 `crydistill.distill.targets.head_targets`.
 """
 
@@ -56,11 +56,11 @@ def sigmoid_bce(
 
 
 def headed_bce(heads: int, auxiliary_weight: float, temperature: float = 1.0) -> Loss:
-    """Binary cross-entropy of the first `heads` columns, summed, and of the others, averaged.
+    """Binary cross-entropy, summed over the first `heads` columns and averaged over the others.
 
-    The others are the teacher's classes, which only training knows; their mean is multiplied by
-    `auxiliary_weight`. The temperature works as in `sigmoid_bce`: above 1 it makes much of how
-    improbable something is, which decides between recordings that hold a little crying and none.
+    The others are the teacher's classes, auxiliary outputs that only exist in training; their mean
+    is multiplied by `auxiliary_weight`. The temperature works as in `sigmoid_bce`: above 1 it puts
+    weight on how improbable something is, which separates a little crying from none.
     """
 
     def loss(targets: Any, student_logits: Any) -> Any:
@@ -75,15 +75,15 @@ def headed_bce(heads: int, auxiliary_weight: float, temperature: float = 1.0) ->
 
 
 def mine_hard_examples(loss: Loss, share: float) -> Loss:
-    """Count only the windows of a batch on which the student is furthest from its targets.
+    """Online hard example mining: count only the windows of a batch with the greatest loss.
 
     Shrivastava et al. 2016, "Training region-based object detectors with online hard example
-    mining". What is hard is asked anew in each step, of the student as it then is.
+    mining". The hard windows are chosen anew at each step, by the current student.
 
     Parameters
     ----------
-    share : of the windows of a batch, above 0 to 1; the loss of the others is 0, and theirs is
-        scaled up so that the batch's mean is the mean over those that count
+    share : of a batch's windows that count, above 0 to 1; the loss of the others is 0, and that of
+        the hard ones is scaled up so that the batch's mean is the mean over them
     """
 
     def hard_loss(targets: Any, student_logits: Any) -> Any:
@@ -96,5 +96,5 @@ def mine_hard_examples(loss: Loss, share: float) -> Loss:
 
 
 def _cross_entropy(target: Any, x: Any) -> Any:
-    """-t ln s(x) - (1 - t) ln(1 - s(x)) in its usual stable form."""
+    """-t ln s(x) - (1 - t) ln(1 - s(x)) in the usual numerically stable form."""
     return ops.maximum(x, 0.0) - x * target + ops.log1p(ops.exp(-ops.abs(x)))

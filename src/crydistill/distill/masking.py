@@ -1,4 +1,4 @@
-"""Blanking out stretches of a patch, so that no single cue is enough.
+"""SpecAugment: mask stretches of time and frequency, so that the student relies on no single cue.
 
 Park et al. 2019, "SpecAugment", with one mask in time and one in frequency.
 """
@@ -13,15 +13,15 @@ Patches = npt.NDArray[np.float32]
 def masked(
     patches: Patches, widest_frames: int, widest_bands: int, rng: np.random.Generator
 ) -> Patches:
-    """Overwrite a random stretch of frames and one of bands of each patch with the patch's mean.
+    """Overwrite a random stretch of frames and one of bands in each patch with the patch's mean.
 
     Parameters
     ----------
-    widest_frames, widest_bands : widths are drawn evenly from 0 to these
+    widest_frames, widest_bands : widths are drawn uniformly from 0 to these
 
     Returns
     -------
-    `patches` themselves where both widths are 0, else changed copies.
+    `patches` themselves where both widths are 0, else masked copies.
     """
     if widest_frames == widest_bands == 0:
         return patches
@@ -36,7 +36,7 @@ def masked(
 def _stretches(
     count: int, length: int, widest: int, rng: np.random.Generator
 ) -> npt.NDArray[np.bool_]:
-    """One stretch of at most `widest` for each of `count` rows, `[count, length]`."""
+    """One stretch of at most `widest` in each of `count` rows, `[count, length]`."""
     width = rng.integers(0, widest + 1, count)
     start = rng.integers(0, length - width + 1)
     place = np.arange(length)

@@ -1,7 +1,7 @@
-"""Mixing pairs of windows, so that between two examples the student answers in between.
+"""Mixup: train on convex combinations of two windows and of their targets.
 
-Zhang et al. 2018, "mixup: Beyond empirical risk minimization". The sums of sounds that a home makes
-are another matter: `crydistill.audio.variation` adds waveforms, and the teacher hears the sum.
+Zhang et al. 2018, "mixup: Beyond empirical risk minimization". Sounds that overlap in a home are
+another matter: `crydistill.audio.variation` adds waveforms, and the teacher scores the sum.
 """
 
 import numpy as np
@@ -13,17 +13,17 @@ Floats = npt.NDArray[np.float32]
 def mixed(
     patches: Floats, targets: Floats, alpha: float, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Mix each window of a batch with another of it, and what both teach in the same shares.
+    """Mix each window of a batch with another one, and their targets in the same proportion.
 
     Parameters
     ----------
     patches : log-mel `[n, 96, 64]`
     targets : probabilities, `[n, k]`
-    alpha : the shares are drawn from Beta(alpha, alpha): near 0 and 1 where it is small
+    alpha : the proportions are drawn from Beta(alpha, alpha): near 0 and 1 where it is small
 
     Returns
     -------
-    Patches and targets themselves where `alpha` is 0, else mixed copies.
+    `patches` and `targets` themselves where `alpha` is 0, else mixed copies.
     """
     if alpha == 0:
         return patches, targets

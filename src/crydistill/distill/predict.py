@@ -8,7 +8,7 @@ from crydistill.selection.pool import Indices, WindowPool
 from crydistill.student.keras_model import logits_of
 
 _WINDOWS_AT_ONCE = 1024
-"""Windows whose patches are in memory together: 25 MB."""
+"""Windows whose patches are in memory at once: 25 MB."""
 
 
 def predict_logits(

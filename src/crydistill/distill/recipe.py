@@ -35,16 +35,16 @@ VALIDATED = {
     "best_f1": "best_f1",
     "recall_at_1pct_fpr": "recall_at_fpr_1pct",
 }
-"""Metrics of clip scores as the training log names them, and their keys in `ranking_metrics`."""
+"""Clip metrics by their name in the training log, with their keys in `ranking_metrics`."""
 
 
 @dataclass(frozen=True)
 class LossKind:
     """A loss that `training.loss` can name.
 
-    make : builds it from the training section, for students that give the teacher's 521 classes
+    make : builds it from the training section, for students with the teacher's 521 classes
     activation : turns the logits of a student trained with it into scores
-    make_headed : builds it for students with that many outputs of their own; None: not for them
+    make_headed : builds it for students with that many outputs of their own; None: unsupported
     """
 
     make: Callable[[TrainingConfig], Loss]
@@ -58,8 +58,8 @@ def make_loss(options: TrainingConfig, heads: Heads) -> Loss:
     Raises
     ------
     ConfigError
-        if the loss does not fit the student's outputs, takes no such options, or a class weight is
-        for a class that YAMNet does not have.
+        if the loss does not fit the student's outputs or does not take the options given, or a
+        class weight names a class that YAMNet does not have.
     """
     kind = LOSSES[options.loss]
     if not heads:
@@ -67,7 +67,7 @@ def make_loss(options: TrainingConfig, heads: Heads) -> Loss:
     if kind.make_headed is None or options.class_weights:
         headed = " or ".join(name for name, kind in LOSSES.items() if kind.make_headed)
         raise ConfigError(
-            f"a student with outputs of its own learns with training.loss {headed}, without "
+            f"a student with outputs of its own needs training.loss {headed} and takes no "
             "class weights"
         )
     return kind.make_headed(options, len(heads))
@@ -121,10 +121,10 @@ def make_validation(
 ) -> Validate:
     """Build the function that measures a student on all windows of the validation clips.
 
-    `loss` is the training loss over every window; `correlation` is Pearson's, of the student's cry
-    scores with their targets, over the windows of clips not labelled noncry. `auc`,
-    `average_precision`, `best_f1` and `recall_at_1pct_fpr` are of clip scores (mean over windows)
-    against the clips' labels; those ending in `_top4`, of the mean of a clip's highest windows.
+    `loss` is the training loss averaged over all windows; `correlation` is Pearson's, of the
+    student's cry scores with their targets, over the windows of clips not labelled noncry. `auc`,
+    `average_precision`, `best_f1` and `recall_at_1pct_fpr` compare clip scores (mean over windows)
+    with the clips' labels; those ending in `_top4`, the mean of a clip's highest windows.
     """
     labelled = [number for number, clip in enumerate(pool.clips) if clip.label != "unlabelled"]
     labels = np.array([pool.clips[number].is_cry for number in labelled])
@@ -155,7 +155,7 @@ def make_validation(
 def calibrate_cry_logit(model: keras.Model, pool: WindowPool) -> tuple[float, float]:
     """Fit scale and offset of the cry logit on the labelled clips of a pool.
 
-    On each clip's highest windows: what makes a clip a cry is the crying in it, not its pauses.
+    Only each clip's highest windows count: what makes a clip a cry is its crying, not its pauses.
     """
     tracks = pool.per_clip(predict_logits(model, pool, np.arange(len(pool)))[:, 0])
     tracks = [np.sort(track)[-TOP_WINDOWS:] for track in tracks]
@@ -185,7 +185,7 @@ def _class_weights(by_mid: dict[str, float]) -> npt.NDArray[np.float32] | None:
     weights = np.ones(len(class_mids()), dtype=np.float32)
     for mid, weight in by_mid.items():
         if mid not in class_mids():
-            raise ConfigError(f"training.class_weights: YAMNet knows no class {mid}")
+            raise ConfigError(f"training.class_weights: YAMNet has no class {mid}")
         weights[index_of(mid)] = weight
     return weights
 
@@ -194,4 +194,4 @@ LOSSES = {
     "kl_softmax": LossKind(_kl_softmax, "softmax"),
     "sigmoid_bce": LossKind(_sigmoid_bce, "sigmoid", _headed_bce),
 }
-"""The losses by the name that `training.loss` gives them."""
+"""Losses by their name in `training.loss`."""

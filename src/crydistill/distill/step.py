@@ -1,8 +1,8 @@
-"""One step of training: a batch in, its loss out, the weights moved.
+"""One training step: forward pass, backward pass and optimiser update on a batch.
 
-On PyTorch, what Keras does around each layer (checking arguments, casting, walking structures)
-takes longer than the arithmetic of a small student on a small batch. There the layers are called
-one after the other as the model was put together, and nothing else.
+On PyTorch, Keras's overhead around each layer (argument checks, casting, walking structures) takes
+longer than the arithmetic of a small student on a small batch. There the layers' `call` methods run
+directly, one after the other.
 """
 
 import inspect
@@ -19,16 +19,16 @@ from crydistill.student.layers import on_torch
 Floats = npt.NDArray[np.float32]
 
 Step = Callable[[Floats, Floats], SupportsFloat]
-"""(patches `[n, 96, 64, 1]`, targets `[n, k]`) to the batch's mean loss before the step.
+"""(patches `[n, 96, 64, 1]`, targets `[n, k]`) to the batch's mean loss before the update.
 
-On a GPU the loss is still being computed when the step returns: asking for its value waits for it.
+On a GPU the loss is still being computed when the step returns; reading its value waits for it.
 """
 
 
 def training_step(model: keras.Model, loss: Loss) -> Step:
-    """Prepare to train a compiled model, a graph of layers with one input and one output.
+    """Make the training step of a compiled model, a graph of layers with one input and one output.
 
-    `loss` is the one it was compiled with. The optimiser's learning rate may be set between steps.
+    `loss` is the one it was compiled with. The optimiser's learning rate may change between steps.
     """
     if on_torch():
         return _TorchStep(model, loss)
@@ -66,7 +66,7 @@ class _TorchStep:
 
 
 class _Call:
-    """A layer's place in its model: what it reads, what it writes, and how it is called."""
+    """A layer in its model: the tensors it reads and writes, and how to call it."""
 
     def __init__(self, layer: keras.layers.Layer) -> None:
         self.takes_list = isinstance(layer.input, list)

@@ -1,4 +1,4 @@
-"""What a window should make of the student: the teacher's word, and the clip's label."""
+"""Training targets for each window, from the teacher's scores and the clip's label."""
 
 from collections.abc import Callable
 
@@ -14,14 +14,14 @@ from crydistill.taxonomy import rival_indices
 Floats = npt.NDArray[np.float32]
 
 Targets = Callable[[Indices], Floats]
-"""Gives what some windows of a pool teach, `[n, k]`."""
+"""Gives the targets of some windows of a pool, `[n, k]`."""
 
 _BEST_SHARE = 0.5
-"""A window of a cry clip is among its best from this share of the clip's highest cry score on."""
+"""A window is among a cry clip's best if it reaches this share of the clip's highest cry score."""
 
 
 def teacher_logits(pool: WindowPool) -> Targets:
-    """Targets of a student that tells the teacher's classes: the teacher's logits, `[n, 521]`."""
+    """Targets of a student with the teacher's classes: the teacher's logits, `[n, 521]`."""
     return pool.logits
 
 
@@ -35,13 +35,13 @@ def head_targets(
 ) -> Targets:
     """Targets of a student with heads: probabilities, `[n, heads + 521]`.
 
-    The first columns are the heads', the others the teacher's scores as they are. Labels are about
-    clips, the teacher is about windows; where asked to, the cry head learns from both.
+    The first columns belong to the heads, the others are the teacher's scores unchanged. Labels
+    describe clips, teacher scores describe windows; the cry head can learn from both.
 
     Parameters
     ----------
-    trust_negatives : in clips labelled noncry nothing is a cry
-    cry_floor : least target of the windows of a clip labelled cry that the teacher likes best
+    trust_negatives : set the cry target to 0 in clips labelled noncry
+    cry_floor : lowest target of the highest-scoring windows of a clip labelled cry
     rival_floor : the cry head learns `against_rivals` with this floor instead of the teacher's
         cry score; None: the cry score
     """
@@ -62,9 +62,9 @@ def head_targets(
 
 
 def against_rivals(cry: Floats, logits: Floats, floor: float) -> Floats:
-    """How sure the teacher is of a cry, next to how sure it is of another voice.
+    """Cry score relative to the teacher's score for the strongest rival voice.
 
-    The teacher's classes are independent: it may hear a cry and a laugh in the same cat. The odds
+    The teacher's classes are independent: a cat may score as a cry and as a laugh at once. The odds
     of the cry against its strongest rival (`crydistill.taxonomy.rival_indices`) tell such windows
     from cries; speech, music and noise are no rivals, they may well go on while a baby cries.
 
@@ -72,7 +72,7 @@ def against_rivals(cry: Floats, logits: Floats, floor: float) -> Floats:
     ----------
     cry : the teacher's cry scores, `[n]`, 0 to 1
     logits : its logits, `[n, 521]`
-    floor : the rivals' score is never taken for less than about this, above 0
+    floor : added to the rival's score, so that a weak cry without rivals scores low; above 0
 
     Returns
     -------

@@ -1,1 +1,1 @@
-"""How well a model tells cries from everything else: exact metrics, intervals, reports."""
+"""Evaluate how well models tell cries from other sounds: comparisons, slices, robustness."""

@@ -1,4 +1,4 @@
-"""How closely a student follows the teacher, with intervals over groups."""
+"""Agreement of a student with its teacher, with bootstrap intervals over groups."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,10 +24,10 @@ from crydistill.metrics.records import plain_estimate
 class Agreement:
     """How closely a student follows the teacher, window by window.
 
-    kl : mean over all windows of KL(teacher || student); undefined if it was not given
-    correlation : mean over clips of the correlation of the two tracks of window scores
+    kl : mean over all windows of KL(teacher || student); undefined if not given
+    correlation : mean over clips of the Pearson correlation of the two tracks of window scores
     correlation_cries : the same over the cries
-    correlation_cry_windows : correlation over all windows of the cries, as one track
+    correlation_cry_windows : correlation over the pooled windows of all cries
     correlated_clips : clips that count; the others have a constant track (or one window)
     """
 
@@ -90,14 +90,14 @@ def agreement(
 
 
 def _track_moments(ours: ModelScores, theirs: ModelScores) -> Floats:
-    """Per clip: windows, and sums of our and their scores, of their squares and products."""
+    """Per clip: number of windows, and sums of both scores, of their squares and products."""
     tracks = zip(ours.windows, theirs.windows, strict=True)
     pairs = ((np.asarray(a, np.float64), np.asarray(b, np.float64)) for a, b in tracks)
     return np.array([(len(a), a.sum(), b.sum(), a @ a, b @ b, a @ b) for a, b in pairs])
 
 
 def _pooled_correlation(sums: Floats) -> Floats:
-    """Pearson correlation from sums as of `_track_moments`, `[..., 6]`; NaN if one is constant."""
+    """Pearson correlation from sums of `_track_moments`, `[..., 6]`; NaN if a track is constant."""
     n, a, b, aa, bb, ab = np.moveaxis(sums, -1, 0)
     variances = (n * aa - a**2) * (n * bb - b**2)
     usable = variances > 1e-9 * n**4

@@ -1,4 +1,4 @@
-"""Labelled clips, and what models said about them."""
+"""Labelled clips, and the scores that models gave them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from crydistill.errors import CorpusError
 
 @dataclass(frozen=True, eq=False)
 class ModelScores:
-    """What one model said about every clip, in the order of the clips.
+    """One model's scores of every clip, in the order of the clips.
 
     name : for tables, plots and JSON
     windows : cry score of each window, one array `[windows]` per clip
     kl : mean over each clip's windows of the KL divergence from the teacher (see `window_kl`),
-        `[clips]`; None where the model has no 521 classes
+        `[clips]`; None if the model does not output the 521 classes
     """
 
     name: str
@@ -32,7 +32,7 @@ class EvaluatedClips:
 
     labels : true for cries, bool [n]
     native_rates : sample rate in hertz of the original recording, None where unknown
-    private : at least one clip is private, and so is everything derived from it
+    private : at least one clip is private, and so is everything derived from them
     """
 
     ids: Sequence[str]
@@ -45,7 +45,7 @@ class EvaluatedClips:
 
     @classmethod
     def from_clips(cls, clips: Corpus) -> "EvaluatedClips":
-        """Take a corpus apart.
+        """Make parallel sequences of a corpus.
 
         Raises
         ------
@@ -57,7 +57,7 @@ class EvaluatedClips:
         for clip in clips:
             if clip.label is Label.UNLABELLED:
                 raise CorpusError(
-                    f"{clip.id}: is unlabelled; evaluate on clips labelled cry or noncry only"
+                    f"{clip.id}: unlabelled; evaluate only on clips labelled cry or noncry"
                 )
         if twice := duplicate_ids(clips):
             raise CorpusError(f"{twice[0]}: two clips have this id; give each its own")

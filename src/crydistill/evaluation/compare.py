@@ -1,9 +1,9 @@
-"""Judge students beside their teacher on the same labelled clips.
+"""Compare models on labelled clips, with bootstrap intervals over groups.
 
-Every model is judged by each kind of clip score (`ranking.ClipScore`): ranking metrics,
+Every model is evaluated with each kind of clip score (`ranking.ClipScore`): ranking metrics,
 agreement with the teacher, detection within slices of the clips, and the paired difference from
-the teacher, each with a 95 % interval over groups. A student is to be preferred to another only
-where the interval of the difference says so.
+the teacher, each with a 95 % bootstrap interval over groups. Prefer one student to another only if
+the interval of their difference excludes 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,20 +46,20 @@ METRICS = {
     "average_precision": "Average precision",
     "recall_at_fpr_1pct": "Recall at FPR 1 %",
     "recall_at_fpr_0.1pct": "Recall at FPR 0.1 %",
-    "f1_at_validation": "F1, validated",
-    "precision_at_validation": "Precision, validated",
-    "recall_at_validation": "Recall, validated",
-    "fpr_at_validation": "FPR, validated",
-    "best_f1": "F1, in hindsight",
-    "best_f1_precision": "Precision, in hindsight",
-    "best_f1_recall": "Recall, in hindsight",
-    "best_f1_fpr": "FPR, in hindsight",
+    "f1_at_validation": "F1, validation threshold",
+    "precision_at_validation": "Precision, validation threshold",
+    "recall_at_validation": "Recall, validation threshold",
+    "fpr_at_validation": "FPR, validation threshold",
+    "best_f1": "F1, hindsight threshold",
+    "best_f1_precision": "Precision, hindsight threshold",
+    "best_f1_recall": "Recall, hindsight threshold",
+    "best_f1_fpr": "FPR, hindsight threshold",
     "f1_at_half": "F1 at threshold 0.5",
     "calibration_error": "Expected calibration error",
 }
 """Metrics of a clip score and their titles, in the order of the tables. FPR is the share of
-non-cries that are detected; "validated" is at the threshold chosen on validation clips, "in
-hindsight" at the one with the best F1 on the very clips that are judged."""
+non-cries that are detected; the validation threshold was chosen on validation clips, the hindsight
+threshold is the one with the best F1 on the evaluated clips themselves."""
 
 DIFFERENCES = ("roc_auc", "average_precision", "recall_at_fpr_1pct", "recall_at_fpr_0.1pct")
 """Metrics whose paired difference from the teacher is reported."""
@@ -67,11 +67,11 @@ DIFFERENCES = ("roc_auc", "average_precision", "recall_at_fpr_1pct", "recall_at_
 
 @dataclass(frozen=True, eq=False)
 class ScoreEvaluation:
-    """One model judged by one kind of clip score.
+    """One model evaluated with one kind of clip score.
 
     clip_scores : the scores, `[clips]`; not part of the JSON
     metrics : keys as in `METRICS`
-    thresholds : "best_f1" and "fpr_1pct" in hindsight, "validation" where one was given
+    thresholds : "best_f1" and "fpr_1pct" in hindsight, "validation" if one was given
     slices : bands, then categories (most false alarms first), then sources
     source_auc : ROC AUC within each source that has both cries and non-cries
     differences : model minus teacher, keys as in `DIFFERENCES`; empty for the teacher
@@ -99,7 +99,7 @@ class ScoreEvaluation:
 
 @dataclass(frozen=True, eq=False)
 class ModelEvaluation:
-    """One model judged by each kind of clip score; the teacher has no agreement with itself."""
+    """One model evaluated with each kind of clip score; the teacher has no `agreement`."""
 
     by_score: Mapping[ClipScore, ScoreEvaluation]
     agreement: Agreement | None
@@ -115,8 +115,8 @@ class ModelEvaluation:
 class Evaluation:
     """All models on the same clips.
 
-    models : by name, the teacher first and then the students in the order they were given
-    cry_groups, other_groups : groups with and without a cry, which are resampled apart
+    models : by name, the teacher first, then the students in the order given
+    cry_groups, other_groups : groups with and without a cry, which are resampled separately
     """
 
     clips: EvaluatedClips
@@ -137,7 +137,7 @@ class Evaluation:
         return [name for name in self.models if name != self.reference]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain dicts, lists, strings and numbers of six digits; None where undefined."""
+        """Return plain dicts, lists, strings and six-digit numbers; None where undefined."""
         return {
             "clips": {
                 "clips": len(self.clips),
@@ -158,7 +158,7 @@ class Evaluation:
 
 
 Thresholds = Mapping[str, Mapping[str, float]]
-"""Of each model, for each kind of clip score: `{"student": {"mean": 0.31, "max": 0.6}}`."""
+"""By model and kind of clip score: `{"student": {"mean": 0.31, "max": 0.6}}`."""
 
 
 def evaluate(
@@ -171,20 +171,20 @@ def evaluate(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Evaluation:
-    """Judge models on labelled clips.
+    """Compare models on labelled clips.
 
     Parameters
     ----------
-    clips, models : the clips, and what each model said about them in the same order
+    clips, models : the clips, and each model's scores of them in the same order
     reference : name of the model that the others are compared with
-    thresholds : chosen elsewhere, on validation clips (see `choose_thresholds`); metrics "at the
-        validation threshold" are undefined for a model without
+    thresholds : chosen on validation clips (see `choose_thresholds`); metrics at the validation
+        threshold are undefined for models without one
     replicates, seed : of the bootstrap
 
     Raises
     ------
     ConfigError
-        if two models have one name, or `reference` or `thresholds` names none of them.
+        if two models have the same name, or `reference` or `thresholds` names none of them.
     ModelError
         if a model's scores do not fit the clips, or a score is NaN.
     """
@@ -226,7 +226,7 @@ def evaluate(
 def choose_thresholds(
     clips: EvaluatedClips, models: Sequence[ModelScores]
 ) -> dict[str, dict[str, float]]:
-    """Find each model's threshold of the best F1 on these (validation) clips, for `evaluate`.
+    """Find each model's threshold with the best F1 on these (validation) clips, for `evaluate`.
 
     Raises
     ------
@@ -266,7 +266,7 @@ def worst_mistakes(
 
 @dataclass(frozen=True, eq=False)
 class _Trial:
-    """What is known of one model and one kind of clip score before it is compared."""
+    """Results of one model and one kind of clip score, before the comparison."""
 
     scores: Floats
     metrics: Mapping[str, Resampled]
@@ -348,15 +348,15 @@ def _clip_scores(model: ModelScores, how: ClipScore) -> Floats:
 
 def _check_names(names: Sequence[str], reference: str, thresholds: Thresholds) -> None:
     if len(set(names)) != len(names):
-        raise ConfigError(f"two models have one name among {names}; give each its own")
+        raise ConfigError(f"two models have the same name among {names}; give each its own")
     for name in (reference, *thresholds):
         if name not in names:
-            raise ConfigError(f"{name}: is none of the models to evaluate: {', '.join(names)}")
+            raise ConfigError(f"{name}: not one of the models to evaluate: {', '.join(names)}")
     kinds = [how.value for how in ClipScore]
     for name, chosen in thresholds.items():
         for how in chosen:
             if how not in kinds:
-                raise ConfigError(f"{name}: threshold for clip score {how}; it must be of {kinds}")
+                raise ConfigError(f"{name}: threshold for clip score {how}; choose from {kinds}")
 
 
 def _check_scores(model: ModelScores, clips: EvaluatedClips) -> None:
@@ -378,7 +378,7 @@ def _check_scores(model: ModelScores, clips: EvaluatedClips) -> None:
 
 
 def _rounded_down(threshold: float) -> float:
-    """Shorten a threshold to six digits so that whatever reached it still does."""
+    """Round a threshold down to six digits, so that every score that reached it still does."""
     rounded = float(f"{threshold:.{DIGITS}g}")
     if rounded <= threshold:
         return rounded

@@ -1,11 +1,11 @@
-"""Conditions under which the same clips are heard again: noise, level, rooms, poor electronics.
+"""Test conditions applied to clips: background noise, gain, reverberation, poor electronics.
 
-A condition is a pure function of a clip's samples, the clip and a seed. Chance (which noise, which
-places in the room) is drawn by the clip's id: a clip meets the same noise at every ratio, clips
-stand in different places, and every model hears the same samples.
+A condition is a pure function of a clip's samples, the clip and a seed. Random choices (the noise,
+the positions in the room) depend on the clip's id: a clip gets the same noise at every SNR, clips
+are at different positions, and all models score the same samples.
 
-Levels are left as recorded but for the gains: a mix of noise that would exceed full scale is made
-softer as a whole, and a room changes how a sound decays, not how loud it is.
+Only the gain conditions change levels: a mix with noise that would clip is attenuated as a whole,
+and a room changes how a sound decays, not how loud it is.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,16 +48,16 @@ ROOMS = {
     "medium room": ((4.0, 5.5, 2.5), 0.4),
     "large room": ((6.0, 8.0, 2.8), 0.6),
 }
-"""Width, depth and height in metres, and seconds of reverberation."""
+"""Width, depth and height in metres, and reverberation time in seconds."""
 
 BAND_LIMIT_HZ = 4_000.0
 CONVERTER_BITS = (12, 8)
 ROLL_OFF_HZ = (50.0, 100.0, 200.0, 400.0, 3_000.0, 6_000.0, 8_000.0)
 ROLL_OFF_DB = (-24.0, -15.0, -6.0, 0.0, 0.0, -9.0, -15.0)
-"""A small microphone behind a grille: bass gone, treble going."""
+"""A small microphone behind a grille: no bass, falling treble."""
 
 FEWEST_GROUPS = 3
-"""Recordings of fewer groups make no kind of noise; it is synthesised instead."""
+"""With recordings of fewer groups, a kind of noise is synthesised instead."""
 
 _CACHED_RECORDINGS = 32
 
@@ -76,8 +76,8 @@ class Family(StrEnum):
 class NoiseKind:
     """A kind of background noise.
 
-    categories, sources : recordings of a corpus that are of this kind, by either
-    synthesise : makes up the noise, with a peak of 1, where the corpus has too few
+    categories, sources : a recording of either is of this kind
+    synthesise : synthesises the noise, with a peak of 1, if the corpus has too few recordings
     """
 
     categories: frozenset[str]
@@ -110,12 +110,12 @@ NOISE_KINDS: Mapping[str, NoiseKind] = {
 
 
 class Noises:
-    """Background noise from a corpus's own recordings, or made up where it has too few.
+    """Background noise from a corpus's own recordings, synthesised if it has too few.
 
     Parameters
     ----------
-    clips : of the split that is tested; only those labelled noncry are noise
-    seed : other seeds give other noise
+    clips : of the tested split; only those labelled noncry are used
+    seed : of the random choices
     """
 
     def __init__(self, clips: Sequence[Clip], seed: int) -> None:
@@ -135,7 +135,7 @@ class Noises:
         return f"{len(clips)} recordings of {groups} groups in the split"
 
     def behind(self, clip: Clip, kind: str, count: int) -> Samples:
-        """Noise to be heard behind a clip, `[count]`, of other groups than the clip's own.
+        """Noise to mix with a clip, `[count]`, from groups other than the clip's own.
 
         Raises
         ------
@@ -167,11 +167,11 @@ Change = Callable[[Samples, Clip, Noises], Samples]
 
 @dataclass(frozen=True)
 class Condition:
-    """A way in which clips are heard.
+    """A change applied to all clips before they are scored.
 
     kind : what is varied in the family ("fan", "small room", "8-bit converter")
-    value : how much, in `unit`; None where there is nothing to vary
-    change : what becomes of a clip's samples; level and length stay but for gains
+    value : how much, in `unit`; None if it has no degree
+    change : changes a clip's samples; the length stays, and so does the level but for gains
     """
 
     family: Family
@@ -190,7 +190,7 @@ CLEAN = Condition(Family.CLEAN, "as recorded", None, "", lambda samples, clip, n
 
 
 def conditions() -> tuple[Condition, ...]:
-    """All conditions, the unchanged clips first."""
+    """All conditions, clean audio first."""
     noise = [
         Condition(Family.NOISE, kind, snr, "dB", partial(_noisy, kind=kind, snr_db=snr))
         for kind in NOISE_KINDS
@@ -234,7 +234,7 @@ def _electronics() -> list[Condition]:
 
 def _noisy(samples: Samples, clip: Clip, noises: Noises, *, kind: str, snr_db: float) -> Samples:
     noise = noises.behind(clip, kind, len(samples))
-    # The noise is as long as the clip, so that nothing is left to this generator.
+    # The noise is as long as the clip, so nothing is drawn from this generator.
     mix = add_noise(samples, noise, snr_db, np.random.default_rng(0))
     return mix / np.float32(max(1.0, float(np.abs(mix).max())))
 
@@ -247,8 +247,8 @@ def _distant(samples: Samples, clip: Clip, noises: Noises, *, kind: str, metres:
     size, reverberation = ROOMS[kind]
     rng = generator(noises.seed, "test room", kind, f"{metres:g}", clip.id)
     response = impulse_response(Room(size, reverberation, metres), rng)
-    heard = in_room(samples, response)
-    return gain(heard, active_level(samples) - active_level(heard))
+    reverberant = in_room(samples, response)
+    return gain(reverberant, active_level(samples) - active_level(reverberant))
 
 
 def _rounded(samples: Samples, clip: Clip, noises: Noises, *, bits: int) -> Samples:

@@ -1,8 +1,8 @@
-"""Two recipes on the same clips, over the seeds of each: is one better than the other?
+"""Compare two recipes over their seeds on the same clips by a paired bootstrap over groups.
 
-Every run keeps the window scores its models gave the test clips. The difference of two recipes is
-taken within each group-bootstrap resample, between the means over their seeds, so that what makes
-clips hard for both cancels.
+Every run saves its models' window scores of the test clips. The difference of two recipes is taken
+within each bootstrap resample, between the means over their seeds, so that the difficulty that
+clips have for both cancels out.
 """
 
 from collections.abc import Sequence
@@ -34,12 +34,12 @@ COMPARED = (
     "recall_at_fpr_1pct",
     "recall_at_fpr_0.1pct",
 )
-"""Keys of `compare.METRICS` that two recipes are compared by."""
+"""Keys of `compare.METRICS` for the comparison."""
 
 
 @dataclass(frozen=True, eq=False)
 class SavedScores:
-    """What a run's models said of the test clips.
+    """The window scores that a run's models gave the test clips.
 
     windows : for each model, the cry score of every window, `[clips]` arrays
     """
@@ -60,7 +60,7 @@ class Comparison:
 
 
 def save_scores(path: str | Path, clips: EvaluatedClips, models: Sequence[ModelScores]) -> None:
-    """Write the window scores of some models as an `.npz`."""
+    """Write the window scores of models to an `.npz`."""
     counts = [len(track) for track in models[0].windows]
     scores = {f"model_{m.name}": np.concatenate(m.windows).astype(np.float32) for m in models}
     with replacing(path) as temporary, temporary.open("wb") as file:
@@ -80,7 +80,7 @@ def load_scores(path: str | Path) -> SavedScores:
     Raises
     ------
     ConfigError
-        if it is not there or damaged.
+        if the file is missing or damaged.
     """
     try:
         with np.load(path) as saved:
@@ -107,13 +107,13 @@ def compare_recipes(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> dict[str, Comparison]:
-    """Compare the seeds of one recipe with those of another, by every metric of `COMPARED`.
+    """Compare the seeds of one recipe with those of another by every metric in `COMPARED`.
 
     Parameters
     ----------
     model : which model of each run
-    their_model : which of the runs in `theirs`, if another: the same runs on both sides then say
-        what INT8 costs, or how far the student is from its teacher
+    their_model : which model of the runs in `theirs`, if different: with the same runs on both
+        sides, this measures what INT8 costs, or the student's gap to its teacher
 
     Raises
     ------
@@ -124,7 +124,7 @@ def compare_recipes(
     first = sides[0][0]
     for number, (run, name) in enumerate(sides, start=1):
         if run.ids != first.ids or not np.array_equal(run.labels, first.labels):
-            raise ConfigError(f"run {number} was evaluated on other clips than the first")
+            raise ConfigError(f"run {number} was evaluated on different clips from the first")
         if name not in run.windows:
             raise ConfigError(f"run {number} has no '{name}'; it has {', '.join(run.windows)}")
     rankings = [
@@ -155,7 +155,7 @@ def compare_recipes(
 def to_json(
     comparison: dict[str, Comparison], ours: str, theirs: str, how: ClipScore = ClipScore.MEAN
 ) -> dict[str, Any]:
-    """Plain values of a comparison, with the recipes' names."""
+    """Return a comparison as plain values, with the recipes' names."""
     return {
         "ours": ours,
         "theirs": theirs,
@@ -168,7 +168,7 @@ def to_json(
 
 
 def table(record: Record) -> str:
-    """Markdown of what `to_json` made."""
+    """Markdown table of a comparison as returned by `to_json`."""
     columns = ("", record["ours"], record["theirs"], "difference")
     rows = [
         [

@@ -1,4 +1,4 @@
-"""Score the windows of a pool with the teacher's stored logits and a student's networks."""
+"""Window scores of a pool, from the teacher's stored logits or a student's networks."""
 
 from collections.abc import Callable
 
@@ -20,16 +20,16 @@ Floats = npt.NDArray[np.float32]
 
 
 def teacher_scores(pool: WindowPool) -> ModelScores:
-    """The cry scores that the pool's stores hold."""
+    """The teacher's cry scores from the pool's stores."""
     return ModelScores(Role.TEACHER, pool.per_clip(pool.cry_scores))
 
 
 def target_scores(pool: WindowPool, name: str, targets: Callable[[Floats], Floats]) -> ModelScores:
-    """Scores computed from the teacher's logits alone, such as the odds a student was taught.
+    """Scores computed from the teacher's logits, such as a student's training targets.
 
     Parameters
     ----------
-    targets : scores `[n]` of logits `[n, 521]`
+    targets : computes scores `[n]` from logits `[n, 521]`
     """
     scores = [targets(pool.logits(indices)) for indices in _batches(pool)]
     return ModelScores(name, pool.per_clip(np.concatenate(scores)))
@@ -40,11 +40,11 @@ def student_scores(
 ) -> ModelScores:
     """Run a student's network on all windows of a pool.
 
-    The KL divergence from the teacher is given for networks with the teacher's 521 outputs.
+    The KL divergence from the teacher is included for networks with the teacher's 521 outputs.
 
     Parameters
     ----------
-    what : the windows, for the progress bar
+    what : name of the windows in the progress bar
     """
     cry = np.empty(len(pool), dtype=np.float32)
     kl = np.full(len(pool), np.nan, dtype=np.float32)

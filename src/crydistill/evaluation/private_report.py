@@ -1,10 +1,9 @@
-"""How a student behaves on a home's recordings, in two parts: one to share, one to keep.
+"""Compare teacher and student on private captures: a shareable part and a full, private part.
 
-Captures have no labels, only tiers of confidence that someone or something assigned, so these are
-comparisons of behaviour and no accuracies. The shareable part holds aggregates over at least ten
-clips and nothing finer than the hour of the day; hourly cells come without counts, which could be
-subtracted from the whole. The full part holds every clip and is written outside git work trees
-only.
+Captures have no labels, only assigned tiers of confidence, so this compares behaviour and does not
+measure accuracy. The shareable part holds aggregates over at least ten clips and nothing finer than
+the hour of the day; hourly cells have no counts, which could be subtracted from the total. The full
+part holds every clip and is only written outside git work trees.
 """
 
 import json
@@ -24,7 +23,7 @@ from crydistill.metrics.agreement import track_correlation
 from crydistill.metrics.ranking import ClipScore, Ranking, clip_score, roc_auc
 
 MIN_CLIPS = 10
-"""A cell of the shareable part is over at least so many clips, of each kind it compares."""
+"""Minimum number of clips, of each kind compared, behind a cell of the shareable part."""
 
 _FEWER = f"fewer than {MIN_CLIPS}"
 _DIGITS = 4
@@ -34,14 +33,14 @@ Floats = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, eq=False)
 class ScoredCaptures:
-    """What teacher and student said about captures, as parallel sequences.
+    """Teacher's and student's scores of captures, as parallel sequences.
 
     ids : of the clips
-    tiers : None for a clip without one
+    tiers : None for a clip without a tier
     hours : local hour of the day in which a clip starts, 0 to 23
-    held_out : whether a clip was kept out of training
+    held_out : whether a clip was held out of training
     teacher, student : cry score of each window, one array `[windows]` per clip
-    kl : mean over each clip's windows of KL(teacher || student), as `compare.window_kl` gives it;
+    kl : mean of `metrics.agreement.window_kl` over each clip's windows, from the teacher;
         None where it is not known
     """
 
@@ -65,12 +64,12 @@ class Spread:
 
 @dataclass(frozen=True)
 class TierSummary:
-    """One tier.
+    """Scores of the clips of one tier.
 
     clips : number of clips
     teacher_max, student_max : highest window score of each clip
     correlation : Pearson's, of the teacher's and the student's scores of all the tier's windows;
-        None where one of the two is constant
+        None if either is constant
     """
 
     clips: int
@@ -81,7 +80,7 @@ class TierSummary:
 
 @dataclass(frozen=True)
 class Separation:
-    """How well the highest window score tells high_pos clips from high_neg ones.
+    """How well the highest window score separates high_pos from high_neg clips.
 
     positives, negatives : numbers of high_pos and high_neg clips
     teacher, student : AUC; None unless there are clips of both tiers
@@ -107,13 +106,13 @@ class Divergence:
 
 @dataclass(frozen=True)
 class CapturesReport:
-    """Teacher and student on captures.
+    """Comparison of teacher and student on captures.
 
     tiers : a summary of every tier
     overall : separation over the whole day
-    by_hour : separation of the clips of each hour of the day that has any
-    held_out : divergence on the hold-out
-    clips : one row a clip, for the full part
+    by_hour : separation within each hour of the day that has clips
+    held_out : divergence on the held-out clips
+    clips : one row per clip, for the full part
     unusable : clips left out, by id, with the reason
     """
 
@@ -125,7 +124,7 @@ class CapturesReport:
     unusable: Mapping[str, str] = field(default_factory=dict)
 
     def shareable(self) -> dict[str, Any]:
-        """The aggregates that may be published, as plain dicts; other cells say so or are None."""
+        """Aggregates that may be published, as plain dicts; cells of few clips are withheld."""
         overall = asdict(self.overall) if self.overall.shareable else None
         return {
             "private_data": f"aggregates over at least {MIN_CLIPS} clips",
@@ -171,7 +170,7 @@ class CapturesReport:
         Raises
         ------
         CorpusError
-            if `path` lies in a git work tree.
+            if `path` is in a git work tree.
         """
         require_outside_work_tree(path, "the full report on private captures")
         atomic.write_text(path, _as_json(self.full()))
@@ -182,8 +181,8 @@ def captures_report(
 ) -> CapturesReport:
     """Compare teacher and student on captures.
 
-    A clip whose scores cannot be compared (none, NaN, another number of windows) is left out and
-    noted.
+    A clip whose scores cannot be compared (none, NaN, different numbers of windows) is left out
+    and listed.
 
     Parameters
     ----------
@@ -192,7 +191,7 @@ def captures_report(
     Raises
     ------
     CorpusError
-        if two clips have one id, an hour is none, or no clip can be used.
+        if two clips have the same id, an hour is invalid, or no clip can be used.
     ValueError
         if the sequences differ in length.
     """
@@ -201,60 +200,75 @@ def captures_report(
     for index, clip_id in enumerate(scored.ids):
         if reason := _fault(scored, index):
             unusable[clip_id] = reason
-    usable = [index for index, clip_id in enumerate(scored.ids) if clip_id not in unusable]
-    if not usable:
+    indices = [index for index, clip_id in enumerate(scored.ids) if clip_id not in unusable]
+    if not indices:
         raise CorpusError(
             f"captures: none of {len(unusable)} could be used, the first because of "
             f"'{next(iter(unusable.values()), 'no clips')}'; score them again"
         )
-    teacher_max = {index: clip_score(scored.teacher[index], ClipScore.MAX) for index in usable}
-    student_max = {index: clip_score(scored.student[index], ClipScore.MAX) for index in usable}
+    usable = _Usable(
+        scored,
+        indices,
+        teacher_max={i: clip_score(scored.teacher[i], ClipScore.MAX) for i in indices},
+        student_max={i: clip_score(scored.student[i], ClipScore.MAX) for i in indices},
+    )
+    return CapturesReport(
+        tiers={tier: usable.summary(tier) for tier in Tier},
+        overall=usable.separation(),
+        by_hour={h: usable.separation(h) for h in sorted({scored.hours[i] for i in indices})},
+        held_out=_divergence(scored, [index for index in indices if scored.held_out[index]]),
+        clips=[usable.row(index) for index in indices],
+        unusable=unusable,
+    )
 
-    def of_tier(tier: Tier, hour: int | None = None) -> list[int]:
-        return [
-            index
-            for index in usable
-            if scored.tiers[index] is tier and hour in (None, scored.hours[index])
-        ]
 
-    def separation(hour: int | None = None) -> Separation:
-        positives, negatives = of_tier(Tier.HIGH_POS, hour), of_tier(Tier.HIGH_NEG, hour)
+@dataclass(frozen=True)
+class _Usable:
+    """The captures that can be compared.
+
+    indices : of these clips in `scored`
+    teacher_max, student_max : highest window score by index
+    """
+
+    scored: ScoredCaptures
+    indices: Sequence[int]
+    teacher_max: Mapping[int, float]
+    student_max: Mapping[int, float]
+
+    def of_tier(self, tier: Tier, hour: int | None = None) -> list[int]:
+        tiers, hours = self.scored.tiers, self.scored.hours
+        return [i for i in self.indices if tiers[i] is tier and hour in (None, hours[i])]
+
+    def separation(self, hour: int | None = None) -> Separation:
+        positives, negatives = (self.of_tier(tier, hour) for tier in (Tier.HIGH_POS, Tier.HIGH_NEG))
         return Separation(
             len(positives),
             len(negatives),
-            _auc(teacher_max, positives, negatives),
-            _auc(student_max, positives, negatives),
+            _auc(self.teacher_max, positives, negatives),
+            _auc(self.student_max, positives, negatives),
         )
 
-    def summary(tier: Tier) -> TierSummary:
-        members = of_tier(tier)
+    def summary(self, tier: Tier) -> TierSummary:
+        members = self.of_tier(tier)
         return TierSummary(
             len(members),
-            _spread([teacher_max[index] for index in members]),
-            _spread([student_max[index] for index in members]),
-            _correlation(scored, members),
+            _spread([self.teacher_max[index] for index in members]),
+            _spread([self.student_max[index] for index in members]),
+            _correlation(self.scored, members),
         )
 
-    return CapturesReport(
-        tiers={tier: summary(tier) for tier in Tier},
-        overall=separation(),
-        by_hour={hour: separation(hour) for hour in sorted({scored.hours[i] for i in usable})},
-        held_out=_divergence(scored, [index for index in usable if scored.held_out[index]]),
-        clips=[
-            {
-                "id": scored.ids[index],
-                "tier": scored.tiers[index],
-                "hour": scored.hours[index],
-                "held_out": bool(scored.held_out[index]),
-                "windows": len(scored.teacher[index]),
-                "teacher_max": _plain(teacher_max[index]),
-                "student_max": _plain(student_max[index]),
-                "kl": None if scored.kl is None else _plain(scored.kl[index]),
-            }
-            for index in usable
-        ],
-        unusable=unusable,
-    )
+    def row(self, index: int) -> dict[str, Any]:
+        scored = self.scored
+        return {
+            "id": scored.ids[index],
+            "tier": scored.tiers[index],
+            "hour": scored.hours[index],
+            "held_out": bool(scored.held_out[index]),
+            "windows": len(scored.teacher[index]),
+            "teacher_max": _plain(self.teacher_max[index]),
+            "student_max": _plain(self.student_max[index]),
+            "kl": None if scored.kl is None else _plain(scored.kl[index]),
+        }
 
 
 def _check(scored: ScoredCaptures) -> None:
@@ -274,7 +288,7 @@ def _check(scored: ScoredCaptures) -> None:
         if clip_id in seen:
             raise CorpusError(f"{clip_id}: two captures have this id; give each its own")
         if not 0 <= hour <= 23:
-            raise CorpusError(f"{clip_id}: hour {hour} is not one from 0 to 23")
+            raise CorpusError(f"{clip_id}: hour {hour} is not between 0 and 23")
         seen.add(clip_id)
 
 

@@ -1,20 +1,19 @@
-"""How a student bears noise, level, rooms and poor electronics: the same clips, heard again.
+"""Robustness of students to noise, gain, reverberation and poor electronics, on the same clips.
 
-Scoring and judging are apart. `score_clips` goes clip by clip: it decodes a clip once, brings it
-under every condition and keeps two numbers for each student: the mean of its window scores and the
-highest threshold at which the vote would raise an alert on it. They go into a journal, a line a
-clip, so that a run that was interrupted goes on where it stopped. `judge` then computes, for each
-student and condition:
+Scoring and evaluation are separate. `score_clips` decodes each clip once, applies every condition
+and records two numbers per student: the mean of the window scores and the highest threshold at
+which the vote would raise an alert. They go into a journal, one line per clip, so that an
+interrupted run can resume. `evaluate_conditions` then computes, for each student and condition:
 
 - ROC AUC of the mean score;
-- recall *recalibrated*: the share of cry clips that raise an alert at the threshold which this
-  condition's own negatives hold to one false alarm an hour (or the rate that is asked for), as
-  after calibration in that room;
-- recall and false alarms an hour *unchanged*: at the threshold which clean audio's negatives hold
-  to that rate, as a device that was set once and carried elsewhere;
+- recall *recalibrated*: the share of cry clips that raise an alert at the threshold that gives one
+  false alarm per hour (or another rate) on this condition's own negatives, as after calibration in
+  that room;
+- recall and false alarms per hour *unchanged*: at the threshold that gives this rate on clean
+  negatives, as for a device that was calibrated once and then moved;
 
-and the paired differences from clean audio. Everything is resampled by groups, thresholds included:
-in each resample they are chosen anew. Clips are heard one by one and count as one alarm at most.
+and the paired differences from clean audio. Intervals are bootstrapped over groups, and thresholds
+are chosen again in each resample. Clips are scored one by one and count as one alarm at most.
 """
 
 import hashlib
@@ -55,7 +54,7 @@ from crydistill.progress import Progress, silent
 from crydistill.teacher.base import Recording
 
 FALSE_ALARMS_PER_HOUR = 1.0
-"""The rate at which recall is reported where none is named."""
+"""Default rate at which recall is reported."""
 
 RESULT_NAME, PICTURE_NAME = "robustness.json", "robustness.png"
 
@@ -64,14 +63,14 @@ _HAIR = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class HeardClips:
-    """What students made of clips under conditions.
+class ScoredClips:
+    """Students' scores of clips under all conditions.
 
     clips : those that could be read
     seconds : length of each, `[clips]`
     means, votes : mean window score, and highest threshold that raises an alert,
         `[students, conditions, clips]`
-    unreadable : why, by id, clips were left out
+    unreadable : clips left out, by id, with the reason
     """
 
     students: tuple[str, ...]
@@ -92,13 +91,13 @@ class HeardClips:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One student under one condition; each number with its difference from clean audio.
+class ConditionResult:
+    """Metrics of one student under one condition, with their differences from clean audio.
 
     auc : ROC AUC of the mean window score
-    recalibrated : recall at a false alarm an hour on this condition's own negatives
-    unchanged : recall at the threshold of a false alarm an hour on clean negatives
-    false_alarms : an hour, at that threshold
+    recalibrated : recall at the threshold chosen on this condition's own negatives
+    unchanged : recall at the threshold chosen on clean negatives
+    false_alarms : per hour, at that threshold
     """
 
     auc: Estimate
@@ -116,7 +115,7 @@ class Verdict:
 
 
 def choose_clips(clips: Sequence[Clip], count: int | None, *, seed: int) -> list[Clip]:
-    """Choose clips with labels, as many of cries and others as their share, groups by turns.
+    """Choose labelled clips, stratified by label and spread over groups.
 
     Parameters
     ----------
@@ -125,7 +124,7 @@ def choose_clips(clips: Sequence[Clip], count: int | None, *, seed: int) -> list
     Raises
     ------
     CorpusError
-        if there are no clips with or no clips without a cry, or fewer than two are wanted.
+        if there are no clips with or no clips without a cry, or `count` is below two.
     """
     kinds = [[clip for clip in clips if clip.label is label] for label in (Label.CRY, Label.NONCRY)]
     if not all(kinds):
@@ -149,22 +148,22 @@ def score_clips(
     noises: Noises,
     vote: VoteSettings,
     progress: Progress = silent,
-) -> HeardClips:
-    """Let students hear clips under all conditions, or go on where an earlier run stopped.
+) -> ScoredClips:
+    """Score clips under all conditions with all students, resuming an interrupted run.
 
     Parameters
     ----------
     clips : labelled cry or noncry
-    journal : file that holds the scores so far; begun anew if it was made with other students,
-        clips, noise or vote (other kernels need another file: their students are the same)
-    vote : n and m count
+    journal : file with the scores so far; started again if it belongs to other students, clips,
+        noise or vote (it does not record the kernels: use a file for each)
+    vote : only n and m count
 
     Raises
     ------
     CorpusError
         if no clip can be read.
     StoreError
-        if the journal is damaged other than by a kill.
+        if the journal is damaged other than by an interrupted write.
     """
     every = conditions()
     scores = _Journal(Path(journal), _fingerprint(clips, scorers, every, noises, vote))
@@ -175,10 +174,10 @@ def score_clips(
             advance(1)
     readable = tuple(clip for clip in clips if "scores" in scores.entries[clip.id])
     if not readable:
-        raise CorpusError(f"{clips[0].path}: cannot be read, nor any other clip; see the journal")
-    # [clips, conditions, students, 2] as the journal has it.
+        raise CorpusError(f"{clips[0].path}: cannot be read, nor can any other; see the journal")
+    # [clips, conditions, students, 2], as in the journal.
     numbers = np.array([scores.entries[clip.id]["scores"] for clip in readable], dtype=np.float64)
-    return HeardClips(
+    return ScoredClips(
         students=tuple(scorer.name for scorer in scorers),
         conditions=every,
         clips=readable,
@@ -193,37 +192,37 @@ def score_clips(
     )
 
 
-def judge(
-    heard: HeardClips,
+def evaluate_conditions(
+    scored: ScoredClips,
     *,
     per_hour: float = FALSE_ALARMS_PER_HOUR,
     replicates: int = REPLICATES,
     seed: int = 0,
     progress: Progress = silent,
-) -> dict[str, list[Verdict]]:
-    """Judge each student under each condition, in the order of `heard.conditions`.
+) -> dict[str, list[ConditionResult]]:
+    """Evaluate each student under each condition, in the order of `scored.conditions`.
 
     Parameters
     ----------
-    per_hour : false alarms an hour at which recall is reported
+    per_hour : false alarms per hour at which recall is reported
     """
     bootstrap = GroupBootstrap(
-        groups=[clip.group for clip in heard.clips],
-        labels=heard.labels,
+        groups=[clip.group for clip in scored.clips],
+        labels=scored.labels,
         replicates=replicates,
         seed=seed,
     )
-    verdicts = {}
-    with progress("resampling", len(heard.students), "students") as advance:
-        for number, name in enumerate(heard.students):
-            verdicts[name] = _verdicts(heard, number, bootstrap, per_hour)
+    results = {}
+    with progress("resampling", len(scored.students), "students") as advance:
+        for number, name in enumerate(scored.students):
+            results[name] = _results(scored, number, bootstrap, per_hour)
             advance(1)
-    return verdicts
+    return results
 
 
 def report(
-    heard: HeardClips,
-    verdicts: Mapping[str, Sequence[Verdict]],
+    scored: ScoredClips,
+    results: Mapping[str, Sequence[ConditionResult]],
     *,
     scorers: Sequence[Scorer],
     noises: Noises,
@@ -233,18 +232,18 @@ def report(
     seed: int = 0,
     provenance: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Everything of a run as plain values: what `robustness.json` holds."""
-    labels, groups = heard.labels, [clip.group for clip in heard.clips]
+    """Return a run's results as plain values, for `robustness.json`."""
+    labels, groups = scored.labels, [clip.group for clip in scored.clips]
     return {
         "kind": "robustness",
         "clips": {
-            "clips": len(heard.clips),
+            "clips": len(scored.clips),
             "cries": sum(labels),
             "groups": len(set(groups)),
             "cry_groups": len({group for group, cry in zip(groups, labels, strict=True) if cry}),
-            "negative_hours": plain(heard.negative_hours),
-            "unreadable": len(heard.unreadable),
-            "private": any(clip.private for clip in heard.clips),
+            "negative_hours": plain(scored.negative_hours),
+            "unreadable": len(scored.unreadable),
+            "private": any(clip.private for clip in scored.clips),
         },
         "vote": {"n": vote.n, "m": vote.m},
         "false_alarms_per_hour": per_hour,
@@ -259,12 +258,12 @@ def report(
         "conditions": [
             {"name": one.name, "family": one.family.value, "kind": one.kind,
              "value": one.value, "unit": one.unit}
-            for one in heard.conditions
+            for one in scored.conditions
         ],
         "students": {
             scorer.name: {
                 "sha256": scorer.fingerprint,
-                "conditions": [verdict.to_json() for verdict in verdicts[scorer.name]],
+                "conditions": [result.to_json() for result in results[scorer.name]],
             }
             for scorer in scorers
         },
@@ -273,11 +272,11 @@ def report(
 
 
 class _Journal:
-    """Scores of clips on disk, a JSON object a line; the first says what they belong to.
+    """Clip scores on disk, one JSON object per line; the first identifies what they belong to.
 
     entries : of the clips so far, by id
 
-    A line that a kill left half written is cut off.
+    An incomplete last line, left by an interrupted write, is dropped.
     """
 
     def __init__(self, path: Path, fingerprint: str) -> None:
@@ -297,7 +296,7 @@ class _Journal:
                 self.entries[entry.pop("clip")] = entry
             except (ValueError, KeyError) as error:
                 raise StoreError(
-                    f"{path}, line {number}: is no record of a clip; remove the file and run again"
+                    f"{path}, line {number}: not a clip's record; remove the file and run again"
                 ) from error
 
     def add(self, clip: str, entry: dict[str, Any]) -> None:
@@ -307,7 +306,7 @@ class _Journal:
 
 
 def _by_turns(clips: Sequence[Clip], count: int, rng: np.random.Generator) -> list[Clip]:
-    """Choose clips at random, from every group one before any gives another."""
+    """Choose clips at random, round-robin over the groups."""
     queues: dict[str, list[Clip]] = {}
     for index in rng.permutation(len(clips)):
         queues.setdefault(clips[index].group, []).append(clips[index])
@@ -324,8 +323,8 @@ def _entry(
 ) -> dict[str, Any]:
     try:
         audio = read_audio(clip.path)
-        heard = (condition.change(audio.samples, clip, noises) for condition in every)
-        recordings = (Recording(clip.id, samples, log_mel(samples)) for samples in heard)
+        changed = (condition.change(audio.samples, clip, noises) for condition in every)
+        recordings = (Recording(clip.id, samples, log_mel(samples)) for samples in changed)
         scores = [
             [_summary(scorer.score(recording), vote) for scorer in scorers]
             for recording in recordings
@@ -356,39 +355,39 @@ def _fingerprint(
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _verdicts(
-    heard: HeardClips, student: int, bootstrap: GroupBootstrap, per_hour: float
-) -> list[Verdict]:
-    clean = heard.conditions.index(CLEAN)
-    rankings = _Rankings(heard, student, clean=clean, per_hour=per_hour)
+def _results(
+    scored: ScoredClips, student: int, bootstrap: GroupBootstrap, per_hour: float
+) -> list[ConditionResult]:
+    clean = scored.conditions.index(CLEAN)
+    rankings = _Rankings(scored, student, clean=clean, per_hour=per_hour)
     found = bootstrap.run(rankings.statistics)
     by_condition = [
         found[start : start + _STATISTICS] for start in range(0, len(found), _STATISTICS)
     ]
-    return [_verdict(numbers, by_condition[clean]) for numbers in by_condition]
+    return [_result(numbers, by_condition[clean]) for numbers in by_condition]
 
 
-def _verdict(numbers: Sequence[Resampled], clean: Sequence[Resampled]) -> Verdict:
+def _result(numbers: Sequence[Resampled], clean: Sequence[Resampled]) -> ConditionResult:
     values = [number.estimate() for number in numbers]
     changes = [(number - base).estimate() for number, base in zip(numbers, clean, strict=True)]
-    return Verdict(*values, *changes)
+    return ConditionResult(*values, *changes)
 
 
 class _Rankings:
     """One student's scores under all conditions, sorted once."""
 
-    def __init__(self, heard: HeardClips, student: int, *, clean: int, per_hour: float) -> None:
-        self._cries = np.array(heard.labels)
-        self._hours = np.where(self._cries, 0, heard.seconds) / 3600
-        self._votes = heard.votes[student]
+    def __init__(self, scored: ScoredClips, student: int, *, clean: int, per_hour: float) -> None:
+        self._cries = np.array(scored.labels)
+        self._hours = np.where(self._cries, 0, scored.seconds) / 3600
+        self._votes = scored.votes[student]
         self._clean, self._per_hour = clean, per_hour
         self._means, self._alarms = (
             [Ranking(labels=self._cries, scores=scores) for scores in table[student]]
-            for table in (heard.means, heard.votes)
+            for table in (scored.means, scored.votes)
         )
 
     def statistics(self, weights: Weights) -> Floats:
-        """AUC, recall recalibrated, recall and false alarms an hour unchanged, per condition.
+        """AUC, recall recalibrated, recall and false alarms per hour unchanged, per condition.
 
         Parameters
         ----------
@@ -413,9 +412,9 @@ class _Rankings:
         return np.stack(columns, axis=1)
 
     def _recalibrated(self, number: int, weights: Weights, hours: Floats) -> tuple[Floats, Floats]:
-        """Threshold just above the first negative too many, and the recall there; `[rows]` each."""
+        """Lowest threshold that keeps to the rate, and the recall there; `[rows]` each."""
         detections = self._alarms[number].detections(weights)
-        # A hair more, so that two alarms in two hours are not one too many by rounding.
+        # Slightly more, so that rounding does not reject exactly two alarms in two hours.
         bound = self._per_hour * hours * (1 + _HAIR)
         allowed = (detections.false_positives <= bound[:, None]).sum(axis=1)
         falling = np.append(detections.thresholds, -np.inf)

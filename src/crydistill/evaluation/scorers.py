@@ -1,8 +1,8 @@
-"""Who listens: teacher, FP32 student and INT8 student behind one face.
+"""A common interface to teacher, FP32 student and INT8 student.
 
-A scorer gives each window of a piece of audio one cry score. What a student's outputs mean and how
-its cry score is formed comes from its manifest, so that softmax students with YAMNet's 521 outputs
-and sigmoid students with a handful are heard alike.
+A scorer gives each window of a piece of audio one cry score. The meaning of a student's outputs and
+how to form its cry score come from its manifest, so that softmax students with YAMNet's 521 outputs
+and sigmoid students with a handful are treated alike.
 """
 
 from collections import Counter
@@ -37,7 +37,7 @@ class StudentNetwork:
     """One of a student's networks, run on log-mel patches.
 
     fingerprint : sha256 of the file with its weights
-    outputs : activated outputs of patches, `[n, outputs]` for `[n, 96, 64]`
+    outputs : computes activated outputs, `[n, outputs]`, of patches `[n, 96, 64]`
     """
 
     role: Role
@@ -47,19 +47,19 @@ class StudentNetwork:
     outputs: Callable[[Patches], Scores]
 
     def cry_scores(self, patches: Patches) -> Scores:
-        """One cry score a patch, `[n]`."""
+        """One cry score per patch, `[n]`."""
         return cry_score(self.outputs(patches), self.manifest.cry_outputs)
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """A network that gives windows cry scores.
+    """A network that computes cry scores of windows.
 
-    name : for people; scorers that run side by side have different ones
+    name : for display; unique among scorers that run together
     fingerprint : sha256 of the file with its weights
-    score : cry score of each window of a piece of audio, `[windows]`
+    score : computes the cry score of each window of a piece of audio, `[windows]`
     manifest_path : of a student's `student.json`; None for a teacher
-    presets : the detector settings of a student's manifest
+    presets : detector settings from a student's manifest
     """
 
     name: str
@@ -71,7 +71,7 @@ class Scorer:
 
 
 def teacher_scorer(path: str | Path) -> Scorer:
-    """Open a teacher; its cry score is the sum of the probabilities of AudioSet's cry classes.
+    """Open a teacher; its cry score is the sum of the scores of AudioSet's cry classes.
 
     Raises
     ------
@@ -90,11 +90,11 @@ def teacher_scorer(path: str | Path) -> Scorer:
 def student_networks(
     path: str | Path, *, kernels: Kernels = Kernels.REFERENCE, fp32: bool = True
 ) -> list[StudentNetwork]:
-    """Open a student's INT8 network and, where one lies beside it, its FP32 network before it.
+    """Open a student's networks: FP32 first if there is one, then INT8.
 
     Parameters
     ----------
-    path : a `.tflite` with its manifest beside it, or a directory (a run's) that holds both
+    path : a `.tflite` with its manifest beside it, or a directory (such as a run's) with both
     fp32 : whether to look for the FP32 network, a `.keras` file of the same name
 
     Raises
@@ -121,19 +121,19 @@ def student_networks(
 def student_scorers(
     path: str | Path, *, kernels: Kernels = Kernels.REFERENCE, fp32: bool = True
 ) -> list[Scorer]:
-    """Open a student as `student_networks` does, as scorers of audio."""
+    """Open a student's networks, as `student_networks` does, as scorers."""
     return [_scorer(network) for network in student_networks(path, kernels=kernels, fp32=fp32)]
 
 
-def named_apart(scorers: Sequence[Scorer]) -> list[Scorer]:
-    """Number the names that more than one scorer bears."""
+def with_unique_names(scorers: Sequence[Scorer]) -> list[Scorer]:
+    """Make names unique by numbering duplicates."""
     seen: Counter[str] = Counter()
-    apart = []
+    unique = []
     for scorer in scorers:
         seen[scorer.name] += 1
         number = seen[scorer.name]
-        apart.append(replace(scorer, name=f"{scorer.name} {number}") if number > 1 else scorer)
-    return apart
+        unique.append(replace(scorer, name=f"{scorer.name} {number}") if number > 1 else scorer)
+    return unique
 
 
 def _scorer(network: StudentNetwork) -> Scorer:
@@ -158,13 +158,13 @@ def _keras_outputs(path: Path, manifest: StudentManifest) -> Callable[[Patches],
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"{path}: the FP32 student needs {error.name}: pip install 'crydistill[train]', or "
-            "leave it out with --no-fp32"
+            "skip it with --no-fp32"
         ) from error
     model = load_student(path)
     outputs = model.output_shape[-1]
     if outputs != manifest.output.shape[-1]:
         raise ModelError(
-            f"{path}: has {outputs} outputs, {MANIFEST_NAME} beside it says "
+            f"{path}: has {outputs} outputs, but {MANIFEST_NAME} beside it says "
             f"{manifest.output.shape[-1]}; the files must come from the same run"
         )
     return lambda patches: activate(logits_of(model, patches), manifest.activation)

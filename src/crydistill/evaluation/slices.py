@@ -1,4 +1,4 @@
-"""Detection within slices of the clips: bands, categories, sources."""
+"""Detection rates within slices of the clips: by bandwidth, category and source."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,17 +23,17 @@ from crydistill.metrics.ranking import (
 from crydistill.metrics.records import plain_estimate
 
 NARROW_BAND_HZ = 8_000
-"""Recordings of at most this native rate hold nothing above 4 kHz."""
+"""Recordings of at most this native sample rate hold nothing above 4 kHz."""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Share of some clips that a model detects at its threshold of 1 % false positives over all.
+    """Share of a slice's clips detected at the threshold of 1 % false positives over all clips.
 
     kind : "band", "category" or "source"
     label : of the clips; `detected` is a recall for cries, a false-positive rate for non-cries
-    clips, groups : how many there are; a single group, and mostly even two, are missing from too
-        many resamples for `detected` to have an interval
+    clips, groups : how many there are; one group, and usually even two, is missing from too many
+        resamples for `detected` to have an interval
     """
 
     kind: str
@@ -82,7 +82,7 @@ class _Part(NamedTuple):
 
 
 def _parts(clips: EvaluatedClips) -> list[_Part]:
-    """Clips of every slice that has any."""
+    """Members of every slice that has any."""
     labels, sources = clips.labels, np.asarray(clips.sources)
     categories = np.asarray(clips.categories)
     rates = np.array([np.nan if rate is None else rate for rate in clips.native_rates])
@@ -100,7 +100,7 @@ def _parts(clips: EvaluatedClips) -> list[_Part]:
 
 
 def _slice_order(part: Slice) -> tuple[int, float, int]:
-    """Bands, categories, sources; among categories those with most false alarms, then clips."""
+    """Order bands, categories, sources; categories by most false alarms, then most clips."""
     kind = ("band", "category", "source").index(part.kind)
     if part.kind != "category" or np.isnan(part.detected.value):
         return kind, 0.0, 0

@@ -1,1 +1,1 @@
-"""Experiments as YAML files: the schema, and how files and overrides become one configuration."""
+"""Experiments as YAML files: the config schema, loading, `extends` and overrides."""

@@ -1,4 +1,4 @@
-"""Read configuration files: what they extend, overrides, and errors that name the key."""
+"""Load configuration files: resolve `extends`, apply overrides, report errors by key."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -20,8 +20,8 @@ DEFAULT_CONFIG = "nursery"
 def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """Read a configuration file, the packaged default where `path` is None.
 
-    A file may say `extends: OTHER.yaml` (or a list), relative to itself: it is laid over them in
-    turn, mapping by mapping.
+    A file may say `extends: OTHER.yaml` (or a list), relative to itself: the files are merged in
+    order, mappings key by key, and this one comes last.
 
     Parameters
     ----------
@@ -31,7 +31,17 @@ def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Exper
     Raises
     ------
     ConfigError
-        naming the file and the key at fault.
+        naming the file and the offending key.
+
+    Examples
+    --------
+    >>> config = load_config(None, ["training.epochs=2"])
+    >>> config.name, config.training.epochs
+    ('nursery', 2)
+    >>> load_config(None, ["training.epoch=2"])
+    Traceback (most recent call last):
+        ...
+    crydistill.errors.ConfigError: ...nursery.yaml: unknown key 'training.epoch'...
     """
     if path is None:
         path = Path(str(files("crydistill").joinpath(f"data/{DEFAULT_CONFIG}.yaml")))
@@ -46,7 +56,7 @@ def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Exper
 
 
 def _read_yaml(path: Path, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """Read a config over the ones it extends, `heirs` being those that extend it."""
+    """Read a config merged over those it extends; `heirs` are the configs that extend it."""
     if path.resolve() in heirs:
         raise ConfigError(f"{path}: extends: the configs extend each other in a circle")
     try:
@@ -71,7 +81,7 @@ def _read_yaml(path: Path, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Lay one mapping over another: mappings merge key by key, anything else replaces."""
+    """Merge one mapping over another: mappings merge key by key, anything else is replaced."""
     merged = dict(below)
     for key, value in above.items():
         both = isinstance(merged.get(key), dict) and isinstance(value, dict)
@@ -83,7 +93,7 @@ def _explain(error: ValidationError) -> str:
     for fault in error.errors(include_url=False):
         if fault["type"] == "extra_forbidden":
             key = ".".join(str(part) for part in fault["loc"])
-            return f"unknown key '{key}'; see docs/configuration.md for the keys there are"
+            return f"unknown key '{key}'; see docs/configuration.md for all keys"
     return explained(error, "the config")
 
 

@@ -1,4 +1,4 @@
-"""Dotted overrides of a configuration, as --set takes them."""
+"""Dotted overrides of a configuration, for `--set key=value`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from crydistill.errors import ConfigError
 
 
 def set_key(raw: dict[str, Any], override: str) -> None:
-    """Set one key of a configuration that was read but not checked yet, in place.
+    """Set one key of a configuration that is read but not yet validated, in place.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ def set_key(raw: dict[str, Any], override: str) -> None:
     Raises
     ------
     ConfigError
-        if it is not written so, or a part of the key leads nowhere.
+        if the override is malformed, or a part of the key does not exist.
     """
     key, equals, value = override.partition("=")
     if not equals or not key:
@@ -44,13 +44,11 @@ def _child(node: Any, part: str, override: str) -> Any:
     if child is None:
         child = node[part] = {}
     if not isinstance(child, Mapping | list):
-        raise ConfigError(f"--set {override}: '{part}' is a single value, it has no keys below it")
+        raise ConfigError(f"--set {override}: '{part}' is a single value and has no keys below it")
     return child
 
 
 def _position(node: list[Any], part: str, override: str) -> int:
     if not part.isdigit() or int(part) >= len(node):
-        raise ConfigError(
-            f"--set {override}: '{part}' is not a position in that list of {len(node)}"
-        )
+        raise ConfigError(f"--set {override}: '{part}' is not an index of that list of {len(node)}")
     return int(part)

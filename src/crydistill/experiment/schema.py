@@ -1,7 +1,7 @@
 """The configuration of an experiment: every section and key, with defaults.
 
-Adding an experiment is adding a YAML file. Every key has its default here; an unknown key is an
-error that names it. Paths are relative to the directory the command runs in.
+A new experiment is a new YAML file. Every key has its default here; an unknown key is an error
+that names it. Paths are relative to the directory the command runs in.
 """
 
 from pathlib import Path
@@ -19,18 +19,19 @@ class _Section(BaseModel):
 class CorpusConfig(_Section):
     """One source of clips: path, catalogue, audioset, nursery_seed, formulas_seed or captures.
 
-    name : names the corpus's score store; derived from the source where not given
-    weight : how often its windows train, relative to the other corpora's
+    name : of the corpus's score store; derived from the source if not given
+    weight : sampling weight of its windows in training, relative to other corpora
     vary : whether data.augmentation makes varied copies of its clips
-    hold_out : whether data.validation.share holds some of its groups out
+    hold_out : whether data.validation.share may hold out some of its groups
     path : a clips.csv, a folder with one, or a folder of audio
     where : column and value (or values) that select rows of the manifest at `path`
     catalogue : a public corpus fetched with `crydistill fetch NAME`
     audioset : a segment list whose audio was fetched with `crydistill fetch audioset`
     nursery_seed : render the synthetic nursery from this seed
     formulas_seed : render random sounds from this seed, see `crydistill.synthesis.formulas`
-    formulas_clips : how many of them, 6 seconds each
-    formulas_kind : any sounds, voices around the borders of what is a cry, or scenes of several
+    formulas_clips : number of these sounds, 6 seconds each
+    formulas_kind : `sounds` of any kind, `voices` close to the boundary between cries and others,
+        or `scenes` of several sounds
     captures : private home recordings, in the folder that CRYDISTILL_CAPTURES names
     """
 
@@ -58,7 +59,7 @@ class CorpusConfig(_Section):
 
     @property
     def store_name(self) -> str:
-        """The name its score store goes by."""
+        """Name of the corpus's score store."""
         if self.name:
             return self.name
         if self.path:
@@ -72,7 +73,7 @@ class CorpusConfig(_Section):
 
     @property
     def source(self) -> str:
-        """Tells two sources apart, whatever their names."""
+        """Identifies the source, whatever the corpus's name."""
         named = ((k, v.resolve() if isinstance(v, Path) else v) for k, v in self._sources.items())
         source = ", ".join(f"{key} {value}" for key, value in named if value is not None)
         return source if self.formulas_kind == "sounds" else f"{source} {self.formulas_kind}"
@@ -90,11 +91,11 @@ class CorpusConfig(_Section):
 
 
 class ValidationConfig(_Section):
-    """Audio for choosing checkpoint and thresholds: held-out groups, corpora of its own, or both.
+    """Audio that selects checkpoint and thresholds: held-out groups, separate corpora, or both.
 
-    corpora : clips that only validate
-    share : share of the training corpora's groups to hold out; 0.15 where no corpora are named
-    seed : of the draw of these groups, apart from the experiment's so that all seeds of a recipe
+    corpora : clips used for validation only
+    share : share of the training corpora's groups to hold out; 0.15 if no corpora are given
+    seed : for drawing these groups; separate from the experiment's, so that all seeds of a recipe
         are validated on the same clips
     """
 
@@ -104,19 +105,21 @@ class ValidationConfig(_Section):
 
     @property
     def held_out_share(self) -> float:
-        """Share of the training groups that validate; without corpora there must be some."""
+        """Share of the training groups held out for validation; above 0 if there are no corpora."""
         if self.share is None:
             return 0.0 if self.corpora else _HELD_OUT_SHARE
         return self.share
 
 
 class AugmentationConfig(_Section):
-    """Varied copies of the training clips: see `crydistill.audio.variation.Variation`.
+    """Data augmentation by varied copies of the training clips.
 
-    rounds : copies of each clip, every one varied anew; 0 trains on the clips as they are
-    weight : how often a window of a varied copy trains, relative to one of the clip as it is
-    seed : of the variations, apart from the experiment's so that all seeds share their stores
-    noises : how many recordings without a cry are at hand to be mixed in, a round
+    For the other keys see `crydistill.audio.variation.Variation`.
+
+    rounds : copies of each clip, each with its own random variation; 0: no augmentation
+    weight : sampling weight of a varied copy's windows, relative to those of the original clip
+    seed : of the variations; separate from the experiment's, so that all seeds share their stores
+    noises : how many recordings without a cry may be mixed in, per round
     """
 
     rounds: int = Field(0, ge=0)
@@ -139,7 +142,7 @@ class AugmentationConfig(_Section):
 
 
 class DataConfig(_Section):
-    """Which clips train, validate and test."""
+    """The clips for training, validation and test."""
 
     train: list[CorpusConfig] = Field(min_length=1)
     augmentation: AugmentationConfig = AugmentationConfig()
@@ -153,7 +156,7 @@ class DataConfig(_Section):
         for corpus in [*self.train, *self.validation.corpora, *self.test]:
             if sources.setdefault(corpus.store_name, corpus.source) != corpus.source:
                 raise ValueError(
-                    f"two corpora go by the name '{corpus.store_name}'; give one another name"
+                    f"two corpora are named '{corpus.store_name}'; give one another name"
                 )
         return self
 
@@ -161,16 +164,16 @@ class DataConfig(_Section):
     def _private_clips_only_train(self) -> "DataConfig":
         # Checkpoints, thresholds and published figures come from public recordings alone.
         if any(corpus.captures for corpus in [*self.validation.corpora, *self.test]):
-            raise ValueError("captures are private: they may train, not validate or test")
+            raise ValueError("captures are private: use them for training, not to validate or test")
         if not self.validation.corpora and all(corpus.captures for corpus in self.train):
-            raise ValueError("with captures alone in train, name public validation corpora")
+            raise ValueError("with only captures in train, give public validation corpora")
         return self
 
 
 class TeacherConfig(_Section):
-    """Who scores.
+    """The teacher: a network, an ensemble, or recorded scores.
 
-    path : weights (`.h5`, `.tflite`); the official YAMNet from the cache where not given
+    path : weights (`.h5`, `.tflite`); the official YAMNet from the cache if not given
     also : weights of further networks; the logits of all are averaged
     recorded : without a path, use the packaged scores of the synthetic nursery, not a network
     """
@@ -182,27 +185,27 @@ class TeacherConfig(_Section):
     @model_validator(mode="after")
     def _networks_average(self) -> "TeacherConfig":
         if self.also and self.is_recording:
-            raise ValueError("teacher.also averages networks; recorded scores are of one")
+            raise ValueError("teacher.also averages networks; with recorded scores, leave it out")
         return self
 
     @property
     def is_recording(self) -> bool:
-        """Whether the packaged scores stand in for a network."""
+        """Whether the packaged scores are used instead of a network."""
         return self.recorded and self.path is None
 
 
 class SelectionConfig(_Section):
-    """Which windows train.
+    """Which windows are trained on.
 
-    method : `teacher_filter` takes windows the teacher is sure of, `random_windows` any
-    positive_above, negative_below : teacher cry scores that count as sure, 0 to 2
+    method : `teacher_filter` takes windows with a confident teacher, `random_windows` any
+    positive_above, negative_below : teacher cry scores that count as confident, 0 to 2
     ratio : confident negatives per confident positive
-    resample : draw the negatives afresh every epoch
-    per_clip : windows per clip of `random_windows`
-    hardness : how much more often the negatives train that the teacher comes closest to taking for
-        a cry, see `crydistill.selection.sampler.harder`; 0 draws them all alike
-    leave_out : sources none of whose windows train, to see what they are worth; as noise behind
-        varied copies of other clips their recordings stay
+    resample : draw new negatives every epoch
+    per_clip : windows per clip with `random_windows`
+    hardness : how strongly to oversample hard negatives, those with higher teacher cry scores, see
+        `crydistill.selection.sampler.harder`; 0 samples all negatives equally
+    leave_out : sources whose windows are not trained on, for ablations; their recordings may still
+        be mixed as noise into varied copies of other clips
     """
 
     method: Literal["teacher_filter", "random_windows"] = "teacher_filter"
@@ -222,10 +225,10 @@ class SelectionConfig(_Section):
 
 
 class StudentConfig(_Section):
-    """Which network learns: a name from the student zoo, and options of its builder.
+    """The student network: a name from the student zoo, and options of its builder.
 
-    outputs : what the device's network tells, as classes (MIDs) by output name; the first output
-        is the cry score. Without any, it tells the teacher's 521 classes.
+    outputs : outputs of the exported network, as classes (MIDs) by output name; the first output
+        is the cry score. Without any, its outputs are the teacher's 521 classes.
     """
 
     architecture: str = "dscnn"
@@ -234,7 +237,7 @@ class StudentConfig(_Section):
 
 
 class LearningRateConfig(_Section):
-    """Learning rate over training: see `crydistill.distill.fit.LearningRate`."""
+    """Learning-rate schedule: see `crydistill.distill.fit.LearningRate`."""
 
     schedule: Literal["step", "cosine", "constant"] = "step"
     initial: float = Field(1e-3, gt=0)
@@ -246,9 +249,8 @@ class LearningRateConfig(_Section):
 class QatConfig(_Section):
     """Quantization-aware training (QAT) of the trained student: see `crydistill.quantize.qat`.
 
-    epochs : of QAT after those of the training before it; 0 leaves quantization to the converter
-        (post-training quantization)
-    learning_rate : at the start; decays to 0 along half a cosine
+    epochs : of QAT, after those of the training before it; 0: post-training quantization only
+    learning_rate : initial value; cosine decay to 0
     """
 
     epochs: int = Field(0, ge=0)
@@ -256,24 +258,24 @@ class QatConfig(_Section):
 
 
 class TrainingConfig(_Section):
-    """How the student learns: see `crydistill.distill.fit.FitOptions`.
+    """Training of the student: see also `crydistill.distill.fit.FitOptions`.
 
     loss : `kl_softmax` or `sigmoid_bce`
-    temperature, class_weights : of `sigmoid_bce`; weights by MID, every other class weighs 1
-    auxiliary_weight : of the mean loss over the teacher's 521 classes, which a student with
-        outputs of its own learns in training only, beside the summed loss of these
-    trust_negatives : clips labelled noncry teach that nothing in them is a cry, whatever the
-        teacher says
-    cry_floor : in clips labelled cry, the windows the teacher likes best teach at least this
-    rival_floor : teach the odds of a cry against the other voices the teacher hears, which count
-        for at least this; null teaches the teacher's cry score
-    mask_frames, mask_bands : widest stretch of time and of mel bands to blank out in each patch
-    mixup : windows are mixed in pairs, in shares of Beta(mixup, mixup); 0 leaves them alone; for
-        students with outputs of their own, whose targets are probabilities
-    hardest_share : of each batch, the windows with the greatest loss that count; 1 counts all
-    average_decay : of the running average of the weights, per step, that becomes the student; 0
-        keeps the last weights
-    qat : quantization-aware training when the rest is done
+    temperature, class_weights : for `sigmoid_bce`; weights by MID, 1 for every other class
+    auxiliary_weight : of the mean loss over the teacher's 521 classes, auxiliary outputs of a
+        student with outputs of its own, relative to the summed loss over the latter
+    trust_negatives : cry target 0 in clips labelled noncry, whatever the teacher's score
+    cry_floor : lowest cry target of the highest-scoring windows of clips labelled cry
+    rival_floor : the cry target is the teacher's cry score relative to the strongest other voice,
+        cry / (cry + strongest other + rival_floor); null: the teacher's cry score
+    mask_frames, mask_bands : SpecAugment: widest mask in frames and in mel bands of each patch
+    mixup : mix pairs of windows in proportions from Beta(mixup, mixup); 0 disables it; for students
+        with outputs of their own, whose targets are probabilities
+    hardest_share : online hard example mining: share of each batch, those windows with the greatest
+        loss, that counts; 1 counts all
+    average_decay : per step, of the exponential moving average of the weights that becomes the
+        student; 0 keeps the last weights
+    qat : quantization-aware training after the epochs above
     """
 
     loss: Literal["kl_softmax", "sigmoid_bce"] = "kl_softmax"
@@ -295,16 +297,16 @@ class TrainingConfig(_Section):
     best_metric: str = "average_precision"
     validate_every: int = Field(1, ge=1)
     patience: int | None = Field(None, ge=1)
-    # Stage keys of before 0.2 know it as `aware`; a finished training keeps its key.
+    # `aware` was its name before 0.2: finished training runs keep their stage keys.
     qat: QatConfig = Field(QatConfig(), serialization_alias="aware")
 
 
 class QuantizationConfig(_Section):
-    """How the student becomes INT8.
+    """Conversion of the student to INT8.
 
-    calibration_split : whose public clips set the activation ranges; never the test clips
-    calibration_windows : how many windows of them
-    max_bytes : the largest `.tflite` that passes
+    calibration_split : the split whose public clips set the activation ranges; never the test clips
+    calibration_windows : number of windows for this
+    max_bytes : size limit of the `.tflite`
     """
 
     calibration_split: Literal["train", "validation"] = "train"
@@ -313,11 +315,11 @@ class QuantizationConfig(_Section):
 
 
 class EvaluationConfig(_Section):
-    """How results are reported.
+    """Evaluation and report.
 
-    replicates : bootstrap resamples of the groups behind every 95 % interval
-    worst_mistakes : mistakes of each kind shown in the report
-    episodes : of crying in the night made of the test clips
+    replicates : bootstrap resamples of groups for every 95 % confidence interval
+    worst_mistakes : how many of the worst false alarms and misses the report shows
+    episodes : number of crying episodes in the night composed of test clips
     """
 
     replicates: int = Field(1000, ge=100)
@@ -328,10 +330,10 @@ class EvaluationConfig(_Section):
 class ExperimentConfig(_Section):
     """A whole experiment.
 
-    name : of the run directory; the config file's name where not given
+    name : of the run directory; the config file's name if not given
     description : one line for the report
-    seed : of everything random
-    stores : directory that holds one score store per corpus and teacher
+    seed : for everything random
+    stores : directory with one score store per corpus and teacher
     """
 
     name: str = Field("", pattern=r"^[A-Za-z0-9._-]*$")
@@ -351,7 +353,7 @@ class ExperimentConfig(_Section):
         if self.student.outputs:
             return self
         if self.training.rival_floor is not None:
-            raise ValueError("training.rival_floor is for students with student.outputs")
+            raise ValueError("training.rival_floor needs student.outputs")
         if self.training.mixup:
-            raise ValueError("training.mixup is for students with student.outputs")
+            raise ValueError("training.mixup needs student.outputs")
         return self

@@ -1,0 +1,1 @@
+"""Detection metrics, confidence intervals, rates and result records."""

@@ -1,4 +1,4 @@
-"""How closely two models agree, window by window."""
+"""Measure how closely two models agree, window by window."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,11 +6,11 @@ import numpy.typing as npt
 from crydistill.metrics.ranking import Floats
 
 KL_EPSILON = 1e-8
-"""Added to each of the 521 probabilities, so that a class a student rules out costs a finite KL."""
+"""Added to each of the 521 probabilities, to keep KL finite where the student rules a class out."""
 
 
 def window_kl(teacher_scores: npt.ArrayLike, student_probabilities: npt.ArrayLike) -> Floats:
-    """KL(teacher || student) of the class distributions of each window, in nats.
+    """Per-window KL divergence KL(teacher || student) of the class distributions, in nats.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def window_kl(teacher_scores: npt.ArrayLike, student_probabilities: npt.ArrayLik
 
 
 def track_correlation(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> float:
-    """Pearson correlation of two tracks of window scores, `[windows]`; NaN if one is constant."""
+    """Pearson correlation of two score tracks, `[windows]`; NaN if either is constant."""
     a, b = np.asarray(ours, dtype=np.float64), np.asarray(theirs, dtype=np.float64)
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
@@ -36,7 +36,7 @@ def track_correlation(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> float:
 
 def _distributions(scores: npt.ArrayLike) -> Floats:
     values = np.asarray(scores, dtype=np.float64)
-    # A window without any score at all becomes uniform rather than undefined.
+    # A window whose scores are all zero becomes uniform instead of undefined.
     total = np.maximum(values.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
     smoothed = values / total + KL_EPSILON
     return np.asarray(smoothed / smoothed.sum(axis=1, keepdims=True))

@@ -1,12 +1,12 @@
-"""95 % intervals by resampling groups: how far a number would move with other recordings.
+"""Bootstrap 95 % confidence intervals by resampling groups of clips.
 
-Clips of one group (one child, one phone, one long recording) resemble each other, so groups are
-drawn with replacement and each brings all its clips. Groups that hold a cry and groups that hold
-none are drawn apart, so that every resample has as many of each as the data. A resample is a whole
-number of times each clip counts; all models are judged on the same resamples, and the difference of
-two models is taken within each of them.
+Clips of one group (one child, one phone, one long recording) resemble each other, so whole groups
+are drawn with replacement. The bootstrap is stratified: groups with a cry and groups without are
+drawn separately, so that every resample has as many of each as the data. A resample is an integer
+weight per clip; all models are evaluated on the same resamples, and the difference of two models is
+taken within each of them (paired bootstrap).
 
-The intervals know about the choice of recordings only, not about training seeds or wrong labels.
+The intervals cover the choice of recordings only, not training seeds or wrong labels.
 
 Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), percentile intervals;
 Davison and Hinkley, "Bootstrap Methods and their Application" (1997), section 3.8, for drawing
@@ -25,22 +25,22 @@ LEVEL = 0.95
 REPLICATES = 1_000
 
 Weights = npt.NDArray[np.int64]
-"""How often each clip counts in each resample, `[rows, clips]`."""
+"""Weight of each clip in each resample, `[rows, clips]`."""
 
 Statistic = Callable[[Weights], Floats]
 """Computes m numbers for each row of weights: `[rows, clips]` to `[rows, m]`."""
 
 NOTHING = "–"
-"""What stands where there is no number."""
+"""Placeholder for an undefined number."""
 
 SIGNED = "{:+.3f}"
-"""How differences are written."""
+"""Format of differences."""
 
 _MAX_UNDEFINED = 0.05
-"""With more than this share of resamples in which a number is undefined it gets no interval."""
+"""A number that is undefined in more than this fraction of the resamples gets no interval."""
 
 _BLOCK = 500_000
-"""Weights in work at once: 4 MB, which stays in the processor's cache better than all of them."""
+"""Weights processed at a time: 4 MB, which fits the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Estimate:
     high: float
 
     def text(self, form: str = "{:.3f}") -> str:
-        """Write it, with its interval where it has one: "0.981 [0.972, 0.989]"."""
+        """Format the number, with its interval if it has one: "0.981 [0.972, 0.989]"."""
         value, low, high = (form.format(part) for part in (self.value, self.low, self.high))
         if np.isnan(self.value):
             return NOTHING
@@ -67,7 +67,7 @@ UNDEFINED = Estimate(np.nan, np.nan, np.nan)
 
 @dataclass(frozen=True)
 class Resampled:
-    """A number on the data (`value`) and on each resample (`replicates`, [replicates])."""
+    """A statistic on the data (`value`) and on each resample (`replicates`, [replicates])."""
 
     value: float
     replicates: Floats
@@ -75,9 +75,9 @@ class Resampled:
     def estimate(self) -> Estimate:
         """Percentile interval over the resamples in which the number is defined.
 
-        A number that too many resamples leave undefined has no interval, nor has one that hardly
-        any of them changes (no false alarm in 16 clips): that says the data cannot tell, while an
-        interval of no width would say that there is no doubt.
+        There is no interval where the number is undefined in too many resamples, nor where hardly
+        any of them changes it (no false alarm in 16 clips): an interval of zero width would claim
+        certainty, when the data are merely too few to tell.
         """
         defined = self.replicates[~np.isnan(self.replicates)]
         if len(defined) >= (1 - _MAX_UNDEFINED) * len(self.replicates):
@@ -88,24 +88,36 @@ class Resampled:
         return Estimate(self.value, np.nan, np.nan)
 
     def __sub__(self, other: "Resampled") -> "Resampled":
-        """Paired difference; both must come from one `GroupBootstrap`."""
+        """Paired difference; both must come from the same `GroupBootstrap`."""
         return Resampled(self.value - other.value, self.replicates - other.replicates)
 
 
 class GroupBootstrap:
-    """Resamples of grouped clips, drawn once and shared by everything that is compared.
+    """Resamples of grouped clips, drawn once and shared by all models that are compared.
 
     Parameters
     ----------
     groups : group of each clip, [n]
-    labels : true for cries, [n]; a group with any cry is drawn among the groups with cries
+    labels : true for cries, [n]; a group with any cry belongs to the stratum of cries
     replicates : number of resamples, at least 1
-    seed : of the draw
+    seed : of the random generator
 
     Raises
     ------
     ValueError
         if groups and labels differ in length or are empty, or replicates < 1.
+
+    Examples
+    --------
+    The mean score of six clips from four groups, two of which hold cries:
+
+    >>> labels = np.array([1, 1, 0, 0, 1, 0], dtype=bool)
+    >>> scores = np.array([0.9, 0.8, 0.2, 0.1, 0.6, 0.3])
+    >>> bootstrap = GroupBootstrap(groups=["a", "a", "b", "b", "c", "d"], labels=labels)
+    >>> def mean(weights):
+    ...     return (weights @ scores / weights.sum(axis=1))[:, None]
+    >>> print(bootstrap.run(mean)[0].estimate().text("{:.2f}"))
+    0.48 [0.30, 0.67]
     """
 
     def __init__(
@@ -130,8 +142,8 @@ class GroupBootstrap:
     def run(self, statistic: Statistic) -> list[Resampled]:
         """Compute a statistic's m numbers on the data and on every resample.
 
-        A kind of group of which there is only one cannot be resampled, and pretending otherwise
-        would claim certainty: all numbers then come without an interval.
+        A stratum of only one group cannot be resampled; treating it as fixed would claim certainty,
+        so all numbers are then returned without an interval.
         """
         clips = len(self._group_of_clip)
         values = statistic(np.ones((1, clips), dtype=np.int64))[0]
@@ -151,12 +163,12 @@ class GroupBootstrap:
 def mean_estimate(
     values: Sequence[float], *, groups: Sequence[str], replicates: int = REPLICATES, seed: int = 0
 ) -> Estimate:
-    """Mean of some values, with an interval by drawing their groups.
+    """Mean of some values, with an interval from resampling their groups.
 
     Raises
     ------
     ValueError
-        if there is no value, or not a group for each.
+        if there are no values, or not one group per value.
     """
     numbers = np.asarray(values, dtype=np.float64)
 
@@ -172,11 +184,11 @@ def mean_estimate(
 def _draw(
     has_cry: npt.NDArray[np.bool_], replicates: int, rng: np.random.Generator
 ) -> npt.NDArray[np.int32]:
-    """How often each group is drawn in each resample, `[replicates, groups]`."""
+    """Number of times each group is drawn in each resample, `[replicates, groups]`."""
     times = np.zeros((replicates, len(has_cry)), dtype=np.int32)
-    for kind in (has_cry, ~has_cry):
-        members = int(kind.sum())
+    for stratum in (has_cry, ~has_cry):
+        members = int(stratum.sum())
         if members:
-            evenly = np.full(members, 1 / members)
-            times[:, kind] = rng.multinomial(members, evenly, size=replicates)
+            uniform = np.full(members, 1 / members)
+            times[:, stratum] = rng.multinomial(members, uniform, size=replicates)
     return times

@@ -1,12 +1,12 @@
-"""Exact metrics of clip scores over all thresholds, quick enough to be bootstrapped.
+"""Compute exact ranking metrics of clip scores, fast enough for the bootstrap.
 
-Scores are sorted once (`Ranking`); how many cries and non-cries lie at or above each distinct score
-(`Detections`) then follows from running sums, for one set of clip weights or for thousands at
-once. Every metric is a function of those counts and works along their last axis.
+Scores are sorted once (`Ranking`); the numbers of cries and non-cries at or above each distinct
+score (`Detections`) then follow from cumulative sums, for one set of clip weights or for thousands
+at once. Every metric is a function of those counts and works along their last axis.
 
 A clip is detected when its score >= threshold, as in the detector. Tied scores are one threshold.
 A metric whose denominator is empty (no cries, no non-cries, nothing detected) is NaN here and
-`null` in JSON; a replicate without cries must not abort the other 999.
+`null` in JSON; one replicate without cries must not abort the other 999.
 
 Sources: Fawcett, "An introduction to ROC analysis" (2006), for the trapezoidal ROC AUC that counts
 a tie as one half; scikit-learn's `average_precision_score` for the sum without interpolation;
@@ -22,25 +22,25 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[Any]
-"""Counts: whole numbers, or floats where the weights were floats."""
+"""Counts: integers, or floats where the weights are floats."""
 
 
 TOP_WINDOWS = 4
-"""Windows that `ClipScore.TOP4` averages: with 0.48 s between them, about 2.4 s of sound."""
+"""Windows that `ClipScore.TOP4` averages: at a hop of 0.48 s, about 2.4 s of sound."""
 
 
 FPR_BOUND = 0.01
-"""False-positive rate at which recall is reported and slices are judged."""
+"""False-positive rate at which recall is reported and slices are evaluated."""
 
 STRICT_FPR_BOUND = 0.001
-"""The stricter one."""
+"""The stricter false-positive rate."""
 
 
 class ClipScore(StrEnum):
-    """How the window scores of a clip become one score.
+    """How the window scores of a clip are pooled into one score.
 
-    MEAN : of all windows; pauses between bouts of crying lower it
-    TOP4 : mean of the four highest, of all where there are fewer
+    MEAN : mean of all windows; pauses between bouts of crying lower it
+    TOP4 : mean of the four highest, or of all if there are fewer
     MAX : the highest
     """
 
@@ -50,7 +50,7 @@ class ClipScore(StrEnum):
 
     @property
     def words(self) -> str:
-        """The score in words: "mean of the 4 highest windows"."""
+        """Description, such as "mean of the 4 highest windows"."""
         if self is ClipScore.TOP4:
             return f"mean of the {TOP_WINDOWS} highest windows"
         return f"{self} of windows"
@@ -62,7 +62,7 @@ def clip_score(window_scores: npt.ArrayLike, how: ClipScore) -> float:
     Raises
     ------
     ValueError
-        if there is no window.
+        if there are no windows.
     """
     scores = np.asarray(window_scores, dtype=np.float64)
     if scores.size == 0:
@@ -75,11 +75,11 @@ def clip_score(window_scores: npt.ArrayLike, how: ClipScore) -> float:
 
 @dataclass(frozen=True)
 class Detections:
-    """What is detected at one threshold or at many; the arrays broadcast against each other.
+    """Counts of detections at one or many thresholds; the arrays broadcast against each other.
 
-    thresholds : detected are the clips with score >= threshold; +inf detects nothing
-    true_positives, false_positives : (weighted) number of detected cries and non-cries
-    positives, negatives : (weighted) number of all cries and non-cries
+    thresholds : clips with score >= threshold are detected; +inf detects nothing
+    true_positives, false_positives : (weighted) numbers of detected cries and non-cries
+    positives, negatives : (weighted) numbers of all cries and non-cries
     """
 
     thresholds: Floats
@@ -90,17 +90,17 @@ class Detections:
 
     @property
     def recall(self) -> Floats:
-        """Share of the cries that are detected; NaN without cries."""
+        """Fraction of the cries that are detected; NaN without cries."""
         return ratio(self.true_positives, self.positives)
 
     @property
     def false_positive_rate(self) -> Floats:
-        """Share of the non-cries that are detected; NaN without non-cries."""
+        """Fraction of the non-cries that are detected; NaN without non-cries."""
         return ratio(self.false_positives, self.negatives)
 
     @property
     def precision(self) -> Floats:
-        """Share of the detected clips that are cries; NaN where nothing is detected."""
+        """Fraction of the detected clips that are cries; NaN where nothing is detected."""
         return ratio(self.true_positives, self.true_positives + self.false_positives)
 
     @property
@@ -110,7 +110,7 @@ class Detections:
         return ratio(2 * self.true_positives, np.where(self.positives > 0, denominator, 0))
 
     def at(self, index: npt.NDArray[np.intp]) -> "Detections":
-        """Pick one threshold per row: `index` has the counts' shape without its last axis."""
+        """Select one threshold per row; `index` has the counts' shape without the last axis."""
 
         def pick(values: Numbers) -> Numbers:
             return np.take_along_axis(values, index[..., None], axis=-1)[..., 0]
@@ -130,16 +130,26 @@ class Ranking:
     Parameters
     ----------
     labels : [n], true for cries
-    scores : [n], any finite or infinite numbers, higher for cries
+    scores : [n], finite or infinite, higher for cries
 
     Attributes
     ----------
-    thresholds : [k + 1], +inf and then the k distinct scores, falling
+    thresholds : [k + 1], +inf and then the k distinct scores, descending
 
     Raises
     ------
     ValueError
         if labels and scores differ in length, are empty, or a score is NaN.
+
+    Examples
+    --------
+    >>> ranking = Ranking(labels=[1, 1, 0, 0], scores=[0.9, 0.4, 0.4, 0.1])
+    >>> ranking.thresholds.tolist()
+    [inf, 0.9, 0.4, 0.1]
+    >>> ranking.detections().recall.tolist()
+    [0.0, 0.5, 1.0, 1.0]
+    >>> ranking.detections().false_positive_rate.tolist()
+    [0.0, 0.0, 0.5, 1.0]
     """
 
     def __init__(self, *, labels: npt.ArrayLike, scores: npt.ArrayLike) -> None:
@@ -147,7 +157,7 @@ class Ranking:
         score = np.asarray(scores, dtype=np.float64)
         if label.ndim != 1 or label.shape != score.shape or label.size == 0:
             raise ValueError(
-                f"labels and scores must be two equal rows: {label.shape=} {score.shape=}"
+                f"labels and scores must be 1-D and equally long: {label.shape=} {score.shape=}"
             )
         if np.isnan(score).any():
             raise ValueError(f"score {int(np.flatnonzero(np.isnan(score))[0])} is NaN")
@@ -165,11 +175,11 @@ class Ranking:
 
         Parameters
         ----------
-        weights : how often each clip counts, `[..., n]`; once each if None
+        weights : weight of each clip, `[..., n]`; 1 each if None
 
         Returns
         -------
-        Detections of shape `[..., k + 1]`; recall and false-positive rate grow along the last axis.
+        Detections of shape `[..., k + 1]`; recall and false-positive rate rise along the last axis.
         """
         if weights is None:
             weights = np.ones(self._clips, dtype=np.int64)
@@ -192,30 +202,30 @@ def roc_auc(detections: Detections) -> Floats:
 
 
 def average_precision(detections: Detections) -> Floats:
-    """Precision averaged over the cries in falling order of score, without interpolation."""
+    """Precision averaged over the cries in descending order of score, not interpolated."""
     gained = np.diff(detections.true_positives)
-    # Where no cry is gained precision may be 0/0, and does not matter.
+    # Where no cry is gained, precision may be 0/0; its weight is 0.
     precision = np.nan_to_num(detections.precision[..., 1:])
     return ratio((gained * precision).sum(axis=-1), detections.positives[..., 0])
 
 
 def best_f1(detections: Detections) -> Detections:
-    """Find the threshold of the highest F1; of equals, the highest threshold."""
+    """Find the threshold of the highest F1; the highest threshold if there are several."""
     return detections.at(np.argmax(detections.f1, axis=-1))
 
 
 def at_threshold(detections: Detections, threshold: float) -> Detections:
-    """Return what is detected at a threshold chosen elsewhere, such as on validation clips."""
+    """Count detections at a threshold chosen elsewhere, such as on validation clips."""
     reached = int(np.searchsorted(-detections.thresholds, -threshold, side="right")) - 1
     rows = detections.true_positives.shape[:-1]
     return detections.at(np.full(rows, max(reached, 0), dtype=np.intp))
 
 
 def at_false_positive_rate(detections: Detections, bound: float) -> Detections:
-    """Find the threshold of the highest recall among those whose false-positive rate <= `bound`.
+    """Find the operating point of highest recall whose false-positive rate is <= `bound`.
 
-    Of several thresholds with that recall, the highest. No rate is interpolated: with fewer than
-    1 / bound non-cries not one of them is detected. Without any non-cry, nothing is detected.
+    Of several thresholds with that recall, the highest is taken. Rates are not interpolated: with
+    fewer than 1 / bound non-cries, none may be detected. Without non-cries, nothing is detected.
     """
     allowed = (detections.false_positive_rate <= bound).sum(axis=-1)
     last = np.maximum(allowed - 1, 0)[..., None]
@@ -225,7 +235,7 @@ def at_false_positive_rate(detections: Detections, bound: float) -> Detections:
 
 
 def recall_at_false_positive_rate(detections: Detections, bound: float) -> Floats:
-    """Highest recall whose false-positive rate <= `bound`; NaN without cries or non-cries."""
+    """Highest recall at a false-positive rate <= `bound`; NaN without cries or non-cries."""
     point = at_false_positive_rate(detections, bound)
     return np.where(point.negatives > 0, point.recall, np.nan)
 
@@ -236,7 +246,7 @@ def roc_curve(detections: Detections) -> tuple[Floats, Floats]:
 
 
 def precision_recall_curve(detections: Detections) -> tuple[Floats, Floats]:
-    """Recall and precision at every threshold that detects something, recall rising."""
+    """Recall and precision at every threshold that detects anything, by rising recall."""
     return detections.recall[..., 1:], detections.precision[..., 1:]
 
 
@@ -246,7 +256,22 @@ def det_curve(detections: Detections) -> tuple[Floats, Floats]:
 
 
 def ranking_metrics(detections: Detections) -> dict[str, Floats]:
-    """Metrics, by key of `METRICS`, that need no threshold chosen elsewhere."""
+    """Metrics that need no threshold chosen elsewhere, by name.
+
+    Examples
+    --------
+    >>> detections = Ranking(labels=[1, 1, 0, 0], scores=[0.9, 0.4, 0.4, 0.1]).detections()
+    >>> for name, value in ranking_metrics(detections).items():
+    ...     print(f"{name}: {value:.3f}")
+    roc_auc: 0.875
+    average_precision: 0.833
+    recall_at_fpr_1pct: 0.500
+    recall_at_fpr_0.1pct: 0.500
+    best_f1: 0.800
+    best_f1_precision: 0.667
+    best_f1_recall: 1.000
+    best_f1_fpr: 0.500
+    """
     best = best_f1(detections)
     return {
         "roc_auc": roc_auc(detections),
@@ -267,7 +292,7 @@ def ratio(numerator: Numbers, denominator: Numbers) -> Floats:
 
 
 def _running_sum(weights: Numbers, columns: npt.NDArray[np.intp]) -> Numbers:
-    """Sum of the weights of the first 0, 1, 2 ... of the columns."""
+    """Cumulative sum of the weights over the columns, starting at 0."""
     total = np.zeros((*weights.shape[:-1], len(columns) + 1), dtype=weights.dtype)
     np.cumsum(weights[..., columns], axis=-1, out=total[..., 1:])
     return total

@@ -1,6 +1,6 @@
-"""Records: what verbs found, as JSON on disk, and what tables of them are made of.
+"""Read and write result records as JSON, and format their numbers for tables.
 
-Numbers in a record have six digits; what is undefined (NaN, infinity) is null.
+Numbers in a record have six significant digits; undefined ones (NaN, infinity) are null.
 """
 
 import json
@@ -19,12 +19,12 @@ DIGITS = 6
 
 
 def plain(value: float) -> float | None:
-    """Return a number as records hold it."""
+    """Round a number for a record; None if it is not finite."""
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
 
 
 def plain_estimate(estimate: Estimate) -> dict[str, float | None]:
-    """Return a number and its interval as records hold them."""
+    """Round a number and its interval for a record."""
     return {name: plain(value) for name, value in vars(estimate).items()}
 
 
@@ -34,18 +34,18 @@ def write_record(path: str | Path, record: Record) -> None:
 
 
 def number_text(value: float | None, form: str) -> str:
-    """Write a number of a record; `form` is one of `str.format`, such as "{:.2f}"."""
+    """Format a number of a record; `form` is a `str.format` template, such as "{:.2f}"."""
     return NOTHING if value is None else form.format(value)
 
 
 def estimate_text(estimate: Record, form: str = "{:.3f}") -> str:
-    """Write a number of a record with its interval, as `Estimate.text` does."""
+    """Format a number of a record with its interval, like `Estimate.text`."""
     parts = (estimate[name] for name in ("value", "low", "high"))
     return Estimate(*(math.nan if part is None else part for part in parts)).text(form)
 
 
 def commit_text(provenance: Record) -> str:
-    """Write the commit of a record's provenance in short."""
+    """Abbreviated git commit of a record's provenance."""
     commit: str = provenance.get("git_commit") or "unknown"
     return commit[:10] + ("-dirty" if commit.endswith("-dirty") else "")
 
@@ -53,7 +53,7 @@ def commit_text(provenance: Record) -> str:
 def markdown_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1
 ) -> str:
-    """Lay out a table in Markdown; the leading `text_columns` hold words, the others numbers."""
+    """Format a Markdown table; the first `text_columns` hold text, the others numbers."""
     rules = ["---" if number < text_columns else "---:" for number in range(len(columns))]
     return "\n".join(_row(cells) for cells in (columns, rules, *rows))
 

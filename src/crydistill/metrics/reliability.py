@@ -1,4 +1,4 @@
-"""Whether a score of 0.7 is right seven times out of ten."""
+"""Compute reliability diagrams and the expected calibration error of clip scores."""
 
 from dataclasses import dataclass
 
@@ -8,16 +8,16 @@ import numpy.typing as npt
 from crydistill.metrics.ranking import Floats
 
 BINS = 10
-"""Equal steps of the score from 0 to 1; scores above 1 count as 1."""
+"""Number of equal-width bins from 0 to 1; scores above 1 count as 1."""
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """A reliability diagram; bins without a clip are left out.
+    """A reliability diagram; empty bins are left out.
 
     score : mean clip score of each bin
-    cries : share of cries in it, 0 to 1
-    clips : clips in it
+    cries : fraction of cries in it, 0 to 1
+    clips : number of clips in it
     """
 
     score: Floats
@@ -26,7 +26,7 @@ class Reliability:
 
 
 def reliability(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Reliability:
-    """Sort clips into bins by score.
+    """Bin clips by score.
 
     Parameters
     ----------
@@ -48,16 +48,16 @@ def reliability(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Reliability:
 def calibration_error(
     labels: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.ArrayLike | None = None
 ) -> Floats:
-    """Expected calibration error: mean distance of score and share of cries over the bins.
+    """Expected calibration error: mean gap between score and fraction of cries over the bins.
 
     Parameters
     ----------
-    weights : `[..., n]`, how often each clip counts; once where not given
+    weights : `[..., n]`, weight of each clip; 1 each if None
 
     Returns
     -------
-    np.ndarray [shape=(...)], 0 to 1; each bin weighs as much as the clips in it. Source: Naeini et
-    al. 2015, "Obtaining well calibrated probabilities using Bayesian binning".
+    np.ndarray [shape=(...)], 0 to 1; bins are weighted by their clips. Source: Naeini et al. 2015,
+    "Obtaining well calibrated probabilities using Bayesian binning".
     """
     values = np.minimum(np.asarray(scores, dtype=np.float64), 1)
     counts = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -66,6 +66,6 @@ def calibration_error(
 
 
 def _membership(scores: Floats) -> Floats:
-    """Which bin each score is in, `[n, bins]`, as 0 and 1."""
+    """One-hot bin of each score, `[n, bins]`."""
     number = np.minimum((scores * BINS).astype(np.intp), BINS - 1)
     return np.asarray(number[:, None] == np.arange(BINS), dtype=np.float64)

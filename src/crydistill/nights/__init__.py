@@ -1,0 +1,1 @@
+"""Nights: compose, score and evaluate continuous audio; simulated homes."""

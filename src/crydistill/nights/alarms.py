@@ -1,13 +1,13 @@
-"""What a detector is worth over a night: false alarms an hour, episodes caught, how late.
+"""False alarms per hour, missed episodes and detection delay of a detector on continuous audio.
 
-A stream is continuous audio with its window scores and the episodes of crying in it. An alert
-raised within an episode, or up to `GRACE_SECONDS` after its end (a vote sees the crying late), is
-true; any other is a false alarm. An episode is caught if the alert is on at any moment of it, grace
-included, and its delay is the time from its start to that moment: 0 if the alert was on already, so
-an alert that never ends catches everything at once. The time in alert outside episodes tells.
+A stream is continuous audio with its window scores and its episodes of crying. An alert raised
+within an episode, or up to `GRACE_SECONDS` after its end (the vote lags the crying), is true; any
+other is a false alarm. An episode is caught if the alert is on at any time in it, grace included,
+and its delay is the time from its start until then: 0 if the alert was already on, so an alert that
+never ends catches everything without delay. The time in alert outside episodes reveals that.
 
-Votes are simulated on the real score sequences. `independent_rate` is what the binomial formula
-would promise if windows were independent of each other, to be shown beside what happened.
+Votes are simulated on the actual score sequences. `independent_rate` is the rate by the binomial
+formula, as if windows were independent, for comparison with the measured rate.
 
 Sources: Garwood (see `rates`) for the intervals of rates; `intervals` for those of shares; Martin
 et al., "The DET curve in assessment of detection task performance" (1997).
@@ -47,7 +47,7 @@ WINDOWS_PER_HOUR = 3600 / WINDOW_HOP_SECONDS
 class Episode:
     """A stretch of crying with pauses, in seconds from the start of its stream.
 
-    group : of the clips it is made of; episodes of one group are drawn together
+    group : of the clips it is made of; the bootstrap draws episodes of a group together
     """
 
     start: float
@@ -57,15 +57,15 @@ class Episode:
 
 @dataclass(frozen=True, eq=False)
 class ScoredStream:
-    """Continuous audio as a model heard it.
+    """Continuous audio as a model's window scores, with its episodes of crying.
 
     scores : cry score of each window, `[windows]`
-    episodes : in the order of time, more than the grace apart; none in audio without cries
+    episodes : in order of time, more than the grace apart; none in audio without cries
 
     Raises
     ------
     ValueError
-        if two episodes overlap, grace included, or one lies beyond the scores.
+        if two episodes overlap, grace included, or one starts after the last score.
     """
 
     scores: Scores
@@ -80,7 +80,7 @@ class ScoredStream:
                     "before, grace included"
                 )
         if any(span.start >= span.stop for span in self.spans):
-            raise ValueError("an episode lies beyond the last score")
+            raise ValueError("an episode starts after the last score")
 
     @cached_property
     def spans(self) -> list[slice]:
@@ -103,18 +103,18 @@ class ScoredStream:
 
 @dataclass(frozen=True)
 class NightFigures:
-    """What one setting did on streams.
+    """Metrics of one detector setting on streams.
 
     hours : of audio outside episodes
     false_alarms : alerts raised there
     per_hour, per_night : false alarms per hour and per 8 h, with exact Poisson intervals
-    episodes : number of them
-    caught : share of the episodes, with an interval by drawing groups of episodes
-    delays : seconds from the start of each caught episode, in the order of time
+    episodes : number of episodes
+    caught : share of the episodes, with a bootstrap interval over their groups
+    delays : detection delay of each caught episode in seconds, in order of time
     time_in_alert : share of the time outside episodes
     independent_per_hour, independent_share : false alarms per hour and share of windows with enough
-        votes that the windows' own false positive rate would mean if they were independent
-    enough_share : share of windows outside episodes that have enough votes
+        votes, predicted from the windows' false positive rate as if they were independent
+    enough_share : measured share of windows outside episodes that have enough votes
     """
 
     settings: VoteSettings
@@ -132,7 +132,7 @@ class NightFigures:
 
     @property
     def median_delay(self) -> float:
-        """Seconds; NaN without a caught episode."""
+        """Median detection delay in seconds; NaN if no episode was caught."""
         return float(np.median(self.delays)) if self.delays else math.nan
 
     def to_json(self) -> dict[str, Any]:
@@ -160,12 +160,12 @@ class NightFigures:
 
 @dataclass(frozen=True, eq=False)
 class DetCurve:
-    """Missed episodes against false alarms, at every threshold where either changes.
+    """DET curve: miss rate against false alarms per hour, at every threshold where either changes.
 
     thresholds : falling, from +inf, [k]
-    per_hour : false alarms per hour, never falling: the most there are at this threshold or any
-        higher one, since below some threshold alerts only merge, [k]
-    missed : share of the episodes, never rising; NaN without any, [k]
+    per_hour : false alarms per hour, never falling: the maximum at this or any higher threshold,
+        since at low thresholds alerts merge, [k]
+    missed : share of the episodes missed, never rising; NaN without episodes, [k]
     """
 
     thresholds: Floats
@@ -173,22 +173,22 @@ class DetCurve:
     missed: Floats
 
     def at(self, per_hour: float) -> tuple[float, float]:
-        """Lowest threshold with no more false alarms per hour than this; and share missed there."""
+        """Lowest threshold with at most this many false alarms per hour, and its miss rate."""
         index = max(0, int(np.searchsorted(self.per_hour, per_hour, side="right")) - 1)
         return float(self.thresholds[index]), float(self.missed[index])
 
     def corners(self) -> "DetCurve":
-        """The points that matter: for each share missed, the highest threshold that reaches it.
+        """The Pareto-optimal points: for each miss rate, the highest threshold that reaches it.
 
-        All others have more false alarms and miss as much. Without episodes the points are those at
-        which the false alarms rise.
+        All other points have more false alarms at the same miss rate. Without episodes, the points
+        at which the false alarms rise.
         """
         falling = self.per_hour if np.isnan(self.missed).any() else self.missed
         first = np.flatnonzero(np.append(True, np.diff(falling) != 0))
         return DetCurve(self.thresholds[first], self.per_hour[first], self.missed[first])
 
     def to_json(self) -> dict[str, list[float | None]]:
-        """Columns of plain numbers; the first threshold, infinity, is None."""
+        """Columns of plain numbers; the infinite first threshold is None."""
         return {
             "threshold": [plain(value) for value in self.thresholds],
             "false_alarms_per_hour": [plain(value) for value in self.per_hour],
@@ -197,7 +197,7 @@ class DetCurve:
 
 
 def labelled_episodes(spans: Iterable[Span], *, group: str) -> tuple[Episode, ...]:
-    """Episodes of a recording by its labels for cries, joined where their grace would overlap."""
+    """Episodes of a recording from its cry labels, merged where they would overlap with grace."""
     joined_spans = episodes_of(cry_spans(spans), gap=GRACE_SECONDS)
     return tuple(Episode(span.start, span.end, group) for span in joined_spans)
 
@@ -209,7 +209,7 @@ def measure_nights(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> NightFigures:
-    """Run a setting over streams, each from a fresh start."""
+    """Evaluate one detector setting on streams, resetting the vote for each."""
     hours = _hours(streams)
     found = [alerts(stream.scores, settings) for stream in streams]
     false_alarms = sum(
@@ -242,7 +242,7 @@ def measure_nights(
 
 
 def det_curve(streams: Sequence[ScoredStream], settings: VoteSettings) -> DetCurve:
-    """Trade-off of a vote over all thresholds, exactly; the settings' own threshold is ignored."""
+    """Exact DET curve of a vote over all thresholds; the settings' own threshold is ignored."""
     false, caught = _false_levels(streams, settings), _caught_levels(streams, settings)
     thresholds = np.unique(np.concatenate([false.upto, caught[caught > NEVER], [np.inf]]))[::-1]
     counts = np.maximum.accumulate(false.counts(thresholds))
@@ -257,16 +257,16 @@ def det_curve(streams: Sequence[ScoredStream], settings: VoteSettings) -> DetCur
 
 
 def independent_share(share: float, n: int, m: int) -> float:
-    """P(at least n of m independent windows vote) where each does with probability `share`."""
+    """P(at least n of m independent windows vote), each voting with probability `share`."""
     terms = (math.comb(m, k) * share**k * (1 - share) ** (m - k) for k in range(n, m + 1))
     return float(sum(terms))
 
 
 def independent_rate(share: float, n: int, m: int) -> float:
-    """Times an hour that independent windows would come to have enough votes.
+    """How often per hour independent windows would reach enough votes.
 
-    They do at a window that votes, when the one that leaves the last m did not, and exactly n - 1
-    of the m - 1 between them did.
+    They do at a window that votes if the one that drops out of the last m did not, and exactly
+    n - 1 of the m - 1 in between did.
     """
     between = math.comb(m - 1, n - 1) * share ** (n - 1) * (1 - share) ** (m - n)
     return float(share * (1 - share) * between * WINDOWS_PER_HOUR)
@@ -278,14 +278,14 @@ def _hours(streams: Sequence[ScoredStream]) -> float:
 
 def _delay(on: Track, span: slice, episode: Episode) -> float | None:
     """Seconds from an episode's start to the first window with the alert on; None if missed."""
-    heard = np.flatnonzero(on[span])
-    if len(heard) == 0:
+    active = np.flatnonzero(on[span])
+    if len(active) == 0:
         return None
-    # On at the window before the episode's first means that the parent knows already.
-    if span.start > 0 and on[span.start - 1] and heard[0] == 0:
+    # If the alert was on before the episode's first window, the parent is alerted already.
+    if span.start > 0 and on[span.start - 1] and active[0] == 0:
         return 0.0
-    known: float = (span.start + int(heard[0])) * WINDOW_HOP_SECONDS + WINDOW_SECONDS
-    return max(0.0, known - episode.start)
+    detected: float = (span.start + int(active[0])) * WINDOW_HOP_SECONDS + WINDOW_SECONDS
+    return max(0.0, detected - episode.start)
 
 
 def _share_caught(
@@ -301,7 +301,7 @@ def _share_caught(
 def _negative_shares(
     streams: Sequence[ScoredStream], settings: VoteSettings
 ) -> tuple[float, float]:
-    """Shares of the windows outside episodes that have enough votes, and that vote."""
+    """Of the windows outside episodes, the shares with enough votes and with a vote."""
     threshold = np.float32(settings.threshold)
     statistics = [vote_statistic(stream.scores, settings.n, settings.m) for stream in streams]
     enough = _share([statistic >= threshold for statistic in statistics], streams)
@@ -310,7 +310,7 @@ def _negative_shares(
 
 
 def _share(tracks: Sequence[Track], streams: Sequence[ScoredStream]) -> float:
-    """Share of the windows outside episodes at which a track is true; NaN without any."""
+    """Share of the windows outside episodes for which a track is true; NaN without any."""
     parts = [track[stream.outside] for track, stream in zip(tracks, streams, strict=True)]
     together = np.concatenate([*parts, np.empty(0, dtype=bool)])
     return float(together.mean()) if len(together) else math.nan

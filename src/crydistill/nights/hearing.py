@@ -1,6 +1,6 @@
-"""Hearing: continuous audio played once, block by block, to several networks.
+"""Score continuous audio with several networks in one pass, block by block.
 
-The front end is computed once for all of them, in memory that does not grow with the length.
+The front end is computed once for all of them; memory does not grow with the length.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -30,40 +30,42 @@ from crydistill.teacher.base import Recording
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
-    """A scorer and the cry score it gave each window of a night, `[windows]`."""
+class ScoredNight:
+    """A scorer and its cry score of each window of a night, `[windows]`."""
 
     scorer: Scorer
     scores: Scores
 
 
-def hear(night: Night, scorers: Sequence[Scorer], *, progress: Progress = silent) -> list[Heard]:
-    """Play a night once to all scorers.
+def score_night(
+    night: Night, scorers: Sequence[Scorer], *, progress: Progress = silent
+) -> list[ScoredNight]:
+    """Score a night with all scorers in one pass.
 
     Raises
     ------
     AudioError
         if the audio cannot be read.
     """
-    with progress("listening", round(night.seconds), "seconds") as advance:
+    with progress("scoring", round(night.seconds), "seconds") as advance:
         tracks = score_together(
-            night.blocks(), [scorer.score for scorer in scorers], heard=_in_seconds(advance)
+            night.blocks(), [scorer.score for scorer in scorers], on_scored=_in_seconds(advance)
         )
-    return [Heard(scorer, track) for scorer, track in zip(scorers, tracks, strict=True)]
+    return [ScoredNight(scorer, track) for scorer, track in zip(scorers, tracks, strict=True)]
 
 
 def score_together(
     blocks: Iterable[Samples],
     scores: Sequence[Callable[[Recording], Scores]],
     *,
-    heard: Callable[[int], None] = lambda samples: None,
+    on_scored: Callable[[int], None] = lambda samples: None,
 ) -> list[Scores]:
-    """Score audio block by block; the front end is computed once for all.
+    """Score audio block by block with several functions; the front end is computed once.
 
     Parameters
     ----------
-    scores : give the windows of a piece of audio a score each; see `Scorer.score`
-    heard : is told how many samples of each block were scored
+    scores : functions that score each window of a piece of audio; see `Scorer.score`
+    on_scored : called after each block with its number of samples
 
     Returns
     -------
@@ -83,22 +85,22 @@ def score_together(
                 track.append(score(piece))
             frames = frames[count * WINDOW_HOP_FRAMES :].copy()
             samples = samples[count * WINDOW_HOP_SAMPLES :].copy()
-        heard(len(block))
+        on_scored(len(block))
     return [np.concatenate(track) for track in tracks]
 
 
 def _in_seconds(advance: Callable[[int], None]) -> Callable[[int], None]:
     done = 0
 
-    def heard(samples: int) -> None:
+    def on_scored(samples: int) -> None:
         nonlocal done
         before, done = done, done + samples
         advance(done // SAMPLE_RATE - before // SAMPLE_RATE)
 
-    return heard
+    return on_scored
 
 
 def _piece(samples: Samples, frames: Samples, count: int) -> Recording:
-    """The samples and frames of the first `count` windows and no others."""
+    """Exactly the samples and frames of the first `count` windows."""
     used = (count - 1) * WINDOW_HOP_FRAMES + WINDOW_FRAMES
     return Recording("", samples[: (used - 1) * FRAME_HOP + FRAME_LENGTH], frames[:used])

@@ -1,13 +1,13 @@
-"""Homes: put together from clips of one split, and heard by a student.
+"""Simulated homes, composed of clips from one split and scored by a student.
 
-A home has its own bed of ambience, its own microphone gain and its own sounds: the clips of some
-groups drawn at random, in two halves. Every sound is heard in the home's own bed at several levels
-and places, rendered by `streams` and scored by the student, once. Nights of any length are then
-composed from those score tracks: sounds drawn with replacement, pauses filled with the home's own
-bed. No sound comes twice at quite the same loudness and place, so each time its scores are shifted
-on the logistic scale by a normal amount, as wide as the takes of one clip differ in that home;
-without it an eight-hour night would have shown everything there is. Recordings and scores are real;
-the homes, the shifts, and that sounds follow each other independently, are not.
+A home has its own ambience bed, its own microphone gain and its own sounds: the clips of randomly
+drawn groups, in two halves. Every sound is rendered into the home's bed by `streams` in several
+takes, at different levels and positions, and scored by the student once. Nights of any length are
+then composed from these score tracks: sounds drawn with replacement, pauses filled with the bed.
+Since no sound recurs at exactly the same level and position, each time its scores are shifted on
+the logistic scale by a normal deviate, with the spread between takes of a clip in that home;
+without the shift, eight hours would contain all the variation there is. Recordings and scores are
+real; the homes, the shifts and the independence of successive sounds are not.
 """
 
 import hashlib
@@ -31,41 +31,34 @@ from crydistill.corpora.clip import Clip
 from crydistill.detector.vote import Scores
 from crydistill.errors import CorpusError
 from crydistill.evaluation.scorers import Scorer
+from crydistill.experiment.streams import StreamOptions
 from crydistill.metrics.ranking import Floats
 from crydistill.nights.alarms import ScoredStream
 from crydistill.nights.hearing import score_together
-from crydistill.nights.streams import (
-    Kind,
-    Measured,
-    StreamOptions,
-    StreamPlan,
-    compose,
-    measure_clips,
-    render,
-)
+from crydistill.nights.streams import Kind, Measured, StreamPlan, compose, measure_clips, render
 from crydistill.progress import Progress, silent
 from crydistill.seeds import generator
 
 FEWEST_CLIPS = 20
-"""A home of fewer clips, half of them for each part, has no tail to speak of."""
+"""With fewer clips, half of them in each part, the tail of the scores is not resolved."""
 
 _SYNTHETIC_BED_SHARE = 1 / 3
 _RENDERED_GAP_SECONDS = 2.5
 _MEDIAN_TO_DEVIATION = 1.0484
-"""From the median distance of two draws of a normal to its standard deviation: 1.4826 / sqrt 2."""
+"""Median distance of two normal deviates to the standard deviation: 1.4826 / sqrt 2."""
 
 
 @dataclass(frozen=True)
 class HomeOptions:
-    """How homes are put together.
+    """How homes are composed.
 
-    homes : number of them
-    clips : of a home, both halves together
-    clips_per_group : at most; a group is one person, device or source item
-    takes : how often each clip is heard, at another level and place
-    episodes : of crying, from which the cost of a threshold is read
+    homes : number of homes
+    clips : per home, in both halves together
+    clips_per_group : maximum; a group is one person, device or source item
+    takes : renderings of each clip, each at another level and position
+    episodes : of crying, to measure a threshold's recall
     mean_pause_seconds : between sounds of a composed night; pauses are exponential
-    observed_hours : length of the nights that are observed
+    observed_hours : length of the observed nights
     """
 
     homes: int = 24
@@ -79,10 +72,10 @@ class HomeOptions:
 
 @dataclass(frozen=True)
 class Home:
-    """What lives in a home.
+    """The sounds and acoustics of a home.
 
-    parts : its sounds, heard while calibrating and never heard then
-    bed : its ambience; a synthetic room tone if there is none
+    parts : two halves of its sounds: those present while calibrating, and those not
+    bed : its ambience; if empty, a synthetic room tone
     """
 
     number: int
@@ -96,8 +89,8 @@ class Home:
 class Part:
     """Score tracks of half of a home's sounds.
 
-    sounds : windows that hear each sound, one array `[windows]` each
-    quiet : windows that hear nothing but the bed, end to end
+    sounds : scores of the windows that contain a sound, one array `[windows]` per sound
+    quiet : scores of the windows that contain only the bed, concatenated
     spread : standard deviation, on the logistic scale, of a sound's highest score between takes
     """
 
@@ -124,8 +117,8 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class HeardHome:
-    """A home as a student heard it.
+class ScoredHome:
+    """A home as scored by a student.
 
     parts : as in `Home`
     crying : continuous audio with its episodes of crying, in the home's bed
@@ -143,13 +136,13 @@ def draw_homes(
 
     Parameters
     ----------
-    clips : of one split; those labelled otherwise are left out, and so are those of the bed
-    bed : long ambience; a home has the recordings of one group of it, or, one home in three, none
+    clips : of one split; those not labelled noncry are left out, and so are those of the bed
+    bed : long ambience; a home has recordings of one group, or (one home in three) none
 
     Raises
     ------
     CorpusError
-        if the clips do not fill a home.
+        if there are too few clips for a home.
     """
     of_bed = {clip.id for clip in bed}
     groups = _by_group([clip for clip in clips if clip.label == "noncry" and clip.id not in of_bed])
@@ -157,7 +150,7 @@ def draw_homes(
     return [_home(number, groups, beds, options, seed) for number in range(options.homes)]
 
 
-def hear_homes(
+def score_homes(
     homes: Sequence[Home],
     cries: Sequence[Clip],
     scorer: Scorer,
@@ -167,8 +160,8 @@ def hear_homes(
     options: HomeOptions,
     seed: int,
     progress: Progress = silent,
-) -> tuple[list[HeardHome], dict[str, str]]:
-    """Let a student hear homes; each is kept in `folder` and not heard again.
+) -> tuple[list[ScoredHome], dict[str, str]]:
+    """Score homes with a student; scores are cached in `folder`, one file per home.
 
     Parameters
     ----------
@@ -176,20 +169,20 @@ def hear_homes(
 
     Returns
     -------
-    the homes, and why, by id, clips were left out (unreadable or silent).
+    the homes, and clips left out (unreadable or silent), by id, with the reason.
     """
     every = {
         clip.id: clip for home in homes for clips in (*home.parts, home.bed) for clip in clips
     } | {clip.id: clip for clip in cries}
     measured, unusable = measure_clips(list(every.values()), progress=progress)
-    heard = []
+    scored = []
     with progress("homes", len(homes), "homes") as advance:
         for home in homes:
             plans = _plans(home, cries, measured, options, seed)
             path = Path(folder) / f"home-{home.number:03}.npz"
-            heard.append(_kept(path, home, plans, scorer, highest))
+            scored.append(_cached(path, home, plans, scorer, highest))
             advance(1)
-    return heard, unusable
+    return scored, unusable
 
 
 def _by_group(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
@@ -217,8 +210,8 @@ def _home(
     clips = [clips[index] for index in rng.permutation(len(clips))[: options.clips]]
     if len(clips) < FEWEST_CLIPS:
         raise CorpusError(
-            f"{len(clips)} clips without a cry do not fill a home; name a split with at least "
-            f"{FEWEST_CLIPS}"
+            f"{len(clips)} clips without a cry are too few for a home; choose a split with at "
+            f"least {FEWEST_CLIPS}"
         )
     bed: list[Clip] = []
     if beds and rng.random() >= _SYNTHETIC_BED_SHARE:
@@ -241,8 +234,9 @@ def _plans(
     options: HomeOptions,
     seed: int,
 ) -> tuple[list[list[StreamPlan]], StreamPlan]:
-    """The takes of both halves, and the crying; nothing is played yet."""
+    """Plans of the takes of both halves and of the crying; nothing is rendered yet."""
     usual = StreamOptions(
+        episodes=0,
         mean_gap_seconds=_RENDERED_GAP_SECONDS,
         bed_dbfs=(home.bed_dbfs, home.bed_dbfs),
         microphone_db=(home.microphone_db, home.microphone_db),
@@ -267,14 +261,14 @@ def _plans(
     return takes, plan((), "crying", crying)
 
 
-def _kept(
+def _cached(
     path: Path,
     home: Home,
     plans: tuple[list[list[StreamPlan]], StreamPlan],
     scorer: Scorer,
     highest: float,
-) -> HeardHome:
-    """Read a home's scores from a file that an earlier run left, or hear it and write them."""
+) -> ScoredHome:
+    """Read a home's scores from an earlier run's file, or score the home and write it."""
     takes, crying = plans
     flat = [plan for part in takes for plan in part]
     fingerprint = _fingerprint([*flat, crying], scorer)
@@ -285,7 +279,7 @@ def _kept(
     *of_takes, of_crying = tracks
     queue = iter(zip(flat, of_takes, strict=True))
     parts = [_part([next(queue) for _ in part], highest) for part in takes]
-    return HeardHome(home.number, (parts[0], parts[1]), ScoredStream(of_crying, crying.episodes))
+    return ScoredHome(home.number, (parts[0], parts[1]), ScoredStream(of_crying, crying.episodes))
 
 
 def _load(path: Path, fingerprint: str) -> list[Scores] | None:
@@ -315,7 +309,7 @@ def _part(takes: Sequence[tuple[StreamPlan, Scores]], highest: float) -> Part:
     peaks: dict[str, list[float]] = {}
     for plan, scores in takes:
         end = 0
-        for clip, first, last in _heard_in(plan):
+        for clip, first, last in _sound_windows(plan):
             quiet.append(scores[end:first])
             sounds.append(scores[first:last])
             peaks.setdefault(clip, []).append(float(_logits(scores[first:last].max(), highest)))
@@ -325,13 +319,13 @@ def _part(takes: Sequence[tuple[StreamPlan, Scores]], highest: float) -> Part:
 
 
 def _spread(peaks: Sequence[Sequence[float]]) -> float:
-    """Standard deviation between takes, by the median so that outliers do not make it; 0 of one."""
+    """Standard deviation between takes, from the median to be robust; 0 for a single take."""
     differences = [abs(one - other) for takes in peaks for one, other in pairwise(takes)]
     return _MEDIAN_TO_DEVIATION * float(np.median(differences)) if differences else 0.0
 
 
 def _shifted(scores: Scores, shift: float, highest: float) -> Scores:
-    """Scores moved on the logistic scale."""
+    """Scores shifted on the logistic scale."""
     return np.asarray(expit(_logits(scores, highest) + shift) * highest, dtype=np.float32)
 
 
@@ -341,9 +335,8 @@ def _logits(scores: npt.ArrayLike, highest: float) -> Floats:
     return np.asarray(logit(np.clip(share, smallest, 1 - smallest)))
 
 
-def _heard_in(plan: StreamPlan) -> Iterator[tuple[str, int, int]]:
-    """Each sound's clip, the first window that hears it, the first that no longer does or hears
-    the next."""
+def _sound_windows(plan: StreamPlan) -> Iterator[tuple[str, int, int]]:
+    """Each sound's clip, its first window, and the first window after it or with the next sound."""
     sounds = [item for item in plan.placed if item.kind is Kind.SOUND]
     firsts = [max(0, (item.start - WINDOW_SAMPLES) // WINDOW_HOP_SAMPLES + 1) for item in sounds]
     windows = (plan.samples - WINDOW_SAMPLES) // WINDOW_HOP_SAMPLES + 1

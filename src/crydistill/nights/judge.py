@@ -1,7 +1,7 @@
-"""What networks made of a night: votes on their scores, over thresholds and (N, M) pairs.
+"""Evaluate networks on a night: votes on their scores, over thresholds and (N, M) pairs.
 
-Thresholds that are read off the very audio they are reported on are called "in hindsight": they
-compare networks and votes, they promise nothing. A student's presets were chosen on other audio.
+Thresholds chosen on the same audio they are reported on are called "in hindsight": they serve to
+compare networks and votes and predict nothing. A student's presets were chosen on other audio.
 """
 
 import math
@@ -33,38 +33,38 @@ from crydistill.nights.alarms import (
     det_curve,
     measure_nights,
 )
-from crydistill.nights.hearing import Heard
-from crydistill.nights.night import Night, Sounding
+from crydistill.nights.hearing import ScoredNight
+from crydistill.nights.night import Night, SoundEvent
 from crydistill.progress import Progress, silent
 
 FORMAT = 1
 
 DEFAULT_VOTES = ((1, 1), (2, 3), (3, 5), (5, 9), (5, 5), (7, 13))
-"""Pairs (N, M) that a night is judged with."""
+"""Pairs (N, M) that a night is evaluated with."""
 
 WANTED_PER_HOUR = (10.0, 1.0, 1 / HOURS_PER_NIGHT)
-"""False alarms per hour at which the networks are compared, in hindsight."""
+"""False alarms per hour at whose hindsight thresholds the networks are compared."""
 
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.95)
 """Thresholds at which every (N, M) pair is tabulated."""
 
 SHOWN_PRESET = "balanced"
 SHOWN_PER_HOUR = 1.0
-"""Where a network has no such preset, the night view shows its threshold in hindsight for this."""
+"""For a network without that preset, the night view shows its hindsight threshold at this rate."""
 
 SNR_BAND_DB = 10.0
-"""Episodes are counted by level over the background in bands this wide."""
+"""Episodes are grouped by their level over the background in bands this wide."""
 
 UNKNOWN = "no labelled sound"
-"""What sounds where no label says."""
+"""Sound of a false alarm without a label."""
 
 
 @dataclass(frozen=True, eq=False)
 class VoteResult:
-    """What one (N, M) pair makes of a night.
+    """Results of one (N, M) pair on a night.
 
-    curve : over all thresholds, without the points that others beat
-    at_rates : in hindsight, at the lowest threshold with no more than so many false alarms an hour
+    curve : over all thresholds, Pareto-optimal points only
+    at_rates : by false alarms per hour, at the lowest threshold that keeps to it, in hindsight
     at_thresholds : at fixed thresholds
     """
 
@@ -89,7 +89,7 @@ class VoteResult:
 
 @dataclass(frozen=True)
 class SnrBand:
-    """How many of the episodes between two levels over the background were caught."""
+    """How many of the episodes in a band of levels over the background were caught."""
 
     from_db: float
     to_db: float
@@ -99,30 +99,30 @@ class SnrBand:
 
 @dataclass(frozen=True)
 class FalseAlarm:
-    """An alert outside episodes and what sounded most of the time from its onset to its raising."""
+    """An alert outside episodes, and the sound that was longest between its onset and raising."""
 
     alert: Alert
-    sounding: Sounding | None
+    event: SoundEvent | None
 
     @property
     def what(self) -> str:
-        return self.sounding.what if self.sounding else UNKNOWN
+        return self.event.what if self.event else UNKNOWN
 
     @property
     def clip(self) -> str:
-        """Id of the clip that sounded; empty where none did or none is known."""
-        return self.sounding.clip if self.sounding else ""
+        """Id of the sound's clip; empty if there is none or it is not known."""
+        return self.event.clip if self.event else ""
 
 
 @dataclass(frozen=True, eq=False)
 class ModelResult:
-    """What one network made of a night.
+    """Results of one network on a night.
 
-    presets : figures at the student's own presets; none for a teacher
-    shown : the setting whose alerts the night view shows, and why this one
+    presets : metrics at the student's own presets; empty for a teacher
+    shown, shown_because : the setting whose alerts the night view shows, and why
     """
 
-    heard: Heard
+    scored: ScoredNight
     presets: Mapping[str, NightFigures]
     votes: Sequence[VoteResult]
     shown: VoteSettings
@@ -134,20 +134,20 @@ class ModelResult:
 
     @property
     def name(self) -> str:
-        return self.heard.scorer.name
+        return self.scored.scorer.name
 
     def vote(self, n: int, m: int) -> VoteResult | None:
-        """What a pair made of it; None if the night was not judged with it."""
+        """Results of a pair; None if the night was not evaluated with it."""
         return next((vote for vote in self.votes if (vote.n, vote.m) == (n, m)), None)
 
     def false_alarms_by_sound(self) -> dict[str, int]:
-        """How many false alarms each kind of sound raised, most first."""
+        """Number of false alarms by kind of sound, most first."""
         return dict(Counter(alarm.what for alarm in self.false_alarms).most_common())
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "kind": self.heard.scorer.role.value,
-            "sha256": self.heard.scorer.fingerprint,
+            "kind": self.scored.scorer.role.value,
+            "sha256": self.scored.scorer.fingerprint,
             "presets": {name: figures.to_json() for name, figures in self.presets.items()},
             "votes": [vote.to_json() for vote in self.votes],
             "shown": {
@@ -162,13 +162,13 @@ class ModelResult:
 
 @dataclass(frozen=True, eq=False)
 class NightResult:
-    """What every network made of a night."""
+    """Results of all networks on a night."""
 
     night: Night
     models: Sequence[ModelResult]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; None where undefined. Times and scores of single windows are left out."""
+        """Plain values; None where undefined. Times and scores of windows are not included."""
         night = self.night
         return {
             "format": FORMAT,
@@ -184,9 +184,9 @@ class NightResult:
         }
 
 
-def judge(
+def evaluate_night(
     night: Night,
-    heard: Sequence[Heard],
+    scored: Sequence[ScoredNight],
     *,
     votes: Sequence[tuple[int, int]] = DEFAULT_VOTES,
     hold_seconds: float = DEFAULT_HOLD_SECONDS,
@@ -194,37 +194,37 @@ def judge(
     seed: int = 0,
     progress: Progress = silent,
 ) -> NightResult:
-    """Vote on the scores of a night, over thresholds and (N, M) pairs.
+    """Evaluate networks' scores of a night, over thresholds and (N, M) pairs.
 
     Raises
     ------
     ConfigError
-        if a pair or the hold is out of its range.
+        if a pair or the hold time is out of range.
     AudioError
-        if the night is too short for a window.
+        if the night is shorter than a window.
     """
     models = []
-    with progress("voting", len(heard) * (len(votes) + 1), "votes") as advance:
-        for one in heard:
+    with progress("voting", len(scored) * (len(votes) + 1), "votes") as advance:
+        for one in scored:
             if len(one.scores) == 0:
                 raise AudioError(f"{night.title}: shorter than one window of 0.975 s")
-            stream = ScoredStream(one.scores, _heard_episodes(night, len(one.scores)))
+            stream = ScoredStream(one.scores, _episodes_within(night, len(one.scores)))
             judged = []
             for n, m in votes:
                 settings = VoteSettings(threshold=0.0, n=n, m=m, hold_seconds=hold_seconds)
-                judged.append(_judge_vote(stream, settings, replicates, seed))
+                judged.append(_vote_result(stream, settings, replicates, seed))
                 advance(1)
-            models.append(_judge_model(night, one, stream, judged, replicates, seed))
+            models.append(_model_result(night, one, stream, judged, replicates, seed))
             advance(1)
     return NightResult(night, models)
 
 
-def _heard_episodes(night: Night, windows: int) -> tuple[Episode, ...]:
-    """Episodes that begin before the last window ends."""
+def _episodes_within(night: Night, windows: int) -> tuple[Episode, ...]:
+    """Episodes that start before the last window ends."""
     return tuple(e for e in night.episodes if e.start < window_end_seconds(windows - 1))
 
 
-def _judge_vote(
+def _vote_result(
     stream: ScoredStream, settings: VoteSettings, replicates: int, seed: int
 ) -> VoteResult:
     curve = det_curve([stream], settings)
@@ -238,15 +238,15 @@ def _judge_vote(
         n=settings.n,
         m=settings.m,
         curve=curve.corners(),
-        # Infinity: even a vote that only the highest score raises is wrong too often.
+        # Infinite: even the highest score alone raises too many false alarms.
         at_rates={w: figures(max(0.0, t)) for w, t in chosen.items() if math.isfinite(t)},
         at_thresholds=[figures(threshold) for threshold in THRESHOLDS],
     )
 
 
-def _judge_model(
+def _model_result(
     night: Night,
-    heard: Heard,
+    scored: ScoredNight,
     stream: ScoredStream,
     votes: Sequence[VoteResult],
     replicates: int,
@@ -254,36 +254,36 @@ def _judge_model(
 ) -> ModelResult:
     presets = {
         name: measure_nights([stream], settings, replicates=replicates, seed=seed)
-        for name, settings in heard.scorer.presets.items()
+        for name, settings in scored.scorer.presets.items()
     }
-    shown, because = _shown(heard, votes)
+    shown, because = _shown(scored, votes)
     found = alerts(stream.scores, shown)
     on = vote_track(stream.scores, shown)
     false = [alert for alert in found if stream.outside[alert.start_window]]
-    sounding = _sounding_during(night.soundings)
+    event_during = _longest_event_during(night.sound_events)
     caught = [bool(on[span].any()) for span in stream.spans]
     return ModelResult(
-        heard=heard,
+        scored=scored,
         presets=presets,
         votes=votes,
         shown=shown,
         shown_because=because,
-        false_alarms=[FalseAlarm(alert, sounding(alert)) for alert in false],
+        false_alarms=[FalseAlarm(alert, event_during(alert)) for alert in false],
         true_alerts=[alert for alert in found if not stream.outside[alert.start_window]],
         missed=[e for e, was in zip(stream.episodes, caught, strict=True) if not was],
         by_snr=_by_snr(night.episode_snr_db, caught),
     )
 
 
-def _shown(heard: Heard, votes: Sequence[VoteResult]) -> tuple[VoteSettings, str]:
-    presets = heard.scorer.presets
+def _shown(scored: ScoredNight, votes: Sequence[VoteResult]) -> tuple[VoteSettings, str]:
+    presets = scored.scorer.presets
     if SHOWN_PRESET in presets:
         return presets[SHOWN_PRESET], f"preset {SHOWN_PRESET}"
     for vote in sorted(votes, key=lambda vote: (vote.n, vote.m) != (DEFAULT_N, DEFAULT_M)):
         if SHOWN_PER_HOUR in vote.at_rates:
             because = f"{SHOWN_PER_HOUR:g} false alarm an hour, in hindsight"
             return vote.at_rates[SHOWN_PER_HOUR].settings, because
-    highest = float(np.nanmax(heard.scores))
+    highest = float(np.nanmax(scored.scores))
     return VoteSettings(threshold=max(0.0, highest)), "highest score"
 
 
@@ -297,15 +297,15 @@ def _by_snr(levels: Sequence[float], caught: Sequence[bool]) -> list[SnrBand]:
     ]
 
 
-def _sounding_during(soundings: Sequence[Sounding]) -> Callable[[Alert], Sounding | None]:
-    """Finds what sounds longest from an alert's onset to its raising."""
-    starts = np.array([sounding.start for sounding in soundings])
-    ends = np.array([sounding.end for sounding in soundings])
+def _longest_event_during(events: Sequence[SoundEvent]) -> Callable[[Alert], SoundEvent | None]:
+    """Make the function that finds the longest sound between an alert's onset and raising."""
+    starts = np.array([event.start for event in events])
+    ends = np.array([event.end for event in events])
 
-    def during(alert: Alert) -> Sounding | None:
+    def during(alert: Alert) -> SoundEvent | None:
         seconds = np.minimum(ends, alert.raised_at) - np.maximum(starts, alert.onset)
         if seconds.max(initial=0.0) <= 0:
             return None
-        return soundings[int(seconds.argmax())]
+        return events[int(seconds.argmax())]
 
     return during

@@ -1,8 +1,8 @@
-"""Nights: continuous audio with what is known about it.
+"""Nights: continuous audio with its ground truth.
 
-A night is a stream built from clips of one split (`ClipNight`), where the truth is known to the
-sample, or somebody's own recording (`RecordedNight`), with labels or without. `hearing` plays it
-to networks, `nightjudge` says what each made of it.
+A night is a stream composed of clips from one split (`ClipNight`), where the truth is known to the
+sample, or a user's own recording (`RecordedNight`), with labels or without. `hearing` scores it
+with networks, `judge` evaluates the scores.
 """
 
 import csv
@@ -20,30 +20,23 @@ from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.corpora.clip import Clip, Label
 from crydistill.corpora.folder import Where, read_corpus
 from crydistill.errors import CorpusError
+from crydistill.experiment.streams import StreamOptions
 from crydistill.nights.alarms import Episode, labelled_episodes
 from crydistill.nights.spans import Span
-from crydistill.nights.streams import (
-    Kind,
-    StreamOptions,
-    StreamPlan,
-    compose,
-    excerpt,
-    measure_clips,
-    render,
-)
+from crydistill.nights.streams import Kind, StreamPlan, compose, excerpt, measure_clips, render
 from crydistill.progress import Progress, silent
 
 UNCATEGORISED = "uncategorised"
-"""What a clip is of which its corpus does not say."""
+"""Category of a clip whose corpus gives none."""
 
 
 @dataclass(frozen=True)
-class Sounding:
-    """Something that sounds in a night, in seconds from its start.
+class SoundEvent:
+    """A sound in a night, with its times in seconds from the night's start.
 
-    what : its category or label ("Cat", "cry")
+    what : category or label ("Cat", "cry")
     clip : id of the clip; empty in a recording
-    details : for people ("12.3 dB over the bed, room 3")
+    details : for display ("12.3 dB over the bed, room 3")
     """
 
     start: float
@@ -55,15 +48,15 @@ class Sounding:
 
 
 class Night(Protocol):
-    """Continuous audio with what is known about it.
+    """Continuous audio with its ground truth.
 
-    title, source : for people ("Continuous audio from ...", what it comes from)
+    title, source : for display ("Continuous audio from ...", and what it comes from)
     private : nothing derived from it may be published
     seconds : length
-    episodes : of crying, in the order of time
-    episode_snr_db : level of each episode over the background; empty where it is not known
-    labelled : whether it is known where crying is; if not, every alert counts as false
-    soundings : what sounds where, in the order of time
+    episodes : of crying, in order of time
+    episode_snr_db : level of each episode over the background; empty if not known
+    labelled : whether the crying is labelled; if not, every alert counts as false
+    sound_events : the sounds, in order of time
     """
 
     @property
@@ -81,27 +74,27 @@ class Night(Protocol):
     @property
     def labelled(self) -> bool: ...
     @property
-    def soundings(self) -> Sequence[Sounding]: ...
+    def sound_events(self) -> Sequence[SoundEvent]: ...
 
     def blocks(self) -> Iterator[Samples]:
-        """The audio from the start, 16 kHz mono, in blocks that join without a seam."""
+        """The audio from the start, 16 kHz mono, in consecutive blocks."""
         ...
 
     def excerpts(self, stretches: Sequence[tuple[float, float]]) -> list[Samples | None]:
-        """The audio between two times each, in seconds; None where it may not be published."""
+        """The audio of each stretch (start and end in seconds); None if it may not be published."""
         ...
 
     def facts(self) -> dict[str, Any]:
-        """Plain values that say what the night is made of."""
+        """Describe the night's content in plain values."""
         ...
 
 
 @dataclass(frozen=True)
 class ClipNight:
-    """A stream built from clips.
+    """A stream composed of clips.
 
-    corpus : the clips, for people ("audio (split dev)")
-    unusable : clips that cannot be read or are silent, and why
+    corpus : the clips, for display ("audio (split dev)")
+    unusable : unreadable or silent clips, by id, with the reason
     """
 
     plan: StreamPlan
@@ -135,7 +128,7 @@ class ClipNight:
         return [of_episode[number] or 0.0 for number in range(len(self.episodes))]
 
     @cached_property
-    def soundings(self) -> Sequence[Sounding]:
+    def sound_events(self) -> Sequence[SoundEvent]:
         found = []
         for item in self.plan.placed:
             if item.kind is Kind.BED:
@@ -144,9 +137,9 @@ class ClipNight:
             if item.snr_db is not None:
                 details.insert(0, f"{item.snr_db:.1f} dB over the bed")
             if item.use:
-                details.append("heard before")
+                details.append("repeated")
             found.append(
-                Sounding(
+                SoundEvent(
                     item.start / SAMPLE_RATE,
                     item.stop / SAMPLE_RATE,
                     item.category or UNCATEGORISED,
@@ -190,8 +183,8 @@ class ClipNight:
 class RecordedNight:
     """A recording of any length, rate and format.
 
-    spans : its labels, None without any
-    private : as recordings from a home are unless their owner says otherwise
+    spans : its labels; None if there are none
+    private : True for recordings from a home unless their owner decides otherwise
     """
 
     path: Path
@@ -213,43 +206,43 @@ class RecordedNight:
 
     @cached_property
     def seconds(self) -> float:
-        """By the file's header.
+        """Length from the file's header.
 
         Raises
         ------
         AudioError
-            if it cannot be read.
+            if the file cannot be read.
         """
-        next(iter(AudioReader(self.path).blocks()))  # says what is wrong, if anything is
+        next(iter(AudioReader(self.path).blocks()))  # raises a clear error if it cannot be read
         return float(soundfile.info(self.path).duration)
 
     @cached_property
     def episodes(self) -> tuple[Episode, ...]:
-        """Episodes by the labels for cries.
+        """Episodes from the cry labels.
 
         Raises
         ------
         CorpusError
-            if one lies beyond the recording's end.
+            if one starts after the recording's end.
         """
         found = labelled_episodes(self.spans or (), group=self.path.name)
         for episode in found:
             if episode.start >= self.seconds:
                 raise CorpusError(
-                    f"{self.path}: a label says crying from {episode.start:.1f} s on, but the "
-                    f"recording ends at {self.seconds:.1f} s; the labels belong to another one"
+                    f"{self.path}: a cry label starts at {episode.start:.1f} s, but the recording "
+                    f"ends at {self.seconds:.1f} s; give the labels of this recording"
                 )
         return found
 
     @property
-    def soundings(self) -> Sequence[Sounding]:
-        crying = [Sounding(e.start, e.end, "cry", cry=True) for e in self.episodes]
+    def sound_events(self) -> Sequence[SoundEvent]:
+        crying = [SoundEvent(e.start, e.end, "cry", cry=True) for e in self.episodes]
         other = [
-            Sounding(span.start, span.end, span.label)
+            SoundEvent(span.start, span.end, span.label)
             for span in self.spans or ()
             if not any(e.start <= span.start and span.end <= e.end for e in self.episodes)
         ]
-        return sorted([*crying, *other], key=lambda sounding: sounding.start)
+        return sorted([*crying, *other], key=lambda event: event.start)
 
     def blocks(self) -> Iterator[Samples]:
         return AudioReader(self.path).blocks()
@@ -275,13 +268,13 @@ class RecordedNight:
 def read_split(
     path: str | Path, *, where: Where | None = None, private: bool = False
 ) -> list[Clip]:
-    """List the clips of a corpus that a stream may be built from: those of one split.
+    """List the clips of a corpus for a stream, which must be of one split.
 
     Raises
     ------
     CorpusError
-        as `read_corpus`, or if the rows chosen have several values in the column `split`, or there
-        is a choice of rows but no manifest to choose from.
+        as `read_corpus`, or if the selected rows have several values in the column `split`, or
+        `where` is given and there is no manifest.
     """
     path = Path(path)
     manifest = path / "clips.csv" if path.is_dir() else path
@@ -291,8 +284,8 @@ def read_split(
     splits = _splits(manifest, {clip.id for clip in clips}) if manifest.is_file() else set()
     if len(splits) > 1:
         raise CorpusError(
-            f"{manifest}: clips of several splits ({', '.join(sorted(splits))}) would sound in one "
-            "night; choose one with --where split=NAME"
+            f"{manifest}: a night cannot mix clips of several splits "
+            f"({', '.join(sorted(splits))}); choose one with --where split=NAME"
         )
     return clips
 
@@ -306,17 +299,17 @@ def clip_night(
     bed: Sequence[Clip] = (),
     progress: Progress = silent,
 ) -> ClipNight:
-    """Plan a night from the clips of one split.
+    """Plan a night of the clips of one split.
 
     Parameters
     ----------
-    clips : cries make the episodes, others are the sounds between; unlabelled ones are left out
-    bed : clips that sound in the background; they are not among the sounds
+    clips : cries make up the episodes, others the sounds in between; unlabelled ones are left out
+    bed : clips for the background; they are not used as sounds
 
     Raises
     ------
     CorpusError
-        if there is nothing to build from.
+        if there are no usable clips.
     """
     background = {clip.id for clip in bed}
     cries = [clip for clip in clips if clip.is_cry and options.episodes]

@@ -1,6 +1,6 @@
 """Operating points of the N-of-M vote: chosen on one set of audio, measured on another.
 
-Both are counted as a parent meets them: alerts an hour, and episodes of crying.
+Both count what a parent experiences: alerts per hour, and episodes of crying.
 """
 
 import math
@@ -18,7 +18,7 @@ Track = npt.NDArray[np.float32]
 """Cry score of each window of a clip, `[windows]`."""
 
 PRESET_RATES = {"sensitive": 10.0, "balanced": 1.0, "quiet": 1 / HOURS_PER_NIGHT}
-"""False alarms per hour that each preset may raise on continuous validation audio."""
+"""Maximum false alarms per hour of each preset on continuous validation audio."""
 
 
 def choose_presets(
@@ -30,17 +30,17 @@ def choose_presets(
     rates: Mapping[str, float] = PRESET_RATES,
     highest: float = math.inf,
 ) -> dict[str, float]:
-    """Choose thresholds on continuous audio: the lowest with no more than so many false alarms.
+    """Choose the lowest thresholds on continuous audio that keep to the false alarm rates.
 
-    Unlike a share of clips, a rate counts an alert that is on most of the time as the many it
-    hides: the curve never falls below what a higher threshold has raised.
+    An alert that stays on most of the time does not count as few alarms: the curve never falls
+    below the rate at a higher threshold.
 
     Parameters
     ----------
-    streams : continuous audio, or clips, each heard by itself
+    streams : continuous audio, or clips, each scored on its own
     rates : false alarms per hour by preset; in less than 1 / rate hours, none is allowed
-    highest : largest cry score the student can give (`detector.calibrate.highest_score`): a
-        threshold that no score reaches is not quiet but deaf
+    highest : largest cry score the student can give (`detector.calibrate.highest_score`); a
+        threshold above it could never raise an alert
 
     Raises
     ------
@@ -55,12 +55,12 @@ def choose_presets(
 
 
 def annotated_preset(figures: NightFigures, *, audio: str) -> ThresholdPreset:
-    """Write the figures of a setting as a preset of a manifest.
+    """Make a manifest's preset of a setting's measured figures.
 
     Parameters
     ----------
     figures : of a threshold chosen on other audio
-    audio : what the figures were measured on, for people
+    audio : what the figures were measured on, for display
     """
     settings, crying = figures.settings, figures.episodes > 0
     episodes = f"{figures.episodes} episodes of crying; " if crying else ""
@@ -81,7 +81,7 @@ def annotated_preset(figures: NightFigures, *, audio: str) -> ThresholdPreset:
 def with_presets(
     manifest: StudentManifest, presets: Mapping[str, ThresholdPreset]
 ) -> StudentManifest:
-    """Return the manifest with these presets in the place of those of the same names, validated."""
+    """Return the manifest with these presets added or replaced, validated."""
     complete = {**manifest.model_dump(), "presets": {**manifest.presets, **presets}}
     return StudentManifest.model_validate(complete)
 

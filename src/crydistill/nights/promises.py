@@ -1,11 +1,11 @@
-"""Is the rate that a calibration promises the rate that a home then sees?
+"""Test whether the false alarm rate that a calibration promises is the rate observed afterwards.
 
 In each of many simulated homes (`homes`) a threshold is calibrated on one night and observed on two
 others:
 
-- *same sounds*: the calibration's sounds on another night. Only chance differs, so this tests the
-  arithmetic of the promise;
-- *new sounds*: the other half. This is what a home does to a promise, and what no arithmetic knows.
+- *same sounds*: the sounds of the calibration on another night. Only chance differs, so this tests
+  the statistics of the promise;
+- *new sounds*: the other half. Statistics cannot account for sounds not yet recorded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from crydistill.evaluation.scorers import Scorer
 from crydistill.metrics.intervals import LEVEL, REPLICATES, mean_estimate
 from crydistill.metrics.rates import HOURS_PER_NIGHT
 from crydistill.metrics.records import plain, plain_estimate
-from crydistill.nights.homes import HeardHome, Home, HomeOptions
+from crydistill.nights.homes import Home, HomeOptions, ScoredHome
 from crydistill.progress import Progress, silent
 from crydistill.seeds import generator
 
@@ -37,14 +37,14 @@ VOTES = ((5, 9), (3, 5), (1, 1))
 
 
 class Sounds(StrEnum):
-    """Which of a home's sounds are heard while observing."""
+    """Which of a home's sounds the observed night contains."""
 
     SAME = "same sounds"
     NEW = "new sounds"
 
 
 class Recipe(StrEnum):
-    """How a threshold is found."""
+    """How a threshold is calibrated."""
 
     RATE = "tail or counted"
     MAX_MARGIN = "max-margin"
@@ -52,13 +52,13 @@ class Recipe(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """One threshold in one home; rates in 8 hours.
+    """One calibrated threshold in one home; rates are per 8 hours.
 
-    method : by which the threshold was found in the end
-    promised, low, high : what the calibration says to expect
-    observed : by `Sounds`
-    kept : by `Sounds`, whether the number of alerts is one that a rate within the promised interval
-        gives with 95 %; None where nothing was promised
+    method : that set the threshold in the end
+    promised, low, high : rate expected by the calibration, with its interval
+    observed : rate, by `Sounds`
+    kept : by `Sounds`, whether the number of alerts is compatible (at 95 %) with some rate in the
+        promised interval; None if nothing was promised
     caught : share of the episodes of crying
     """
 
@@ -74,7 +74,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Cell:
-    """One way to calibrate, in every home."""
+    """Outcomes of one way to calibrate, in every home."""
 
     vote: tuple[int, int]
     hours: float
@@ -82,7 +82,7 @@ class Cell:
     outcomes: tuple[Outcome, ...]
 
     def to_json(self, *, seed: int) -> dict[str, Any]:
-        """Plain values: means over homes with intervals, and every home's own figures."""
+        """Plain values: means over homes with intervals, and the figures of every home."""
         methods = [outcome.method.value for outcome in self.outcomes]
         return {
             "n": self.vote[0],
@@ -112,7 +112,7 @@ class Cell:
 
 
 def try_promises(
-    homes: Sequence[HeardHome],
+    homes: Sequence[ScoredHome],
     *,
     wanted_per_night: float,
     highest: float,
@@ -122,13 +122,13 @@ def try_promises(
     seed: int,
     progress: Progress = silent,
 ) -> list[Cell]:
-    """Calibrate in every home in every way, and observe.
+    """Calibrate in every home in every way, and observe the false alarms afterwards.
 
     Parameters
     ----------
-    wanted_per_night : false alarms in 8 hours
+    wanted_per_night : target of false alarms per 8 hours
     highest : largest score the student can give (`detector.calibrate.highest_score`)
-    hours : lengths of the calibration; a shorter one is the beginning of the longest
+    hours : lengths of the calibration; a shorter one is the start of the longest
     """
     found: dict[tuple[tuple[int, int], float, Recipe], list[Outcome]] = {}
     with progress("calibrations", len(homes), "homes") as advance:
@@ -165,7 +165,7 @@ def report(
     seed: int,
     provenance: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Everything of a run as plain values: what `promises.json` holds."""
+    """Return a run's results as plain values, for `promises.json`."""
     clips = {clip.id: clip for home in homes for part in home.parts for clip in part}
     beds = {clip.id: clip for home in homes for clip in home.bed}
     return {
@@ -192,11 +192,11 @@ def report(
 
 
 class _Trial:
-    """A home with a vote, in which any threshold can be tried."""
+    """A home's nights under one vote, to observe any threshold."""
 
     def __init__(
         self,
-        home: HeardHome,
+        home: ScoredHome,
         vote: VoteSettings,
         nights: Mapping[Sounds, Scores],
         options: HomeOptions,
@@ -214,7 +214,7 @@ class _Trial:
         return Outcome(
             method=made.method,
             threshold=made.vote.threshold,
-            # The reference recipe names no rate; its zero is what its own recording shows.
+            # Max-margin has no target rate; its zero only describes its own recording.
             promised=expected.value if expected and made.wanted_per_night is not None else None,
             low=low,
             high=high,

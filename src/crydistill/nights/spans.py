@@ -1,9 +1,9 @@
-"""What is where in a long recording: label files, read and written.
+"""Read label files of long recordings: Audacity label tracks and CSV.
 
-Two formats, told apart by the file's ending. Anything but `.csv` is an Audacity label track: a line
-a label, `start TAB end TAB text`, seconds, a second line that begins with a backslash giving
-frequencies (passed over). A `.csv` has the columns `start_s`, `end_s` and `label`, in any order,
-among any others.
+The file's extension gives the format. Anything but `.csv` is an Audacity label track: one label per
+line, `start TAB end TAB text`, in seconds; lines that begin with a backslash give frequencies and
+are ignored. A `.csv` has the columns `start_s`, `end_s` and `label` in any order; other columns are
+ignored.
 
 Source: the Audacity manual, "Importing and Exporting Labels".
 """
@@ -25,7 +25,7 @@ _DECIMALS = 6
 
 @dataclass(frozen=True, order=True)
 class Span:
-    """A labelled stretch of a recording, in seconds from its start; it may have no length."""
+    """A labelled stretch of a recording, in seconds from its start; its length may be zero."""
 
     start: float
     end: float
@@ -33,29 +33,29 @@ class Span:
 
 
 def read_spans(path: str | Path) -> list[Span]:
-    """Read a label file; the spans come in the order of time.
+    """Read a label file; the spans are in order of time.
 
     Raises
     ------
     CorpusError
-        naming the file and the line at fault.
+        naming the file and the faulty line.
     """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise CorpusError(
-            f"{path}: no label file there ({error.strerror}); export one from Audacity or leave it "
-            "out"
+            f"{path}: cannot read the label file ({error.strerror}); export one from Audacity or "
+            "leave it out"
         ) from error
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: is not UTF-8 text; export the labels again") from error
+        raise CorpusError(f"{path}: not UTF-8 text; export the labels again") from error
     rows = _csv_rows(path, text) if _is_csv(path) else _audacity_rows(path, text)
     return sorted(_span(path, line, row) for line, row in rows)
 
 
 def cry_spans(spans: Iterable[Span]) -> list[Span]:
-    """The spans that say cry ("cry", "Crying", "baby cry") or nothing at all."""
+    """The spans labelled as a cry ("cry", "Crying", "baby cry") or not at all."""
     return [span for span in spans if not span.label or CRY in span.label.lower()]
 
 
@@ -76,15 +76,15 @@ def _is_csv(path: str | Path) -> bool:
 
 
 def _audacity_rows(path: Path, text: str) -> Iterator[tuple[int, Sequence[str]]]:
-    # Not splitlines, which also splits at characters that a label may hold.
+    # Not splitlines, which also splits at characters that a label may contain.
     for line, content in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         if not content.strip() or content.startswith("\\"):
             continue
         fields = content.split("\t", 2)
         if len(fields) < 2:
             raise CorpusError(
-                f"{path}, line {line}: is no label (start, end and text with tabs between); "
-                "export the label track from Audacity, or name a .csv"
+                f"{path}, line {line}: not a label (start, end and text separated by tabs); "
+                "export the label track from Audacity, or give a .csv"
             )
         yield line, (*fields, "")[:3]
 
@@ -94,7 +94,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, Sequence[str]]]:
     missing = [name for name in COLUMNS[:2] if name not in (reader.fieldnames or ())]
     if missing:
         raise CorpusError(
-            f"{path}, line 1: has no column {' or '.join(missing)}; the columns are "
+            f"{path}, line 1: no column {' or '.join(missing)}; the columns must be "
             f"{', '.join(COLUMNS)}"
         )
     for row in reader:
@@ -110,10 +110,10 @@ def _span(path: Path, line: int, row: Sequence[str]) -> Span:
 
 def _seconds(path: Path, line: int, field: str) -> float:
     try:
-        # Audacity writes the decimal comma of some languages.
+        # Audacity writes decimal commas in some locales.
         value = float(field.strip().replace(",", "."))
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise CorpusError(f"{path}, line {line}: '{field.strip()}' is no time in seconds from 0 up")
+        raise CorpusError(f"{path}, line {line}: '{field.strip()}' is not a time in seconds (>= 0)")
     return value

@@ -1,16 +1,14 @@
-"""Continuous audio built from clips: a bed of ambience, sounds with gaps, episodes of crying.
+"""Compose continuous audio from clips: an ambience bed, sounds with gaps, episodes of crying.
 
-A stream is planned first (`compose`: pure, from lengths, levels and a seed) and then played
-(`render`: block by block, in memory that does not grow with its length). The plan says what is
-where, to the sample. Nothing but the bed sounds together with anything else: what raises an alert
-in a stream can be named.
+A stream is first planned (`compose`: pure, from lengths, levels and a seed) and then rendered
+(`render`: block by block, in memory that does not grow with its length). The plan gives every
+position to the sample. Only the bed overlaps other sounds, so that each alert has a known cause.
 
-All clips of a stream come from one split; a stream mixes no splits, so no group crosses one.
+All clips of a stream come from one split, so that no group crosses a split.
 """
 
 import csv
 import io
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,7 +22,8 @@ from crydistill.audio.augment import clipped, power_level, stretch_powers
 from crydistill.audio.files import AudioReader
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.corpora.clip import Clip
-from crydistill.errors import AudioError, ConfigError, CorpusError
+from crydistill.errors import AudioError, CorpusError
+from crydistill.experiment.streams import Range, StreamOptions
 from crydistill.nights.alarms import GRACE_SECONDS, Episode
 from crydistill.nights.spans import CRY, Span
 from crydistill.progress import Progress, silent
@@ -35,7 +34,7 @@ from crydistill.synthesis.nursery.synthesis import coloured_noise
 BLOCK_SECONDS = 30.0
 TONE_SECONDS = 16.0
 FADE_SECONDS = 1.0
-"""Pieces of the bed overlap by this much, at equal power."""
+"""Equal-power crossfade between pieces of the bed."""
 
 
 PLAN_COLUMNS = (
@@ -47,12 +46,9 @@ _TONE_SLOPE_DB = 4.5
 _TONE_DBFS = -30.0
 _MIN_GAP_SECONDS = 0.5
 
-Ends = tuple[float, float]
-"""Smallest and largest value; one is drawn evenly between them."""
-
 
 class Kind(StrEnum):
-    """What a clip is in a stream."""
+    """Role of a clip in a stream."""
 
     BED = "bed"
     SOUND = "sound"
@@ -60,53 +56,8 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class StreamOptions:
-    """How a stream is put together.
-
-    hours : length, with sounds used again once all have been; None: each sound exactly once
-    episodes : number of episodes of crying, spread evenly
-    cries : clips of one group in an episode
-    pause_seconds : between the cries of an episode
-    mean_gap_seconds : between sounds; gaps are exponential
-    bed_dbfs : level of the bed
-    sound_dbfs : active level of the sounds; None leaves them as recorded
-    snr_db : active level of an episode's cries over the bed
-    rooms : different rooms to play in; 0 plays everything dry
-    dry_share : share of sounds and episodes that come without a room, recorded close
-    reverberation_seconds : of the rooms, until sound has fallen by 60 dB
-    microphone_db : gain of the whole stream, after which full scale clips
-    """
-
-    hours: float | None = None
-    episodes: int = 0
-    cries: tuple[int, int] = (2, 6)
-    pause_seconds: Ends = (0.5, 5.0)
-    mean_gap_seconds: float = 4.0
-    bed_dbfs: Ends = (-62.0, -50.0)
-    sound_dbfs: Ends | None = (-45.0, -22.0)
-    snr_db: Ends = (5.0, 30.0)
-    rooms: int = 8
-    dry_share: float = 0.4
-    reverberation_seconds: Ends = (0.15, 0.5)
-    microphone_db: Ends = (-6.0, 6.0)
-
-    def __post_init__(self) -> None:
-        if self.hours is not None and not 0 < self.hours <= 1_000:
-            raise ConfigError(f"hours: {self.hours:g} must lie between 0 and 1,000")
-        if self.episodes < 0 or not 1 <= self.cries[0] <= self.cries[1]:
-            raise ConfigError(f"{self.episodes} episodes of {self.cries} cries cannot be made")
-        for name in ("pause_seconds", "bed_dbfs", "sound_dbfs", "snr_db", "microphone_db"):
-            ends = getattr(self, name)
-            if ends is not None and not -math.inf < ends[0] <= ends[1] < math.inf:
-                raise ConfigError(f"{name}: {ends[0]:g} to {ends[1]:g} is no range; smallest first")
-        for name in ("rooms", "mean_gap_seconds"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"{name}: {getattr(self, name):g} must be at least 0")
-
-
-@dataclass(frozen=True)
 class Measured:
-    """Length in samples and active level in dB of full scale of a clip."""
+    """Length in samples and active level in dBFS of a clip."""
 
     samples: int
     dbfs: float
@@ -114,13 +65,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Placed:
-    """A clip in a stream.
+    """A clip placed in a stream.
 
     start, stop : samples of the stream
     clip, path, group, category : of the clip; path is None for the synthetic room tone
-    gain_db : what the clip is amplified by
+    gain_db : applied to the clip
     snr_db : of a cry, over the bed
-    room : number of the room it sounds in; None: dry
+    room : number of its room; None: dry
     episode : number of the episode it belongs to
     use : how often the clip has been used in this stream before
     private : nothing derived from the clip may be published
@@ -143,10 +94,10 @@ class Placed:
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """What is where in a stream, and what else it takes to play it.
+    """The clips placed in a stream, and all else needed to render it.
 
     samples : length
-    placed : in the order of their starts
+    placed : ordered by their starts
     episodes : from the start of the first cry to the end of the last, pauses included
     """
 
@@ -163,22 +114,22 @@ class StreamPlan:
 
     @property
     def sounds(self) -> int:
-        """Times that a sound is heard."""
+        """Number of sounds, repetitions included."""
         return len(self._sounds)
 
     @property
     def sound_hours(self) -> float:
-        """Hours in which a sound sounds; the rest is bed and crying."""
+        """Hours of sounds; the rest is bed and crying."""
         return sum(item.stop - item.start for item in self._sounds) / SAMPLE_RATE / 3600
 
     @property
     def reused(self) -> int:
-        """Sounds that are not heard for the first time; their false alarms are no new evidence."""
+        """Number of repeated sounds; their false alarms are no new evidence."""
         return sum(item.use > 0 for item in self._sounds)
 
     @property
     def private(self) -> bool:
-        """Whether any clip in it is private."""
+        """Whether any of its clips is private."""
         return any(item.private for item in self.placed)
 
     @property
@@ -192,7 +143,7 @@ class StreamPlan:
 
 @dataclass
 class _Timeline:
-    """A stream in the making; `now` is the sample at which it goes on."""
+    """A stream being composed; `now` is the next free sample."""
 
     measured: Mapping[str, Measured]
     options: StreamOptions
@@ -204,7 +155,7 @@ class _Timeline:
     uses: dict[str, int] = field(default_factory=dict)
 
     def gap(self) -> None:
-        """Let only the bed sound for a while."""
+        """Leave a gap with only the bed."""
         seconds = _MIN_GAP_SECONDS + self.rng.exponential(self.options.mean_gap_seconds)
         self.now += int(seconds * SAMPLE_RATE)
 
@@ -216,7 +167,7 @@ class _Timeline:
         self.gap()
 
     def episode(self, clips: Sequence[Clip]) -> None:
-        """Place cries of one group with pauses, and a gap in which the vote can notice the end."""
+        """Place cries of one group with pauses, and a gap for the alert to end in."""
         start, number, snr, room = self.now, len(self.episodes), self._snr(), self._room()
         end = start
         for clip in clips:
@@ -258,17 +209,17 @@ class _Timeline:
             return None
         return int(self.rng.integers(rooms))
 
-    def _drawn(self, ends: Ends) -> float:
+    def _drawn(self, ends: Range) -> float:
         return float(self.rng.uniform(*ends))
 
 
 def measure_clips(
     clips: Sequence[Clip], *, progress: Progress = silent
 ) -> tuple[dict[str, Measured], dict[str, str]]:
-    """Length and level of clips by id; and of those that cannot be read or are silent, why."""
+    """Measure lengths and levels of clips, by id; and reasons for unreadable or silent ones."""
     measured: dict[str, Measured] = {}
     unusable: dict[str, str] = {}
-    with progress("levels of the clips", len(clips), "clips") as advance:
+    with progress("measuring levels", len(clips), "clips") as advance:
         for clip in clips:
             try:
                 measured[clip.id] = _measure(clip.path)
@@ -292,20 +243,19 @@ def compose(
     Parameters
     ----------
     sounds : clips without a cry
-    cries : clips with one; needed if there are to be episodes
-    bed : ambience without a cry, joined end to end and again from the start; a synthetic room tone
-        if there is none
-    measured : of all the clips; clips that are not in it are left out
+    cries : clips with one; needed for episodes
+    bed : ambience without a cry, concatenated and repeated; a synthetic room tone if empty
+    measured : lengths and levels; clips that are not in it are left out
 
     Raises
     ------
     CorpusError
-        if a sound, bed or cry clip is labelled otherwise, or there is nothing to build from.
+        if a sound, bed or cry clip has the wrong label, or there are no usable clips.
     """
     _check_labels(sounds, cries, bed)
     usable, crying = ([clip for clip in clips if clip.id in measured] for clips in (sounds, cries))
     if options.episodes and not crying:
-        raise CorpusError("a stream with episodes of crying needs clips labelled cry; name some")
+        raise CorpusError("a stream with episodes of crying needs clips labelled cry; give some")
     if not usable and not options.episodes:
         raise CorpusError("a stream needs sounds or episodes; the split has no usable clips")
     if options.hours is not None and not usable:
@@ -330,7 +280,7 @@ def compose(
 
 
 def render(plan: StreamPlan, *, block_seconds: float = BLOCK_SECONDS) -> Iterator[Samples]:
-    """Play a stream: blocks of 16 kHz mono that join without a seam, the same for any block size.
+    """Render a stream in consecutive blocks of 16 kHz mono; the block size changes no sample.
 
     Raises
     ------
@@ -354,7 +304,7 @@ def render(plan: StreamPlan, *, block_seconds: float = BLOCK_SECONDS) -> Iterato
 
 
 def excerpt(plan: StreamPlan, start: int, stop: int) -> Samples:
-    """Samples `[start, stop)` of a stream, bit for bit as `render` plays them.
+    """Samples `[start, stop)` of a stream, bit-identical to those of `render`.
 
     Raises
     ------
@@ -373,7 +323,7 @@ def excerpt(plan: StreamPlan, start: int, stop: int) -> Samples:
 
 
 def write_plan(plan: StreamPlan, path: str | Path) -> None:
-    """Write what is where as a CSV, which is also a label file."""
+    """Write a plan as a CSV, which is also a label file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(PLAN_COLUMNS)
@@ -388,9 +338,9 @@ def write_plan(plan: StreamPlan, path: str | Path) -> None:
 
 
 class _Player:
-    """A clip as it sounds in a stream, taken piece by piece.
+    """A clip as rendered in a stream, taken piece by piece.
 
-    The clip is worked on in the blocks it is read in, not those it is taken in: so the samples do
+    The clip is processed in the blocks it is read in, not those it is taken in, so the samples do
     not depend on the size of the latter.
     """
 
@@ -399,7 +349,7 @@ class _Player:
         self._rest = np.empty(0, dtype=np.float32)
 
     def take(self, count: int) -> Samples:
-        """The next samples, `[count]`; silence where the clip has ended."""
+        """The next samples, `[count]`; silence after the clip's end."""
         parts, found = [self._rest], len(self._rest)
         while found < count and (block := next(self._blocks, None)) is not None:
             parts.append(block)
@@ -418,23 +368,23 @@ def _measure(path: Path) -> Measured:
     reader = AudioReader(path)
     powers = np.concatenate([stretch_powers(block) for block in reader.blocks()])
     if "silent" in reader.notes:
-        raise AudioError(f"{path}: silent, so that it cannot be brought to a level; leave it out")
+        raise AudioError(f"{path}: silent, so its level cannot be adjusted; leave it out")
     return Measured(reader.samples, power_level(powers))
 
 
 def _check_labels(sounds: Sequence[Clip], cries: Sequence[Clip], bed: Sequence[Clip]) -> None:
     for clip in (*sounds, *bed):
         if clip.is_cry:
-            raise CorpusError(f"{clip.id}: is labelled cry, but was named among the other sounds")
+            raise CorpusError(f"{clip.id}: is labelled cry, but was given as another sound")
     for clip in cries:
         if not clip.is_cry:
-            raise CorpusError(f"{clip.id}: is not labelled cry, but was named among the cries")
+            raise CorpusError(f"{clip.id}: is not labelled cry, but was given as a cry")
 
 
 def _episodes(
     cries: Sequence[Clip], options: StreamOptions, rng: np.random.Generator
 ) -> Iterator[list[Clip]]:
-    """Draw the clips of each episode: groups and their clips all come round before any again."""
+    """Draw the clips of each episode, using all groups and all their clips before repeating any."""
     groups: dict[str, list[Clip]] = {}
     for clip in cries:
         groups.setdefault(clip.group, []).append(clip)
@@ -457,7 +407,7 @@ def _lay_out(timeline: _Timeline, sounds: Sequence[Clip], episodes: Sequence[lis
     queue = _endless(sounds, timeline.rng)
 
     def share() -> float:
-        """How much of the stream there is."""
+        """Share of the stream that is composed."""
         if hours is None:
             return placed / len(sounds) if sounds else 1.0
         return timeline.now / (hours * 3600 * SAMPLE_RATE)
@@ -473,7 +423,7 @@ def _lay_out(timeline: _Timeline, sounds: Sequence[Clip], episodes: Sequence[lis
 
 
 def _length(timeline: _Timeline, options: StreamOptions) -> int:
-    """Samples of the stream: as many hours as asked for, or more where episodes need them."""
+    """Samples of the stream: the requested hours, or more if episodes need them."""
     if options.hours is None:
         return timeline.now
     wanted = int(options.hours * 3600 * SAMPLE_RATE)
@@ -489,7 +439,7 @@ def _bed(
     dbfs: float,
     rng: np.random.Generator,
 ) -> Iterator[Placed]:
-    """Ambience from start to end, each piece overlapping the one before."""
+    """Ambience from start to end, each piece crossfaded with the one before."""
     fade = int(FADE_SECONDS * SAMPLE_RATE)
     long_enough = [clip for clip in clips if measured[clip.id].samples > 2 * fade]
     queue = _endless(long_enough, rng)
@@ -514,7 +464,7 @@ def _bed(
 
 
 def _played(item: Placed, plan: StreamPlan) -> Iterator[Samples]:
-    # Not a method: a generator that holds its player is a cycle, freed late with all its samples.
+    # Not a method: a generator holding its player is a reference cycle, which frees samples late.
     response = None if item.room is None else _response(plan, item.room)
     tail = np.zeros(0 if response is None else len(response) - 1, dtype=np.float32)
     gain = np.float32(10 ** (item.gain_db / 20))
@@ -547,7 +497,7 @@ def _response(plan: StreamPlan, room: int) -> Samples:
 
 
 def _fade(position: int, count: int, length: int) -> Samples:
-    """Gain of samples of a piece of the bed: equal power where two pieces overlap."""
+    """Gain of samples of a piece of the bed, for an equal-power crossfade."""
     index = np.arange(position, position + count)
     edge = np.minimum(index + 0.5, length - index - 0.5) / (FADE_SECONDS * SAMPLE_RATE)
     return np.asarray(np.sin(np.pi / 2 * np.clip(edge, 0, 1)), dtype=np.float32)

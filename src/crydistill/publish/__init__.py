@@ -1,1 +1,1 @@
-"""What leaves the house, and the guard that sees to it that nothing private does."""
+"""Publishing: bundles, model cards, the hub, and the guard against private material."""

@@ -1,20 +1,20 @@
-"""The bundle: everything somebody needs to use a student, in one folder, checked.
+"""Assemble and check a release bundle: all files needed to use a student, in one folder.
 
     README.md             the model card
     student.tflite        the student
     student.json          its manifest
     student_float.tflite  the same with float32 input and output, for browsers
     c/                    the student as C source
-    golden/               audio, patches, logits, votes: what a correct implementation makes
-    metrics.json          the run's figures
-    check.json            the device check's findings
+    golden/               golden vectors: audio, patches, logits, votes
+    metrics.json          the run's metrics
+    check.json            the result of the device check
     config.yaml           the run's configuration
-    bundle.json           what made the bundle
-    SHA256SUMS            of all the others
+    bundle.json           provenance of the bundle
+    SHA256SUMS            checksums of all other files
 
-A bundle is refused where private recordings had a part in it, where files do not belong together,
-where the code that made it was not committed, and where the card would have gaps. Absolute paths in
-the run's records are reduced to their last part.
+A bundle is refused if it derives from private recordings, if files do not belong together, if the
+code that made it was not committed, or if the card would be incomplete. Absolute paths in the run's
+records are reduced to their last component.
 """
 
 import json
@@ -39,7 +39,7 @@ from crydistill.publish import card, golden
 from crydistill.publish.card import CardSources, check_card, make_card, require_complete
 from crydistill.publish.fingerprints import PrivateFingerprints
 from crydistill.publish.guard import scan
-from crydistill.publish.places import places, without_places
+from crydistill.publish.places import absolute_paths, without_absolute_paths
 from crydistill.run_directory import RunDirectory
 from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, StudentManifest
 from crydistill.student.runtime import TfliteStudent
@@ -58,33 +58,33 @@ GOLDEN_FOLDER = "golden"
 DEFAULT_LICENCE = "mit"
 
 NOTES = {
-    TFLITE_NAME: "the student, int8 in and out, for TFLite Micro and LiteRT",
-    MANIFEST_NAME: "everything a program needs to know of it",
+    TFLITE_NAME: "the student with int8 input and output, for TFLite Micro and LiteRT",
+    MANIFEST_NAME: "its manifest: front end, quantisation, outputs, thresholds",
     FLOAT_NAME: "the same network with float32 input and output, for LiteRT.js in browsers",
-    f"{C_FOLDER}/": "the student and its detector as C99 sources, complete",
-    f"{GOLDEN_FOLDER}/": "audio, patches, logits and votes to test an implementation with",
-    METRICS_NAME: "the run's figures, all models and slices",
-    CHECK_NAME: "what the check on TFLite Micro found",
-    CONFIG_NAME: "the configuration that made it",
-    ABOUT_NAME: "what made this bundle",
+    f"{C_FOLDER}/": "the student and its detector as complete C99 sources",
+    f"{GOLDEN_FOLDER}/": "golden vectors (audio, patches, logits, votes) to test an implementation",
+    METRICS_NAME: "the run's metrics, for all models and slices",
+    CHECK_NAME: "the result of the check with TFLite Micro",
+    CONFIG_NAME: "the configuration of the run",
+    ABOUT_NAME: "the provenance of this bundle",
     SUMS_NAME: "checksums of all files",
 }
 
 _RECORDS = (METRICS_NAME, CHECK_NAME, CONFIG_NAME)
-"""The run's own files that name corpora, weights and stores."""
+"""Files of the run that contain paths of corpora, weights and stores."""
 
 _DIRTY = "-dirty"
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._][A-Za-z0-9._/-]*)")
 _MAX_TEXT_BYTES = 16 << 20
-"""Bytes of the largest metrics or checksum file that is read."""
+"""Largest text file to read, such as metrics or checksums, in bytes."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that was found in order.
+    """A bundle that passed all checks.
 
-    files : sha256 by path below `directory`, SHA256SUMS included
-    draft : made from uncommitted code; never to be published
+    files : sha256 by path relative to `directory`, SHA256SUMS included
+    draft : made from uncommitted code; cannot be published
     """
 
     directory: Path
@@ -106,16 +106,16 @@ def make_bundle(
 ) -> Bundle:
     """Assemble a run's bundle.
 
-    The folder appears whole, after everything in it was checked, or not at all.
+    The folder is created atomically, after everything in it was checked.
 
     Parameters
     ----------
     run : an evaluated run directory
     directory : must not exist
-    code_commit : of the code that runs now (`provenance.git_commit`); None outside a repository
-    licence : of the student, as the hub spells it
-    draft : accept uncommitted code; the bundle says so and cannot be published
-    library : folder of the C library's sources, to lie beside the student's; left out if None
+    code_commit : commit of the running code (`provenance.git_commit`); None outside a repository
+    licence : the student's licence, as an identifier of the hub
+    draft : accept uncommitted code; the bundle is marked and cannot be published
+    library : folder of the C library's sources, to copy next to the student's; None to omit them
     private : fingerprints of recordings that must not be in it
 
     Raises
@@ -125,13 +125,13 @@ def make_bundle(
     ModelError
         if student and manifest do not belong together or a file is damaged.
     CheckFailed
-        if something speaks against publishing, naming all of it.
+        listing every reason against publishing.
     MissingExtraError
         if huggingface_hub or tflite-micro is not installed.
     """
     directory, files = Path(directory), RunDirectory(Path(run))
     if directory.exists():
-        raise ConfigError(f"{directory}: is already there; name a new folder or remove it")
+        raise ConfigError(f"{directory}: already exists; choose a new folder or remove it")
     student = TfliteStudent.load(files.path)
     metrics = _read_json(files.metrics, "evaluate the run first")
     manifest = student.manifest
@@ -141,21 +141,32 @@ def make_bundle(
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".bundle-") as name:
         made = Path(name) / "bundle"
-        made.mkdir(mode=0o755)
-        _copy(files, made)
-        _forget_places(made)
-        tflite = student.tflite
-        atomic.write_bytes(made / FLOAT_NAME, float_twin(tflite))
-        _write_c(tflite, manifest, made / C_FOLDER, library)
-        for file, content in golden.golden_files(tflite, manifest).items():
-            atomic.write_bytes(made / GOLDEN_FOLDER / file, content)
-        about = _about(sources, code_commit)
-        atomic.write_text(made / ABOUT_NAME, json.dumps(about, indent=2) + "\n")
-        atomic.write_text(made / card.FILE_NAME, str(make_card(sources)))
-        atomic.write_text(made / SUMS_NAME, _sums(made))
+        _fill(made, files, student, sources, library, code_commit)
         check_bundle(made, private=private, progress=progress)
         made.rename(directory)
     return Bundle(directory, manifest, _hashes(directory), draft)
+
+
+def _fill(
+    folder: Path,
+    files: RunDirectory,
+    student: TfliteStudent,
+    sources: CardSources,
+    library: str | Path | None,
+    code_commit: str | None,
+) -> None:
+    folder.mkdir(mode=0o755)
+    _copy(files, folder)
+    _remove_absolute_paths(folder)
+    tflite, manifest = student.tflite, student.manifest
+    atomic.write_bytes(folder / FLOAT_NAME, float_twin(tflite))
+    _write_c(tflite, manifest, folder / C_FOLDER, library)
+    for file, content in golden.golden_files(tflite, manifest).items():
+        atomic.write_bytes(folder / GOLDEN_FOLDER / file, content)
+    about = _about(sources, code_commit)
+    atomic.write_text(folder / ABOUT_NAME, json.dumps(about, indent=2) + "\n")
+    atomic.write_text(folder / card.FILE_NAME, str(make_card(sources)))
+    atomic.write_text(folder / SUMS_NAME, _sums(folder))
 
 
 def check_bundle(
@@ -165,25 +176,24 @@ def check_bundle(
     allowed: Collection[str] = (),
     progress: Progress = silent,
 ) -> Bundle:
-    """Examine a bundle as if a stranger had made it.
+    """Check a bundle without trusting it.
 
-    Every file is the one that SHA256SUMS names and nothing else is there; student and manifest
-    belong together; the student passes the device check on the golden audio and gives the golden
-    logits; the twin is the student's; the card is complete; no record names a place on the maker's
-    machine; the guard finds nothing private and no audio but the golden one, which is rendered anew
-    for the comparison.
+    The files are exactly those in SHA256SUMS; student and manifest belong together; the student
+    passes the device check on the golden audio and gives the golden logits; the float twin is the
+    student's; the card is complete; no record contains an absolute path; the guard finds nothing
+    private and no audio except the golden audio, which is rendered again for the comparison.
 
     Parameters
     ----------
     private : fingerprints of recordings that must not be in it
-    allowed : sha256 of contents that the guard shall let pass, beyond the golden audio
+    allowed : sha256 allowlist for the guard, in addition to the golden audio
 
     Raises
     ------
     ModelError
-        if a file is missing, damaged or not what SHA256SUMS says.
+        if a file is missing, damaged or does not match SHA256SUMS.
     CheckFailed
-        if something speaks against publishing.
+        if there is a reason against publishing.
     """
     directory = Path(directory)
     files = _verified(directory)
@@ -195,14 +205,16 @@ def check_bundle(
     commit = about.get("code_commit")
     _require_publishable(manifest, metrics, None if commit is None else str(commit), draft)
     require_complete(CardSources(manifest, metrics, str(about.get("licence", "")), NOTES, draft))
-    _require_no_places(directory)
+    _require_no_absolute_paths(directory)
     check_card(_read_text(directory / card.FILE_NAME, "bundle again"))
     tflite, size = student.tflite, manifest.tflite.size_bytes
     name = str(directory / TFLITE_NAME)
     check_tflite(tflite, golden.golden_patches(), size_limit=size, name=name)
     golden.check_golden(directory / GOLDEN_FOLDER, tflite, manifest)
     if tflite_bytes(directory / FLOAT_NAME, size_limit=2 * size) != float_twin(tflite):
-        raise CheckFailed(f"{directory / FLOAT_NAME}: not the student's twin; bundle again")
+        raise CheckFailed(
+            f"{directory / FLOAT_NAME}: not the float twin of the student; bundle again"
+        )
     findings = scan(
         directory.resolve(),
         private=private,
@@ -211,22 +223,22 @@ def check_bundle(
     )
     if findings:
         raise CheckFailed(
-            f"{directory}: {len(findings)} findings of the guard, the first: {findings[0]}"
+            f"{directory}: the guard reports {len(findings)} findings, the first: {findings[0]}"
         )
     return Bundle(directory, manifest, files, draft)
 
 
-def stated_sums(text: str, name: str) -> dict[str, str]:
-    """Read the sha256 of each path from a `SHA256SUMS`.
+def parse_sums(text: str, name: str) -> dict[str, str]:
+    """Parse a `SHA256SUMS` into a sha256 by path.
 
     Parameters
     ----------
-    name : of the file, for messages
+    name : name of the file, for error messages
 
     Raises
     ------
     ModelError
-        naming the line that is none of `sha256sum`'s, or leads out of the folder.
+        naming the line that `sha256sum` did not write, or whose path leaves the folder.
     """
     stated = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -242,19 +254,19 @@ def _require_publishable(
 ) -> None:
     problems = []
     if manifest.training.private:
-        problems.append("student.json: training.private: it learned from private recordings")
+        problems.append("student.json: training.private: trained on private recordings")
     if _at(metrics, "clips", "private") is not False:
-        problems.append("metrics.json: clips.private: it was evaluated on private clips")
+        problems.append("metrics.json: clips.private: evaluated on private clips")
     if _at(metrics, "provenance", "student", "sha256") != manifest.tflite.sha256:
-        problems.append("metrics.json: provenance.student.sha256: figures of another student")
+        problems.append("metrics.json: provenance.student.sha256: metrics of another student")
     if not draft:
         problems += _uncommitted(manifest, _at(metrics, "provenance", "git_commit"), code_commit)
     if problems:
-        raise CheckFailed(f"{manifest.name}: not to be published: {'; '.join(problems)}")
+        raise CheckFailed(f"{manifest.name}: cannot be published: {'; '.join(problems)}")
 
 
 def _uncommitted(manifest: StudentManifest, evaluated: Any, code_commit: str | None) -> list[str]:
-    """What was made by code that nobody else can get."""
+    """Artefacts made by code that is not committed."""
     problems = []
     makers = {
         "student.json": manifest.provenance.git_commit,
@@ -262,17 +274,17 @@ def _uncommitted(manifest: StudentManifest, evaluated: Any, code_commit: str | N
     }
     for name, commit in makers.items():
         if not isinstance(commit, str):
-            problems.append(f"{name}: provenance.git_commit: not known")
+            problems.append(f"{name}: provenance.git_commit: unknown")
         elif commit.endswith(_DIRTY):
             problems.append(f"{name}: provenance.git_commit: made with uncommitted code")
-    # Outside a repository the release names the code.
+    # Outside a repository, the package version identifies the code.
     if code_commit is not None and code_commit.endswith(_DIRTY):
-        problems.append("the code that bundles is not committed")
+        problems.append("the bundling code is not committed")
     return problems
 
 
 def _at(value: Any, *keys: str) -> Any:
-    """What lies at a path of keys, None where there is nothing."""
+    """Value at a path of keys, or None."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
@@ -295,11 +307,11 @@ def _copy(files: RunDirectory, made: Path) -> None:
             ) from error
 
 
-def _forget_places(made: Path) -> None:
-    """Write those of the run's files anew that say where things lay on this machine."""
+def _remove_absolute_paths(made: Path) -> None:
+    """Rewrite the run's files that contain absolute paths of this machine."""
     for name in _RECORDS:
         found = _record(made / name)
-        kept = without_places(found)
+        kept = without_absolute_paths(found)
         if kept != found:
             text = (
                 yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
@@ -309,11 +321,11 @@ def _forget_places(made: Path) -> None:
             atomic.write_text(made / name, text)
 
 
-def _require_no_places(directory: Path) -> None:
+def _require_no_absolute_paths(directory: Path) -> None:
     for name in (*_RECORDS, MANIFEST_NAME):
-        for field in places(_record(directory / name)):
+        for field in absolute_paths(_record(directory / name)):
             raise CheckFailed(
-                f"{directory / name}: {field}: a path on the maker's machine; bundle again"
+                f"{directory / name}: {field}: an absolute path of the build machine; bundle again"
             )
 
 
@@ -337,7 +349,7 @@ def _write_c(
         return
     sources = sorted(path for path in Path(library).glob("*.[ch]") if path.is_file())
     if not any(path.name == "crydistill.h" for path in sources):
-        raise ConfigError(f"{library}: no crydistill.h there; give the project's firmware/src")
+        raise ConfigError(f"{library}: no crydistill.h found; pass the project's firmware/src")
     for path in sources:
         shutil.copyfile(path, folder / path.name)
 
@@ -363,7 +375,7 @@ _read_text = partial(read_text, error=ModelError, max_bytes=_MAX_TEXT_BYTES)
 
 
 def _hashes(directory: Path) -> dict[str, str]:
-    """The sha256 of every file, by its path below the folder, in the order of paths."""
+    """The sha256 of every file by relative path, sorted by path."""
     return {
         path.relative_to(directory).as_posix(): sha256_of(path)
         for path in sorted(directory.rglob("*"))
@@ -372,19 +384,21 @@ def _hashes(directory: Path) -> dict[str, str]:
 
 
 def _verified(directory: Path) -> dict[str, str]:
-    """The files, after comparing them with SHA256SUMS."""
+    """Hash all files and verify them against SHA256SUMS."""
     if not directory.is_dir():
-        raise ModelError(f"{directory}: no bundle there; make one with `crydistill bundle`")
+        raise ModelError(f"{directory}: no such bundle; make one with `crydistill bundle`")
     links = [path for path in sorted(directory.rglob("*")) if path.is_symlink()]
     if links:
-        raise ModelError(f"{links[0]}: a link; a bundle holds plain files, bundle again")
+        raise ModelError(
+            f"{links[0]}: a symbolic link; a bundle contains regular files only; bundle again"
+        )
     sums = directory / SUMS_NAME
-    found, stated = _hashes(directory), stated_sums(_read_text(sums, "bundle again"), str(sums))
+    found, stated = _hashes(directory), parse_sums(_read_text(sums, "bundle again"), str(sums))
     for name in sorted(stated.keys() | found.keys() - {SUMS_NAME}):
         if name not in found:
-            raise ModelError(f"{directory / name}: named in {SUMS_NAME} but missing; bundle again")
+            raise ModelError(f"{directory / name}: listed in {SUMS_NAME} but missing; bundle again")
         if name not in stated:
             raise ModelError(f"{directory / name}: not in {SUMS_NAME}; remove it or bundle again")
         if found[name] != stated[name]:
-            raise ModelError(f"{directory / name}: its sha256 is not the one in {SUMS_NAME}")
+            raise ModelError(f"{directory / name}: its sha256 does not match {SUMS_NAME}")
     return found

@@ -1,7 +1,7 @@
-"""The model card: what a student is, for whom, how good, and what it must not be used for.
+"""Write and check the model card: use, performance, limits and forbidden uses of a student.
 
-Every figure comes from the run's own JSON. The text around them is `card.md`; the metadata above
-it, with the model index, is written through huggingface_hub's card classes.
+Every figure comes from the run's JSON. The text is in `card.md`; the metadata, with the model
+index, is written with huggingface_hub's card classes.
 """
 
 import re
@@ -34,8 +34,8 @@ METRICS = {
     "recall_at_validation": ("recall", "Recall at the validated threshold"),
     "fpr_at_validation": ("false_positive_rate", "False-positive rate at the validated threshold"),
 }
-"""The figures that are shown, by their name in metrics.json: the hub's type and a title. Those at
-thresholds chosen in hindsight on the test clips are left out."""
+"""Figures to show, by their key in metrics.json: the hub's metric type and a title. Figures at
+thresholds chosen on the test clips themselves are omitted."""
 
 _REQUIRED_METADATA = ("license", "tags", "eval_results", "pipeline_tag")
 _REQUIRED_WORDS = (
@@ -54,12 +54,12 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class CardSources:
-    """Where a card's facts come from.
+    """Sources of a card's facts.
 
     manifest : `student.json`
     metrics : the run's `metrics.json`
-    licence : of the student, as the hub spells it
-    files : what the bundle holds, with a note each
+    licence : the student's licence, as an identifier of the hub
+    files : files of the bundle, with a description each
     draft : made from uncommitted code
     """
 
@@ -71,12 +71,12 @@ class CardSources:
 
 
 def require_complete(sources: CardSources) -> None:
-    """Make sure that every fact a reader needs is known.
+    """Check that every fact the card needs is known.
 
     Raises
     ------
     CheckFailed
-        naming all that is missing.
+        listing everything that is missing.
     """
     manifest, missing = sources.manifest, []
     if not manifest.training.licences:
@@ -119,13 +119,13 @@ def make_card(sources: CardSources) -> "ModelCard":
         metadata, text = _card_data(sources).to_yaml(), _text(sources)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise CheckFailed(
-            f"metrics.json: not as `evaluate` writes it ({error!r}); evaluate the run again"
+            f"metrics.json: not in the format of `evaluate` ({error!r}); evaluate the run again"
         ) from error
     return model_card(f"---\n{metadata}\n---\n\n{text}")
 
 
 def check_card(text: str) -> None:
-    """Make sure that a card, perhaps edited by hand, still says what a card must say.
+    """Check that a card, perhaps edited by hand, still has all required parts.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def _missing_metrics(metrics: Json) -> list[str]:
         corpora = _test_corpora(metrics)
     except (KeyError, TypeError, AttributeError) as error:
         return [f"{error.args[0]} (of the INT8 student)"]
-    # A recall at a rate too low for the number of clips has no interval; the area always has one.
+    # Recall at a rate too low for the number of clips has no interval; the AUC always has one.
     missing = [key for key in ("roc_auc", "average_precision") if key not in have]
     missing += [field for field in ("clips", "intervals", "provenance") if field not in metrics]
     return missing if corpora else [*missing, "provenance.config.data.test"]
@@ -214,28 +214,28 @@ def _text(sources: CardSources) -> str:
         title=_title(manifest),
         draft=_DRAFT if sources.draft else "",
         pitch=(
-            f"An int8 network of {manifest.tflite.size_bytes:,} bytes that hears a baby's cry on a "
-            f"microcontroller. It is a {parameters} student ({manifest.architecture}) of Google's "
-            "YAMNet, with the detector around it in portable C."
+            f"An int8 network of {manifest.tflite.size_bytes:,} bytes that detects a baby's cry on "
+            f"a microcontroller. It is a {parameters} student ({manifest.architecture}) of "
+            "Google's YAMNet, and comes with the detector in portable C."
         ),
         outputs=_outputs(manifest),
         size=f"{manifest.tflite.size_bytes:,}",
         macs=f"{manifest.macs:,}",
         arena=(
-            f"{arena.size_bytes:,} bytes of arena in TFLite Micro (measured, {arena.host_bits}-bit "
-            "host, reference kernels); vendor kernels want more"
+            f"tensor arena of {arena.size_bytes:,} bytes in TFLite Micro (measured, "
+            f"{arena.host_bits}-bit host, reference kernels); vendor kernels need more"
         ),
         ops=", ".join(f"{count} {name}" for name, count in manifest.ops.items()),
         teacher=f"{manifest.teacher.name}, sha256 `{manifest.teacher.sha256[:16]}...`",
         teacher_short=manifest.teacher.name,
         version=provenance.package_version,
-        commit=provenance.git_commit or "not known",
+        commit=provenance.git_commit or "unknown",
         usage=_USAGE,
         files="\n".join(f"| `{name}` | {note} |" for name, note in sources.files.items()),
         evaluated=(
-            f"Measured with the int8 file itself on {_test_data(metrics)}: {clips['clips']:,} "
-            f"clips, {clips['cries']:,} of them with a cry, of {clips['groups']:,} separate "
-            "people, households or recordings."
+            f"Measured with the int8 model on {_test_data(metrics)}: {clips['clips']:,} clips, "
+            f"{clips['cries']:,} of them with a cry, of {clips['groups']:,} separate people, "
+            "households or recordings."
         ),
         metrics="\n".join(
             f"| {title} | {figure['value']:.3f} | {_interval(figure)} |"
@@ -260,8 +260,8 @@ def _text(sources: CardSources) -> str:
     )
 
 
-_DRAFT = """> **Draft.** Made from code that was not committed: nobody could make it again. Not to
-> be published.
+_DRAFT = """> **Draft.** Made from uncommitted code, so it cannot be reproduced. Not for
+> publication.
 
 """
 
@@ -272,7 +272,7 @@ _USAGE = """On a computer:
 
 On a microcontroller: compile the C99 sources in `c/` (no dependencies, no allocation), push 16 kHz
 int16 samples, get alerts. In a browser:
-`student_float.tflite` with LiteRT.js; it takes float32 log-mel values and gives float32 logits."""
+`student_float.tflite` with LiteRT.js; it maps float32 log-mel values to float32 logits."""
 
 
 def _template() -> str:
@@ -321,7 +321,7 @@ def _comparison(metrics: Json) -> str:
 
 def _presets(presets: Mapping[str, ThresholdPreset]) -> str:
     lines = [
-        "| preset | threshold | N of M | hold | cries caught | false alarms an hour |",
+        "| preset | threshold | N of M | hold time | cries detected | false alarms per hour |",
         "| --- | ---: | --- | ---: | ---: | ---: |",
     ]
     lines += [
@@ -334,7 +334,7 @@ def _presets(presets: Mapping[str, ThresholdPreset]) -> str:
 
 
 def _bands(metrics: Json) -> str:
-    """Recall by the band width of the cries, where both kinds were tested."""
+    """Recall by bandwidth of the cries, if both kinds were tested."""
     recalls = [
         f"{part['recall']['value']:.0%} ({_interval(part['recall'])}) of {part['clips']} "
         f"{part['name']}-band cries"
@@ -344,7 +344,7 @@ def _bands(metrics: Json) -> str:
     if len(recalls) < 2:
         return ""
     return (
-        f" At the threshold for 1 % of false positives it finds {' and '.join(recalls)} "
+        f" At a false-positive rate of 1 % it detects {' and '.join(recalls)} "
         "(narrow: recorded at 8 kHz)."
     )
 
@@ -355,7 +355,7 @@ def _slices(metrics: Json, kind: str) -> list[Json]:
 
 
 def _hardest(metrics: Json) -> str:
-    """The categories of sounds that were most often taken for a cry."""
+    """Categories of sounds most often mistaken for a cry."""
     wrong = [
         (part["false_positive_rate"]["value"], part["name"], part["clips"])
         for part in _slices(metrics, "category")
@@ -365,7 +365,7 @@ def _hardest(metrics: Json) -> str:
     if not worst:
         return ""
     named = ", ".join(f"{name} ({rate:.0%} of {clips} clips)" for rate, name, clips in worst)
-    return f" At the threshold for 1 % of all other test clips, taken for a cry were: {named}."
+    return f" At a false-positive rate of 1 % over all clips, mistaken for a cry were: {named}."
 
 
 def _test_corpora(metrics: Json) -> Sequence[Json]:
@@ -376,7 +376,7 @@ def _test_corpora(metrics: Json) -> Sequence[Json]:
 
 
 def _test_data(metrics: Json) -> str:
-    """Name the test corpora without the folders they lie in."""
+    """Name the test corpora, without their folders."""
     names = []
     for corpus in _test_corpora(metrics):
         sources = (corpus.get("name"), corpus.get("catalogue"))

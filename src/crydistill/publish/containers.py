@@ -1,11 +1,11 @@
-"""What lies inside a blob: archive members, compressed streams, encoded bytes, arrays.
+"""Unpack a blob: archive members, compressed streams, encoded bytes, arrays.
 
-Whatever is found is handed out as bytes or arrays together with a label; whatever is recognised
-but cannot be opened is handed out as an `Obstacle`, never passed over in silence. Sizes are bounded
-by a budget, so that an archive made to expand without end is an obstacle too.
+Every part is returned as bytes or an array, with a label; what is recognised but cannot be opened
+is returned as an `Obstacle`, never silently skipped. A budget bounds the sizes, so that a
+decompression bomb is an obstacle, too.
 
 Calls into the parsers of zip, tar, npy and HDF5 catch every exception: on damaged files they raise
-anything from TokenError to OverflowError, and one damaged file must not end the examination.
+anything from TokenError to OverflowError, and one damaged file must not abort the scan.
 """
 
 import base64
@@ -26,13 +26,13 @@ import numpy.typing as npt
 MAX_PART_BYTES = 256 << 20
 MAX_TOTAL_BYTES = 1 << 30
 MAX_MEMBERS = 100_000
-"""Bounds of what one file may expand to."""
+"""Limits on what one file may expand to."""
 
 MIN_NUMBERS = 64
-"""Numbers in a row in a text that are read as an array."""
+"""Smallest count of consecutive numbers in a text to read as an array."""
 
 MIN_BASE64_LETTERS = 160
-"""Shorter ones hold fewer than 120 bytes; lists of checksums abound in them."""
+"""Shorter runs hold fewer than 120 bytes, and are common in lists of checksums."""
 
 Array = npt.NDArray[Any]
 
@@ -41,7 +41,7 @@ Letters = npt.NDArray[np.bool_]
 
 
 def letters_of(pattern: bytes) -> Letters:
-    """The letters that a pattern for one letter matches."""
+    """Set of the bytes that a one-byte pattern matches."""
     one = re.compile(pattern)
     return np.array([one.match(bytes([letter])) is not None for letter in range(256)])
 
@@ -106,7 +106,7 @@ _UTF32 = re.compile(rb"(?:[\x20-\x7e]\x00{3}){8,}+")
 class Part:
     """Bytes or an array found inside a blob.
 
-    label : how it was found: a member's name after `!`, or an encoding and offset after `@`
+    label : location: a member's name after `!`, or an encoding and offset after `@`
     """
 
     label: str
@@ -115,13 +115,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Obstacle:
-    """Something inside a blob that could not be looked into."""
+    """Something inside a blob that could not be opened."""
 
     why: str
 
 
 class Budget:
-    """How much may still be unpacked from one file."""
+    """Remaining amount that may be unpacked from one file."""
 
     def __init__(self) -> None:
         self.bytes_left = MAX_TOTAL_BYTES
@@ -129,7 +129,7 @@ class Budget:
 
     @property
     def part_limit(self) -> int:
-        """Bytes that the next part may have."""
+        """Size limit of the next part, bytes."""
         return min(self.bytes_left, MAX_PART_BYTES)
 
     @property
@@ -145,10 +145,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A blob taken apart.
+    """An unpacked blob.
 
-    rest : the blob with the bytes of archive members, which are parts, overwritten by zeros
-    parts : what is inside, lazily
+    rest : the blob, with the bytes of archive members (which are parts) zeroed
+    parts : contents, lazily unpacked
     """
 
     rest: bytes
@@ -156,7 +156,7 @@ class Unpacked:
 
 
 def unpack(data: bytes, budget: Budget) -> Unpacked:
-    """Take a blob apart."""
+    """Unpack a blob."""
     rest = bytearray(data)
     members: list[Iterator[Part | Obstacle]] = []
     members += _open_zips(data, rest, budget)
@@ -188,11 +188,11 @@ def runs(data: bytes, letters: Letters, minimum: int) -> Iterator[tuple[int, int
 def _foreign(data: bytes) -> Iterator[Obstacle]:
     for magic, what in _FOREIGN:
         if data.startswith(magic):
-            yield Obstacle(f"{what}, which cannot be looked into; publish what is inside instead")
+            yield Obstacle(f"{what}, which cannot be opened; publish its contents instead")
 
 
 def _open_zips(data: bytes, rest: bytearray, budget: Budget) -> Iterator[Iterator[Part | Obstacle]]:
-    """Open the zip archives in a blob, the last first, and blank their members in `rest`."""
+    """Open the zip archives in a blob, last first, and zero their members in `rest`."""
     found = False
     end = rest.rfind(b"PK\x05\x06")
     while end >= 0:
@@ -209,7 +209,7 @@ def _open_zips(data: bytes, rest: bytearray, budget: Budget) -> Iterator[Iterato
             yield _zip_members(archive, budget)
         end = rest.rfind(b"PK\x05\x06", 0, end)
     if data.startswith(b"PK\x03\x04") and not found:
-        yield iter([Obstacle("a damaged zip archive; write it again")])
+        yield iter([Obstacle("a damaged zip archive; create it again")])
 
 
 def _blank_member(rest: bytearray, info: zipfile.ZipInfo) -> None:
@@ -222,7 +222,7 @@ def _blank_member(rest: bytearray, info: zipfile.ZipInfo) -> None:
 
 
 def _blank(rest: bytearray, start: int, size: int) -> None:
-    """Overwrite bytes with zeros, without making the array longer."""
+    """Overwrite bytes with zeros without extending the array."""
     stop = min(start + size, len(rest))
     if start < stop:
         rest[start:stop] = bytes(stop - start)
@@ -233,13 +233,13 @@ def _zip_members(archive: zipfile.ZipFile, budget: Budget) -> Iterator[Part | Ob
         if info.is_dir() and info.compress_size == 0:
             continue
         if info.flag_bits & 1:
-            yield Obstacle(f"member {info.filename} is encrypted; publish it in the clear")
+            yield Obstacle(f"member {info.filename} is encrypted; publish it unencrypted")
             continue
         try:
             with archive.open(info) as member:
                 yield from _read(f"!{info.filename}", member.read, budget)
         except Exception as error:
-            yield Obstacle(f"member {info.filename} cannot be read ({error}); write it again")
+            yield Obstacle(f"member {info.filename} cannot be read ({error}); create it again")
 
 
 def _open_tar(data: bytes, rest: bytearray, budget: Budget) -> Iterator[Iterator[Part | Obstacle]]:
@@ -249,7 +249,7 @@ def _open_tar(data: bytes, rest: bytearray, budget: Budget) -> Iterator[Iterator
         archive = tarfile.TarFile(fileobj=io.BytesIO(data))
         members = [member for member in archive.getmembers() if member.isreg()]
     except Exception as error:
-        yield iter([Obstacle(f"a damaged tar archive ({error}); write it again")])
+        yield iter([Obstacle(f"a damaged tar archive ({error}); create it again")])
         return
     for member in members:
         _blank(rest, member.offset_data, member.size)
@@ -265,23 +265,23 @@ def _tar_members(
             if file is not None:
                 yield from _read(f"!{member.name}", file.read, budget)
         except Exception as error:
-            yield Obstacle(f"member {member.name} cannot be read ({error}); write it again")
+            yield Obstacle(f"member {member.name} cannot be read ({error}); create it again")
 
 
 def _read(label: str, read: Callable[[int], bytes], budget: Budget) -> Iterator[Part | Obstacle]:
-    """Hand out a part if the budget allows; say so, once, when it is used up."""
+    """Yield a part if the budget allows, or one obstacle when the budget is exhausted."""
     if budget.exhausted:
         return
     limit = budget.part_limit
     content = read(limit + 1)
     budget.spend(min(len(content), limit))
     if len(content) > limit or budget.exhausted:
-        yield Obstacle(f"{label.lstrip('!@')} expands to more than can be examined; split it up")
+        yield Obstacle(f"{label.lstrip('!@')} expands to more than can be scanned; split it up")
     yield Part(label, content[:limit])
 
 
 def _streams(data: bytes, budget: Budget) -> Iterator[Part | Obstacle]:
-    """Compressed streams anywhere: gzip, zlib (as in PNG, PDF and HDF5), bzip2, xz."""
+    """Compressed streams at any offset: gzip, zlib (as in PNG, PDF and HDF5), bzip2, xz."""
     starts = sorted(
         (start, kind) for kind, magic in _STREAM_STARTS for start in _positions(data, magic)
     )
@@ -302,7 +302,7 @@ def _positions(data: bytes, magic: bytes) -> Iterator[int]:
 
 
 def _decompress(kind: str, data: bytes, start: int, limit: int) -> tuple[bytes, int]:
-    """Output of a stream, at most `limit` + 1 bytes, and where it ends; empty if it is none."""
+    """Output of a stream, at most `limit` + 1 bytes, and its end; empty if there is no stream."""
     stream = _DECOMPRESSORS[kind]()
     output = bytearray()
     position = start
@@ -319,7 +319,7 @@ def _decompress(kind: str, data: bytes, start: int, limit: int) -> tuple[bytes, 
 
 
 def _feed(stream: Any, data: bytes, limit: int) -> bytes:
-    """All that a piece of input gives, or one byte more than `limit`."""
+    """Output for a chunk of input, at most `limit` + 1 bytes."""
     output = bytes(stream.decompress(data, limit + 1))
     while len(output) <= limit and not stream.eof:
         pending = getattr(stream, "unconsumed_tail", b"")
@@ -330,17 +330,17 @@ def _feed(stream: Any, data: bytes, limit: int) -> bytes:
 
 
 def _arrays(data: bytes) -> Iterator[Part]:
-    """NumPy arrays, at the start of a blob or anywhere in it."""
+    """NumPy arrays at any offset in a blob."""
     for position in _positions(data, _NPY):
         try:
             array = np.lib.format.read_array(io.BytesIO(data[position:]), allow_pickle=False)
         except Exception:
-            continue  # an array of objects or no array: its bytes are searched like any others
+            continue  # an object array or no array: its bytes are scanned like any others
         yield Part(f"@npy:{position}" if position else "", array)
 
 
 def _hdf5_datasets(data: bytes, budget: Budget) -> Iterator[Part | Obstacle]:
-    """The datasets of an HDF5 file, which are often compressed; the rest of it is plain."""
+    """Datasets of an HDF5 file, which are often compressed; the rest of the file is plain."""
     if not data.startswith(_HDF5):
         return
     try:
@@ -354,7 +354,7 @@ def _hdf5_datasets(data: bytes, budget: Budget) -> Iterator[Part | Obstacle]:
         if not isinstance(item, h5py.Dataset):
             return
         if item.nbytes > budget.part_limit or budget.exhausted:
-            found.append(Obstacle(f"dataset {name} is larger than can be examined; split it up"))
+            found.append(Obstacle(f"dataset {name} is larger than can be scanned; split it up"))
             return
         budget.spend(item.nbytes)
         values = np.asarray(item[()])
@@ -366,12 +366,12 @@ def _hdf5_datasets(data: bytes, budget: Budget) -> Iterator[Part | Obstacle]:
         with h5py.File(io.BytesIO(data), "r") as file:
             file.visititems(visit)
     except Exception as error:
-        found.append(Obstacle(f"an HDF5 file that cannot be read ({error}); write it again"))
+        found.append(Obstacle(f"an HDF5 file that cannot be read ({error}); create it again"))
     yield from found
 
 
 def _wide_text(data: bytes) -> Iterator[Part]:
-    """The UTF-16 and UTF-32 text in a blob, its Latin characters, one run a line."""
+    """Latin characters of UTF-16 and UTF-32 text in a blob, one run per line."""
     for label, width, pattern in (("utf-16", 2, _UTF16), ("utf-32", 4, _UTF32)):
         if _has_wide_text(data, width):
             lines = [match.group()[::width] for match in pattern.finditer(data)]
@@ -379,7 +379,7 @@ def _wide_text(data: bytes) -> Iterator[Part]:
 
 
 def _has_wide_text(data: bytes, width: int) -> bool:
-    """Whether somewhere eight letters stand `width` bytes apart, a zero after each: a fast look."""
+    """Whether there are eight letters `width` bytes apart, each followed by a zero: a fast test."""
     array = np.frombuffer(data, dtype=np.uint8)
     letter = (array[:-1] >= 0x20) & (array[:-1] < 0x7F) & (array[1:] == 0)
     for apart in (width, 2 * width, 4 * width):
@@ -410,7 +410,7 @@ def _base64_runs(text: bytes, budget: Budget) -> Iterator[Part | Obstacle]:
         letters = _NOT_BASE64.sub(b"", match.group().translate(bytes.maketrans(b"-_", b"+/")))
         if len(letters) < MIN_BASE64_LETTERS:
             continue
-        # A few letters glued to its front would shift it: all four readings are examined.
+        # Letters adjoining its start would shift the alignment, so all four are scanned.
         for shift in range(4):
             content = _from_base64(letters[shift:])
             yield from _read(f"@base64:{start}", io.BytesIO(content).read, budget)
@@ -422,7 +422,7 @@ def _from_base64(letters: bytes) -> bytes:
 
 
 def _numbers(text: bytes) -> Iterator[bytes | Array]:
-    """A list of numbers as what it may have been written from: bytes, int16 or floats."""
+    """Possible sources of a list of numbers: bytes, int16 or floats."""
     words = _NUMBER.findall(text)
     if len(words) < MIN_NUMBERS:
         return

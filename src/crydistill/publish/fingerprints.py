@@ -1,16 +1,16 @@
-"""Fingerprints of private recordings: enough to know them again, not enough to hear them.
+"""Fingerprint private recordings, to recognise them without storing their content.
 
-Taken of every private clip:
+Recorded for every private clip:
 
 - the sha256 of the file;
 - pieces of 128 bytes of its samples (int16 and float32), every 64 ms, and of its log-mel frames
   (float16 and float32), every fourth row, so that any run of them is found in any binary file, at
-  any byte, whatever is around it. A piece is kept as two 64-bit hashes. Pieces that silence or a
-  constant could give are left out;
-- its name, if distinctive, and the time that the name carries.
+  any byte offset and in any context. A piece is stored as two 64-bit hashes. Pieces that could come
+  from silence or a constant are omitted;
+- its name, if distinctive, and the time in the name.
 
-Only hashes are kept. They are private all the same: whoever guesses a name or a time can test the
-guess, so the file stays with the recordings, outside every git work tree.
+Only hashes are stored. They are private nevertheless: a guessed name or time can be tested against
+them, so the file stays with the recordings, outside every git work tree.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ from crydistill.progress import Progress, silent
 
 FORMAT = 1
 FILE_NAME = ".crydistill-fingerprints.npz"
-"""Where the fingerprints of a folder of captures are kept, inside that folder."""
+"""Name of the fingerprint file inside a folder of captures."""
 
 PIECE_BYTES = 128
 SAMPLES_BETWEEN_PIECES = 1024
@@ -45,12 +45,12 @@ ROWS_BETWEEN_PIECES = 4
 """A shorter run of samples or frames may go unnoticed: 68 ms, or four frames (40 ms)."""
 
 MIN_DISTINCT_VALUES = 8
-"""16-bit values a piece must hold at least; silence, zeros and steps hold fewer."""
+"""Smallest number of distinct 16-bit values in a piece; silence, zeros and steps have fewer."""
 
 MIN_NAME_LENGTH = 8
 MIN_NAME_DIGITS = 3
-"""A stem with fewer characters or digits is a word that stands in many texts; it is then looked for
-together with its suffix (`bedroom.wav`), or not at all if that is short too."""
+"""A stem with fewer characters or digits is a word common in texts; it is then searched for with
+its suffix (`bedroom.wav`), or not at all if that is short, too."""
 
 _BASE = 0x9E3779B97F4A7C15  # odd, hence invertible modulo 2**64
 _BLOCK_BYTES = 1 << 18
@@ -62,7 +62,7 @@ _Bytes = npt.NDArray[np.uint8]
 
 
 class PieceKind(IntEnum):
-    """What a private piece is a piece of."""
+    """Origin of a private piece."""
 
     SAMPLES = 1
     FRAMES = 2
@@ -71,7 +71,7 @@ class PieceKind(IntEnum):
 
 @dataclass(frozen=True)
 class PieceMatch:
-    """A private piece found in a blob, and the byte at which it starts."""
+    """A private piece found in a blob, with its byte offset."""
 
     kind: PieceKind
     offset: int
@@ -79,13 +79,13 @@ class PieceMatch:
 
 @dataclass(frozen=True, eq=False)
 class PrivateFingerprints:
-    """What the guard looks for.
+    """Fingerprints the guard looks for.
 
-    clips : how many recordings the fingerprints are of
+    clips : number of recordings
     files : sha256 of each file
-    pieces : uint64 [k, 2], the rolling and the confirming hash of each piece, sorted
-    piece_kinds : uint8 [k], a PieceKind each
-    names : uint64 [j, 3], of each name: hash of its first 8 bytes, length, hash of all
+    pieces : uint64 [k, 2], rolling hash and confirming hash of each piece, sorted
+    piece_kinds : uint8 [k], PieceKind of each piece
+    names : uint64 [j, 3], for each name: hash of its first 8 bytes, length, hash of the whole
     moments : hashes of the times in names
     unreadable : recordings that could not be decoded (known by file hash and name only); not saved
     """
@@ -104,7 +104,7 @@ class PrivateFingerprints:
         Raises
         ------
         CorpusError
-            if `path` lies in a git work tree.
+            if `path` is inside a git work tree.
         """
         require_outside_work_tree(path, "fingerprints of private recordings")
         with atomic.replacing(path) as temporary, temporary.open("wb") as file:
@@ -121,12 +121,12 @@ class PrivateFingerprints:
 
     @classmethod
     def load(cls, path: str | Path) -> "PrivateFingerprints":
-        """Read what `save` wrote.
+        """Read a file written by `save`.
 
         Raises
         ------
         CorpusError
-            if there is no such file, or it is not one of these.
+            if the file does not exist or is not a fingerprint file.
         """
         try:
             with np.load(path, allow_pickle=False) as data:
@@ -143,11 +143,11 @@ class PrivateFingerprints:
                 )
         except FileNotFoundError as error:
             raise CorpusError(
-                f"{path}: no fingerprints there; take them of the private recordings first"
+                f"{path}: no such fingerprint file; fingerprint the private recordings first"
             ) from error
         except (OSError, ValueError, KeyError) as error:
             raise CorpusError(
-                f"{path}: not a fingerprint file of this version ({error}); take them again"
+                f"{path}: not a fingerprint file of this version ({error}); fingerprint again"
             ) from error
 
     def knows_file(self, sha256: bytes) -> bool:
@@ -167,7 +167,7 @@ class PrivateFingerprints:
         return None
 
     def find_name(self, data: bytes) -> int | None:
-        """The byte at which the first private name stands as a word of its own; case aside."""
+        """Offset of the first private name that is a whole word; case-insensitive."""
         low = data.lower()
         array = np.frombuffer(low, dtype=np.uint8)
         for start in range(0, len(array) - MIN_NAME_LENGTH + 1, _BLOCK_BYTES):
@@ -179,7 +179,7 @@ class PrivateFingerprints:
         return None
 
     def knows_moment(self, moment: datetime) -> bool:
-        """Whether a recording began at this instant, or when its clock read so in any time zone."""
+        """Whether a recording began at this instant, or at this local time in any time zone."""
         return bool(self.moments.intersection(_moment_hashes(moment)))
 
     def _name_at(self, low: bytes, at: int, head: int) -> bool:
@@ -213,13 +213,13 @@ def fingerprint_private(
     arrays: Iterable[npt.NDArray[Any]] = (),
     progress: Progress = silent,
 ) -> PrivateFingerprints:
-    """Take the fingerprints of private recordings.
+    """Fingerprint private recordings.
 
     Parameters
     ----------
-    source : a folder, of which every audio file is taken, or clips
-    arrays : floating-point arrays made from the recordings that must not be published either, such
-        as teacher scores `[windows, 521]`; the values along the last axis are cut into pieces
+    source : a folder, of which every audio file is used, or clips
+    arrays : floating-point arrays derived from the recordings that must not be published either,
+        such as teacher scores `[windows, 521]`; pieces are taken along the last axis
     """
     recordings = _recordings(source)
     pieces: list[Hashes] = []
@@ -261,7 +261,7 @@ def as_int16(samples: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
 
 
 class _Table:
-    """A sorted set of hashes that says quickly which of many hashes are not in it."""
+    """A sorted set of hashes with a fast batch test for non-members."""
 
     def __init__(self, keys: Hashes) -> None:
         self._keys = keys
@@ -292,7 +292,7 @@ _INVERSE_POWERS = _powers(pow(_BASE, -1, 1 << 64), _BLOCK_BYTES + PIECE_BYTES)
 
 
 def _rolling(data: _Bytes, width: int) -> Hashes:
-    """Hash of the `width` bytes from each position on: sum of byte times power, modulo 2**64."""
+    """Polynomial hash of the `width` bytes from each position on, modulo 2**64."""
     total = np.zeros(len(data) + 1, dtype=np.uint64)
     np.cumsum(data * _POWERS[: len(data)], out=total[1:])
     return (total[width:] - total[:-width]) * _INVERSE_POWERS[: len(data) - width + 1]
@@ -358,7 +358,9 @@ def _recordings(source: str | Path | Iterable[Clip]) -> Sequence[Path]:
         if path.is_file() and path.suffix.lower() in AUDIO_SUFFIXES
     )
     if not recordings:
-        raise CorpusError(f"{folder}: no private recordings there; name the folder they are in")
+        raise CorpusError(
+            f"{folder}: no private recordings found; name the folder that contains them"
+        )
     return recordings
 
 
@@ -386,7 +388,7 @@ def _hash_moments(names: Iterable[str]) -> frozenset[int]:
 
 
 def _moment_hashes(moment: datetime) -> set[int]:
-    """Hashes of the wall clock's reading and, where the offset is known, of the instant."""
+    """Hashes of the wall-clock time and, if the offset is known, of the instant."""
     readings = {f"{moment:%Y%m%dT%H%M%S}"}
     if moment.tzinfo is not None:
         readings = {f"{moment.astimezone(UTC):%Y%m%dT%H%M%S}Z"} | readings

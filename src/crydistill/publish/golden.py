@@ -1,13 +1,12 @@
-"""Golden vectors of a student: audio, and what every stage of a correct implementation makes of it.
+"""Compute a student's golden vectors: audio, and the output of every stage for it.
 
     pcm.s16       16 kHz mono, int16, little-endian: synthetic, from the nursery
-    patches.i8    the network's int8 input, 96 x 64 steps a window
-    logits.i8     its int8 output by Google's TFLite Micro interpreter
+    patches.i8    the network's int8 input, 96 x 64 values per window
+    logits.i8     its int8 output from Google's TFLite Micro interpreter
     votes.txt     scores and the detector's events with every preset (docs/detector.md)
-    golden.json   what made them
+    golden.json   provenance
 
-The audio is rendered anew from its seed whenever it has to be vouched for: the guard lets no other
-audio pass.
+The audio is rendered from its seed whenever it is checked: the guard lets no other audio pass.
 """
 
 import hashlib
@@ -46,7 +45,7 @@ CRY_SECONDS = 8
 
 @cache
 def golden_pcm() -> Pcm:
-    """The audio: a hum, then an infant that cries; the same on every call."""
+    """Synthetic audio: a hum, then a crying infant; the same on every call."""
     clips = compose(SEED)
     long = [clip for clip in clips if clip.duration >= max(CALM_SECONDS, CRY_SECONDS)]
     calm = next(clip for clip in long if clip.category == CALM)
@@ -63,12 +62,12 @@ def golden_patches() -> Float32:
 
 
 def allowed_audio() -> frozenset[str]:
-    """The sha256 of the audio's bytes, for the guard: it is synthetic."""
+    """The sha256 of the audio's bytes, for the guard's allowlist."""
     return frozenset({hashlib.sha256(golden_pcm().astype("<i2").tobytes()).hexdigest()})
 
 
 def golden_files(tflite: bytes, manifest: StudentManifest) -> dict[str, bytes]:
-    """Compute a student's golden vectors; return the files' content by name.
+    """Compute a student's golden vectors; return the files' contents by name.
 
     Parameters
     ----------
@@ -101,7 +100,7 @@ def golden_files(tflite: bytes, manifest: StudentManifest) -> dict[str, bytes]:
 
 
 def check_golden(directory: str | Path, tflite: bytes, manifest: StudentManifest) -> None:
-    """Compute the vectors again and compare.
+    """Recompute the vectors and compare.
 
     Raises
     ------
@@ -119,7 +118,9 @@ def check_golden(directory: str | Path, tflite: bytes, manifest: StudentManifest
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror}); bundle again") from error
         if found != made[name]:
-            raise CheckFailed(f"{path}: not what the student makes of the golden audio now")
+            raise CheckFailed(
+                f"{path}: differs from what the student computes from the golden audio"
+            )
 
 
 def _votes(made: Golden, manifest: StudentManifest) -> str:

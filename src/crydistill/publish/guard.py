@@ -1,16 +1,17 @@
-"""Looks through what is to be published, by content, for audio and for anything private.
+"""Scan files for audio and private material before they are published.
 
-Every file is examined as it is and taken apart (`unpack`) as deep as it goes: archives, compressed
-streams, base64, hexadecimal, lists of numbers, arrays. In each piece the guard looks for
+As in secret scanning, the content decides. Every file is scanned as it is and unpacked (`unpack`)
+recursively: archives, compressed streams, base64, hexadecimal, lists of numbers, arrays. In each
+part the guard looks for
 
 - audio, in any container, under any name, at any offset, or as an array of samples;
 - private recordings, if their fingerprints are given: the file itself, runs of its samples, of its
-  log-mel frames or of other arrays made from it, its name, its checksum, its time;
-- names and times written the way captures carry them, even without fingerprints.
+  log-mel frames or of other arrays derived from it, its name, its checksum, its time;
+- names and times in the format of captures, even without fingerprints.
 
-What it cannot look into is a finding as well. What it cannot know: private audio that was changed
-before it was stored as bare numbers (resampled, amplified, quantised to 8 bits), pictures of it,
-and anything encrypted to look like noise. docs/privacy.md says more.
+What cannot be opened is a finding, too. Not detected: private audio that was altered before it was
+stored as bare numbers (resampled, amplified, quantised to 8 bits), plots of it, and encrypted data.
+docs/privacy.md has the details.
 """
 
 import hashlib
@@ -35,27 +36,27 @@ from crydistill.publish.sniff import find_sound
 
 MAX_FILE_BYTES = 512 << 20
 MAX_DEPTH = 8
-"""Files larger, and archives nested deeper, are not examined, which is a finding."""
+"""Larger files and deeper nested archives are not scanned, which is a finding."""
 
 MIN_SAMPLES = 8_000
-"""Half a second at 16 kHz: a shorter array is not taken for audio."""
+"""Half a second at 16 kHz: shorter arrays do not count as audio."""
 
 MIN_CORRELATION = 0.25
-"""Of neighbouring samples; weights and noise have less, recorded sound has more."""
+"""Correlation of neighbouring samples: lower for weights and noise, higher for recorded sound."""
 
 LOUDEST_BYTE = 255
-"""Whole numbers beyond it, of both signs and in 16 bits, are taken for samples even if they look
-like noise; within it they may be weights."""
+"""Signed 16-bit integers beyond this count as samples even if they look like noise; smaller ones
+may be weights."""
 
 _SAMPLES_DECODED = 20_000_000
 
 _DATE = re.compile(rb"20\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])")
 _AFTER_DATE = re.compile(
-    # The form that captures' names have.
+    # The format of captures' names.
     rb"(?P<compact>(?<=\d{8})T(?:[01]\d|2[0-3])[0-5]\d[0-5]\d(?!\d))"
-    # Local time with its offset from UTC; programs note UTC.
+    # Local time with its UTC offset; programs write UTC.
     rb"|(?P<local>[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?\s?[+-](?!00:?00)\d\d:?\d\d(?!\d))"
-    # Any time, if a word for a recording goes before the date.
+    # Any time, if a word for a recording precedes the date.
     rb"|(?P<clock>[T_. -]{1,3}\d\d[-:_.h]?\d\d(?!\d\d\d))"
 )
 _BEFORE_DATE = re.compile(rb"(?i:cry|capture|baby|nursery|recording|record|clip|audio)[_.-]?$")
@@ -79,7 +80,7 @@ _PIECE_OF = {
 
 
 class Rule(StrEnum):
-    """Why something must not be published."""
+    """Reason why something must not be published."""
 
     AUDIO = "audio"
     AUDIO_ARRAY = "audio array"
@@ -98,9 +99,9 @@ _MAY_BE_ALLOWED = {Rule.AUDIO, Rule.AUDIO_ARRAY, Rule.CAPTURE_TIME, Rule.UNEXAMI
 class Finding:
     """One reason not to publish a file.
 
-    where : the file, then what was opened inside it: `bundle.zip!data.npz!x.npy`, `a.html@base64:9`
-    rule : what was broken
-    what : in words; it never repeats the private name or time itself
+    where : the file, then the path inside it: `bundle.zip!data.npz!x.npy`, `a.html@base64:9`
+    rule : rule that was violated
+    what : description, which never repeats the private name or time
     """
 
     where: str
@@ -118,33 +119,45 @@ def scan(
     allowed: Collection[str] = (),
     progress: Progress = silent,
 ) -> list[Finding]:
-    """Examine a file, or everything below a folder but `.git`.
+    """Scan a file, or everything below a folder except `.git`.
 
     Parameters
     ----------
-    path : what is to be published
-    private : fingerprints of what must not be; without them only the looks of things can be judged
-    allowed : sha256 (hexadecimal) of contents that may be published although they are audio, look
-        like a capture's, or cannot be examined; private content is never allowed
+    path : file or folder to be published
+    private : fingerprints of private recordings; without them only the general rules apply
+    allowed : allowlist of sha256 (hexadecimal) of contents that may be published although they are
+        audio, look like a capture's, or cannot be scanned; private content is never allowed
 
     Returns
     -------
-    Findings in the order of paths; none if nothing speaks against publishing.
+    Findings in the order of paths; empty if there is no reason against publishing.
 
     Raises
     ------
     ConfigError
-        if there is nothing at `path`.
+        if `path` does not exist.
+
+    Examples
+    --------
+    A recording renamed to look like weights:
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     weights = Path(folder) / "weights.bin"
+    ...     soundfile.write(weights, np.zeros(16_000), 16_000, format="WAV")
+    ...     findings = scan(weights)
+    >>> [(finding.rule.value, finding.what) for finding in findings]
+    [('audio', 'audio (WAV) at byte 0')]
     """
     path = Path(path)
     if not path.exists() and not path.is_symlink():
-        raise ConfigError(f"{path}: no such file or folder to examine")
+        raise ConfigError(f"{path}: no such file or folder to scan")
     guard = _Guard(private, frozenset(digest.lower() for digest in allowed))
-    # The folders above an absolute path are not published; those of a relative one may be.
+    # Parent folders of an absolute path are not published; those of a relative one may be.
     root = path.parent if path.is_absolute() else Path()
     findings: dict[Finding, None] = {}
     files = list(_files(path))
-    with progress("examining", len(files), "files") as advance:
+    with progress("scanning", len(files), "files") as advance:
         for file in files:
             findings.update(dict.fromkeys(guard.file(file, file.relative_to(root).as_posix())))
             advance(1)
@@ -152,7 +165,7 @@ def scan(
 
 
 def read_allowed(path: str | Path) -> frozenset[str]:
-    """Read a list of allowed contents: one sha256 a line, then a note; `#` starts a comment.
+    """Read an allowlist: one sha256 per line, then a note; `#` starts a comment.
 
     Raises
     ------
@@ -172,17 +185,19 @@ def read_allowed(path: str | Path) -> frozenset[str]:
 def looks_like_audio(array: Array) -> bool:
     """Whether an array of numbers could be a recording's samples.
 
-    It is long, mono (or a few channels, or many clips of one length), swings around zero, and
-    consists of 16-bit steps or has neighbours that go together. Scores do not swing around zero,
-    weights and noise have no neighbours.
+    Such an array is long, mono (or has a few channels, or many clips of one length), oscillates
+    around zero, and consists of 16-bit steps or has correlated neighbours. Scores do not oscillate
+    around zero; weights and noise have uncorrelated neighbours.
     """
     if array.dtype.kind not in "if" or array.dtype.itemsize < 2:
         return False
-    return any(_sounds(np.asarray(series, dtype=np.float64)) for series in _series(array))
+    return any(
+        _looks_like_samples(np.asarray(series, dtype=np.float64)) for series in _series(array)
+    )
 
 
 def _series(array: Array) -> list[Array]:
-    """The long runs of values in which a recording would be stored."""
+    """Long series of values in which a recording could be stored."""
     if array.ndim == 0 or array.size < MIN_SAMPLES:
         return []
     if array.ndim == 2 and array.shape[1] < array.shape[0] and array.shape[1] <= 8:
@@ -191,13 +206,13 @@ def _series(array: Array) -> list[Array]:
     return list(rows[:8]) if array.shape[-1] >= MIN_SAMPLES else []
 
 
-def _sounds(values: npt.NDArray[np.float64]) -> bool:
+def _looks_like_samples(values: npt.NDArray[np.float64]) -> bool:
     if not np.isfinite(values).all():
         return False
     mean, deviation = float(values.mean()), float(values.std())
     if deviation == 0 or abs(mean) > 0.2 * deviation or values.min() >= 0:
         return False
-    # Decoded 16-bit audio, as it is or divided by full scale, is known by its steps.
+    # Decoded 16-bit audio, raw or divided by full scale, is recognised by its steps.
     loudest = float(np.abs(values).max())
     steps = values * 32_768.0 if loudest <= 1.0 else values
     whole = bool((steps == np.rint(steps)).all()) and loudest <= 32_768.0
@@ -224,7 +239,7 @@ class _Guard:
             return
         if path.stat().st_size > MAX_FILE_BYTES:
             yield Finding(
-                str(path), Rule.UNEXAMINED, "larger than can be examined; publish smaller files"
+                str(path), Rule.UNEXAMINED, "larger than can be scanned; publish smaller files"
             )
             return
         try:
@@ -245,7 +260,7 @@ class _Guard:
 
     def _examined(self, data: bytes, where: str, budget: Budget, depth: int) -> Iterator[Finding]:
         if depth == 0:
-            yield Finding(where, Rule.UNEXAMINED, "nested too deep to be examined; unpack it")
+            yield Finding(where, Rule.UNEXAMINED, "nested too deep to be scanned; unpack it")
             return
         unpacked = unpack(data, budget)
         yield from self._surface(unpacked.rest, where)
@@ -258,7 +273,7 @@ class _Guard:
                 yield from self._array(found.content, where + found.label)
 
     def _surface(self, data: bytes, where: str) -> Iterator[Finding]:
-        """Rules on the bytes as they are."""
+        """Apply the rules to the bytes as they are."""
         sound = find_sound(data)
         if sound is not None:
             yield Finding(where, Rule.AUDIO, f"audio ({sound.kind}) at byte {sound.offset}")
@@ -275,7 +290,7 @@ class _Guard:
                 frames = min(file.frames, _SAMPLES_DECODED // file.channels)
                 samples = file.read(frames, dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, TypeError, ValueError):
-            return  # not decodable here; that it is audio has been said
+            return  # not decodable here; that it is audio has been reported
         for channel in samples.T:
             yield from self._pieces(as_int16(channel).tobytes(), where, place=" in this audio")
 
@@ -338,7 +353,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _forms(array: Array) -> Iterator[bytes]:
-    """The bytes an array's values have in the forms that private arrays are fingerprinted in."""
+    """Bytes of an array's values in the formats in which private arrays are fingerprinted."""
     if array.dtype.kind not in "if" or array.dtype.itemsize < 2:
         return
     layouts = [array] if array.ndim < 2 else [array, np.swapaxes(array, -1, -2)]
@@ -353,7 +368,7 @@ def _forms(array: Array) -> Iterator[bytes]:
 
 
 def _bytes_as(array: Array, dtype: str) -> bytes:
-    # What does not fit the type is no private value either.
+    # A value that does not fit the type cannot be a private one.
     with np.errstate(over="ignore", invalid="ignore"):
         return array.astype(dtype).tobytes()
 
@@ -372,7 +387,7 @@ def _moments_in(array: Array) -> Iterator[datetime]:
 
 
 def _capture_times(data: bytes) -> Iterator[int]:
-    """Where a date stands the way it does in a capture's name."""
+    """Offsets of dates in the format of captures' names."""
     for date in _DATE.finditer(data):
         after = _AFTER_DATE.match(data, date.end())
         if after is None or data[date.start() - 1 : date.start()].isdigit():

@@ -1,10 +1,10 @@
-"""A bundle on the Hugging Face hub: one commit, or none.
+"""Publish a bundle to the Hugging Face hub in a single commit.
 
-First a plan is made: which files the repository has at its newest commit, and what would change.
-Publishing commits all changes at once on top of exactly that commit; had the repository moved on in
-between, the hub refuses. Afterwards everything is downloaded again and compared.
+A dry run first makes a plan: the files of the repository at its newest commit, and what would
+change. Publishing commits all changes at once on top of exactly that commit; if the repository has
+changed since, the hub refuses. Afterwards everything is downloaded and compared.
 
-The token is an argument and goes nowhere but into the requests' headers.
+The token is an argument and is only used in the requests' headers.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from crydistill.errors import CheckFailed, HubError, MissingExtraError, ModelError
 from crydistill.progress import Progress, silent
-from crydistill.publish.bundle import SUMS_NAME, Bundle, stated_sums
+from crydistill.publish.bundle import SUMS_NAME, Bundle, parse_sums
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -29,12 +29,12 @@ _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 
 @dataclass(frozen=True)
 class Plan:
-    """What publishing would do.
+    """Changes that publishing would make.
 
     repo : `owner/name`
-    parent : newest commit of the repository, on which the new one would be made
+    parent : newest commit of the repository, the parent of the new one
     added, changed, unchanged : paths in the bundle
-    removed : paths of an earlier bundle that this one does not have; other files stay
+    removed : paths of an earlier bundle that this one lacks; other files are kept
     """
 
     repo: str
@@ -46,20 +46,20 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the repository holds the bundle already."""
+        """Whether the repository already has the bundle."""
         return not (self.added or self.changed or self.removed)
 
 
 def plan_publication(
     bundle: Bundle, repo: str, *, token: str | None = None, endpoint: str | None = None
 ) -> Plan:
-    """Compare a bundle with a repository; nothing is written anywhere.
+    """Compare a bundle with a repository, without writing anything (dry run).
 
     Parameters
     ----------
-    repo : `owner/name` of a model repository that exists
-    token : for private repositories
-    endpoint : of another hub than huggingface.co
+    repo : `owner/name` of an existing model repository
+    token : access token, for private repositories
+    endpoint : URL of a hub other than huggingface.co
 
     Raises
     ------
@@ -69,7 +69,7 @@ def plan_publication(
     with _explained(repo):
         info = _api(token, endpoint).model_info(repo, revision=_BRANCH, files_metadata=True)
     if info.sha is None:
-        raise HubError(f"{repo}: the hub names no commit; make the repository's first one there")
+        raise HubError(f"{repo}: the repository has no commit; create its first one on the hub")
     there = {sibling.rfilename: sibling for sibling in info.siblings or ()}
     added, changed, unchanged = [], [], []
     for path in sorted(bundle.files):
@@ -93,13 +93,13 @@ def publish(
     message: str = "",
     progress: Progress = silent,
 ) -> str:
-    """Commit a bundle, then download it again and compare.
+    """Commit a bundle, then download it and compare.
 
     Parameters
     ----------
-    bundle : as `check_bundle` found it
-    plan : for this bundle
-    message : of the commit; names the student if empty
+    bundle : result of `check_bundle`
+    plan : plan for this bundle
+    message : commit message; names the student if empty
 
     Returns
     -------
@@ -108,15 +108,15 @@ def publish(
     Raises
     ------
     CheckFailed
-        if the bundle is a draft, its files changed since it was checked, or what comes back from
-        the hub is not what was sent.
+        if the bundle is a draft, its files changed since it was checked, or the downloaded files
+        differ from what was sent.
     HubError
-        if the hub refuses or cannot be reached. The commit was made as a whole or not at all.
+        if the hub refuses or cannot be reached. The commit is atomic.
     """
     if bundle.draft:
         raise CheckFailed(f"{bundle.directory}: a draft, made with uncommitted code; bundle again")
     if not token:
-        raise HubError("publishing needs a token that may write; set HF_TOKEN")
+        raise HubError("publishing needs a token with write access; set HF_TOKEN")
     if plan.is_empty:
         commit = plan.parent
     else:
@@ -153,7 +153,7 @@ def _verify(
     endpoint: str | None,
     progress: Progress,
 ) -> None:
-    """Download every file of the commit and compare its hash."""
+    """Download every file of the commit and compare checksums."""
     with progress("comparing with the hub", len(bundle.files), "files") as advance:
         for path, wanted in bundle.files.items():
             content = _downloaded(repo, commit, path, token, endpoint)
@@ -172,9 +172,9 @@ def _files_of_earlier_bundle(
         return set()
     text = _downloaded(repo, commit, SUMS_NAME, token, endpoint).decode("utf-8", "replace")
     try:
-        return set(stated_sums(text, SUMS_NAME))
+        return set(parse_sums(text, SUMS_NAME))
     except ModelError:
-        return set()  # somebody else's file of that name; it will be replaced
+        return set()  # an unrelated file of that name; it will be replaced
 
 
 def _downloaded(
@@ -196,7 +196,7 @@ def _downloaded(
 
 
 def _is_same(bundle: Bundle, path: str, there: Any) -> bool:
-    """Whether the hub's copy has the same content; git knows small files by another hash."""
+    """Whether the hub's copy has the same content; for small files it gives git's blob hash."""
     if there.lfs is not None:
         return bool(there.lfs.sha256 == bundle.files[path])
     content = (bundle.directory / path).read_bytes()
@@ -216,16 +216,16 @@ def _api(token: str | None, endpoint: str | None) -> "HfApi":
         raise MissingExtraError(
             "publishing needs huggingface_hub: pip install 'crydistill[hub]'"
         ) from error
-    quiet: Any = utils  # re-exports without saying so
+    quiet: Any = utils  # not declared as a re-export
     quiet.disable_progress_bars()
     quiet.logging.set_verbosity_error()
-    # False: not even a token that huggingface_hub has stored on this computer.
+    # False: do not use a token that huggingface_hub has stored on this computer either.
     return HfApi(endpoint=endpoint, token=token or False)
 
 
 @contextmanager
 def _explained(repo: str, parent: str | None = None) -> Iterator[None]:
-    """Turn the library's errors into one line each; no response's text is repeated."""
+    """Turn the library's errors into one line each, without the responses' text."""
     try:
         from huggingface_hub import errors
     except ImportError as error:
@@ -235,36 +235,38 @@ def _explained(repo: str, parent: str | None = None) -> Iterator[None]:
     try:
         yield
     except errors.HFValidationError as error:
-        raise HubError(f"{repo}: not the name of a repository; write it as owner/name") from error
+        raise HubError(f"{repo}: not a repository name; write it as owner/name") from error
     except errors.HfHubHTTPError as error:
         raise HubError(f"{repo}: {_refusal(error, parent)}") from error
     except (errors.LocalEntryNotFoundError, RuntimeError, ValueError, OSError) as error:
-        raise HubError(f"{repo}: {_lost(error, parent)}") from error
+        raise HubError(f"{repo}: {_connection_error(error, parent)}") from error
     except Exception as error:
-        # huggingface_hub's HTTP library, whose name has changed, raises errors of its own.
+        # huggingface_hub's HTTP library, which varies by version, raises errors of its own.
         if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2", "httpcore"):
             raise
-        raise HubError(f"{repo}: {_lost(error, parent)}") from error
+        raise HubError(f"{repo}: {_connection_error(error, parent)}") from error
 
 
 def _refusal(error: Any, parent: str | None) -> str:
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status == _UNAUTHORISED:
-        return "the hub does not know the token, or there is no such repository; check HF_TOKEN"
+        return "the hub does not accept the token, or there is no such repository; check HF_TOKEN"
     if status == _FORBIDDEN:
-        return "the token may not do this; use one with write access to the repository"
+        return "the token lacks permission; use one with write access to the repository"
     if status == _NOT_FOUND:
-        return "no such repository or file; make the repository on the hub first"
+        return "no such repository or file; create the repository on the hub first"
     if status in _CONFLICTS and parent is not None:
         return (
-            f"somebody committed after {parent[:10]}; nothing was published, look at what changed "
+            f"the repository has commits after {parent[:10]}; nothing was published, review them "
             "and plan again"
         )
-    return f"the hub answers with status {status}; try again later"
+    return f"the hub responds with status {status}; try again later"
 
 
-def _lost(error: Exception, parent: str | None) -> str:
-    what = f"the hub could not be reached, broke off or answered strangely ({type(error).__name__})"
+def _connection_error(error: Exception, parent: str | None) -> str:
+    what = (
+        f"the hub is unreachable, disconnected or sent an invalid response ({type(error).__name__})"
+    )
     if parent is None:
-        return f"{what}; check the connection and run it again"
-    return f"{what}; a commit is made as a whole or not at all: run it without --push to see which"
+        return f"{what}; check the connection and run the command again"
+    return f"{what}; commits are atomic: run it without --push to see if it was made"

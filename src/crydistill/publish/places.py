@@ -1,8 +1,8 @@
-"""Where files lay on the maker's machine: nobody else's business, and of no use to them.
+"""Remove absolute paths of the build machine from a run's records.
 
-A run's records name corpora, weights and stores as its config did. A relative path says how the
-project was laid out; an absolute one also says who made it and where, so that a bundle keeps only
-the last part: `/home/somebody/audio` becomes `audio`.
+A run's records contain the paths of corpora, weights and stores from its config. A relative path
+reveals only the project's layout; an absolute one also reveals user and machine, so a bundle keeps
+only its last component: `/home/somebody/audio` becomes `audio`.
 """
 
 import re
@@ -11,34 +11,34 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 _KNOWLEDGE_GRAPH_ID = re.compile(r"/[a-z]/[a-z0-9_]+")
-"""AudioSet's names of classes, such as /m/0463cq4, look like paths."""
+"""AudioSet's class ids (MIDs), such as /m/0463cq4, look like paths."""
 
 _PATH = re.compile(r"(?:/|[A-Za-z]:[\\/]|\\\\)[^\n]*|~[\w.-]*[\\/][^\n]*")
 
 
-def without_places(value: Any) -> Any:
-    """Return a JSON-like value with every absolute path in it reduced to its last part."""
+def without_absolute_paths(value: Any) -> Any:
+    """Return a JSON-like value with every absolute path reduced to its last component."""
     if isinstance(value, dict):
-        return {name: without_places(part) for name, part in value.items()}
+        return {name: without_absolute_paths(part) for name, part in value.items()}
     if isinstance(value, list):
-        return [without_places(part) for part in value]
-    return _last_part(value) if _is_place(value) else value
+        return [without_absolute_paths(part) for part in value]
+    return _last_part(value) if _is_absolute_path(value) else value
 
 
-def places(value: Any, at: str = "") -> Iterator[str]:
-    """Names of the fields that hold absolute paths, such as `data.train.0.path`."""
+def absolute_paths(value: Any, at: str = "") -> Iterator[str]:
+    """Names of the fields that contain absolute paths, such as `data.train.0.path`."""
     parts: list[tuple[Any, Any]] = []
     if isinstance(value, dict):
         parts = list(value.items())
     elif isinstance(value, list):
         parts = list(enumerate(value))
-    elif _is_place(value):
+    elif _is_absolute_path(value):
         yield at
     for name, part in parts:
-        yield from places(part, f"{at}.{name}" if at else str(name))
+        yield from absolute_paths(part, f"{at}.{name}" if at else str(name))
 
 
-def _is_place(value: Any) -> bool:
+def _is_absolute_path(value: Any) -> bool:
     return (
         isinstance(value, str)
         and _PATH.fullmatch(value) is not None

@@ -1,6 +1,6 @@
-"""Recognises audio by its bytes: at the start of a file, or hidden anywhere in it.
+"""Detect audio by its magic bytes or frame headers, at any offset in a file.
 
-Every pattern asks for enough structure (eight fixed bytes, or five consecutive frames) that
+Every pattern requires enough structure (eight fixed bytes, or five consecutive frames) that
 weights, text and source code do not match by chance.
 
 Sources: the containers' specifications; MPEG header tables of ISO/IEC 11172-3 and 13818-3.
@@ -21,8 +21,8 @@ _Ints = npt.NDArray[np.int64]
 class Sound:
     """Audio found in a blob.
 
-    kind : the container or codec
-    offset : the byte at which it starts
+    kind : container or codec
+    offset : byte at which it starts
     """
 
     kind: str
@@ -94,7 +94,7 @@ _AT_START = (
 )
 
 FRAMES_IN_A_ROW = 5
-"""Frames of a raw MPEG or AAC stream that must follow each other: a tenth of a second of audio."""
+"""Consecutive frames required of a raw MPEG or AAC stream: a tenth of a second of audio."""
 
 _MPEG_RATES = np.array([44_100, 48_000, 32_000, 0])
 _LAYER_2_KBIT = np.array(
@@ -113,7 +113,7 @@ _LAYER_3_KBIT = np.array(
 
 
 def find_sound(data: bytes) -> Sound | None:
-    """The first audio in a blob, None if there is none. Text that names a format is not audio."""
+    """First audio in a blob, or None. Text that mentions a format is not audio."""
     for magic in _AT_START:
         if magic.pattern.match(data):
             return Sound(magic.kind, 0)
@@ -135,7 +135,7 @@ def _first_magic(data: bytes, magic: _Magic) -> Iterator[Sound]:
 
 
 def _sync_positions(array: _Bytes, mask: int, value: int) -> _Ints:
-    """Where a 0xFF is followed by a byte that agrees with `value` under `mask`."""
+    """Positions of 0xFF followed by a byte that equals `value` under `mask`."""
     if len(array) < 8:
         return np.empty(0, dtype=np.int64)
     sync = (array[:-7] == 0xFF) & ((array[1:-6] & mask) == value)
@@ -145,7 +145,7 @@ def _sync_positions(array: _Bytes, mask: int, value: int) -> _Ints:
 def _mpeg_headers(array: _Bytes) -> tuple[_Ints, _Ints, _Ints]:
     """Positions, lengths in bytes and constant fields of all valid MPEG audio frame headers.
 
-    Layers II and III: layer I is in no use, and its headers abound in executables.
+    Layers II and III only: layer I is unused, and its headers are common in executables.
     """
     at = _sync_positions(array, 0xE0, 0xE0)
     second, third = array[at + 1].astype(np.int64), array[at + 2].astype(np.int64)
@@ -172,7 +172,7 @@ def _adts_headers(array: _Bytes) -> tuple[_Ints, _Ints, _Ints]:
 
 
 def _first_in_chain(kind: str, at: _Ints, length: _Ints, constant: _Ints) -> list[Sound]:
-    """The first header that is followed, frame by frame, by enough others of the same stream."""
+    """First header that is followed, frame by frame, by enough headers of the same stream."""
     if len(at) == 0:
         return []
     following = np.searchsorted(at, at + length)

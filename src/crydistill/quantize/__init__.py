@@ -1,1 +1,1 @@
-"""From a trained student to an INT8 `.tflite` that this program vouches for."""
+"""Quantize a trained student to an INT8 `.tflite`: post-training (PTQ) and in training (QAT)."""

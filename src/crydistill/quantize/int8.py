@@ -1,8 +1,8 @@
-"""Full-integer quantisation after training, by TensorFlow's converter.
+"""Full-integer post-training quantization (PTQ) with TensorFlow's converter.
 
-The converter's file is then written anew: without the tensor names, signatures and notes that no
-runtime needs (5 KB), and with every constant beginning at a multiple of 16 bytes, which the
-converter does not see to. The same model and patches give the same bytes.
+The converter's file is then rewritten: without the tensor names, signatures and metadata that no
+runtime needs (5 KB), and with every constant aligned to 16 bytes, which the converter does not
+ensure. The same model and patches give the same bytes.
 """
 
 import contextlib
@@ -29,17 +29,17 @@ _MIN_RUNTIME = b"min_runtime_version"
 
 
 def quantize_ptq(model: "keras.Model", calibration_patches: Float32) -> bytes:
-    """Quantise a trained student to int8, inputs and outputs included.
+    """Quantize a trained student to int8, including inputs and outputs.
 
     Parameters
     ----------
-    model : from log-mel patches `[batch, 96, 64, 1]` to logits
+    model : maps log-mel patches `[batch, 96, 64, 1]` to logits
     calibration_patches : float32 `[n, 96, 64]`, n at least 1; their activations set the int8
-        ranges, so they should be what the device will hear. A few hundred are enough.
+        ranges, so they should resemble the audio in use. A few hundred are enough.
 
     Returns
     -------
-    The `.tflite`, accepted by `inspect_tflite` but for its size, which is the caller's to judge.
+    The `.tflite`, accepted by `inspect_tflite` whatever its size, which is for the caller to check.
 
     Raises
     ------
@@ -69,14 +69,14 @@ def _converted(model: "keras.Model", patches: Float32) -> bytes:
     from tensorflow.lite.python.convert import ConverterError
 
     try:
-        # With the batch left open, Reshape and Flatten become operators that compute shapes.
+        # With an open batch dimension, Reshape and Flatten become operators that compute shapes.
         patch = keras.Input(batch_shape=(1, WINDOW_FRAMES, MEL_BANDS, 1))
         converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(patch, model(patch)))
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([p[None, :, :, None]] for p in patches)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
-        # One scale for the dense layer: 13 KB smaller, and older TFLite Micro knows no other way.
+        # One scale for the dense layer: 13 KB smaller, and older TFLite Micro supports no other.
         converter._experimental_disable_per_channel_quantization_for_dense_layers = True
         with _silent():
             converted: bytes = converter.convert()
@@ -93,11 +93,11 @@ def _keras_and_tensorflow() -> tuple[Any, Any]:
             import tensorflow as tf
     except ImportError as error:
         raise MissingExtraError(
-            "quantising needs TensorFlow: pip install 'crydistill[train]'"
+            "quantization needs TensorFlow: pip install 'crydistill[train]'"
         ) from error
     if keras.backend.backend() != "tensorflow":
         raise ConfigError(
-            f"quantising needs Keras on TensorFlow, not {keras.backend.backend()}; "
+            f"quantization needs Keras on TensorFlow, not {keras.backend.backend()}; "
             "set KERAS_BACKEND=tensorflow"
         )
     return keras, tf
@@ -105,7 +105,7 @@ def _keras_and_tensorflow() -> tuple[Any, Any]:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """Discard the converter's chatter, which comes from Python and from native code."""
+    """Discard the converter's output, which comes from Python and from native code."""
     sink = io.StringIO()
     with (
         quiet(),
@@ -117,7 +117,7 @@ def _silent() -> Iterator[None]:
 
 
 def _rewritten(converted: bytes) -> bytes:
-    """Write the converter's own file anew, lean and aligned."""
+    """Rewrite the converter's file without what no runtime needs, and with constants aligned."""
     model = schema.ModelT.InitFromPackedBuf(converted, 0)
     graph = model.subgraphs[0]
     for tensor in graph.tensors:

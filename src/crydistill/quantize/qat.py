@@ -2,8 +2,8 @@
 
 Jacob et al. 2018, "Quantization and training of neural networks for efficient integer-arithmetic-
 only inference": BatchNorm is folded into the convolutions, and in the forward pass weights and
-activations are rounded to what int8 can hold, at the places where the converter's file has int8
-tensors; gradients pass the rounding as if it were not there.
+activations are rounded to values that int8 can hold, wherever the converter's file has int8
+tensors; gradients pass the rounding unchanged (straight-through estimator).
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from crydistill.tflite.interpreters import Float32
 _ACTIVATION_STEPS = 255
 _WEIGHT_STEPS = 127
 _SMALLEST = 1e-8
-"""A range or a kernel is never taken for narrower than this."""
+"""Lower bound of a range's width and of a kernel's largest weight, against steps of zero."""
 
 _BATCH = 100
 
@@ -29,7 +29,7 @@ Call = Callable[[keras.layers.Layer, list[keras.KerasTensor]], keras.KerasTensor
 
 
 class Rounded(keras.layers.Layer):  # type: ignore[misc]
-    """An int8 tensor: values clipped to a range and rounded to 256 steps, of which one is zero."""
+    """Fake quantization of activations: clipped to a range, rounded to 256 steps, one of them 0."""
 
     def __init__(self, low: float, high: float, **options: Any) -> None:
         super().__init__(**options)
@@ -51,24 +51,24 @@ class Rounded(keras.layers.Layer):  # type: ignore[misc]
 
 
 class RoundedConv(Conv):
-    """A convolution with int8 weights, one scale a filter."""
+    """A convolution with fake-quantized weights, one scale per filter."""
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         return super().convolution_op(inputs, _rounded(kernel, (0, 1, 2)))
 
 
 class RoundedDepthwiseConv(DepthwiseConv):
-    """A depthwise convolution with int8 weights, one scale a channel."""
+    """A depthwise convolution with fake-quantized weights, one scale per channel."""
 
     def depthwise_op(self, inputs: Any, kernel: Any) -> Any:
         return super().depthwise_op(inputs, _rounded(kernel, (0, 1, 3)))
 
 
 class RoundedDense(keras.layers.Dense):  # type: ignore[misc]
-    """A dense layer with int8 weights, one scale an output.
+    """A dense layer with fake-quantized weights, one scale per output.
 
     On the device the whole layer has one scale; a student with outputs of its own has one output
-    there, and the classes beside it must not coarsen its weights in training.
+    there, whose weights the auxiliary classes must not coarsen in training.
     """
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -78,21 +78,21 @@ class RoundedDense(keras.layers.Dense):  # type: ignore[misc]
 CUSTOM_OBJECTS = {
     layer.__name__: layer for layer in (Rounded, RoundedConv, RoundedDepthwiseConv, RoundedDense)
 }
-"""What `keras.saving.load_model` must be told of to load a checkpoint of such a training."""
+"""For `keras.saving.load_model` to load a QAT checkpoint."""
 
 
 def fake_quantized(model: keras.Model, patches: Float32) -> keras.Model:
-    """Copy a trained student into one that rounds as int8 will, to train it further.
+    """Copy a trained student with fake quantization inserted, to train it further.
 
     Parameters
     ----------
-    model : of `crydistill.student`, from patches `[batch, 96, 64, 1]` to logits
-    patches : float32 `[n, 96, 64]`; the activations' ranges are those on these windows
+    model : of `crydistill.student`, maps patches `[batch, 96, 64, 1]` to logits
+    patches : float32 `[n, 96, 64]`; the activations' ranges are measured on these windows
 
     Raises
     ------
     ConfigError
-        if the model has a layer that this module cannot round.
+        if the model has a layer that this module cannot quantize.
     """
     ranges = _int8_ranges(_rebuilt(model, _folding(model, rounding=False)), patches)
     make = _folding(model, rounding=True)
@@ -107,10 +107,10 @@ def fake_quantized(model: keras.Model, patches: Float32) -> keras.Model:
 
 
 def without_fake_quantization(model: keras.Model) -> keras.Model:
-    """Copy a student that rounds into one of Keras's own layers, without BatchNorm, that does not.
+    """Copy a fake-quantized student into plain Keras layers, without rounding and BatchNorm.
 
-    What it has learnt is in its weights; the converter rounds them the same way, within ranges that
-    it measures anew.
+    What QAT has learnt is in the weights; the converter rounds them the same way, with activation
+    ranges that it measures again.
     """
     own: dict[Any, Any] = {
         RoundedConv: keras.layers.Conv2D,
@@ -128,7 +128,7 @@ def without_fake_quantization(model: keras.Model) -> keras.Model:
 
 
 def _folding(model: keras.Model, *, rounding: bool) -> Call:
-    """How to rebuild a student without BatchNorm, with int8 or with float weights."""
+    """Make the call that rebuilds a student with BatchNorm folded, fake-quantized or float."""
     kinds: dict[Any, Any] = {
         Conv: RoundedConv if rounding else Conv,
         DepthwiseConv: RoundedDepthwiseConv if rounding else DepthwiseConv,
@@ -151,7 +151,7 @@ def _folding(model: keras.Model, *, rounding: bool) -> Call:
 def _folded_weights(
     layer: keras.layers.Layer, followers: Sequence[keras.layers.Layer]
 ) -> list[npt.NDArray[np.float32]]:
-    """Kernel and bias of a convolution together with the BatchNorm behind it."""
+    """Kernel and bias of a convolution with the BatchNorm after it folded in."""
     (kernel,) = layer.get_weights()
     (norm,) = followers
     gamma, beta, mean, variance = norm.get_weights()
@@ -161,10 +161,10 @@ def _folded_weights(
 
 
 def _int8_ranges(folded: keras.Model, patches: Float32) -> dict[str, tuple[float, float]]:
-    """Ranges of the int8 tensors between the patch and the logits, by the layer they end.
+    """Ranges of the int8 tensors between patch and logits, by the layer that outputs them.
 
-    A ReLU is part of the operator before it; the logits are left as they are, since nothing comes
-    after them that could learn to live with their rounding.
+    A ReLU is fused into the operator before it; the logits are not rounded, since no layer after
+    them could learn to compensate.
     """
     ends = {end.name: end for end in (_operator_end(folded, each) for each in folded.layers[:-1])}
     tensors = [end.output for end in ends.values()]
@@ -172,14 +172,14 @@ def _int8_ranges(folded: keras.Model, patches: Float32) -> dict[str, tuple[float
     for name, end in ends.items():
         behind = _followers(folded, end)
         if len(behind) == 1 and isinstance(behind[0], keras.layers.Add):
-            # TensorFlow's converter gives what only goes into a sum the range of the sum as well.
+            # TensorFlow's converter widens the range of a tensor used only in a sum to the sum's.
             own, total = found[name], found[_operator_end(folded, behind[0]).name]
             found[name] = min(own[0], total[0]), max(own[1], total[1])
     return found
 
 
 def _operator_end(folded: keras.Model, layer: keras.layers.Layer) -> keras.layers.Layer:
-    """The layer that ends the operator of the device which a layer belongs to."""
+    """The last layer of the `.tflite` operator that a layer becomes part of."""
     behind = _followers(folded, layer)
     return behind[0] if len(behind) == 1 and isinstance(behind[0], keras.layers.ReLU) else layer
 
@@ -197,12 +197,12 @@ def _inputs(layer: keras.layers.Layer) -> list[keras.KerasTensor]:
 
 
 def _rebuilt(model: keras.Model, call: Call) -> keras.Model:
-    """Walk through a model's layers in order and put another together."""
+    """Build another model by applying `call` to each layer of a model in order."""
     source = keras.Input(model.input.shape[1:], name=model.layers[0].name)
     there = {id(model.input): call(model.layers[0], [source])}
     for layer in model.layers[1:]:
         if not isinstance(layer, _KNOWN):
-            raise ConfigError(f"training.qat: cannot round a layer of kind {type(layer).__name__}")
+            raise ConfigError(f"training.qat: cannot quantize a {type(layer).__name__} layer")
         there[id(layer.output)] = call(layer, [there[id(tensor)] for tensor in _inputs(layer)])
     return keras.Model(source, there[id(model.output)], name=model.name)
 
@@ -231,7 +231,7 @@ def _called(
 
 
 def _ranges(model: keras.Model, patches: Float32) -> list[tuple[float, float]]:
-    """Least and greatest value of each of a model's outputs."""
+    """Minimum and maximum of each of a model's outputs."""
     found = [
         [ops.convert_to_numpy(tensor) for tensor in model.predict_on_batch(batch[..., None])]
         for batch in np.split(patches, range(_BATCH, len(patches), _BATCH))
@@ -243,7 +243,7 @@ def _ranges(model: keras.Model, patches: Float32) -> list[tuple[float, float]]:
 
 
 def _rounded(kernel: Any, axes: tuple[int, ...]) -> Any:
-    """Weights as int8 holds them, symmetric about zero; `axes` share a scale."""
+    """Weights rounded to int8 values, symmetric about zero; `axes` share a scale."""
     kernel = ops.convert_to_tensor(kernel)
     largest = ops.max(ops.abs(kernel), axis=axes, keepdims=True)
     step = ops.stop_gradient(ops.maximum(largest, _SMALLEST) / _WEIGHT_STEPS)
@@ -251,5 +251,5 @@ def _rounded(kernel: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _straight_through(values: Any, rounded: Any) -> Any:
-    """`rounded`, with the gradient of `values` (Bengio et al. 2013, the straight-through one)."""
+    """`rounded`, with the gradient of `values` (straight-through estimator, Bengio et al. 2013)."""
     return values + ops.stop_gradient(rounded - values)

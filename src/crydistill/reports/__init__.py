@@ -1,0 +1,1 @@
+"""Reports: tables, figures and HTML pages made from recorded results."""

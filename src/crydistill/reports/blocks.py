@@ -1,4 +1,4 @@
-"""Marked blocks of Markdown documents, replaced by generated text.
+"""Replace marked blocks of Markdown documents with generated text.
 
 <!-- KIND: NAME NAME ... -->
 ... replaced ...
@@ -16,11 +16,11 @@ Render = Callable[[Sequence[str]], str]
 
 
 def replace_blocks(path: str | Path, renders: Mapping[str, Render]) -> bool:
-    """Write the blocks of a document anew; blocks of other kinds are left alone.
+    """Regenerate the blocks of a document; blocks of other kinds are left alone.
 
     Parameters
     ----------
-    renders : by the kind that a block's first line gives
+    renders : by kind of block, as its first line gives it
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Tables in documents, written by a command from what runs recorded.
+"""Tables in documents, generated from recorded runs.
 
 A document holds marked blocks:
 
@@ -6,16 +6,18 @@ A document holds marked blocks:
     ... replaced ...
     <!-- end -->
 
-`results: NAME` tabulates one run, every model beside the others. `series: NAME NAME ...` tabulates
-the INT8 students of several experiments, a row each, over all seeds recorded of them, `zoo:` the
-same ones by what they cost, `slices:` by which cries and which other sounds they detect, and
-`models:` by everything that somebody who chooses one asks.
-`trainings:` has recipes by what validation said of them, evaluated or not. The figures come from
-`NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of records, which `add_record`
-fills from a run's `metrics.json`. `paired: NAME` says how two recipes differ. `night: NAME` (in
-short: `night-summary: NAME`), `robustness: NAME`, `promises: NAME` and `front-ends: NAME` tabulate
-what the verbs of these names found. `firmware: instructions` and `firmware: memory` tabulate the
-record of `crydistill firmware-cost` that travels with the package.
+- `results: NAME`: one run, a column per model.
+- `series: NAME NAME ...`: INT8 students of several experiments over all recorded seeds, a row each;
+  `zoo:` by their costs, `slices:` by the cries and other sounds they detect, `models:` with all
+  that matters for choosing one.
+- `trainings: NAME NAME ...`: validation metrics of recipes, evaluated or not.
+- `paired: NAME`: the difference of two recipes.
+- `night: NAME` (short: `night-summary: NAME`), `robustness: NAME`, `promises: NAME`,
+  `front-ends: NAME`: results of these commands.
+- `firmware: instructions`, `firmware: memory`: the packaged record of `crydistill firmware-cost`.
+
+The figures come from `NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of
+records, which `add_record` fills from a run's `metrics.json`.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,13 +52,13 @@ from crydistill.student.manifest import MANIFEST_NAME, load_manifest
 
 
 class Block(Protocol):
-    """Makes the text of a block from the names in its first line and the folder of records."""
+    """Renders a block from the names in its first line and the folder of records."""
 
     def __call__(self, names: Sequence[str], records: Path) -> str: ...
 
 
 def _of_one(table: Callable[[Record], str], read: Callable[[Path], Record] = read_run) -> Block:
-    """Make a block that names one record of the table of that record."""
+    """Make a block for one named record."""
 
     def block(names: Sequence[str], records: Path) -> str:
         (name,) = names
@@ -66,7 +68,7 @@ def _of_one(table: Callable[[Record], str], read: Callable[[Path], Record] = rea
 
 
 def _firmware(names: Sequence[str], records: Path) -> str:
-    # The counts travel with the package, since `profile` needs them.
+    # The record is packaged, since `profile` needs it.
     (name,) = names
     return firmware_table(name, cost_record())
 
@@ -89,22 +91,21 @@ BLOCKS: dict[str, Block] = {
 
 
 def add_record(run: str | Path, records: str | Path, name: str) -> Path:
-    """Copy what documents need of what a verb found into the folder of records.
+    """Copy the part of a command's results that documents need into the folder of records.
 
     Parameters
     ----------
-    run : a run directory, evaluated or only trained, or a folder of `night`, `robustness` or
-        `promises`
+    run : a run directory, evaluated or only trained, or an output folder of `night`, `robustness`
+        or `promises`
 
     Raises
     ------
     ConfigError
-        if there is nothing, or it holds anything private; if a run's student is not the one that
-        was evaluated.
+        if there are no results, or private ones; if a run's student is not the evaluated one.
     """
     run = Path(run)
     files = RunDirectory(run)
-    # An evaluated run holds all of these; the folder of a night or a run only trained, one.
+    # An evaluated run has all of these; a night's folder or a run that was only trained has one.
     if not files.metrics.is_file():
         if (run / NIGHT_NAME).is_file():
             return add_night(run, records, name)
@@ -129,12 +130,12 @@ def add_record(run: str | Path, records: str | Path, name: str) -> Path:
 
 
 def update_document(path: str | Path, records: str | Path) -> bool:
-    """Write the tables of a document anew; return whether anything changed.
+    """Regenerate the tables of a document; return whether anything changed.
 
     Raises
     ------
     ConfigError
-        if a block names a record that is not there.
+        if a block names a missing record.
     """
     return replace_blocks(
         path, {kind: partial(block, records=Path(records)) for kind, block in BLOCKS.items()}
@@ -142,10 +143,8 @@ def update_document(path: str | Path, records: str | Path) -> bool:
 
 
 def _add_costs(provenance: dict[str, Any], path: Path) -> None:
-    """Add what `metrics.json` does not say of the student."""
+    """Add the student's costs that `metrics.json` lacks."""
     manifest = load_manifest(path)
     if manifest.tflite.sha256 != provenance["student"]["sha256"]:
-        raise ConfigError(
-            f"{path}: is of another student than was evaluated; evaluate the run again"
-        )
+        raise ConfigError(f"{path}: not the student that was evaluated; evaluate the run again")
     provenance["macs"], provenance["parameters"] = manifest.macs, manifest.parameters

@@ -1,4 +1,4 @@
-"""Figures of an evaluation: inline SVG that follows the page's colours, or a picture file.
+"""Figures of an evaluation: inline SVG in the page's colours, or a picture file.
 
 A figure for the page is drawn in placeholder colours, which are then replaced by CSS variables, so
 that one SVG serves light mode, dark mode and print.
@@ -70,7 +70,7 @@ PAPER = Palette(
     models=("#59636e", "#0072b2", "#d55e00", "#009e73", "#aa4499", "#b8860b"),
 )
 """For picture files, on white. The students' colours are Okabe and Ito's, which colour-blind
-readers can tell apart; the last two are darkened to be seen on white."""
+readers can tell apart; the last two are darkened for contrast on white."""
 
 _ON_PAGE = Palette(
     ink="#010a01",
@@ -102,7 +102,7 @@ def roc_svg(curves: Mapping[str, Detections]) -> str:
 
 
 def precision_recall_svg(curves: Mapping[str, Detections]) -> str:
-    """Draw precision over recall, with the share of cries as the floor."""
+    """Precision-recall curves, with the share of cries as chance level."""
     return _svg("Precision-recall curves", lambda axes, palette: _draw_pr(axes, curves, palette))
 
 
@@ -142,7 +142,7 @@ def histogram_svg(
 def reliability_svg(
     scores: Floats, labels: npt.NDArray[np.bool_], *, model: int, threshold: float = 0.5
 ) -> str:
-    """Share of cries over the clip score, bin by bin; the diagonal is a perfect probability."""
+    """Reliability diagram: share of cries over the clip score; the diagonal is calibrated."""
 
     def draw(axes: Axes, palette: Palette) -> None:
         found = reliability(labels, scores)
@@ -288,7 +288,7 @@ def _draw_pr(axes: Axes, curves: Mapping[str, Detections], palette: Palette) -> 
 
 
 def _draw_det(axes: Axes, curves: Mapping[str, Detections], palette: Palette) -> None:
-    # Rates of 0 and 1 have no finite deviate: they leave the figure at its edge.
+    # Rates of 0 and 1 have no finite deviate: clip them outside the figure's limits.
     nearly = _DET_LIMITS[0] / 2
     for number, detections in enumerate(curves.values()):
         rates, misses = (
@@ -322,7 +322,7 @@ def _draw_spectrogram(axes: Axes, frames: npt.NDArray[Any]) -> None:
 
 
 def _shrunk(frames: Floats) -> Floats:
-    """Average neighbouring frames until they are few enough for a small picture."""
+    """Average neighbouring frames to reduce them to a small picture's columns."""
     step = -(-len(frames) // _SPECTROGRAM_COLUMNS)
     if step <= 1:
         return frames
@@ -332,7 +332,7 @@ def _shrunk(frames: Floats) -> Floats:
 
 
 def _line(axes: Axes, x: Floats, y: Floats, number: int, palette: Palette) -> None:
-    # The teacher lies below the students that imitate it, and is wider so that it still shows.
+    # The teacher is drawn below the students, and wider so that it still shows.
     axes.plot(
         x,
         y,
@@ -349,7 +349,7 @@ def _dashes(number: int) -> tuple[float, ...]:
 
 
 def _number_ticks(axis: Any) -> None:
-    """Label ticks with plain numbers: matplotlib's own on a logarithmic axis are formulas."""
+    """Label ticks with plain numbers: on a logarithmic axis, matplotlib writes powers of ten."""
     axis.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value:,g}" if value >= 1 else f"{value:.3g}")
     )
@@ -381,10 +381,10 @@ def _style() -> AbstractContextManager[None]:
         {
             "font.family": "sans-serif",
             "font.size": 9,
-            # Model names and clip ids come from data: a dollar sign in them is no formula.
+            # Model names and clip ids come from data: a dollar sign in them starts no formula.
             "text.parse_math": False,
             "svg.fonttype": "none",
-            # Ids of clip paths follow from their content instead of from chance.
+            # Makes the ids of clip paths deterministic.
             "svg.hashsalt": "crydistill",
         }
     )
@@ -397,7 +397,7 @@ def _as_svg(figure: Figure, label: str) -> str:
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    # Ids repeat from figure to figure; in one page they must not.
+    # Different figures use the same ids; within a page they must be unique.
     own = f"f{hashlib.sha256(svg.encode()).hexdigest()[:8]}-"
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{own}", re.sub(r'<g id="[^"]*"', "<g", svg))
     for placeholder, variable in _VARIABLES.items():

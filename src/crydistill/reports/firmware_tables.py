@@ -1,4 +1,4 @@
-"""Tables of what the C library costs on each core, from the record of `firmware-cost`."""
+"""Tables of the C library's cost on each core, from the record of `firmware-cost`."""
 
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.metrics.records import Record, markdown_table
@@ -11,7 +11,7 @@ _COUNTED = {
 }
 _MEMORY = {
     "code": "code of the library with this student's kernels",
-    "libm": "libm's part of that work",
+    "libm": "libm functions used by it",
     "tables": "tables of the front end",
     "student": "student",
     "arena": "arena (RAM)",

@@ -1,12 +1,12 @@
-"""The catalogue of students: what each costs, how well it ranks clips, what its presets do.
+"""The catalogue of students: costs, ranking metrics and presets.
 
-A student is an experiment with one record a seed (`run_tables`). Two more records beside them fill
-the columns that an evaluation knows nothing of:
+A student is an experiment with one record per seed (`run_tables`). Two more records beside them
+fill the columns that an evaluation does not measure:
 
-- `profile-NAME.json`: what `crydistill profile RUN --json` prints for one of the seeds;
-- `night-NAME.json`: a night that one of the seeds heard, from `crydistill tables add`.
+- `profile-NAME.json`: output of `crydistill profile RUN --json` for one of the seeds;
+- `night-NAME.json`: a night of one of the seeds, from `crydistill tables add`.
 
-A figure that no record holds is a dash, and a note below the table says how to record it.
+A figure without a record is a dash, and a note below the table says how to record it.
 """
 
 from collections.abc import Collection, Sequence
@@ -49,12 +49,12 @@ _NIGHT_REMEDY = (
 
 
 @dataclass(frozen=True)
-class HeardNight:
-    """A night that one of a student's seeds heard.
+class SeedNight:
+    """Results of one of a student's seeds on a night.
 
     seed : which
-    facts : what the night was made of, in a sentence
-    presets : what each preset did, by its name
+    facts : the night's content, in a sentence
+    presets : metrics of each preset, by name
     """
 
     seed: int
@@ -64,20 +64,20 @@ class HeardNight:
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """A student and what is recorded of it.
+    """A student and its records.
 
-    seeds : one record a seed; costs are the first seed's
-    profile, night : of one of the seeds; None where none is recorded
+    seeds : one record per seed; costs are the first seed's
+    profile, night : of one of the seeds; None if not recorded
     """
 
     name: str
     seeds: Sequence[Record]
     profile: Record | None
-    night: HeardNight | None
+    night: SeedNight | None
 
     @property
     def library_ram_bytes(self) -> int | None:
-        """Arena and listener (`struct crydistill`) of the C library, without the stack.
+        """Arena and state (`struct crydistill`) of the C library, without the stack.
 
         None without a profile, or if the library has no kernel for some operator.
         """
@@ -121,7 +121,7 @@ def _read_entry(name: str, records: Path) -> CatalogueEntry:
         name,
         seeds,
         _profile(profile, seeds) if profile.is_file() else None,
-        _heard_night(night, seeds) if night.is_file() else None,
+        _seed_night(night, seeds) if night.is_file() else None,
     )
 
 
@@ -129,17 +129,17 @@ def _profile(path: Path, seeds: Sequence[Record]) -> Record:
     remedy = "save what `crydistill profile RUN --json` prints"
     profile = read_json(path, remedy)
     if "memory" not in profile:
-        raise ConfigError(f"{path}: is no profile's JSON; {remedy}")
+        raise ConfigError(f"{path}: not the JSON of a profile; {remedy}")
     _seed_among(seeds, [profile["sha256"]], path)
     return profile
 
 
-def _heard_night(path: Path, seeds: Sequence[Record]) -> HeardNight:
+def _seed_night(path: Path, seeds: Sequence[Record]) -> SeedNight:
     night = read_night(path)
     models = {model["sha256"]: model for model in night["models"].values()}
     seed = _seed_among(seeds, models, path)
     presets: Record = models[_sha256(seed)]["presets"]
-    return HeardNight(seed["provenance"]["config"]["seed"], " ".join(facts(night)), presets)
+    return SeedNight(seed["provenance"]["config"]["seed"], " ".join(facts(night)), presets)
 
 
 def _seed_among(seeds: Sequence[Record], sha256s: Collection[str], path: Path) -> Record:
@@ -147,7 +147,7 @@ def _seed_among(seeds: Sequence[Record], sha256s: Collection[str], path: Path) -
     for seed in seeds:
         if _sha256(seed) in sha256s:
             return seed
-    raise ConfigError(f"{path}: is of none of the recorded seeds; record it again")
+    raise ConfigError(f"{path}: belongs to none of the recorded seeds; record it again")
 
 
 def _sha256(seed: Record) -> str:
@@ -176,7 +176,7 @@ def _row(entry: CatalogueEntry, presets: Sequence[str], packaged: StudentManifes
 
 
 def _two_lines(text: str) -> str:
-    """Put an interval below its value, which keeps a wide table narrow."""
+    """Put an interval below its value, to keep a wide table narrow."""
     return text.replace(" [", "<br>[")
 
 
@@ -184,7 +184,7 @@ def _preset_text(figures: Record | None) -> str:
     if figures is None:
         return NOTHING
     alarms = estimate_text(figures["false_alarms_per_hour"], "{:.1f}")
-    return f"{alarms} an hour<br>{estimate_text(figures['caught'], '{:.2f}')} caught"
+    return f"{alarms} per hour<br>{estimate_text(figures['caught'], '{:.2f}')} caught"
 
 
 def _data_text(config: Record) -> str:
@@ -192,7 +192,7 @@ def _data_text(config: Record) -> str:
 
 
 def _source_text(corpus: Record) -> str:
-    """Say what a corpus of a config holds, and which licences it selects."""
+    """Describe a corpus of a config, with the licences it selects."""
     if corpus["path"]:
         return f"recordings ({corpus['where'].get('licence_class', 'any')} licences)"
     if corpus["nursery_seed"] is None and corpus["formulas_seed"] is None:
@@ -203,21 +203,21 @@ def _source_text(corpus: Record) -> str:
 def _explained(entries: Sequence[CatalogueEntry]) -> str:
     clips = entries[0].seeds[0]["clips"]
     nights = [
-        f"Presets of {entry.name}: false alarms an hour and share of episodes caught by its seed "
-        f"{entry.night.seed}, with 95 % intervals. {entry.night.facts}"
+        f"Presets of {entry.name}: false alarms per hour and share of episodes caught, for seed "
+        f"{entry.night.seed}, with 95 % confidence intervals. {entry.night.facts}"
         for entry in entries
         if entry.night
     ]
     ranks = (
-        f"Ranks on {clips['clips']:,} clips, {clips['cries']:,} of them cries; clip score: mean "
-        f"over windows. {SEEDS_EXPLAINED} Arena: measured in TFLite Micro. RAM of the C library: "
-        "arena and `struct crydistill`, without the stack."
+        f"Ranking metrics on {clips['clips']:,} clips, {clips['cries']:,} of them cries; clip "
+        f"score: mean over windows. {SEEDS_EXPLAINED} Arena: measured in TFLite Micro. RAM of the "
+        "C library: arena and `struct crydistill`, without the stack."
     )
     return "\n\n".join([ranks, *nights])
 
 
 def _missing(entries: Sequence[CatalogueEntry]) -> str:
-    """Say of which students there is no profile or no night, and how to record them."""
+    """List the students without a profile or a night, and how to record them."""
     without_profile = [entry.name for entry in entries if entry.profile is None]
     without_night = [entry.name for entry in entries if entry.night is None]
     parts = []

@@ -1,4 +1,4 @@
-"""A night's files: the record, the plan and the page, and what its presets did in the manifests."""
+"""Write a night's files (record, plan, page), and its results into the manifests' presets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any
 from crydistill.detector.vote import DEFAULT_HOLD_SECONDS
 from crydistill.metrics.intervals import REPLICATES
 from crydistill.metrics.records import write_record
-from crydistill.nights.hearing import Heard
-from crydistill.nights.judge import DEFAULT_VOTES, NightResult, judge
+from crydistill.nights.hearing import ScoredNight
+from crydistill.nights.judge import DEFAULT_VOTES, NightResult, evaluate_night
 from crydistill.nights.night import ClipNight, Night
 from crydistill.nights.operating import annotated_preset, with_presets
 from crydistill.nights.streams import write_plan
@@ -22,7 +22,7 @@ from crydistill.tflite.interpreters import Kernels
 
 def record_night(
     night: Night,
-    heard: Sequence[Heard],
+    scored: Sequence[ScoredNight],
     path: str | Path,
     *,
     plan: str | Path,
@@ -34,13 +34,13 @@ def record_night(
     seed: int = 0,
     progress: Progress = silent,
 ) -> tuple[NightResult, dict[str, Any]]:
-    """Judge a night and write what was found.
+    """Evaluate a night and write the results.
 
     Parameters
     ----------
-    path, plan, page : files for the figures (JSON), for what sounds when (CSV, of a `ClipNight`
-        only) and for the night view (HTML)
-    kernels : that the students were heard with
+    path, plan, page : files for the results (JSON), the plan of the clips (CSV, only for a
+        `ClipNight`) and the night view (HTML)
+    kernels : that the students were run with
 
     Returns
     -------
@@ -49,10 +49,10 @@ def record_night(
     Raises
     ------
     ConfigError, AudioError
-        as `judge` and `write_night_view`.
+        as `evaluate_night` and `write_night_view`.
     """
-    result = judge(
-        night, heard, votes=votes, hold_seconds=hold_seconds, replicates=replicates, seed=seed,
+    result = evaluate_night(
+        night, scored, votes=votes, hold_seconds=hold_seconds, replicates=replicates, seed=seed,
         progress=progress,
     )  # fmt: skip
     provenance = made_by(
@@ -67,7 +67,7 @@ def record_night(
 
 
 def annotate_presets(result: NightResult) -> dict[Path, dict[str, ThresholdPreset]]:
-    """Write what their presets did into the manifests of the INT8 students.
+    """Write the presets' results into the manifests of the INT8 students.
 
     Returns
     -------
@@ -80,8 +80,8 @@ def annotate_presets(result: NightResult) -> dict[Path, dict[str, ThresholdPrese
     """
     annotated = {}
     for model in result.models:
-        path = model.heard.scorer.manifest_path
-        if model.heard.scorer.role is not Role.INT8 or path is None:
+        path = model.scored.scorer.manifest_path
+        if model.scored.scorer.role is not Role.INT8 or path is None:
             continue
         annotated[path] = {
             name: annotated_preset(figures, audio=result.night.source)

@@ -1,8 +1,8 @@
 """The night view: one HTML file with the timeline of scores, votes, alerts and truth of a night.
 
-The file needs nothing else. Whatever comes from data (ids, categories, names) is escaped where it
-enters the page: `escaped` in the tables, `_json` in the data, which the script only ever writes as
-text. Audio around alerts is part of the page where, and only where, it is public.
+The file is self-contained. All text from data (ids, categories, names) is escaped where it enters
+the page: `escaped` in the tables, `_json` in the data, which the script only ever writes as text.
+Audio around alerts is included if, and only if, it is public.
 """
 
 import base64
@@ -30,7 +30,7 @@ from crydistill.reports.night_tables import Sheet, facts, sheets
 from crydistill.reports.page import escaped
 
 SNIPPETS = 40
-"""Pieces of audio in the page for each network, false alarms first; about 20 KB each."""
+"""Audio snippets in the page per network, false alarms first; about 20 KB each."""
 
 SNIPPET_SECONDS = 10.0
 _LEAD_SECONDS = 1.5
@@ -40,9 +40,9 @@ _SCORE_STEPS = 65_535
 _PLOT_WIDTH, _PLOT_HEIGHT = 520, 340
 _PLOT_LEFT, _PLOT_RIGHT, _PLOT_TOP, _PLOT_BOTTOM = 52, 12, 12, 44
 _LEAST_PER_HOUR, _MOST_PER_HOUR = 0.05, 500.0
-_PER_HOUR_TICKS = {_LEAST_PER_HOUR: "0", 0.125: "1 a night", 1: "1", 10: "10", 100: "100"}
+_PER_HOUR_TICKS = {_LEAST_PER_HOUR: "0", 0.125: "1 per night", 1: "1", 10: "10", 100: "100"}
 _COLOURS = ("#59636e", "#0072b2", "#d55e00", "#009e73", "#aa4499", "#b8860b")
-"""Of the networks where the picture stands alone; the page has its own for light and dark."""
+"""Of the networks in a stand-alone picture; the page has its own for light and dark mode."""
 
 Stretch = tuple[float, float]
 """Start and end in seconds."""
@@ -64,7 +64,7 @@ def write_night_view(
     Raises
     ------
     AudioError
-        if the audio can no longer be read.
+        if the audio cannot be read any more.
     """
     stretches = list(_snippet_stretches(result))
     snippets = _snippets(result.night, stretches, progress)
@@ -82,9 +82,9 @@ def write_night_view(
 
 
 def det_svg(result: NightResult) -> str:
-    """Missed episodes over false alarms per hour, each network at its shown (N, M).
+    """DET curves: missed episodes over false alarms per hour, each network at its shown (N, M).
 
-    Colours are the page's, with those of a white page where the picture stands alone.
+    Uses the page's colours, or those for a white background in a stand-alone picture.
     """
     curves = [(model.name, _shown_curve(model)) for model in result.models]
     body = "".join(_curve(number, name, curve) for number, (name, curve) in enumerate(curves))
@@ -96,10 +96,10 @@ def det_svg(result: NightResult) -> str:
 
 
 @dataclass(frozen=True)
-class _Happening:
-    """A line of the page's lists: an alert from its onset, or a missed episode.
+class _ListEntry:
+    """An entry of the page's lists: an alert from its onset, or a missed episode.
 
-    raised : when a listener could know of the alert
+    raised : when the alert was raised
     """
 
     start: float
@@ -114,7 +114,7 @@ def _snippet_stretches(result: NightResult) -> Iterator[Stretch]:
     for model in result.models:
         alerts = [*(false.alert for false in model.false_alarms), *model.true_alerts]
         starts = [alert.onset for alert in alerts]
-        # Misses are as telling as false alarms, and come before what went well.
+        # Misses are as informative as false alarms, and come before true alerts.
         starts[len(model.false_alarms) : len(model.false_alarms)] = [e.start for e in model.missed]
         for start in starts[:SNIPPETS]:
             yield _stretch(start)
@@ -126,7 +126,7 @@ def _stretch(onset: float) -> Stretch:
 
 
 def _snippets(night: Night, stretches: Sequence[Stretch], progress: Progress) -> dict[Stretch, str]:
-    """Audio of the public stretches, as data addresses."""
+    """Audio of the public stretches, as data URLs."""
     wanted = list(dict.fromkeys(stretches))
     found = {}
     with progress("audio around alerts", len(wanted), "pieces") as advance:
@@ -163,7 +163,7 @@ def _data(result: NightResult, snippets: Mapping[Stretch, str]) -> dict[str, Any
         "labelled": night.labelled,
         "soundings": [
             [round(s.start, 2), round(s.end, 2), s.what, s.clip, s.details, int(s.cry)]
-            for s in night.soundings
+            for s in night.sound_events
         ],
         "episodes": [[round(e.start, 2), round(e.end, 2), e.group] for e in night.episodes],
         "models": [_model(model, number, level) for model in result.models],
@@ -174,7 +174,7 @@ def _data(result: NightResult, snippets: Mapping[Stretch, str]) -> dict[str, Any
 def _model(
     model: ModelResult, snippet: Mapping[Stretch, int], level: Mapping[Episode, str]
 ) -> dict[str, Any]:
-    scores, shown = model.heard.scores, model.shown
+    scores, shown = model.scored.scores, model.shown
     top = max(1.0, float(np.nanmax(scores)))
     false = [
         _of_alert(false.alert, scores, what=false.what, clip=false.clip)
@@ -182,7 +182,7 @@ def _model(
     ]
     true = [_of_alert(alert, scores) for alert in model.true_alerts]
     missed = [
-        _Happening(e.start, e.start, e.end, level.get(e, ""), e.group, _peak(scores, e))
+        _ListEntry(e.start, e.start, e.end, level.get(e, ""), e.group, _peak(scores, e))
         for e in model.missed
     ]
     return {
@@ -199,13 +199,13 @@ def _model(
     }
 
 
-def _of_alert(alert: Alert, scores: Scores, *, what: str = "", clip: str = "") -> _Happening:
+def _of_alert(alert: Alert, scores: Scores, *, what: str = "", clip: str = "") -> _ListEntry:
     end = len(scores) * WINDOW_HOP_SECONDS if alert.ended_at is None else alert.ended_at
     peak = float(np.nanmax(scores[alert.onset_window : alert.end_window]))
-    return _Happening(alert.onset, alert.raised_at, end, what, clip, peak)
+    return _ListEntry(alert.onset, alert.raised_at, end, what, clip, peak)
 
 
-def _listed(one: _Happening, snippet: Mapping[Stretch, int]) -> list[Any]:
+def _listed(one: _ListEntry, snippet: Mapping[Stretch, int]) -> list[Any]:
     audio = snippet.get(_stretch(one.start), -1)
     times = [round(time, 2) for time in (one.start, one.end, one.raised)]
     return [*times[:2], one.what, one.clip, round(one.score, 4), audio, times[2]]
@@ -218,20 +218,20 @@ def _peak(scores: Scores, episode: Episode) -> float:
 
 
 def _packed(scores: Scores, top: float) -> str:
-    """16-bit steps of the scores, little-endian, in base64."""
+    """The scores as 16-bit steps, little-endian, in base64."""
     steps = np.rint(np.nan_to_num(scores) * (_SCORE_STEPS / top)).astype("<u2")
     return base64.b64encode(steps.tobytes()).decode()
 
 
 def _runs(track: Track) -> list[list[int]]:
-    """First window and the one after the last of each run of true values."""
+    """Start (inclusive) and end (exclusive) of each run of true values."""
     change = np.diff(track.astype(np.int8), prepend=0, append=0)
     starts, ends = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
     return [[int(a), int(b)] for a, b in zip(starts, ends, strict=True)]
 
 
 def _shown_curve(model: ModelResult) -> DetCurve:
-    """The curve of the (N, M) pair that is shown, or of the first one judged."""
+    """The curve of the (N, M) pair that is shown, or of the first one evaluated."""
     shown = model.vote(model.shown.n, model.shown.m) or model.votes[0]
     return shown.curve
 
@@ -246,8 +246,8 @@ def _det_section(result: NightResult) -> str:
     )
     return (
         "<h2>Trade-off</h2>"
-        '<p class="note">Missed episodes against false alarms an hour, over all thresholds: what '
-        "these networks could have done on this audio, had the best threshold been known.</p>"
+        '<p class="note">DET curve: missed episodes against false alarms per hour, over all '
+        "thresholds, each chosen in hindsight on this audio.</p>"
         f'<div class="legend">{legend}</div><figure>{det_svg(result)}</figure>'
     )
 
@@ -280,7 +280,7 @@ def _axes() -> str:
 
 
 def _curve(number: int, name: str, curve: DetCurve) -> str:
-    """A step down at each point, since nothing lies between two of them."""
+    """A curve as steps, since there are no thresholds between its points."""
     points = [
         (_x(per_hour), _y(missed))
         for per_hour, missed in zip(curve.per_hour, curve.missed, strict=True)
@@ -327,5 +327,5 @@ def _provenance(record: Mapping[str, Any]) -> str:
 
 
 def _json(data: Mapping[str, Any]) -> str:
-    """JSON that no text in it can end the script element of."""
+    """JSON in which no text can close the script element."""
     return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

@@ -1,7 +1,6 @@
-"""A night's figures as tables: for the terminal, the night view and the documents.
+"""Tables of a night's results, for the terminal, the night view and the documents.
 
-All are made from the JSON that `crydistill night` writes, so that a document says what the page
-and the terminal said.
+All are made from the JSON that `crydistill night` writes, so that they agree.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NIGHT_NAME = "night.json"
-"""The figures in a folder that `crydistill night` wrote."""
+"""The results in the output folder of `crydistill night`."""
 
 _HEADLINE_RATES = (1.0, 0.125)
 _COMPARED_RATE = 1.0
@@ -43,7 +42,7 @@ class Sheet:
 
 
 def sheets(record: Record) -> list[Sheet]:
-    """Lay out a night: presets and hindsight, (N, M) pairs, and what raised the false alarms."""
+    """Tabulate a night: presets and hindsight thresholds, (N, M) pairs, sources of false alarms."""
     found = [
         _settings_sheet(record),
         _votes_sheet(record),
@@ -54,30 +53,30 @@ def sheets(record: Record) -> list[Sheet]:
 
 
 def facts(record: Record) -> list[str]:
-    """Say in sentences what a night was made of."""
+    """Describe a night's content in sentences."""
     night = record["night"]
     if night["kind"] == "recording":
         labelled = (
             f"{night['episodes']} labelled episodes of crying."
             if night["labelled"]
-            else "No labels: every alert counts as false, rightly so only if nobody cried."
+            else "No labels: every alert counts as false, which is only correct if nobody cried."
         )
         return [f"{night['hours']:.2f} h, recorded. {labelled}"]
     again = night["sounds_heard_again"]
     sounds = (
         f"{night['sounds']:,} sounds ({night['sound_hours']:.2f} h), "
-        + (f"{again:,} of them heard again, which is no new evidence" if again else "each once")
+        + (f"{again:,} of them repeats, which add no evidence" if again else "each once")
         + f"; {night['episodes']} episodes of crying from {night['crying_groups']} groups."
     )
     return [f"{night['hours']:.2f} h from {night['corpus']}, seed {night['seed']}: {sounds}"]
 
 
 def summary_table(record: Record) -> "Table":
-    """Return what fits a terminal: each network at its settings."""
+    """Return a table that fits a terminal: each network at its settings."""
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(caption="in hindsight: at the threshold read off this very audio")
+    table = Table(caption="hindsight: threshold chosen on this same audio")
     table.add_column("")
     for column in ("threshold", "false alarms/h", "caught", "delay", "in alert"):
         table.add_column(column, justify="right")
@@ -97,7 +96,7 @@ def summary_table(record: Record) -> "Table":
 
 
 def night_table(record: Record) -> str:
-    """All tables of a night in Markdown: `<!-- night: NAME -->` of `evaluation.documents`."""
+    """All tables of a night in Markdown: `<!-- night: NAME -->` of `reports.documents`."""
     parts = [*facts(record), *(_markdown(sheet) for sheet in sheets(record)), _made_by(record)]
     return "\n\n".join(parts)
 
@@ -130,7 +129,7 @@ def add_night(folder: str | Path, records: str | Path, name: str) -> Path:
     """
     record = read_night(Path(folder) / NIGHT_NAME)
     if record["night"]["private"]:
-        raise ConfigError(f"{folder}: was heard on private audio; its figures may not be published")
+        raise ConfigError(f"{folder}: made from private audio; its figures may not be published")
     for model in record["models"].values():
         for vote in model["votes"]:
             del vote["at_thresholds"]
@@ -149,7 +148,7 @@ def read_night(path: str | Path) -> dict[str, Any]:
     """
     record = read_json(path, "run `crydistill night`")
     if "night" not in record or "models" not in record:
-        raise ConfigError(f"{path}: is no night's JSON; run `crydistill night`")
+        raise ConfigError(f"{path}: not the JSON of a night; run `crydistill night`")
     return record
 
 
@@ -182,7 +181,7 @@ def _headline(model: Record) -> Iterator[tuple[str, Record]]:
 
 
 def _rate(per_hour: float) -> str:
-    return "1 a night" if per_hour < 1 else f"{per_hour:g} an hour"
+    return "1 per night" if per_hour < 1 else f"{per_hour:g} per hour"
 
 
 def _figures_cells(figures: Record) -> list[str]:
@@ -202,7 +201,7 @@ def _figures_cells(figures: Record) -> list[str]:
 
 
 def _votes_sheet(record: Record) -> Sheet:
-    """Episodes caught at one false alarm an hour, by (N, M) and network."""
+    """Episodes caught at one false alarm per hour, by (N, M) and network."""
     models = record["models"]
     pairs = [(vote["n"], vote["m"]) for vote in next(iter(models.values()))["votes"]]
     rows = [
@@ -213,7 +212,8 @@ def _votes_sheet(record: Record) -> Sheet:
     columns = ["votes"]
     for name in models:
         columns += [f"{name}: caught", "delay s", "threshold"]
-    return Sheet(f"At most {_rate(_COMPARED_RATE)}, in hindsight, by votes", columns, rows)
+    title = f"Hindsight thresholds for at most {_rate(_COMPARED_RATE)}, by votes"
+    return Sheet(title, columns, rows)
 
 
 def _vote_cells(model: Record, n: int, m: int) -> list[str]:
@@ -229,7 +229,7 @@ def _vote_cells(model: Record, n: int, m: int) -> list[str]:
 
 
 def _snr_sheet(record: Record) -> Sheet:
-    """Episodes caught by their level over the background, at the settings shown."""
+    """Episodes caught by level over the background, at the settings shown."""
     models = record["models"]
     bands = [model["shown"]["by_snr"] for model in models.values()]
     rows = [
@@ -247,7 +247,7 @@ def _shown_columns(record: Record) -> list[str]:
 
 
 def _sounds_sheet(record: Record) -> Sheet:
-    """False alarms by what sounded, the most of any network first."""
+    """False alarms by kind of sound, the most of any network first."""
     models = record["models"]
     counts = {name: model["shown"]["false_alarms_by_sound"] for name, model in models.items()}
     kinds = sorted(
@@ -255,14 +255,14 @@ def _sounds_sheet(record: Record) -> Sheet:
         key=lambda kind: (-max(found.get(kind, 0) for found in counts.values()), kind),
     )
     rows = [[kind, *(str(found.get(kind, 0)) for found in counts.values())] for kind in kinds]
-    shown, title = rows[:_KINDS_SHOWN], "False alarms by what sounded"
+    shown, title = rows[:_KINDS_SHOWN], "False alarms by kind of sound"
     if len(rows) > len(shown):
         title += f", the worst {len(shown)} of {len(rows)} kinds"
     return Sheet(title, _shown_columns(record), shown)
 
 
 def _small(value: float | None) -> str:
-    """Two digits of what may be a millionth."""
+    """Two significant digits of a number that may be tiny."""
     return number_text(value, "{:.1f}" if value and value >= 10 else "{:.2g}")
 
 

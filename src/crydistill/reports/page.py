@@ -1,27 +1,27 @@
-"""What the pages of a run share: their style, and how text from data enters them."""
+"""Shared parts of the HTML pages: templates, style and escaping."""
 
 import html
 from importlib.resources import files
 from string import Template
 
 PRIVATE = (
-    '<p class="private">Private: made from recordings of which nothing may be published, this page '
-    "included.</p>"
+    '<p class="private">Private: made from recordings from which nothing may be published, '
+    "including this page.</p>"
 )
 
 
 def fill(template: str, **parts: str) -> str:
-    """Fill a template of this package, with the shared style at its `$style`."""
+    """Fill a template of this package; `$style` gets the shared style sheet."""
     return Template(_read(template)).substitute(parts, style=_read("page.css"))
 
 
 def escaped(value: str) -> str:
-    """Return text from data as it may stand in a page."""
+    """Escape text from data for a page."""
     return html.escape(value)
 
 
 def cell(value: str) -> str:
-    """Escape a cell and set the interval of "0.981 [0.972, 0.989]" apart."""
+    """Escape a cell and mark up the interval in "0.981 [0.972, 0.989]"."""
     number, bracket, interval = escaped(value).partition(" [")
     return f'{number} <span class="interval">[{interval}</span>' if bracket else number
 

@@ -1,6 +1,6 @@
-"""What came of calibrations' promises, as text for terminal and document, and as a picture.
+"""Results of calibrations' promises as tables for terminal and document, and as a picture.
 
-All of it is made from the values of `promises.json` alone.
+All are made from `promises.json` alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,22 +21,22 @@ Axes = Any
 """matplotlib ships no types that a strict check could use."""
 
 COLUMNS = (
-    "vote", "calibrated on", "method", "promised", "seen: same sounds", "promise held",
-    "seen: new sounds", "promise held", "episodes caught",
+    "vote", "calibrated on", "method", "promised", "observed: same sounds", "promise held",
+    "observed: new sounds", "promise held", "episodes caught",
 )  # fmt: skip
 
 _SHOWN_VOTE = (5, 9)
 _SMALLEST_SHOWN = 0.01
 _LINEAR_BELOW = 0.5
-"""The picture's rates are logarithmic above and linear below, so that 0 has a place."""
+"""The picture's rates are logarithmic above and linear below, so that 0 can be shown."""
 
 
 def terminal_table(record: Record) -> "Table":
-    """A row for each way to calibrate."""
+    """One row per way to calibrate."""
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title="false alarms a night (8 h)", caption=escape(_caption(record)))
+    table = Table(title="false alarms per night (8 h)", caption=escape(_caption(record)))
     for column in COLUMNS:
         table.add_column(column, justify="left" if column == "method" else "right")
     vote = None
@@ -49,13 +49,13 @@ def terminal_table(record: Record) -> "Table":
 
 
 def markdown_table(record: Record) -> str:
-    """The same for a document, and what was tried."""
+    """The same for a document, with a caption."""
     rows = [_row(cell) for cell in record["cells"]]
     return f"{records.markdown_table(COLUMNS, rows, text_columns=3)}\n\n{_caption(record)}"
 
 
 def picture(record: Record, path: str | Path) -> None:
-    """Plot what every home saw against the length of its calibration; `path` ends in .png, .svg."""
+    """Plot every home's observed rate by length of calibration; `path` ends in .png or .svg."""
     from matplotlib.figure import Figure
 
     from crydistill.reports.figures import PAPER, decorate
@@ -81,14 +81,14 @@ def picture(record: Record, path: str | Path) -> None:
         axes.set_title(sounds.value, loc="left", fontsize=9, fontweight="bold", color=PAPER.ink)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     first = figure.axes[0]
-    first.set_ylabel("false alarms a night, seen", color=PAPER.ink, fontsize=8)
+    first.set_ylabel("false alarms per night, observed", color=PAPER.ink, fontsize=8)
     figure.legend(
         *first.get_legend_handles_labels(),
         loc="outside lower center",
         ncols=3,
         frameon=False,
         fontsize=8,
-        title=f"vote {vote[0]} of {vote[1]}; a dot is a home, a bar the median; dashed: wanted",
+        title=f"vote {vote[0]} of {vote[1]}; dots: homes, bars: medians; dashed: target",
         title_fontsize=8,
     )
     with atomic.replacing(path) as temporary:
@@ -96,7 +96,7 @@ def picture(record: Record, path: str | Path) -> None:
 
 
 def _draw(axes: Axes, cells: Sequence[Record], sounds: Sounds, number: int) -> None:
-    """One recipe's homes beside the other's, at each length."""
+    """Draw one recipe's homes next to the other's, at each length."""
     from crydistill.reports.figures import PAPER
 
     colour = PAPER.model(number + 1)
@@ -140,7 +140,7 @@ def _row(cell: Record) -> list[str]:
 
 
 def _promised(promises: Sequence[Mapping[str, float | None]]) -> str:
-    """Medians over the homes of the rate promised, where one was, and of its interval."""
+    """Medians over homes of the promised rate, if any, and of its interval."""
     value, low, high = (_known(one[name] for one in promises) for name in ("value", "low", "high"))
     text = f"{np.median(value):.2g}" if value else "–"
     if not (low and high):
@@ -167,12 +167,12 @@ def _caption(record: Record) -> str:
     where = ", ".join(f"{column} {value}" for column, value in provenance["where"].items())
     unusable = f", {clips['unusable']} unusable left out" if clips["unusable"] else ""
     return (
-        f"{homes['homes']} homes, each with {homes['clips']} clips (half for calibration) heard "
-        f"{homes['takes']} times, from {clips['clips']} clips of {clips['groups']} groups of "
+        f"{homes['homes']} homes, each with {homes['clips']} clips (half for calibration) in "
+        f"{homes['takes']} takes, from {clips['clips']} clips of {clips['groups']} groups of "
         f"{provenance['corpus']}{f' ({where})' if where else ''}{unusable}; "
-        f"{homes['observed_hours']:g} hours observed in each. Wanted: "
-        f"{record['wanted_per_night']:g} a night. Seen: mean over homes with a 95 % interval by "
-        f"drawing homes. Promise held: share of homes whose number of alerts fits the interval "
-        f"that the calibration stated. Student {record['student']['name']}; LiteRT's "
+        f"{homes['observed_hours']:g} hours observed in each. Target: "
+        f"{record['wanted_per_night']:g} per night. Observed: mean over homes with a 95 % "
+        f"bootstrap interval over homes. Promise held: share of homes whose number of alerts is "
+        f"consistent with the promised interval. Student {record['student']['name']}; LiteRT's "
         f"{provenance['kernels']} kernels; commit {commit_text(provenance)}."
     )

@@ -1,7 +1,6 @@
-"""What a robustness run found, as a table for the terminal, a table for a document and a picture.
+"""Results of a robustness run as tables for terminal and document, and as a picture.
 
-All three are made from the values of `robustness.json` alone, so that a document can be written
-anew without running anything.
+All are made from `robustness.json` alone, so that a document can be updated without another run.
 """
 
 import textwrap
@@ -22,7 +21,7 @@ Axes = Any
 
 COLUMNS = {
     "auc": "AUC",
-    "auc_change": "change of AUC",
+    "auc_change": "AUC change",
     "recalibrated": "recall, recalibrated",
     "unchanged": "recall, unchanged",
     "false_alarms": "false alarms/h, unchanged",
@@ -31,7 +30,7 @@ COLUMNS = {
 _FORMS = {"auc_change": SIGNED, "false_alarms": "{:.1f}"}
 
 _PANELS = {
-    Family.NOISE: "signal over noise, dB",
+    Family.NOISE: "SNR, dB",
     Family.GAIN: "gain, dB",
     Family.ROOM: "distance, m",
     Family.ELECTRONICS: "",
@@ -42,7 +41,7 @@ _MARKERS = "osD^v"
 
 
 def terminal_table(record: Record, student: str) -> "Table":
-    """One student's figures, a row a condition."""
+    """One student's figures, one row per condition."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -60,7 +59,7 @@ def terminal_table(record: Record, student: str) -> "Table":
 
 
 def markdown_tables(record: Record) -> str:
-    """A table a student, for a document, and what they were measured on."""
+    """One table per student for a document, with a caption."""
     tables = [
         markdown_table(
             [student, *COLUMNS.values()],
@@ -72,7 +71,7 @@ def markdown_tables(record: Record) -> str:
 
 
 def picture(record: Record, path: str | Path) -> None:
-    """Plot every student's figures over the conditions; `path` ends in .png or .svg."""
+    """Plot every student's metrics over the conditions; `path` ends in .png or .svg."""
     from matplotlib.figure import Figure
 
     from crydistill.reports.figures import PAPER
@@ -97,7 +96,7 @@ def picture(record: Record, path: str | Path) -> None:
 
 
 def _draw(axes: Axes, record: Record, student: str, measure: str, family: Family) -> None:
-    """One panel: lines over the condition's value, or points side by side where it has none."""
+    """Draw one panel: lines over the conditions' values, or separate points if they have none."""
     from crydistill.reports.figures import PAPER, decorate
 
     decorate(axes, PAPER, size=7)
@@ -125,7 +124,7 @@ def _draw_line(
     label: str | None,
     family: Family,
 ) -> None:
-    """Values with their intervals as whiskers, joined where they have an order."""
+    """Values with their intervals as error bars, joined by lines if they are ordered."""
     from crydistill.reports.figures import PAPER
 
     known = [(x, e["value"], e["low"], e["high"]) for x, e in points if e["value"] is not None]
@@ -137,7 +136,7 @@ def _draw_line(
     axes.errorbar(
         x,
         value,
-        # A percentile interval need not hold the value itself.
+        # A percentile interval need not contain the value itself.
         yerr=[[max(0.0, b) for b in below], [max(0.0, a) for a in above]],
         color=PAPER.model(number + 1),
         marker=_MARKERS[number % len(_MARKERS)],
@@ -150,10 +149,10 @@ def _draw_line(
 
 
 def _rows(record: Record, student: str) -> list[tuple[Record, list[str]]]:
-    verdicts = record["students"][student]["conditions"]
+    results = record["students"][student]["conditions"]
     return [
-        (condition, [estimate_text(verdict[key], _FORMS.get(key, "{:.3f}")) for key in COLUMNS])
-        for condition, verdict in zip(record["conditions"], verdicts, strict=True)
+        (condition, [estimate_text(result[key], _FORMS.get(key, "{:.3f}")) for key in COLUMNS])
+        for condition, result in zip(record["conditions"], results, strict=True)
     ]
 
 
@@ -165,7 +164,8 @@ def _caption(record: Record) -> str:
     return (
         f"{clips['clips']} clips{left_out}, {clips['cries']} cries, {clips['groups']} groups "
         f"({clips['cry_groups']} with cries). Vote {vote['n']} of {vote['m']}; {hours:.2f} hours "
-        f"without a cry, in which {rate:g} false alarms an hour are {int(rate * hours)} in all. "
+        f"without a cry, in which a rate of {rate:g} per hour allows {int(rate * hours)} false "
+        f"alarms. "
         f"Noise from {noise}. 95 % intervals: {intervals['method']}, {intervals['replicates']} "
         f"resamples; LiteRT's {record['provenance']['kernels']} kernels; commit "
         f"{commit_text(record['provenance'])}."

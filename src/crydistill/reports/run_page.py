@@ -1,6 +1,6 @@
-"""The report of a run: one HTML file that needs nothing else, on screen or on paper.
+"""The report of a run: one self-contained HTML file, for screen and print.
 
-Whatever comes from data (names, ids, categories, provenance) is escaped where it enters the page:
+All text from data (names, ids, categories, provenance) is escaped where it enters the page:
 `escaped` for words, `_table` for cells. Figures hold no text from data but column names.
 """
 
@@ -31,7 +31,7 @@ _BANDS = {"wide": "wide band", "narrow": "narrow band (recorded at 8 kHz or less
 
 @dataclass(frozen=True, eq=False)
 class WorstMistake:
-    """A clip that a student gets badly wrong, with what can be seen of it.
+    """A clip that a student gets badly wrong, with the data to show it.
 
     score : the student's clip score
     frames : log-mel frames, `[n, 64]`
@@ -66,12 +66,12 @@ def write_report(
     ----------
     path : the HTML file
     history : one dict per epoch with "epoch", "learning_rate", "loss" and columns "val_...", as
-        `distill.fit.read_history` returns; epochs may lack columns
+        `distill.history.read_history` returns; epochs may lack columns
     provenance : what made the model: versions, commit, seeds, config; may be nested
-    worst : mistakes to show, worst first (`compare.hardest` finds them)
-    night : address of the page about continuous audio, relative to this one
-    limits : sentences about what these clips cannot tell, beside those every report has
-    how : clip score of the headline, figures and slices; all metrics are tabulated for every one
+    worst : mistakes to show, worst first (`compare.worst_mistakes` finds them)
+    night : URL of the page about continuous audio, relative to this one
+    limits : sentences about the limits of these clips, in addition to those of every report
+    how : clip score of the headline, figures and slices; the full table has every one
     """
     sections = [
         _headline(evaluation, title, how),
@@ -96,7 +96,7 @@ def _headline(evaluation: Evaluation, title: str, how: ClipScore) -> str:
         f"{len(clips):,} clips, {evaluation.cries:,} of them cries, from "
         f"{evaluation.cry_groups + evaluation.other_groups:,} groups of recordings. A clip's score "
         f"is the {how.words}. FPR: share of the non-cries detected. In brackets: "
-        f"{LEVEL:.0%} intervals."
+        f"{LEVEL:.0%} confidence intervals."
     )
     private = page.PRIVATE if clips.private else ""
     answers = "".join(f"<li>{_answer(evaluation, name, how)}</li>" for name in evaluation.students)
@@ -111,12 +111,12 @@ def _night(address: str | None) -> str:
         return ""
     return (
         f'<p><a href="{escaped(address)}">The same clips as one long night</a>: scores, votes and '
-        "alerts on a time line, false alarms an hour, episodes caught.</p>"
+        "alerts on a timeline, false alarms per hour, episodes caught.</p>"
     )
 
 
 def _answer(evaluation: Evaluation, student: str, how: ClipScore) -> str:
-    """Say in two sentences what the table says, and whether it says anything."""
+    """Summarize the table in two sentences, and whether the difference is significant."""
     judged = evaluation.models[student].by_score[how]
     recall, teacher = (
         evaluation.models[name].by_score[how].metrics["recall_at_fpr_1pct"].value
@@ -136,9 +136,9 @@ def _verdict(difference: Estimate) -> str:
     if np.isnan(difference.low):
         return f"Their difference has no interval {number}."
     if difference.low <= 0 <= difference.high:
-        return f"These clips do not tell the two rankings apart {number}."
+        return f"The two rankings do not differ significantly on these clips {number}."
     word = "better" if difference.value > 0 else "worse"
-    return f"It ranks clips {word}, beyond chance {number}."
+    return f"It ranks clips significantly {word} {number}."
 
 
 def _headline_table(evaluation: Evaluation, how: ClipScore) -> str:
@@ -181,11 +181,11 @@ def _histograms(evaluation: Evaluation, how: ClipScore) -> str:
         svg = figures.histogram_svg(
             each.clip_scores, evaluation.clips.labels, model=number, threshold=threshold, top=top
         )
-        mark = "" if threshold is None else f", dashed: validated threshold {threshold:.3g}"
+        mark = "" if threshold is None else f", dashed: validation threshold {threshold:.3g}"
         plots.append(_figure(svg, f"<b>{escaped(name)}</b>{mark}"))
     return (
-        '<h2>Scores</h2><p class="note">Filled: cries. Line: non-cries. The number of clips is on '
-        f'a logarithmic axis.</p><div class="row">{"".join(plots)}</div>'
+        '<h2>Scores</h2><p class="note">Filled: cries. Line: non-cries. The axis of clip counts '
+        f'is logarithmic.</p><div class="row">{"".join(plots)}</div>'
     )
 
 
@@ -201,16 +201,16 @@ def _reliability(evaluation: Evaluation, how: ClipScore) -> str:
         for number, (name, model) in enumerate(evaluation.models.items())
     ]
     return (
-        '<h2>Scores as probabilities</h2><p class="note">Share of cries among clips of about equal '
-        "score, with the number of clips; on the dashed line a score is a probability. The share "
-        "depends on how common cries are in these clips.</p>"
+        '<h2>Calibration</h2><p class="note">Reliability diagram: share of cries among clips of '
+        "similar score, with the number of clips; on the dashed line, scores are calibrated "
+        "probabilities. The share depends on how common cries are in these clips.</p>"
         f'<div class="row">{"".join(plots)}</div>'
     )
 
 
 def slices(evaluation: Evaluation, how: ClipScore) -> str:
     judged = [model.by_score[how] for model in evaluation.models.values()]
-    # Categories come in the first student's order, those with most false alarms first.
+    # Categories are in the first student's order, those with most false alarms first.
     leader = judged[min(1, len(judged) - 1)]
     categories = sum(part.kind == "category" for part in leader.slices)
     shown = min(_CATEGORIES_SHOWN, categories)
@@ -301,8 +301,8 @@ def _columns_legend(columns: Sequence[str]) -> str:
 def _all_metrics(evaluation: Evaluation) -> str:
     table = _table(list(evaluation.models), summary_rows(evaluation))
     note = (
-        "FPR is the share of non-cries that are detected. Validated: at the threshold chosen on "
-        "validation clips. In hindsight: at the threshold of the best F1 on these very clips. "
+        "FPR is the share of non-cries that are detected. Validation threshold: chosen on "
+        "validation clips. Hindsight threshold: the one with the best F1 on these same clips. "
         f"Δ: paired difference, model minus {evaluation.reference}."
     )
     return f'<h2>All metrics</h2><p class="note">{escaped(note)}</p>{table}'
@@ -311,19 +311,19 @@ def _all_metrics(evaluation: Evaluation) -> str:
 def _limits(evaluation: Evaluation, more: Sequence[str]) -> str:
     negatives = len(evaluation.clips) - evaluation.cries
     sentences = [
-        f"The {LEVEL:.0%} intervals come from {evaluation.replicates:,} resamples (seed "
+        f"The {LEVEL:.0%} intervals come from {evaluation.replicates:,} bootstrap resamples (seed "
         f"{evaluation.seed}) of {evaluation.cry_groups:,} groups of recordings with cries and "
-        f"{evaluation.other_groups:,} without, each drawn whole. They say how far the numbers "
-        "would move with other recordings of these kinds; not with other rooms, microphones or "
-        "training seeds, and not what wrong labels do.",
-        "A number without brackets is not certain: it comes from a single group, or hardly any "
-        "resample changes it, or many leave it undefined.",
+        f"{evaluation.other_groups:,} without, each drawn whole. They show how much the numbers "
+        "would vary with other recordings of these kinds, but not with other rooms, microphones or "
+        "training seeds, nor the effect of wrong labels.",
+        "A number without brackets is not exact: it has no interval because it comes from a single "
+        "group, or hardly any resample changes it, or many leave it undefined.",
         f"There are {negatives:,} non-cries: FPR 1 % allows {_allowed(negatives, FPR_BOUND)} of "
         f"them, FPR 0.1 % {_allowed(negatives, STRICT_FPR_BOUND)}. "
-        "Recall there hangs on these few.",
-        "Labels are of whole clips; a clip of a cry may be mostly something else.",
-        "A share of clips is no rate in time: false alarms per hour need continuous audio and the "
-        "detector's vote.",
+        "Recall at these rates depends on those few clips.",
+        "Labels apply to whole clips; most of a cry clip may be something else.",
+        "A share of clips is not a rate over time: false alarms per hour need continuous audio and "
+        "the detector's vote.",
         *more,
     ]
     items = "".join(f"<li>{escaped(sentence)}</li>" for sentence in sentences)
@@ -331,7 +331,7 @@ def _limits(evaluation: Evaluation, more: Sequence[str]) -> str:
 
 
 def _allowed(negatives: int, bound: float) -> int:
-    """Most false positives that a bound on their rate allows, compared as the metrics do."""
+    """Largest number of false positives within a bound on their rate, compared as in metrics."""
     return sum(count / negatives <= bound for count in range(1, negatives + 1))
 
 
@@ -369,7 +369,7 @@ def _figure(svg: str, caption: str) -> str:
 
 
 def _table(columns: Sequence[str], sections: Sequence[Section]) -> str:
-    """Lay sections out under each other, each with a heading row; empty ones are left out."""
+    """One table of all sections, each with a heading row; empty ones are left out."""
     rows = "".join(
         _row(section.heading, columns, style="section")
         + "".join(_row(title, cells) for title, cells in section.rows)

@@ -1,7 +1,7 @@
-"""Tables of recorded runs: one run, every model beside the others; or several experiments.
+"""Tables of recorded runs: one run with all its models, or several experiments over seeds.
 
-Several runs of one experiment differ in their seed and are recorded as `NAME-seed0`, `NAME-seed1`
-and so on. Records made before a clip score or an agreement was known lack it, and so do their rows.
+Runs of one experiment differ in their seed and are recorded as `NAME-seed0`, `NAME-seed1` and so
+on. Records from before a clip score or an agreement metric existed lack its rows.
 """
 
 import statistics
@@ -22,8 +22,8 @@ from crydistill.roles import Role
 
 TEACHER = "teacher"
 
-COST_TITLES = {"size_bytes": "bytes", "arena_bytes": "arena bytes", "macs": "MACs a window"}
-"""What a student costs on a device, and how tables call it."""
+COST_TITLES = {"size_bytes": "bytes", "arena_bytes": "arena bytes", "macs": "MACs per window"}
+"""Costs of a student on a device and their titles in tables."""
 
 HEADLINE = (
     "roc_auc",
@@ -34,10 +34,10 @@ HEADLINE = (
     "recall_at_fpr_1pct",
     "recall_at_fpr_0.1pct",
 )
-"""Metrics of the mean over windows that documents show, of all in `compare.METRICS`."""
+"""Metrics of the mean over windows that documents show, from `compare.METRICS`."""
 
 BESIDE = ClipScore.TOP4
-"""The clip score whose metrics (`compare.DIFFERENCES`) stand beside the mean's."""
+"""The clip score whose metrics (`compare.DIFFERENCES`) are shown in addition to the mean's."""
 
 AGREEMENT = {
     "frame_correlation_cries": "Frame correlation with the teacher, mean over cries",
@@ -46,10 +46,10 @@ AGREEMENT = {
 }
 
 SEEDS_EXPLAINED = (
-    "Mean over seeds ± standard deviation between seeds; in brackets the mean of the seeds' "
-    "95 % group-bootstrap bounds, which say how far other recordings would move the figure."
+    "Mean over seeds ± standard deviation between seeds; in brackets, the seeds' mean 95 % "
+    "group-bootstrap bounds, which show the uncertainty from the choice of recordings."
 )
-"""How `seeds_text` is to be read."""
+"""Explains `seeds_text`."""
 
 
 def read_run(path: Path) -> Record:
@@ -58,13 +58,13 @@ def read_run(path: Path) -> Record:
     Raises
     ------
     ConfigError
-        if it is not there.
+        if it is missing.
     """
     return read_json(path, "add it with `crydistill tables add`")
 
 
 def read_seeds(records: Path, name: str) -> list[Record]:
-    """Read the records of an experiment, one a seed, or the only one.
+    """Read the records of an experiment, one per seed, or its only one.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def metric_of(model: Record, key: str, how: ClipScore = ClipScore.MEAN) -> Recor
 
 
 def results_table(record: Record) -> str:
-    """Tabulate one run, a column a model."""
+    """Tabulate one run, one column per model."""
     models = record["models"].values()
     rows = [
         [METRICS[key], *(estimate_text(metric_of(model, key)) for model in models)]
@@ -113,16 +113,16 @@ def series_table(names: Sequence[str], records: Path) -> str:
     }
     if known:
         parts += [
-            f"The same with a clip's score the {BESIDE.words}:",
+            f"The same with the {BESIDE.words} as clip score:",
             _series(known, BESIDE, DIFFERENCES),
         ]
     return "\n\n".join(parts)
 
 
 def teachers(experiments: Mapping[str, Sequence[Record]]) -> dict[str, Record]:
-    """Return the results of each teacher that the students of some experiments learnt from.
+    """Return the results of each teacher of some experiments' students.
 
-    By a title for tables: where there are several, it says which.
+    By title for tables, which names the teacher if there are several.
     """
     found: dict[str, Record] = {}
     for run in (seed for seeds in experiments.values() for seed in seeds):

@@ -1,7 +1,7 @@
-"""Tables of which cries are found and which sounds are taken for one, over the seeds of a recipe.
+"""Tables of recall and false positives by slice, over the seeds of a recipe.
 
-All at 1 % false positives over all clips, each model at its own threshold: rates of one table are
-comparable, a sound's rate above 1 % says that it is harder than the rest.
+All at 1 % false positives over all clips, each model at its own threshold: rates in a table are
+comparable, and a sound with a rate above 1 % is harder than average.
 """
 
 import statistics
@@ -15,14 +15,14 @@ from crydistill.reports.run_tables import read_seeds, spread_text, teachers
 from crydistill.roles import Role
 
 SHOWN_CATEGORIES = 6
-"""Kinds of sounds in the table, those with most false alarms of teacher and students first."""
+"""Number of kinds of sound in the table, those with most false alarms of all models first."""
 
 _RATES = {"cry": "recall", "noncry": "false_positive_rate"}
 _Key = tuple[str, str, str]
 
 
 def kept_slices(models: Iterable[Record]) -> None:
-    """Leave in each model's clip scores the slices that documents show: see `slices_table`."""
+    """Keep only the slices that documents show (see `slices_table`) in each model's results."""
     models = list(models)
     for model in models:
         for how, judged in model["clip_scores"].items():
@@ -49,13 +49,13 @@ def slices_table(names: Sequence[str], records: Path) -> str:
         if there is no record of a name.
     """
     experiments = {name: read_seeds(records, name) for name in names}
-    heard = {title: _slices(model) for title, model in teachers(experiments).items()}
-    first = next(iter(heard.values()))
+    taught_by = {title: _slices(model) for title, model in teachers(experiments).items()}
+    first = next(iter(taught_by.values()))
     students = {
         name: [_slices(seed["models"][Role.INT8]) for seed in seeds]
         for name, seeds in experiments.items()
     }
-    columns = [*([each] for each in heard.values()), *students.values()]
+    columns = [*([each] for each in taught_by.values()), *students.values()]
     cries = [key for key in first if key[2] == "cry"]
     sounds = sorted(
         {key for column in columns for seed in column for key in seed if key[2] == "noncry"},
@@ -66,7 +66,7 @@ def slices_table(names: Sequence[str], records: Path) -> str:
             _title(key, _clips(columns, key)),
             *(
                 estimate_text(_rate(each[key])) if key in each else "0.000"
-                for each in heard.values()
+                for each in taught_by.values()
             ),
             *(spread_text([_value(seed, key) for seed in seeds]) for seeds in students.values()),
         ]
@@ -74,10 +74,10 @@ def slices_table(names: Sequence[str], records: Path) -> str:
     ]
     heads = [f"{name} INT8, {len(seeds)} seeds" for name, seeds in students.items()]
     return (
-        f"{markdown_table(['', *heard, *heads], rows)}\n\n"
+        f"{markdown_table(['', *taught_by, *heads], rows)}\n\n"
         "Clip score: mean over windows; each model at its threshold of 1 % false positives over "
-        "all clips. Students: mean over seeds ± standard deviation between them. Sounds: those "
-        "most often taken for a cry."
+        "all clips. Students: mean over seeds ± standard deviation between seeds. Sounds: those "
+        "most often mistaken for a cry."
     )
 
 
@@ -95,7 +95,7 @@ def _rate(part: Record) -> Record:
 
 
 def _value(slices: dict[_Key, dict[str, Any]], key: _Key) -> float:
-    """Return a rate; a category that raised nothing in a run is not in its record."""
+    """Return a rate; a category without false positives in a run is not in its record."""
     return float(_rate(slices[key])["value"] or 0.0) if key in slices else 0.0
 
 

@@ -1,7 +1,7 @@
-"""The students beside each other: what each costs on a device and how well it ranks clips.
+"""Compare students by cost on a device and ranking of clips, with their Pareto front.
 
 Made from the records of runs, over the seeds of each experiment, INT8 students only. A student is
-on the front if no other costs as little and ranks as well.
+on the front if no other is at least as cheap and ranks at least as well.
 """
 
 import statistics
@@ -31,9 +31,9 @@ PLOTTED = "average_precision"
 
 COSTS = {
     "size_bytes": (1e3, "size of the .tflite, kB"),
-    "macs": (1e6, "million multiply-accumulates a window"),
+    "macs": (1e6, "million multiply-accumulates per window"),
 }
-"""Costs that the picture plots the metric over: unit and title."""
+"""Costs on the picture's x axes: unit and title."""
 
 Axes = Any
 """matplotlib ships no types that a strict check could use."""
@@ -44,7 +44,7 @@ class ZooStudent:
     """An experiment's INT8 student over its seeds.
 
     parameters, macs, arena_bytes : None in records that lack them; all costs are the first seed's
-    metrics : of `SHOWN`, one value a seed
+    metrics : those in `SHOWN`, one value per seed
     teacher, taught : name of the teacher, and its value of `PLOTTED` on the same clips
     """
 
@@ -75,7 +75,7 @@ def read_zoo(names: Sequence[str], records: Path) -> list[ZooStudent]:
 
 
 def zoo_table(names: Sequence[str], records: Path) -> str:
-    """Tabulate experiments: `<!-- zoo: NAME NAME ... -->` of `evaluation.documents`.
+    """Tabulate experiments: `<!-- zoo: NAME NAME ... -->` of `reports.documents`.
 
     Raises
     ------
@@ -100,13 +100,13 @@ def zoo_table(names: Sequence[str], records: Path) -> str:
     return (
         markdown_table([*columns, *(METRICS[key] for key in SHOWN)], rows)
         + "\n\nMean over seeds ± standard deviation between seeds; clip score: mean over windows. "
-        f"On the front of bytes and average precision: "
+        f"Pareto front of bytes and average precision: "
         f"{', '.join(students[number].name for number in best)}. Arena: measured in TFLite Micro."
     )
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Positions of the points (cost, worth) that no other equals or beats in both, cheapest first.
+    """Indices of the Pareto front of points (cost, value), cheapest first.
 
     Of equal points, the first.
     """
@@ -180,5 +180,5 @@ def _draw(axes: Axes, students: Sequence[ZooStudent], costs: Sequence[float | No
             student.name, (cost, student.plotted), xytext=(10, 4), textcoords="offset points",
             fontsize=8, color=PAPER.ink,
         )  # fmt: skip
-    # Room for the name of the dearest.
+    # Room for the name of the most expensive one.
     axes.set_xlim(0, 1.25 * max((cost for cost, _ in known), default=1))

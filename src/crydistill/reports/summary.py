@@ -1,4 +1,4 @@
-"""An evaluation as text: every number with its interval, for terminals and the report."""
+"""An evaluation as text, every number with its interval, for terminals and the report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 THRESHOLDS = {
-    "validation": "validated",
-    "best_f1": "in hindsight",
+    "validation": "validation",
+    "best_f1": "hindsight",
     "fpr_1pct": "FPR 1 %",
 }
 """Thresholds of a clip score and their titles."""
@@ -34,7 +34,7 @@ class Section:
 
 
 def summary_rows(evaluation: Evaluation) -> list[Section]:
-    """Lay out every metric, threshold, difference and agreement as text."""
+    """Format every metric, threshold, difference and agreement as text."""
     models = list(evaluation.models.values())
     sections = [
         Section(f"Clip score: {how.words}", _score_rows([m.by_score[how] for m in models]))
@@ -54,13 +54,13 @@ def summary_table(evaluation: Evaluation) -> "Table":
     table = Table(
         title=f"{len(evaluation.clips)} clips, {evaluation.cries} cries, "
         f"{evaluation.cry_groups + evaluation.other_groups} groups",
-        caption=f"{LEVEL:.0%} intervals from {evaluation.replicates} resamples of the groups; "
-        f"Δ: minus {escape(evaluation.reference)}",
+        caption=f"{LEVEL:.0%} intervals from {evaluation.replicates} bootstrap resamples of "
+        f"groups; Δ: minus {escape(evaluation.reference)}",
     )
     table.add_column("")
     for name in evaluation.models:
         table.add_column(escape(name), justify="right")
-    # More than two numbers with their intervals do not fit side by side on 80 columns.
+    # More than two numbers with their intervals do not fit side by side in 80 columns.
     gap = " " if len(evaluation.models) <= 2 else "\n"
     for section in summary_rows(evaluation):
         table.add_row(escape(section.heading), style="bold")
@@ -93,7 +93,7 @@ def _agreement_rows(models: Sequence[ModelEvaluation]) -> list[tuple[str, list[s
         (title, [str(getattr(a, field)) if a else str(UNDEFINED) for a in agreements])
         for field, title in (
             ("correlation_cries", "Frame correlation, cries"),
-            ("correlation_cry_windows", "The same, windows pooled"),
+            ("correlation_cry_windows", "Frame correlation, cries pooled"),
             ("correlation", "Frame correlation, all"),
             ("kl", "KL per window, nats"),
         )

@@ -1,7 +1,7 @@
-"""Recipes beside each other by what validation said of them, before any test clip is looked at.
+"""Compare recipes by their validation metrics, without the test clips.
 
-A recipe is chosen on validation; only the one chosen is evaluated. So that the choice can be read,
-trained runs are recorded without an evaluation: what was asked for, and their best epoch.
+A recipe is chosen on validation, and only the chosen one is evaluated. To document the choice,
+trained runs are recorded without an evaluation: their settings and their best epoch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,16 +26,16 @@ from crydistill.run_directory import RunDirectory
 from crydistill.student.manifest import load_manifest
 
 SECTIONS = ("selection", "student", "training")
-"""Sections of the configuration that are compared; what it trains on only shows in the windows."""
+"""Config sections that are compared; the training data shows only in the number of windows."""
 
 SHOWN = {
     "auc": "ROC AUC",
     "average_precision": "Average precision",
     "recall_at_1pct_fpr": "Recall at FPR 1 %",
     "average_precision_top4": "Average precision, top4",
-    "correlation": "Correlation with what was taught",
+    "correlation": "Correlation with the targets",
 }
-"""Validation metrics of a training, as `history.csv` names them, and their titles."""
+"""Validation metrics by their name in `history.csv`, with their titles."""
 
 HISTORY_NAME = "history.csv"
 
@@ -46,7 +46,7 @@ def add_training(run: str | Path, records: str | Path, name: str) -> Path:
     Raises
     ------
     ConfigError
-        if the run was not trained to a validated epoch.
+        if no epoch of the run was validated.
     """
     files = RunDirectory(Path(run))
     config = load_config(files.config)
@@ -71,9 +71,9 @@ def add_training(run: str | Path, records: str | Path, name: str) -> Path:
 
 
 def trainings_table(names: Sequence[str], records: Path) -> str:
-    """Tabulate trained recipes: `<!-- trainings: NAME NAME ... -->` of `evaluation.documents`.
+    """Tabulate trained recipes: `<!-- trainings: NAME NAME ... -->` of `reports.documents`.
 
-    The first is the one that the others' settings are compared with.
+    The settings of the others are compared with the first's.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def trainings_table(names: Sequence[str], records: Path) -> str:
     """
     recipes = {name: read_seeds(records, name) for name in names}
     first = _flat(recipes[names[0]][0]["settings"])
-    # A column where all recipes went as far as INT8: costs beside some would compare nothing.
+    # Costs only if all recipes were converted to INT8: those of some would compare nothing.
     all_cost = all(seeds[0].get("costs") for seeds in recipes.values())
     costs = list(COST_TITLES) if all_cost else []
     rows = [_row(name, seeds, first, costs) for name, seeds in recipes.items()]
@@ -90,7 +90,7 @@ def trainings_table(names: Sequence[str], records: Path) -> str:
     columns += SHOWN.values()
     return (
         f"{markdown_table(columns, rows, text_columns=2)}\n\n"
-        "On validation clips, best epoch. Mean over seeds ± standard deviation between them."
+        "On validation clips, best epoch. Mean over seeds ± standard deviation between seeds."
     )
 
 
@@ -114,7 +114,7 @@ def _row(
         for key in dict.fromkeys([*first, *settings])
         if settings.get(key) != first.get(key)
     ]
-    # Records made before a metric was known lack it.
+    # Records from before a metric existed lack it.
     known = [key for key in SHOWN if all(key in seed["validation"] for seed in seeds)]
     values = {key: [seed["validation"][key] for seed in seeds] for key in known}
     return [

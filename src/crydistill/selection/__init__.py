@@ -1,1 +1,1 @@
-"""Which windows the student learns from."""
+"""Select and sample the windows the student is trained on."""

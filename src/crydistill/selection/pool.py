@@ -1,4 +1,4 @@
-"""All windows of some corpora, addressed by one index whichever store they lie in."""
+"""Pool the windows of several score stores under one index."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ _Value = TypeVar("_Value", bound=np.generic)
 
 @dataclass(frozen=True)
 class WindowPool:
-    """Windows of the clips that their stores hold, in the clips' order.
+    """All windows of the scored clips, in the clips' order.
 
     clips : the clips that have scores
-    stores : where each clip's frames and scores lie, parallel to `clips`
+    stores : the store of each clip's frames and scores, parallel to `clips`
     clip_of : index into `clips` of each window, `[n]`
-    window_of : number of each window within its clip, `[n]`
+    window_of : index of each window within its clip, `[n]`
     """
 
     clips: Sequence[Clip]
@@ -45,21 +45,21 @@ class WindowPool:
         )
 
     def patches(self, indices: Indices) -> npt.NDArray[np.float32]:
-        """Log-mel patches of some windows, `[k, 96, 64]` float32."""
+        """Log-mel patches of the given windows, `[k, 96, 64]` float32."""
         out = np.empty((len(indices), WINDOW_FRAMES, MEL_BANDS), dtype=np.float32)
         for store, which in self._by_store(indices):
             out[which] = gather_windows(store.all_frames, self._frame_starts[indices[which]])
         return out
 
     def logits(self, indices: Indices) -> npt.NDArray[np.float32]:
-        """Teacher logits of some windows, `[k, 521]` float32."""
+        """Teacher logits of the given windows, `[k, 521]` float32."""
         out = np.empty((len(indices), CLASSES), dtype=np.float32)
         for store, which in self._by_store(indices):
             out[which] = store.all_logits[self._score_rows[indices[which]]]
         return out
 
     def per_clip(self, values: npt.NDArray[_Value]) -> list[npt.NDArray[_Value]]:
-        """Cut values of all windows (`[n, ...]`) into one array a clip."""
+        """Split per-window values (`[n, ...]`) into one array per clip."""
         return np.split(values, np.flatnonzero(np.diff(self.clip_of)) + 1)
 
     def _by_store(self, indices: Indices) -> Iterable[tuple[ScoreStore, npt.NDArray[np.bool_]]]:
@@ -90,7 +90,7 @@ class WindowPool:
 
 
 def window_pool(parts: Iterable[tuple[ScoreStore, Sequence[Clip]]]) -> WindowPool:
-    """Pool the windows of clips that lie in one or more stores; clips without scores are left out.
+    """Pool the windows of clips in one or more stores, skipping clips without scores.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which windows each epoch shows, and in which order: a pure function of seed and epoch."""
+"""Sample each epoch's windows and their order as a pure function of seed and epoch."""
 
 from typing import Protocol
 
@@ -10,27 +10,27 @@ from crydistill.selection.pool import Indices
 from crydistill.selection.teacher_filter import ConfidentWindows
 
 Weights = npt.NDArray[np.float64]
-"""How often each window trains, relative to the others, `[n]`; all above 0."""
+"""Relative sampling weight of each window, `[n]`; all above 0."""
 
-_FAINTEST = 1e-3
-"""Cry scores far below this are all the same: certain."""
+_SCORE_FLOOR = 1e-3
+"""Floor added to cry scores, so that all scores far below it get the same weight."""
 
 
 class Sampler(Protocol):
-    """Names the windows of an epoch."""
+    """Chooses the windows of an epoch."""
 
     def epoch(self, number: int) -> Indices:
-        """Window indices of epoch `number`, shuffled; the same for the same number."""
+        """Return the shuffled window indices of epoch `number`, deterministically."""
         ...
 
 
 class BalancedSampler:
-    """All confident positives with `ratio` confident negatives to each.
+    """All confident positives, with `ratio` confident negatives per positive.
 
-    With `resample` every epoch draws its negatives afresh, so that training sees them all in
-    time; without, one draw serves all epochs. Where there are fewer negatives than asked for, all
-    are taken. A positive of weight w stands in an epoch w times on average; negatives are drawn
-    with probabilities in proportion to their weights.
+    With `resample`, every epoch draws new negatives, so that training eventually sees them all;
+    otherwise one draw is used for all epochs. Negatives are sampled without replacement, with
+    probability proportional to their weight; if there are too few, all are used. A positive of
+    weight w occurs w times per epoch on average.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class BalancedSampler:
         seed: int,
         weights: Weights | None = None,
     ) -> None:
-        """Prepare to sample.
+        """Set up the sampler.
 
         Raises
         ------
@@ -63,7 +63,7 @@ class BalancedSampler:
 
     def epoch(self, number: int) -> Indices:
         draw = np.random.default_rng([self._seed, number if self._resample else 0])
-        positives = _repeated(self._windows.positive, self._weights, draw)
+        positives = _repeat_by_weight(self._windows.positive, self._weights, draw)
         negative = self._windows.negative
         count = min(len(negative), round(self._ratio * len(positives)))
         share = None if self._weights is None else self._weights[negative]
@@ -75,11 +75,11 @@ class BalancedSampler:
 
 
 class FixedSampler:
-    """The same windows every epoch, in another order; one of weight w, w times on average."""
+    """The same windows every epoch in a new order; weight w means w times on average."""
 
     def __init__(self, windows: Indices, *, seed: int, weights: Weights | None = None) -> None:
         draw = np.random.default_rng([seed, 0])
-        self._windows = _repeated(windows, weights, draw)
+        self._windows = _repeat_by_weight(windows, weights, draw)
         self._seed = seed
 
     def epoch(self, number: int) -> Indices:
@@ -87,7 +87,7 @@ class FixedSampler:
 
 
 def random_windows(clip_of: Indices, *, per_clip: int, seed: int) -> Indices:
-    """Draw up to `per_clip` windows of each clip: the baseline that asks no teacher.
+    """Draw up to `per_clip` random windows per clip, the baseline without a teacher.
 
     Parameters
     ----------
@@ -104,23 +104,27 @@ def random_windows(clip_of: Indices, *, per_clip: int, seed: int) -> Indices:
 def harder(
     cry_scores: npt.NDArray[np.float32], *, negative_below: float, hardness: float
 ) -> Weights:
-    """Weigh negatives by how close the teacher comes to taking them for a cry.
+    """Weight hard negatives more: windows whose cry score is close to `negative_below`.
 
     Parameters
     ----------
-    cry_scores : np.ndarray [shape=(n,)], the teacher's, 0 to 2
-    hardness : exponent, 0 to 1; at 0.5 a window of score 0.1 weighs ten times one of score 0
+    cry_scores : np.ndarray [shape=(n,)], the teacher's cry scores, 0 to 2
+    hardness : exponent, 0 to 1; at 0.5, a score of 0.1 has ten times the weight of a score of 0
 
     Returns
     -------
-    Weight of each window, `[n]`: 1 from `negative_below` on, less below.
+    Weight of each window, `[n]`: 1 for scores of at least `negative_below`, less below.
     """
-    share = (np.minimum(cry_scores, negative_below) + _FAINTEST) / (negative_below + _FAINTEST)
+    share = (np.minimum(cry_scores, negative_below) + _SCORE_FLOOR) / (
+        negative_below + _SCORE_FLOOR
+    )
     return np.asarray(share, dtype=np.float64) ** hardness
 
 
-def _repeated(windows: Indices, weights: Weights | None, draw: np.random.Generator) -> Indices:
-    """Repeat each window as often as its weight says, fractions by chance."""
+def _repeat_by_weight(
+    windows: Indices, weights: Weights | None, draw: np.random.Generator
+) -> Indices:
+    """Repeat each window by its weight, rounding randomly so that the mean is exact."""
     if weights is None:
         return windows
     return np.repeat(windows, np.floor(weights[windows] + draw.random(len(windows))).astype(int))

@@ -1,4 +1,4 @@
-"""The teacher as filter: only windows it is sure of are learnt from."""
+"""Select the windows for which the teacher's cry score is confident."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ NEGATIVE_BELOW = 0.05
 
 @dataclass(frozen=True)
 class ConfidentWindows:
-    """Indices of the windows the teacher is sure of; `dropped` counts those in between."""
+    """Indices of the confident positive and negative windows; `dropped` counts the others."""
 
     positive: Indices
     negative: Indices
@@ -26,7 +26,7 @@ def confident_windows(
     positive_above: float = POSITIVE_ABOVE,
     negative_below: float = NEGATIVE_BELOW,
 ) -> ConfidentWindows:
-    """Sort windows by the teacher's cry score.
+    """Split windows into confident positives and negatives by the teacher's cry score.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
-"""The stages of an experiment: score, select, train, quantize, evaluate.
+"""The stages of an experiment: score, select, train, quantize, evaluate, night.
 
-Each stage reads files, writes files below the run directory and remembers under which key (config
-section, inputs, key of the stage before) it did so; asked again with the same key it does nothing.
+Each stage reads files, writes files to the run directory and records its key, a hash of its config
+section, its inputs and the previous stage's key; run again with the same key, it does nothing.
 """

@@ -1,4 +1,4 @@
-"""What every stage works with: the config, the run directory, the clips and their stores."""
+"""The context shared by all stages: config, run directory, clips and score stores."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from crydistill.evaluation.compare import Evaluation
 
 Part = tuple[CorpusConfig, list[Clip]]
-"""Clips, with the corpus whose store holds them."""
+"""A corpus and those of its clips that are in a split."""
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The clips of an experiment. No group is in two of them."""
+    """The clips of an experiment by split. No group is in two splits."""
 
     train: list[Part]
     validation: list[Part]
@@ -40,7 +40,7 @@ class Splits:
 
 @dataclass(frozen=True)
 class Context:
-    """One configuration at work in its run directory."""
+    """An experiment's configuration and run directory, and how to report to the user."""
 
     config: ExperimentConfig
     run: RunDirectory
@@ -50,7 +50,7 @@ class Context:
 
     @cached_property
     def splits(self) -> Splits:
-        """The clips that train, validate and test.
+        """The clips for training, validation and test.
 
         Raises
         ------
@@ -70,7 +70,7 @@ class Context:
 
     @cached_property
     def teacher_paths(self) -> list[Path]:
-        """The files the teacher's scores come from: one, or several whose logits are averaged."""
+        """Files of the teacher: one, or several whose logits are averaged."""
         teacher = self.config.teacher
         if teacher.is_recording:
             return [Path(str(files("crydistill").joinpath("data/nursery_scores.npz")))]
@@ -78,7 +78,7 @@ class Context:
 
     @cached_property
     def teacher_fingerprint(self) -> str:
-        """The sha256 of the teacher's file, or over those of its files.
+        """The sha256 of the teacher's file, or a joint one of several files.
 
         Raises
         ------
@@ -88,36 +88,36 @@ class Context:
         for path in self.teacher_paths:
             if not path.is_file():
                 raise CorpusError(
-                    f"{path}: no teacher there; set teacher.path, and teacher.also if there are "
-                    "several, to weights files, such as `crydistill teacher fetch` prints"
+                    f"{path}: no such teacher file; set teacher.path, and teacher.also for an "
+                    "ensemble, to weights files such as `crydistill teacher fetch` prints"
                 )
         return joint_fingerprint([sha256_of(path) for path in self.teacher_paths])
 
     def require(self, stage: str, key: str, output: Path) -> None:
-        """Make sure that the stage before ran, with this very config and data.
+        """Check that the previous stage ran with the same config and data.
 
         Raises
         ------
         ConfigError
-            naming the verb to run first.
+            naming the command to run first.
         """
         if not self.run.is_done(stage, key, [output]):
             raise ConfigError(
-                f"{output}: not there, or made with another config or other data; "
+                f"{output}: missing, or made with another config or other data; "
                 f"run `crydistill {stage}` first, or `crydistill run` for everything"
             )
 
     def store_directory(self, corpus: CorpusConfig, round_number: int | None = None) -> Path:
-        """Where a corpus's scores by this teacher lie; of captures, outside any work tree.
+        """Directory of this teacher's scores of a corpus; for captures, outside any work tree.
 
         Parameters
         ----------
-        round_number : of the varied copies, from 0; None: the recordings as they are
+        round_number : of the varied copies, from 0; None: the original recordings
 
         Raises
         ------
         CorpusError
-            if the place for private stores is inside a git work tree.
+            if the directory for private stores is inside a git work tree.
         """
         stores = private_dir() if corpus.captures else self.config.stores
         if corpus.captures:
@@ -129,7 +129,7 @@ class Context:
 
     @cached_property
     def noises(self) -> list[Clip]:
-        """The public clips without a cry that may be mixed into others: of corpora that vary."""
+        """Public clips without a cry, of corpora that vary, which may be mixed into others."""
         return [
             clip
             for corpus, clips in self.splits.train
@@ -139,7 +139,7 @@ class Context:
 
     @cached_property
     def variation_key(self) -> str:
-        """Names how training clips are varied, and with which noises; rounds are counted apart."""
+        """Identifies how training clips are varied and with which noises, but not the rounds."""
         options = self.config.data.augmentation.model_dump(
             mode="json", exclude={"rounds", "weight"}
         )
@@ -147,7 +147,7 @@ class Context:
 
     @cached_property
     def train_pool(self) -> WindowPool:
-        """All windows that may train: of the clips as recorded, then of every varied round.
+        """All candidate windows for training: of the original clips, then of every varied round.
 
         Raises
         ------
@@ -160,8 +160,8 @@ class Context:
         sources = {clip.source for _, clips in self.splits.train for clip in clips}
         if unknown := sorted(out - sources):
             raise ConfigError(
-                f"selection.leave_out: no training clip is of source '{unknown[0]}'; "
-                f"there are {', '.join(sorted(sources))}"
+                f"selection.leave_out: no training clip has source '{unknown[0]}'; "
+                f"choose from {', '.join(sorted(sources))}"
             )
         parts = [(self.store_directory(corpus), clips) for corpus, clips in self.splits.train]
         parts += [(self.store_directory(c, number), clips) for number, c, clips in self.varied]
@@ -172,7 +172,7 @@ class Context:
 
     @cached_property
     def varied(self) -> list[tuple[int, CorpusConfig, list[Clip]]]:
-        """Round, corpus and clips of every varied copy that trains."""
+        """Round, corpus and clips of all varied copies for training."""
         return [
             (number, corpus, clips)
             for number in range(self.config.data.augmentation.rounds)
@@ -193,7 +193,7 @@ class Context:
         )
 
     def data_key(self, parts: Sequence[Part]) -> str:
-        """Names exactly the recordings and labels of a split."""
+        """Fingerprint of the recordings and labels of a split."""
         keys = []
         for corpus, clips in parts:
             store = self._store(self.store_directory(corpus))
@@ -207,7 +207,7 @@ class Context:
         return {}
 
     def _store(self, directory: Path) -> ScoreStore:
-        # One object a store, so that pools of several splits share its memory map.
+        # One object per store, so that pools of several splits share its memory map.
         if directory not in self._stores:
             self._stores[directory] = ScoreStore(directory)
         return self._stores[directory]
@@ -219,7 +219,7 @@ class Context:
     def _held_out(
         self, train: list[Part], share: float, also: set[str]
     ) -> tuple[list[Part], list[Part]]:
-        """Hold public groups out of training, `also` among them; private clips all train."""
+        """Hold out public groups, including `also`; all private clips stay in training."""
         _, held = hold_out_groups(
             [
                 clip
@@ -245,5 +245,5 @@ def _require_disjoint_groups(splits: Splits) -> None:
                 if owner.setdefault(clip.group, name) != name:
                     raise CorpusError(
                         f"group {clip.group} is in both {owner[clip.group]} and {name} "
-                        f"({clip.id}); give the split clips of its own in the config"
+                        f"({clip.id}); give each split clips of its own in the config"
                     )

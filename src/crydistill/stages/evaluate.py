@@ -1,4 +1,4 @@
-"""Stage 5: teacher, FP32 and INT8 student side by side on the test clips."""
+"""Stage 5: compare teacher, FP32 and INT8 student on the test clips."""
 
 import json
 from collections.abc import Sequence
@@ -36,14 +36,14 @@ from crydistill.student.heads import Heads
 from crydistill.student.manifest import StudentManifest, ThresholdPreset, save_manifest
 
 TAUGHT = "teacher against rivals"
-"""What `training.rival_floor` asks a student to learn, judged beside what it has learnt."""
+"""Name of the model that scores with the targets of `training.rival_floor`, for comparison."""
 
 Scores = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """The labelled clips of a split and what every model says of them."""
+class _ScoredSplit:
+    """The labelled clips of a split and every model's scores of them."""
 
     pool: WindowPool
     clips: EvaluatedClips
@@ -55,7 +55,7 @@ class _Judged:
 
 
 def evaluate_key(context: Context) -> str:
-    """Names the evaluation: the INT8 student, the test clips and how they are reported."""
+    """Key of the evaluation: INT8 student, test clips and evaluation options."""
     return fingerprint(
         quantize_key(context),
         context.data_key(context.splits.test),
@@ -70,7 +70,7 @@ def evaluate(context: Context) -> None:
     Raises
     ------
     ConfigError
-        if no student was quantised with this config.
+        if no student was quantized with this config.
     """
     run, config = context.run, context.config
     key = evaluate_key(context)
@@ -80,8 +80,8 @@ def evaluate(context: Context) -> None:
     context.require("quantize", quantize_key(context), run.student)
     networks = student_networks(run.path)
     manifest = networks[0].manifest
-    validation = _judge(context, context.splits.validation, networks, "validation windows")
-    test = _judge(context, context.splits.test, networks, "test windows")
+    validation = _score_split(context, context.splits.validation, networks, "validation windows")
+    test = _score_split(context, context.splits.test, networks, "test windows")
     evaluation = compare(
         test.clips,
         test.models,
@@ -110,9 +110,9 @@ def evaluate(context: Context) -> None:
     context.show(evaluation)
 
 
-def _judge(
+def _score_split(
     context: Context, parts: list[Part], networks: Sequence[StudentNetwork], what: str
-) -> _Judged:
+) -> _ScoredSplit:
     labelled = [
         (corpus, [clip for clip in clips if clip.label is not Label.UNLABELLED])
         for corpus, clips in parts
@@ -129,13 +129,13 @@ def _judge(
     models += [
         student_scores(pool, network, what=what, progress=context.progress) for network in networks
     ]
-    return _Judged(pool, EvaluatedClips.from_clips(pool.clips), models)
+    return _ScoredSplit(pool, EvaluatedClips.from_clips(pool.clips), models)
 
 
-def _choose_presets(context: Context, manifest: StudentManifest, validation: _Judged) -> None:
-    """Write thresholds chosen on the validation clips into the manifest.
+def _choose_presets(context: Context, manifest: StudentManifest, validation: _ScoredSplit) -> None:
+    """Choose thresholds on the validation clips and write them into the manifest.
 
-    What they do to the test clips, played one after the other, is the next stage's to say.
+    The next stage measures them on a night composed of the test clips.
     """
     tracks = zip(validation.int8.windows, validation.clips.labels, strict=True)
     thresholds = choose_presets(
@@ -154,7 +154,7 @@ def _choose_presets(context: Context, manifest: StudentManifest, validation: _Ju
 
 
 def names_of(corpora: Sequence[CorpusConfig]) -> str:
-    """Corpora with what selects their rows, for people: "audio (split dev)"."""
+    """Names of corpora with their row filters, for display: "audio (split dev)"."""
     names = []
     for corpus in corpora:
         where = ", ".join(f"{key} {value}" for key, value in corpus.where.items())
@@ -162,7 +162,7 @@ def names_of(corpora: Sequence[CorpusConfig]) -> str:
     return "; ".join(names)
 
 
-def _worst_mistakes(evaluation: Evaluation, test: _Judged, count: int) -> list[WorstMistake]:
+def _worst_mistakes(evaluation: Evaluation, test: _ScoredSplit, count: int) -> list[WorstMistake]:
     false_alarms, misses = worst_mistakes(evaluation, Role.INT8, count=count)
     scores = evaluation.models[Role.INT8].by_score[ClipScore.MEAN].clip_scores
     mistakes = []

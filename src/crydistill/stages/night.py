@@ -1,10 +1,10 @@
-"""Stage 6: the INT8 student on continuous audio made of the test clips."""
+"""Stage 6: evaluate the INT8 student on continuous audio composed of the test clips."""
 
 from crydistill.corpora.clip import Label
 from crydistill.evaluation.scorers import student_scorers
-from crydistill.nights.hearing import hear
+from crydistill.experiment.streams import StreamOptions
+from crydistill.nights.hearing import score_night
 from crydistill.nights.night import ClipNight, clip_night
-from crydistill.nights.streams import StreamOptions
 from crydistill.reports.night_files import annotate_presets, record_night
 from crydistill.run_directory import fingerprint
 from crydistill.stages.context import Context
@@ -13,12 +13,12 @@ from crydistill.tflite.interpreters import Kernels
 
 
 def night_key(context: Context) -> str:
-    """Names the night: the evaluated student and test clips, and how many episodes there are."""
+    """Key of the night: evaluated student, test clips and number of episodes."""
     return fingerprint(evaluate_key(context), "night")
 
 
 def night(context: Context) -> None:
-    """Write the night's plan, figures and page, and into the manifest what its presets did there.
+    """Write the night's plan, metrics and page; add the presets' results to the manifest.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def night(context: Context) -> None:
     scorers = student_scorers(run.path, kernels=kernels, fp32=False)
     result, _ = record_night(
         built,
-        hear(built, scorers, progress=context.progress),
+        score_night(built, scorers, progress=context.progress),
         run.night,
         plan=run.night_plan,
         page=run.night_page,
@@ -51,8 +51,8 @@ def night(context: Context) -> None:
     run.mark_done("night", key)
     for name, preset in presets.items():
         context.say(
-            f"{name}: threshold {preset.threshold:.3g}, share of episodes caught {preset.recall}, "
-            f"{preset.false_alarms_per_hour} false alarms an hour in {built.seconds / 3600:.1f} h"
+            f"{name}: threshold {preset.threshold:.3g}, episode recall {preset.recall}, "
+            f"{preset.false_alarms_per_hour} false alarms per hour in {built.seconds / 3600:.1f} h"
         )
 
 
@@ -67,9 +67,7 @@ def _built(context: Context) -> ClipNight:
     return clip_night(
         clips,
         corpus=names_of(context.config.data.test),
-        options=StreamOptions(
-            episodes=context.config.evaluation.episodes if crying else 0, mean_gap_seconds=0.0
-        ),
+        options=StreamOptions(episodes=context.config.evaluation.episodes if crying else 0),
         seed=context.config.seed,
         progress=context.progress,
     )

@@ -1,4 +1,4 @@
-"""The private side report: teacher and student on captures. Nothing of it trains or publishes."""
+"""Compare teacher and student on private captures; never for training, never published."""
 
 from pathlib import Path
 
@@ -29,13 +29,13 @@ def report_captures(
     ----------
     folder : the recordings
     model : a run directory or a `.tflite`
-    teacher : weights; should be those the student learned from
-    private : where the captures' score store lies, outside any work tree
+    teacher : weights; should be those the student was distilled from
+    private : directory for the captures' score store, outside any work tree
 
     Raises
     ------
     CorpusError
-        if the folder is missing, or `private` lies in a work tree.
+        if the folder is missing, or `private` is in a work tree.
     """
     require_outside_work_tree(private, "the scores of private captures")
     (int8,) = student_networks(model, fp32=False)

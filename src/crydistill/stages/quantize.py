@@ -1,4 +1,4 @@
-"""Stage 4: the student becomes INT8, is checked as a device would run it, and gets a manifest."""
+"""Stage 4: quantize the student, check it as a device would run it, write its manifest."""
 
 import csv
 import io
@@ -36,24 +36,24 @@ from crydistill.student.manifest import (
 from crydistill.tflite.check import CheckReport, check_tflite
 
 WindowName = tuple[str, str, int]
-"""Store, clip and number of a window."""
+"""Store, clip id and index of a window."""
 
 CHECKED_WINDOWS = 200
 """Validation windows on which TFLite Micro and LiteRT's reference kernels are compared."""
 
 
 def quantize_key(context: Context) -> str:
-    """Names the INT8 student: the trained one and how it is quantised."""
+    """Key of the INT8 student: trained student and quantization options."""
     return fingerprint(train_key(context), context.config.quantization)
 
 
 def quantize(context: Context) -> None:
-    """Write `student.tflite`, its manifest, the check's findings and the calibration windows.
+    """Write `student.tflite`, its manifest, the check's report and the list of calibration windows.
 
     Raises
     ------
     CheckFailed
-        if the result is too large or runs differently on a device.
+        if the result is too large or would run differently on a device.
     ConfigError
         if no student was trained with this config.
     """
@@ -80,8 +80,8 @@ def quantize(context: Context) -> None:
     run.mark_done("quantize", key)
     context.say(
         f"INT8 student: {report.facts.size_bytes:,} bytes, arena {report.arena_bytes:,} bytes, "
-        f"{report.facts.macs:,} MACs; TFLite Micro within {report.largest_difference} step on "
-        f"{report.windows} windows"
+        f"{report.facts.macs:,} MACs; int8 outputs of TFLite Micro and LiteRT differ by at "
+        f"most {report.largest_difference} on {report.windows} windows"
     )
 
 

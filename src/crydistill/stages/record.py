@@ -1,4 +1,4 @@
-"""Recording a teacher's scores of the synthetic nursery, for the packaged default run."""
+"""Record a teacher's scores of the synthetic nursery, for the packaged default run."""
 
 import tempfile
 from pathlib import Path
@@ -17,7 +17,7 @@ from crydistill.teacher.scoring import score_corpus
 def record_nursery(
     weights: str | Path, path: str | Path, *, seed: int = 0, progress: Progress = silent
 ) -> None:
-    """Render the nursery, let the network in `weights` score it, and write its scores to `path`.
+    """Render the nursery, score it with the network in `weights`, write the scores to `path`.
 
     Raises
     ------

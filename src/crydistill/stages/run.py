@@ -1,4 +1,4 @@
-"""All stages in order."""
+"""Run all stages of an experiment in order."""
 
 from crydistill.stages.context import Context
 from crydistill.stages.evaluate import evaluate
@@ -10,6 +10,6 @@ from crydistill.stages.train import train
 
 
 def run_all(context: Context) -> None:
-    """Take an experiment from audio to report and night; what is up to date is passed over."""
+    """Run an experiment from audio to report and night, skipping stages that are up to date."""
     for stage in (score, select, train, quantize, evaluate, night):
         stage(context)

@@ -1,4 +1,4 @@
-"""Stage 1: every clip gets the teacher's scores."""
+"""Stage 1: score every clip with the teacher."""
 
 from crydistill.audio.variation import Variation
 from crydistill.corpora.clip import Clip
@@ -14,7 +14,7 @@ from crydistill.teacher.variation import varying
 
 
 def score(context: Context) -> None:
-    """Score the clips that their stores do not hold yet.
+    """Score the clips that are not yet in their stores.
 
     Raises
     ------
@@ -43,18 +43,18 @@ def _score_corpus(context: Context, corpus: CorpusConfig, clips: list[Clip]) -> 
     directory = context.store_directory(corpus)
     waiting = unscored(clips, directory)
     if not waiting:
-        context.say(f"{corpus.store_name}: all {len(clips)} clips are scored")
+        context.say(f"{corpus.store_name}: all {len(clips)} clips are already scored")
         return []
     result = score_corpus(waiting, _load_teacher(context), directory, progress=context.progress)
     context.say(
-        f"{corpus.store_name}: {result.scored} clips scored, {len(clips) - len(waiting)} were "
+        f"{corpus.store_name}: {result.scored} clips scored, {len(clips) - len(waiting)} already "
         f"there, {len(result.failures)} left out"
     )
     return list(result.failures)
 
 
 def _score_varied(context: Context, corpus: CorpusConfig, clips: list[Clip], number: int) -> None:
-    """Score one varied round; clips that cannot be read were reported with the unvaried ones."""
+    """Score one varied round; unreadable clips are already reported with the originals."""
     directory = context.store_directory(corpus, number)
     waiting = unscored(clips, directory)
     if not waiting:

@@ -1,4 +1,4 @@
-"""Stage 2: which windows train."""
+"""Stage 2: select the windows to train on."""
 
 import json
 from collections import Counter
@@ -24,7 +24,7 @@ from crydistill.stages.context import Context
 
 
 def select_key(context: Context) -> str:
-    """Names the windows that train: data, selection and seed."""
+    """Key of the selected windows: data, selection options and seed."""
     config = context.config
     weights = [(corpus.weight, corpus.vary) for corpus in config.data.train]
     train = context.data_key(context.splits.train)
@@ -36,7 +36,7 @@ def select_key(context: Context) -> str:
 
 
 def select(context: Context) -> None:
-    """Write `selection.json`: how many windows of which source train, and how many do not."""
+    """Write `selection.json`: how many windows of each source are selected or dropped."""
     key = select_key(context)
     if context.run.is_done("select", key, [context.run.selection]):
         context.say("selection is up to date")
@@ -51,7 +51,7 @@ def select(context: Context) -> None:
 
 
 def make_sampler(context: Context, pool: WindowPool) -> Sampler:
-    """Build the sampler the config asks for, over the training pool."""
+    """Build the configured sampler over the training pool."""
     options, seed = context.config.selection, context.config.seed
     weights = _weights(context, pool)
     if options.method == "random_windows":
@@ -68,9 +68,9 @@ def make_sampler(context: Context, pool: WindowPool) -> Sampler:
 
 
 def calibration_windows(context: Context) -> tuple[WindowPool, Indices]:
-    """Draw the windows that set int8 ranges, and tell of which pool.
+    """Draw the windows that set the int8 ranges; returns their pool and indices.
 
-    Windows of public clips: those that train, or any of the validation clips.
+    Only windows of public clips: those selected for training, or any of the validation clips.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def _confident(context: Context, pool: WindowPool) -> ConfidentWindows:
 
 
 def _weights(context: Context, pool: WindowPool) -> Weights | None:
-    """Weight of each window, from its corpus and from being varied; None where all are equal."""
+    """Sampling weight of each window, by corpus and whether varied; None if all are equal."""
     share = context.config.data.augmentation.weight
     of_clip = {
         (context.store_directory(corpus), clip.id): corpus.weight

@@ -1,4 +1,4 @@
-"""From a corpus of the config to its clips."""
+"""List the clips of a corpus in the config."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ from crydistill.synthesis.formulas import write_formulas
 from crydistill.synthesis.nursery import write_nursery
 
 Say = Callable[[str], None]
-"""Receives one line for the user about what was found."""
+"""Shows the user one line of progress."""
 
 
 def list_clips(
@@ -26,9 +26,9 @@ def list_clips(
     progress: Progress = silent,
     say: Say = lambda line: None,
 ) -> list[Clip]:
-    """List the clips of a corpus; the synthetic nursery is rendered below `stores` if need be.
+    """List the clips of a corpus; synthetic ones are rendered below `stores` if needed.
 
-    Of captures, those that are held out for the private side report are left out.
+    Captures held out for the private report are left out.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Stage 3: the student learns from the teacher."""
+"""Stage 3: train the student on the teacher's scores."""
 
 import shutil
 from pathlib import Path
@@ -30,7 +30,7 @@ from crydistill.taxonomy import CLASSES
 
 
 def train_key(context: Context) -> str:
-    """Names the trained student: selection, validation clips, student, training and seed."""
+    """Key of the trained student: selection, validation clips, student, training and seed."""
     return _key(context, context.config.training)
 
 
@@ -45,13 +45,13 @@ def _key(context: Context, training: TrainingConfig) -> str:
 
 
 def train(context: Context) -> None:
-    """Train the student, or go on after a kill; leaves the best epoch as `student.keras`."""
+    """Train the student, resuming an interrupted run; saves the best epoch as `student.keras`."""
     run, config = context.run, context.config
     key = train_key(context)
     if run.is_done("train", key, [run.student_fp32]):
-        context.say("the student is trained")
+        context.say("the student is already trained")
         return
-    # QAT epochs can be added to a finished training, or changed: their directory is their own.
+    # QAT has a directory of its own, so that its epochs can be changed without training again.
     plain = config.training.model_copy(update={"qat": QatConfig()})
     _start(context, run.training, "train started", _key(context, plain))
     keras.utils.set_random_seed(config.seed)
@@ -74,7 +74,7 @@ def train(context: Context) -> None:
     if heads:
         scale, offset = calibrate_cry_logit(trained, validation)
         context.say(f"cry logit calibrated on validation: {scale:.3f} x + {offset:.3f}")
-    # Saved anew without loss and layers of our own, so that anybody can load it.
+    # Saved again without loss and custom layers, so that plain Keras can load it.
     with atomic.replacing(run.student_fp32) as temporary:
         cut(trained, len(heads) or CLASSES, scale, offset).save(temporary)
     run.mark_done("train", key)
@@ -89,7 +89,7 @@ def train(context: Context) -> None:
 
 
 def _start(context: Context, directory: Path, mark: str, key: str) -> None:
-    """Make the directory of a training, empty unless one with the same key went on in it."""
+    """Create a training directory, emptied unless training with the same key started in it."""
     if not context.run.is_done(mark, key, [directory]):
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
@@ -104,7 +104,7 @@ def _fit(
     options: FitOptions,
     directory: Path,
 ) -> keras.Model:
-    """Train a student in a directory, or go on there, and load that of its best epoch."""
+    """Train a student in a directory, or resume there, and load its best epoch."""
     training = context.config.training
     loss = make_loss(training, heads)
     pool = context.train_pool

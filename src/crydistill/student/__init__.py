@@ -1,1 +1,1 @@
-"""The student: its networks by name, its manifest, and running a finished `.tflite`."""
+"""The student model: architectures, manifest, and inference with a finished `.tflite`."""

@@ -1,4 +1,4 @@
-"""What turns a student's logits into scores: softmax or sigmoid, as its manifest says."""
+"""Turn a student's logits into scores with the activation its manifest names."""
 
 from typing import Literal
 
@@ -10,6 +10,6 @@ Activation = Literal["softmax", "sigmoid"]
 
 
 def activate(logits: npt.NDArray[np.float32], activation: Activation) -> npt.NDArray[np.float32]:
-    """Scores of logits `[n, outputs]`: one distribution a row (softmax), or each for itself."""
+    """Activated logits `[n, outputs]`: one distribution per row, or independent scores."""
     scores = softmax(logits, axis=-1) if activation == "softmax" else expit(logits)
     return np.asarray(scores, dtype=np.float32)

@@ -1,10 +1,10 @@
-"""Our student: a small residual network of depthwise-separable blocks.
+"""CryNet: a small residual network of depthwise-separable blocks.
 
 Where the reference student spends five sixths of its parameters on 521 outputs, this one spends
-them on features. It halves the patch three to four times before it widens, because early maps cost
-memory and late ones parameters. Channels are multiples of 16 and every stride-2 layer sees an even
-height and width, which ESP-NN's fast kernels need; nothing but convolutions, additions, a mean and
-a dense layer is used.
+them on features. It downsamples the patch three to four times before it widens, because early
+feature maps cost memory and late ones parameters. Channels are multiples of 16 and every stride-2
+layer sees an even height and width, which ESP-NN's fast kernels need. The only operators are
+convolutions, additions, a mean and a dense layer.
 
 Sources: the block is that of MobileNet v1 (Howard et al. 2017) with the shortcut of ResNet (He et
 al. 2016) around blocks that keep their shape.
@@ -20,7 +20,7 @@ from crydistill.student.layers import BatchNorm, Conv, DepthwiseConv
 from crydistill.taxonomy import CLASSES
 
 NORM_MOMENTUM = 0.9
-"""Keras's 0.99 takes hundreds of steps to forget a weight that training has long moved on from."""
+"""With Keras's default of 0.99 the moving averages lag hundreds of steps behind the weights."""
 
 
 def crynet(
@@ -40,7 +40,7 @@ def crynet(
     stem, stem_kernel, stem_stride : filters, height and width, and stride of the first convolution
     stages : filters and number of blocks of each stage; its first block has stride 2
     kernel : height and width of the depthwise kernels
-    dropout : share of the pooled features left out in training, 0 to 1
+    dropout : fraction of the pooled features dropped in training, 0 to 1
 
     Returns
     -------

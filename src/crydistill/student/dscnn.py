@@ -1,9 +1,8 @@
 """The reference student: a depthwise-separable CNN of 80,713 parameters.
 
-A 3x3 stride-2 convolution with 8 filters, four depthwise-separable blocks, global average pool,
-dense logits. Every convolution is without bias and followed by BatchNorm (with scale) and ReLU.
-Padding is SAME and every stride-2 layer sees an even height and width, which older ESP-NN kernels
-need.
+A 3x3 stride-2 convolution with 8 filters, four depthwise-separable blocks, global average pooling,
+dense logits. Convolutions have no bias and are followed by BatchNorm (with scale) and ReLU. Padding
+is SAME and every stride-2 layer sees an even height and width, which older ESP-NN kernels need.
 
 Source: the published system description, "tiny student (DS-CNN)"; the block is that of MobileNet
 v1 (Howard et al., 2017).
@@ -30,8 +29,8 @@ def dscnn(outputs: int = CLASSES) -> keras.Model:
 
     Returns
     -------
-    keras.Model from log-mel patches `[batch, 96, 64, 1]` to logits `[batch, outputs]`; called with
-    `[batch, 96, 64]` it adds the last axis itself.
+    keras.Model from log-mel patches `[batch, 96, 64, 1]` to logits `[batch, outputs]`; it also
+    accepts `[batch, 96, 64]` and adds the last axis itself.
     """
     patch = keras.Input((WINDOW_FRAMES, MEL_BANDS, 1), name="log_mel")
     x = Conv(STEM_FILTERS, 3, 2, "same", use_bias=False, name="stem")(patch)

@@ -1,7 +1,7 @@
-"""What a student tells: the teacher's 521 classes, or a few outputs of its own.
+"""Define a student's outputs: the teacher's 521 classes, or a few outputs of its own.
 
-A student with outputs of its own learns the teacher's classes beside them, for what they teach the
-layers below; before it leaves for the device, that part of its last layer is cut away.
+A student with outputs of its own also learns the teacher's classes, as an auxiliary task that
+improves the layers below; that part of its last layer is removed before export.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,10 @@ from crydistill.taxonomy import class_mids, cry_indices, cry_score, index_of
 
 @dataclass(frozen=True)
 class Heads:
-    """Outputs a student has of its own; without any it tells the teacher's classes.
+    """A student's own outputs; with none, it predicts the teacher's classes.
 
     names : of the outputs; the first is the cry score
-    classes : for each, the indices of the teacher's classes it stands for
+    classes : for each output, the indices of the teacher's classes it covers
     """
 
     names: tuple[str, ...] = ()
@@ -31,19 +31,19 @@ class Heads:
 
     @classmethod
     def from_mids(cls, outputs: Mapping[str, Sequence[str]]) -> Self:
-        """Look the classes of each output up.
+        """Look up the classes of each output.
 
         Raises
         ------
         ConfigError
-            if an output has no class, or one YAMNet does not know.
+            if an output has no class, or one that YAMNet does not have.
         """
         for name, mids in outputs.items():
             if not mids:
                 raise ConfigError(f"student.outputs.{name}: name at least one class (MID)")
             for mid in mids:
                 if mid not in class_mids():
-                    raise ConfigError(f"student.outputs.{name}: YAMNet knows no class {mid}")
+                    raise ConfigError(f"student.outputs.{name}: YAMNet has no class {mid}")
         classes = tuple(tuple(index_of(mid) for mid in mids) for mids in outputs.values())
         return cls(tuple(outputs), classes)
 
@@ -56,9 +56,9 @@ class Heads:
         return (0,) if self.names else cry_indices()
 
     def targets(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Probability the teacher gives each output, `[n, outputs]`: `[n, 521]` logits in.
+        """Teacher's probability of each output, `[n, outputs]`, from its logits, `[n, 521]`.
 
-        The scores of an output's classes add up, to at most 1, as they do in the cry score.
+        The scores of an output's classes are summed and capped at 1, as in the cry score.
         """
         columns = [cry_score(expit(logits), indices) for indices in self.classes]
         return np.asarray(np.minimum(np.stack(columns, axis=1), 1.0), dtype=np.float32)
@@ -69,11 +69,11 @@ def cut(model: keras.Model, outputs: int, scale: float = 1.0, offset: float = 0.
 
     Parameters
     ----------
-    scale, offset : laid over the first logit, so that it becomes `scale * logit + offset`
+    scale, offset : folded into the first logit, which becomes `scale * logit + offset`
 
     Returns
     -------
-    A model of Keras's own layers.
+    keras.Model of stock Keras layers.
     """
     trained = plain(model)
     last = trained.layers[-1]

@@ -12,7 +12,7 @@ _BATCH = 512
 
 
 def load_student(path: str | Path) -> keras.Model:
-    """Open the `student.keras` of a run.
+    """Load the `student.keras` of a run.
 
     Raises
     ------
@@ -24,7 +24,7 @@ def load_student(path: str | Path) -> keras.Model:
     except (ValueError, OSError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{path}: not a Keras model that can be loaded ({reason})") from error
-    # XLA is many times slower than a plain graph on a CPU's depthwise convolutions.
+    # On a CPU, XLA's depthwise convolutions are many times slower than a plain graph's.
     model.compile(jit_compile=False)
     return model
 

@@ -1,8 +1,8 @@
-"""Keras layers that train fast on either backend; saved students hold Keras's own (`plain`).
+"""Keras layers that train fast on either backend; saved students use stock layers (`plain`).
 
-What Keras does around the kernels of PyTorch costs a small student on a CPU more than its
-multiplications: batch normalisation is written as a chain of elementwise operations, and each
-convolution copies its input to channels first and back.
+For a small student on a CPU, Keras's overhead around PyTorch's kernels costs more than the
+arithmetic: batch normalisation is a chain of elementwise operations, and each convolution copies
+its input to channels first and back.
 """
 
 from typing import Any
@@ -11,19 +11,19 @@ import keras
 
 
 def on_torch() -> bool:
-    """Whether Keras computes with PyTorch."""
+    """Whether PyTorch is the Keras backend."""
     return bool(keras.backend.backend() == "torch")
 
 
 class BatchNorm(keras.layers.BatchNormalization):  # type: ignore[misc]
-    """Keras's BatchNormalization over the last axis; trains with PyTorch's own kernel there."""
+    """BatchNormalization over the last axis; on PyTorch it trains with PyTorch's own kernel."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if not training or not on_torch():
             return super().call(inputs, training=training, mask=mask)
         import torch
 
-        # Keras keeps the share of the old average, PyTorch asks for that of the new one.
+        # Keras's momentum weighs the old average, PyTorch's the new value.
         normed = torch.nn.functional.batch_norm(
             _channels_first(inputs),
             self.moving_mean.value,
@@ -38,7 +38,7 @@ class BatchNorm(keras.layers.BatchNormalization):  # type: ignore[misc]
 
 
 class Conv(keras.layers.Conv2D):  # type: ignore[misc]
-    """Keras's Conv2D, channels last; without its copies on PyTorch."""
+    """Conv2D, channels last; on PyTorch without Keras's layout copies."""
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         if not on_torch():
@@ -48,7 +48,7 @@ class Conv(keras.layers.Conv2D):  # type: ignore[misc]
 
 
 class DepthwiseConv(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
-    """Keras's DepthwiseConv2D, channels last; without its copies on PyTorch."""
+    """DepthwiseConv2D, channels last; on PyTorch without Keras's layout copies."""
 
     def call(self, inputs: Any) -> Any:
         outputs = self.depthwise_op(inputs, self.kernel)
@@ -93,10 +93,10 @@ def _convolution(
 
 
 def _channels_first(inputs: Any) -> Any:
-    """The same memory seen as `[n, c, h, w]`.
+    """View the same memory as `[n, c, h, w]`.
 
-    A patch has one channel, so that PyTorch cannot tell which of its two memory layouts it has, and
-    would go on in the slower one: channels last is twice as fast.
+    A patch has one channel, so PyTorch cannot tell which memory layout it is in and would continue
+    in the slower one; channels last is twice as fast.
     """
     import torch
 
@@ -104,7 +104,7 @@ def _channels_first(inputs: Any) -> Any:
 
 
 CUSTOM_OBJECTS = {layer.__name__: layer for layer in (BatchNorm, Conv, DepthwiseConv)}
-"""What `keras.saving.load_model` must be told of to load a checkpoint of training."""
+"""`custom_objects` that `keras.saving.load_model` needs to load a training checkpoint."""
 
 _PLAIN = {
     BatchNorm: keras.layers.BatchNormalization,
@@ -114,7 +114,7 @@ _PLAIN = {
 
 
 def plain(model: keras.Model) -> keras.Model:
-    """Copy a model with Keras's own layers, so that anybody can load the saved file."""
+    """Copy a model with stock Keras layers, so that anybody can load the saved file."""
 
     def plain_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
         return _PLAIN.get(type(layer), type(layer)).from_config(layer.get_config())

@@ -1,10 +1,10 @@
-"""`student.json`: what a `.tflite` is, what its outputs mean, and what was measured with it.
+"""Read and write `student.json`, the manifest beside every `.tflite`.
 
-It lies beside every `.tflite` under the same name. A program that uses a student needs nothing but
-the two files: the manifest holds the front end's parameters, how a cry score is formed, and the
-thresholds with what they achieved.
+A program that uses a student needs nothing but the two files: the manifest holds the front end's
+parameters, the meaning of the outputs, how a cry score is formed, and the thresholds with the
+performance measured at each.
 
-This module is light: no TensorFlow, no interpreter.
+This module imports neither TensorFlow nor an interpreter.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from crydistill.taxonomy import CLASSES
 TFLITE_NAME = "student.tflite"
 MANIFEST_NAME = "student.json"
 YAMNET_OUTPUTS = "yamnet-521"
-"""Stands for the 521 class names of YAMNet, in its order."""
+"""Stands for YAMNet's 521 class names, in YAMNet's order."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
@@ -44,9 +44,9 @@ class ModelFile(_Part):
 
 
 class FrontEnd(_Part):
-    """How samples become the network's input: see `crydistill.audio.mel`, which defines it.
+    """Parameters of the front end, which `crydistill.audio.mel` defines.
 
-    `FrontEnd()` is the front end of this program.
+    `FrontEnd()` is the front end of this version of the package.
     """
 
     version: str = mel.FRONT_END_VERSION
@@ -77,7 +77,7 @@ class Port(_Part):
 
 
 class Arena(_Part):
-    """Working memory, as measured with Google's TFLite Micro interpreter and reference kernels."""
+    """Tensor arena, as measured with Google's TFLite Micro interpreter and reference kernels."""
 
     size_bytes: Annotated[int, Field(gt=0)]
     tflite_micro: str
@@ -85,14 +85,14 @@ class Arena(_Part):
 
 
 class ThresholdPreset(_Part):
-    """A setting of the detector, and what it achieved.
+    """An operating point of the detector and its measured performance.
 
     threshold : a window votes when its cry score is at least this
     n, m : the alert goes on when at least n of the last m windows vote
-    hold_seconds : it goes off when none voted for so long
-    recall : share of the cries that raised an alert, 0 to 1
+    hold_seconds : hold time; the alert goes off after this long without a vote
+    recall : fraction of the cries that raised an alert, 0 to 1
     false_alarms_per_hour : alerts per hour of audio without a cry
-    measured_on : the audio behind these two
+    measured_on : the audio that recall and false alarms were measured on
     """
 
     threshold: Annotated[float, Field(ge=0)]
@@ -106,19 +106,19 @@ class ThresholdPreset(_Part):
     @validator(mode="after")
     def _consistent(self) -> Self:
         if self.n > self.m:
-            raise ValueError(f"n is {self.n}, of only m = {self.m} windows")
+            raise ValueError(f"n is {self.n}, more than m = {self.m} windows")
         measured = self.recall is not None or self.false_alarms_per_hour is not None
         if measured and not self.measured_on:
-            raise ValueError("measured_on must say which audio the figures are from")
+            raise ValueError("measured_on must name the audio the figures were measured on")
         return self
 
 
 class TrainingData(_Part):
-    """What the student learned from.
+    """The data the student was trained on.
 
-    summary : for people
-    licences : clips by licence
-    private : some of it is private, so nothing made from it may be published
+    summary : human-readable description
+    licences : number of clips by licence
+    private : some of the data is private, so nothing derived from it may be published
     """
 
     summary: str
@@ -127,14 +127,14 @@ class TrainingData(_Part):
 
 
 class Teacher(_Part):
-    """The network whose scores the student learned."""
+    """The model that the student was distilled from."""
 
     name: str
     sha256: Sha256
 
 
 class Calibration(_Part):
-    """The windows that set the int8 ranges."""
+    """The windows that calibrated the int8 ranges."""
 
     corpus: str
     split: str
@@ -143,7 +143,7 @@ class Calibration(_Part):
 
 
 class Provenance(_Part):
-    """What made the student. `git_commit` is None outside a repository."""
+    """How the student was made. `git_commit` is None outside a repository."""
 
     package_version: str
     git_commit: str | None
@@ -152,17 +152,17 @@ class Provenance(_Part):
 
 
 class StudentManifest(_Part):
-    """All that is known about one `.tflite`.
+    """Manifest of one `.tflite`.
 
-    activation : what turns the network's outputs (logits) into scores
-    outputs : their class names, or "yamnet-521"
+    activation : function that turns the network's outputs (logits) into scores
+    outputs : class names, or "yamnet-521"
     cry_outputs : indices; a window's cry score is the sum of the activated outputs there
     ops : how often each TensorFlow Lite operator occurs
     macs : multiply-accumulates per window
-    parameters : of the network as trained, BatchNorm counted
-    arena : None where TFLite Micro was not at hand to measure it
+    parameters : number of them in the network as trained, BatchNorm included
+    arena : None where TFLite Micro was not available to measure it
     presets : detector settings by name
-    minimum_runtimes : oldest release of each runtime that is known to run the file
+    minimum_runtimes : oldest release of each runtime known to run the file
     """
 
     format_version: Literal[1] = 1
@@ -195,7 +195,7 @@ class StudentManifest(_Part):
         if self.output.shape[-1:] != (named,):
             raise ValueError(f"outputs names {named} classes, output has shape {self.output.shape}")
         if len(set(self.cry_outputs)) != len(self.cry_outputs) or max(self.cry_outputs) >= named:
-            raise ValueError(f"cry_outputs must be different indices below {named}")
+            raise ValueError(f"cry_outputs must be distinct indices below {named}")
         return self
 
 
@@ -206,12 +206,19 @@ def load_manifest(path: str | Path) -> StudentManifest:
     ------
     ModelError
         naming the file and the field at fault.
+
+    Examples
+    --------
+    >>> from crydistill.student.packaged import packaged_student
+    >>> manifest = load_manifest(packaged_student() / "student.json")
+    >>> manifest.activation, manifest.input.shape
+    ('sigmoid', (1, 96, 64, 1))
     """
     try:
         text = Path(path).read_bytes()
     except OSError as error:
         raise ModelError(
-            f"{path}: cannot be read ({error.strerror}); a student comes with its manifest"
+            f"{path}: cannot be read ({error.strerror}); a student needs its manifest beside it"
         ) from error
     try:
         return StudentManifest.model_validate_json(text)
@@ -220,10 +227,10 @@ def load_manifest(path: str | Path) -> StudentManifest:
 
 
 def save_manifest(path: str | Path, manifest: StudentManifest) -> None:
-    """Write a `student.json`, all at once."""
+    """Write a `student.json` atomically."""
     atomic.write_text(path, manifest.model_dump_json(indent=2) + "\n")
 
 
 def sha256_of_ids(ids: Iterable[str]) -> str:
-    """Fingerprint of a list of ids, one a line, in the order given."""
+    """Fingerprint of a list of ids, one per line, in the order given."""
     return hashlib.sha256("".join(f"{name}\n" for name in ids).encode()).hexdigest()

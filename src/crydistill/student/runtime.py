@@ -1,6 +1,6 @@
-"""Running a finished student on log-mel patches, on any computer.
+"""Run an INT8 student on log-mel patches with LiteRT.
 
-This module is light: NumPy, SciPy and LiteRT, no TensorFlow.
+Needs NumPy, SciPy and LiteRT, but no TensorFlow.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from crydistill.tflite.check import TfliteFacts, inspect_tflite, tflite_bytes
 from crydistill.tflite.interpreters import Float32, Kernels, LiteRt, dequantize, quantize
 
 _BLOCK = 64
-"""Windows worked on at a time: they fit the processor's cache, and a night's fit the memory."""
+"""Windows per batch: small enough for the processor's cache, whatever the recording's length."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,20 @@ class TfliteStudent:
     """A student ready to score windows.
 
     manifest : its `student.json`
-    tflite : its network, as the device gets it
-    facts : of `tflite`
-    network : the interpreter that holds it
+    tflite : bytes of the model, as deployed on the device
+    facts : contents of `tflite`
+    network : the interpreter that runs it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crydistill.student.packaged import packaged_student
+    >>> student = TfliteStudent.load(packaged_student())
+    >>> silence = np.full((2, 96, 64), np.log(0.001), dtype=np.float32)
+    >>> student.cry_scores(silence).shape
+    (2,)
+    >>> bool((student.cry_scores(silence) < 0.1).all())
+    True
     """
 
     manifest: StudentManifest
@@ -45,24 +56,23 @@ class TfliteStudent:
 
     @classmethod
     def load(cls, path: str | Path, kernels: Kernels = Kernels.REFERENCE) -> Self:
-        """Open a student and its manifest, after checking both.
+        """Load and check a student and its manifest.
 
         Parameters
         ----------
         path : a `.tflite` with its manifest beside it under the same name, or a directory that
-            holds `student.tflite` and `student.json`
-        kernels : LiteRT's arithmetic; the reference kernels for figures that are published, the
-            optimized ones where speed counts
+            contains `student.tflite` and `student.json`
+        kernels : LiteRT's kernels; reference for published figures, optimized for speed
 
         Raises
         ------
         ModelError
             if a file is missing or damaged, the two do not belong together, or the student was
-            trained on another front end than this program's.
+            trained with a different front end.
         """
         tflite_path, manifest_path = _files(Path(path))
         manifest = load_manifest(manifest_path)
-        # A student may be larger than a device's; what its manifest says is the bound.
+        # A student may exceed a device's size limit; the size in its manifest is the bound here.
         size_limit = manifest.tflite.size_bytes
         tflite = tflite_bytes(tflite_path, size_limit=size_limit)
         if hashlib.sha256(tflite).hexdigest() != manifest.tflite.sha256:
@@ -121,8 +131,8 @@ def _check_agreement(path: Path, manifest: StudentManifest, facts: TfliteFacts) 
     for field, value in manifest.front_end.model_dump().items():
         if value != ours[field]:
             raise ModelError(
-                f"{path}: front_end.{field}: the student was trained with {value!r}, this program "
-                f"computes {ours[field]!r}; use the release that made the student"
+                f"{path}: front_end.{field}: the student was trained with {value!r}, this "
+                f"release computes {ours[field]!r}; use the release that made the student"
             )
     stated = {
         "input": manifest.input.model_dump(),

@@ -1,11 +1,11 @@
-"""The student networks by name.
+"""Build student networks by name.
 
 An architecture is a function from options to a `keras.Model` that takes log-mel patches
-`[batch, 96, 64, 1]` and gives logits `[batch, outputs]` of a dense layer at its end. To add one,
-write the function in a module of its own and name it in `ARCHITECTURES`. Its convolutions are those
-of `crydistill.student.layers`, without bias and each with a BatchNorm behind it, which is what
-quantization-aware training can fold; of Keras's other layers it may use what converts to the
-operators of `crydistill.tflite.operators`.
+`[batch, 96, 64, 1]` and returns logits `[batch, outputs]` of a dense layer at its end. To add one,
+write the function in a module of its own and register it in `ARCHITECTURES`. Convolutions are those
+of `crydistill.student.layers`, without bias and each followed by a BatchNorm, which is what
+quantization-aware training can fold; other layers are Keras's own, as far as they convert to the
+operators in `crydistill.tflite.operators`.
 """
 
 import inspect
@@ -34,13 +34,15 @@ def build(name: str, **options: Any) -> keras.Model:
     Raises
     ------
     ConfigError
-        if there is no such architecture or it has no such option.
+        if the architecture is unknown or has no such option.
     """
     try:
         builder = ARCHITECTURES[name]
     except KeyError:
         known = ", ".join(sorted(ARCHITECTURES))
-        raise ConfigError(f"student architecture '{name}': not known; one of {known}") from None
+        raise ConfigError(
+            f"student architecture '{name}': unknown; choose one of {known}"
+        ) from None
     known_options = inspect.signature(builder).parameters
     unknown = sorted(set(options) - set(known_options))
     if unknown:

@@ -1,0 +1,1 @@
+"""Synthetic audio: the nursery, voices, scenes, formula sounds and homes."""

@@ -1,9 +1,9 @@
-"""Sounds that nobody recorded: random tones, glides, chords, bursts and noises.
+"""Synthesise unlabelled training sounds: random tones, glides, chords, bursts and noise.
 
-Public recordings of nurseries hold much speech and little of the horns, sirens, songs and animals
-that share a cry's harmonics. The teacher has an opinion of any sound; these let a student hear it
-where recordings are missing (distillation on synthetic inputs: Nayak et al. 2019, "Zero-shot
-knowledge distillation in deep networks").
+Public recordings contain much speech but few of the horns, sirens, songs and animals that share a
+cry's harmonic structure. The teacher can score any sound, so synthetic ones give the student
+targets where recordings are missing (distillation on synthetic inputs: Nayak et al. 2019,
+"Zero-shot knowledge distillation in deep networks").
 """
 
 import csv
@@ -26,46 +26,46 @@ from crydistill.progress import Progress, silent
 from crydistill.seeds import generator
 from crydistill.synthesis.nursery.synthesis import (
     Floats,
-    at_peak,
     coloured_noise,
     control_points,
-    curve_through,
-    fitted,
+    fix_length,
     harmonic_count,
     harmonics,
     interpolated,
     noise_hertz,
+    normalized,
+    piecewise_linear,
     resonances,
     sample_count,
     shaped_noise,
-    wander,
+    smooth_noise,
 )
 from crydistill.synthesis.scenes import scene_sound
 from crydistill.synthesis.voices import voice_sound
 
 FORMULAS_VERSION = 1
-"""Rises with every change that is heard."""
+"""Incremented with every audible change."""
 
 SECONDS = 6.0
 """Length of a clip."""
 
 Kind = Literal["sounds", "voices", "scenes"]
-"""Any sound (`formula_sound`); or voices (`voice_sound`) or scenes (`scene_sound`), which stand in
-rooms and are heard through microphones."""
+"""Any sound (`formula_sound`); or voices (`voice_sound`) or scenes (`scene_sound`), both augmented
+with rooms, microphones and so on."""
 
 _LOWEST_HZ, _HIGHEST_HZ = 70.0, 3000.0
 
 _CLIPS_PER_PROCESS = 64
-"""Starting a process costs what making so many clips does."""
+"""Starting a process takes as long as making this many clips."""
 
 
 def formula_sound(rng: np.random.Generator, seconds: float = SECONDS) -> Floats:
-    """One to three voices over a little noise; float64 at 16 kHz with a peak of at most 1."""
+    """Synthesise one to three random sources over faint noise; 16 kHz, peak at most 1."""
     track = np.zeros(sample_count(seconds))
     for _ in range(int(rng.integers(1, 4))):
-        voice = _noisy_voice if rng.random() < 0.2 else _tonal_voice
+        source = _noise_source if rng.random() < 0.2 else _tonal_source
         level = 10 ** (rng.uniform(-12, 0) / 20)
-        track += level * fitted(at_peak(voice(rng, seconds)), len(track))
+        track += level * fix_length(normalized(source(rng, seconds)), len(track))
     track /= np.abs(track).max()
     noise = coloured_noise(rng, len(track), float(rng.uniform(0, 6)))
     track += 10 ** (rng.uniform(-60, -20) / 20) * noise
@@ -80,10 +80,10 @@ def write_formulas(
     kind: Kind = "sounds",
     progress: Progress = silent,
 ) -> Path:
-    """Write so many clips, or those that are missing, and return the manifest's path.
+    """Write the clips that are missing, then the manifest; return the manifest's path.
 
-    A clip depends on seed and number alone; the manifest is written last. No label is claimed:
-    they teach what the teacher thinks of them. Many clips are made in several processes.
+    A clip depends only on the seed and its number. Clips are unlabelled: the student learns the
+    teacher's scores for them. Large numbers of clips are made in several processes.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -115,39 +115,39 @@ def _write_clip(directory: Path, seed: int, kind: Kind, number: int) -> None:
 
 
 def _in_processes(work: Callable[[int], None], numbers: Sequence[int]) -> Iterator[None]:
-    """Do the work for every number, on all processors where that is worth starting processes."""
+    """Run `work` for every number, on all processors if that is worth starting processes."""
     processes = min(os.cpu_count() or 1, len(numbers) // _CLIPS_PER_PROCESS)
     if processes <= 1:
         yield from map(work, numbers)
         return
-    # Spawned, since a fork of a process with TensorFlow's threads in it may hang. Ctrl-C reaches
-    # all processes; this one alone answers it and ends the others.
+    # Spawned, because forking a process with TensorFlow threads may hang. Ctrl-C reaches all
+    # processes; only this one handles it and ends the others.
     spawned = multiprocessing.get_context("spawn")
     with spawned.Pool(processes, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         yield from pool.imap_unordered(work, numbers, chunksize=8)
 
 
-def _placed_voice(rng: np.random.Generator) -> Floats:
-    return _placed(voice_sound(rng, SECONDS), rng)
+def _augmented_voice(rng: np.random.Generator) -> Floats:
+    return _augmented(voice_sound(rng, SECONDS), rng)
 
 
-def _placed_scene(rng: np.random.Generator) -> Floats:
-    return _placed(scene_sound(rng, SECONDS, formula_sound), rng)
+def _augmented_scene(rng: np.random.Generator) -> Floats:
+    return _augmented(scene_sound(rng, SECONDS, formula_sound), rng)
 
 
-def _placed(sound: Floats, rng: np.random.Generator) -> Floats:
+def _augmented(sound: Floats, rng: np.random.Generator) -> Floats:
     return np.asarray(vary((0.9 * sound).astype(np.float32), (), Variation(), rng), np.float64)
 
 
 _MAKERS: dict[Kind, Callable[[np.random.Generator], Floats]] = {
     "sounds": formula_sound,
-    "voices": _placed_voice,
-    "scenes": _placed_scene,
+    "voices": _augmented_voice,
+    "scenes": _augmented_scene,
 }
 
 
-def _tonal_voice(rng: np.random.Generator, seconds: float) -> Floats:
-    """Harmonics on a random course of pitch, perhaps through a random vocal tract or as a chord."""
+def _tonal_source(rng: np.random.Generator, seconds: float) -> Floats:
+    """Harmonics with a random pitch contour, maybe with random formants or as a chord."""
     count = control_points(seconds)
     pitch = _pitch(rng, count)
     loud = _loudness(rng, count)
@@ -164,22 +164,22 @@ def _harmonic_sound(rng: np.random.Generator, pitch: Floats, loud: Floats) -> Fl
         amplitudes = amplitudes * (number % 2)
     if rng.random() < 0.5:
         formants = np.sort(np.exp(rng.uniform(np.log(300), np.log(6000), 4)))
-        moving = formants * 2 ** (0.2 * wander(rng, len(pitch), 1.5))[:, None]
+        moving = formants * 2 ** (0.2 * smooth_noise(rng, len(pitch), 1.5))[:, None]
         amplitudes = amplitudes * resonances(pitch[:, None] * number, moving, np.full(4, 200.0))
     return harmonics(pitch, amplitudes)
 
 
 def _pitch(rng: np.random.Generator, count: int) -> Floats:
-    """A course of pitch in hertz: held, gliding, wandering, swinging or in steps; with vibrato."""
+    """Pitch contour in hertz: steady, gliding, wandering, oscillating or stepped; with vibrato."""
     base = np.exp(rng.uniform(np.log(_LOWEST_HZ), np.log(_HIGHEST_HZ)))
     time = np.arange(count) * (SECONDS / count)
     course = int(rng.integers(5))
     octaves = np.zeros(count)
     if course == 1:
         corners = int(rng.integers(2, 9))
-        octaves = curve_through(np.linspace(0, 1, corners), rng.normal(0, 0.4, corners), count)
+        octaves = piecewise_linear(np.linspace(0, 1, corners), rng.normal(0, 0.4, corners), count)
     elif course == 2:
-        octaves = rng.uniform(0.05, 0.5) * wander(rng, count, float(rng.uniform(0.5, 5)))
+        octaves = rng.uniform(0.05, 0.5) * smooth_noise(rng, count, float(rng.uniform(0.5, 5)))
     elif course == 3:
         octaves = rng.uniform(0.1, 0.6) * np.sin(2 * np.pi * rng.uniform(0.15, 4) * time)
     elif course == 4:
@@ -191,12 +191,12 @@ def _pitch(rng: np.random.Generator, count: int) -> Floats:
 
 
 def _loudness(rng: np.random.Generator, count: int) -> Floats:
-    """A course of loudness from 0 to 1: held, wandering, or in bursts with attack and decay."""
+    """Amplitude envelope, 0 to 1: steady, wandering, or bursts with attack and decay."""
     kind = int(rng.integers(3))
     if kind == 0:
         return np.ones(count)
     if kind == 1:
-        return np.asarray(10 ** (0.3 * wander(rng, count, float(rng.uniform(0.5, 4)))))
+        return np.asarray(10 ** (0.3 * smooth_noise(rng, count, float(rng.uniform(0.5, 4)))))
     period = max(8, int(count / SECONDS / rng.uniform(0.3, 8)))
     phase = (np.arange(count) % period) / period
     attack, share = rng.uniform(0.02, 0.4), rng.uniform(0.2, 1)
@@ -205,8 +205,8 @@ def _loudness(rng: np.random.Generator, count: int) -> Floats:
     return np.asarray(rise * fall * (phase < max(share, attack)))
 
 
-def _noisy_voice(rng: np.random.Generator, seconds: float) -> Floats:
-    """Noise in one band, with a course of loudness."""
+def _noise_source(rng: np.random.Generator, seconds: float) -> Floats:
+    """Band-pass noise with a random amplitude envelope."""
     count = control_points(seconds)
     centre = np.exp(rng.uniform(np.log(150), np.log(6000)))
     octaves = np.log2(np.maximum(noise_hertz(), 30) / centre)

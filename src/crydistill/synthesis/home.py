@@ -1,16 +1,16 @@
-"""A synthetic home over several days: what a sound-triggered device in a nursery would leave.
+"""Synthesise several days of captures of a sound-triggered device in a nursery.
 
-    home.json                       what made it; written first
-    cry-YYYYMMDDThhmmss+1000.wav    captures, 16 kHz mono 16-bit PCM, most of them named like this
-    manual-NNN.wav                  some that only their modification time dates
-    tiers.csv                       file,tier: a confidence for nine in ten of them
-    truth.csv                       file,activity,crying_s: what is really in them
+    home.json                       settings of the generator; written first
+    cry-YYYYMMDDThhmmss+1000.wav    captures, 16 kHz mono 16-bit PCM; most are named like this
+    manual-NNN.wav                  a few that are dated only by their modification time
+    tiers.csv                       file,tier: a confidence tier for nine in ten of them
+    truth.csv                       file,activity,crying_s: the ground truth
 
-One infant, one adult, one cat and the same things live in the home; the device stays in its place.
-The infant cries in the night and when it is put to bed, babbles in the morning, is sung to; a noise
-machine runs at night and a fan now and then. Everything follows from the seed and the clip's name.
-The captures are made from formulas and private to nobody, but are read like private ones, so they
-too must lie outside git work trees.
+The home has one infant, one adult, one cat and a fixed set of objects; the device does not move.
+The infant cries at night and at bedtime, babbles in the morning and is sung to; a noise machine
+runs at night and a fan now and then. Everything is determined by the seed and the clip's name.
+The captures are synthetic and not private, but are read like private ones, so they too must lie
+outside git work trees.
 """
 
 import csv
@@ -52,17 +52,17 @@ from crydistill.synthesis.nursery import (
     lullaby,
     meowing,
     music_box,
+    record_in_room,
     room_response,
     room_tone,
     speech,
-    through,
     white_noise,
 )
 from crydistill.synthesis.nursery.infants import Span
 from crydistill.synthesis.nursery.synthesis import Floats, active_rms, add_at, rms, sample_count
 
 NIGHTS_VERSION = 1
-"""Rises with every change that is heard."""
+"""Incremented with every audible change."""
 
 CAPTURE_SECONDS = 40.0
 MIN_CAPTURE_SECONDS = 4.0
@@ -78,7 +78,7 @@ _UNDATED_SHARE = 0.03
 
 
 class Activity(StrEnum):
-    """What the device caught."""
+    """What a capture contains."""
 
     CRYING = "crying"
     DISTANT_CRYING = "distant crying"
@@ -94,10 +94,10 @@ class Activity(StrEnum):
 
 @dataclass(frozen=True)
 class Capture:
-    """One capture before it is synthesised.
+    """A capture to be synthesised.
 
-    at : local time of its start
-    tier : None where nobody rated it
+    at : local start time
+    tier : None if unrated
     """
 
     name: str
@@ -117,7 +117,7 @@ _LEVEL_DBFS = {
     Activity.CAT: (-48.0, -30.0),
     Activity.KNOCKS: (-46.0, -30.0),
 }
-"""Level of each sound while it sounds, as the device hears it."""
+"""Range of the active level of each sound at the device."""
 
 _ROOM_DBFS, _FAN_DBFS, _NOISE_MACHINE_DBFS = -66.0, -56.0, -50.0
 _FAN_SHARE = 0.3
@@ -135,13 +135,13 @@ _BY_NIGHT = {Activity.CAT: 0.03, Activity.KNOCKS: 0.02, Activity.NOTHING: 0.95}
 _IN_THE_MORNING = {Activity.BABBLE: 0.5, Activity.LAUGH: 0.1, Activity.SPEECH: 0.2} | {
     Activity.NOTHING: 0.2
 }
-"""What regular captures, two an hour, find; the day's first and last hours are its edges."""
+"""Probabilities of the activities in the regular captures, two an hour, by time of day."""
 
 _NIGHT_HOURS = frozenset({20, 21, 22, 23, 0, 1, 2, 3, 4, 5})
 _MORNING_HOURS = frozenset({6, 7})
 
 _EPISODES = (
-    # between which hours the infant may start to cry, how often a day, at least and at most
+    # (range of hours in which crying may start, minimum and maximum number of episodes a day)
     ((0, 3), (0, 2)),
     ((3, 6), (1, 2)),
     ((9, 16), (0, 2)),
@@ -163,7 +163,7 @@ _TIERS = {
     Activity.KNOCKS: (0.0, 0.0, 0.05, 0.25, 0.7),
     Activity.NOTHING: (0.0, 0.0, 0.02, 0.13, 0.85),
 }
-"""How a fallible judge rates an activity, from high_pos to high_neg."""
+"""Probability of each tier, high_pos to high_neg, given by an imperfect rater."""
 
 
 def write_captures(
@@ -174,21 +174,21 @@ def write_captures(
     seconds: float = CAPTURE_SECONDS,
     progress: Progress = silent,
 ) -> Path:
-    """Write the captures of some days, or what is missing of them; return the path of `tiers.csv`.
+    """Write the captures of some days, skipping existing ones; return the path of `tiers.csv`.
 
-    About 90 captures a day; 40 s of sound take about a second.
+    About 90 captures a day; 40 s of audio take about a second.
 
     Raises
     ------
     ConfigError
-        if there is less than a day, or captures would be shorter than 4 s.
+        if `days` is below 1 or `seconds` below 4.
     CorpusError
-        if the folder lies in a git work tree or holds something else: other captures, other files.
+        if the folder lies in a git work tree or contains other captures or other files.
     """
     if days < 1 or seconds < MIN_CAPTURE_SECONDS:
         raise ConfigError(
             f"captures of {days} days, {seconds} s each: choose at least a day "
-            f"and {MIN_CAPTURE_SECONDS:.0f} s"
+            f"and captures of at least {MIN_CAPTURE_SECONDS:.0f} s"
         )
     folder = Path(folder)
     require_outside_work_tree(folder, "synthetic captures (they are read like private ones)")
@@ -198,7 +198,7 @@ def write_captures(
     with progress("synthetic captures", len(captures), "captures") as advance:
         for capture in captures:
             path = folder / capture.name
-            if not _is_whole(path, seconds):
+            if not _is_complete(path, seconds):
                 with replacing(path) as temporary:
                     soundfile.write(temporary, home.record(capture, seconds), SAMPLE_RATE)
             os.utime(path, (capture.at.timestamp(), capture.at.timestamp()))
@@ -214,12 +214,12 @@ def write_captures(
 
 
 def compose_captures(days: int, seed: int = 0) -> list[Capture]:
-    """Return what the device would catch on so many days, in the order of time."""
+    """Draw the captures of some days, in chronological order."""
     moments: dict[datetime, Activity] = {}
     for day in range(days):
         midnight = FIRST_DAY + timedelta(days=day)
         rng = generator(seed, "day", str(day))
-        # Of two captures in one second the triggered one stays.
+        # If two captures start in the same second, the triggered one is kept.
         moments |= dict(_regular(rng, midnight)) | dict(_episodes(rng, midnight))
     rng = generator(seed, "ratings")
     captures = []
@@ -233,7 +233,7 @@ def compose_captures(days: int, seed: int = 0) -> list[Capture]:
 
 
 class Home:
-    """Who and what lives in the home of a seed, and the place of the device in it."""
+    """The individuals, objects and room acoustics of a seed's home."""
 
     def __init__(self, seed: int) -> None:
         rng = generator(seed, "home")
@@ -263,18 +263,18 @@ class Home:
             sound = self._foreground(rng, seconds, capture)
             level = rng.uniform(*_LEVEL_DBFS[capture.activity])
             mix += sound * _gain(level) / active_rms(sound)
-        heard = through(mix, self._response, low_cut=self._low_cut, high_cut=self._high_cut)
+        heard = record_in_room(mix, self._response, low_cut=self._low_cut, high_cut=self._high_cut)
         samples: npt.NDArray[np.int16] = np.rint(_FULL_SCALE * np.clip(heard, -1.0, 1.0)).astype(
             np.int16
         )
         return samples
 
     def cries(self, capture: Capture, seconds: float) -> tuple[Span, ...]:
-        """When the infant cries within a capture, in seconds from its start."""
+        """Spans of crying in a capture, in seconds from its start."""
         if capture.activity not in (Activity.CRYING, Activity.DISTANT_CRYING):
             return ()
         rng = generator(self._seed, "cries", capture.name)
-        lasts, begins = _stretch(rng, seconds)
+        lasts, begins = _draw_span(rng, seconds)
         return tuple(
             (begins + start, begins + stop) for start, stop in cry_times(rng, lasts, self._infant)
         )
@@ -291,24 +291,24 @@ class Home:
         return mix
 
     def _foreground(self, rng: np.random.Generator, seconds: float, capture: Capture) -> Floats:
-        """The sound of an activity, which lasts for a part of the capture."""
+        """The sound of the capture's activity, which fills part of the capture."""
         cries = self.cries(capture, seconds)
         if cries:
             return crying(rng, seconds, self._infant, cries)
-        lasts, begins = _stretch(rng, seconds)
+        lasts, begins = _draw_span(rng, seconds)
         track = np.zeros(sample_count(seconds))
         add_at(track, sample_count(begins), self._play[capture.activity](rng, lasts))
         return track
 
 
-def _stretch(rng: np.random.Generator, seconds: float) -> tuple[float, float]:
-    """How long something lasts within a capture, and when it begins."""
+def _draw_span(rng: np.random.Generator, seconds: float) -> tuple[float, float]:
+    """Draw the length and start of an activity within a capture, in seconds."""
     lasts = max(MIN_CAPTURE_SECONDS - 1.0, rng.uniform(0.4, 0.95) * seconds)
     return lasts, rng.uniform(0.0, seconds - lasts)
 
 
 def _regular(rng: np.random.Generator, midnight: datetime) -> Iterator[tuple[datetime, Activity]]:
-    """Two captures an hour, whatever happens."""
+    """Regular captures: two an hour, independent of any sound."""
     for half_hour in range(48):
         at = midnight + timedelta(minutes=30 * half_hour, seconds=int(rng.integers(0, 300)))
         yield at, _one_of(rng, _usual(at.hour))
@@ -321,17 +321,17 @@ def _usual(hour: int) -> dict[Activity, float]:
 
 
 def _episodes(rng: np.random.Generator, midnight: datetime) -> Iterator[tuple[datetime, Activity]]:
-    """Crying with a capture a minute or so, and how the infant is soothed afterwards."""
+    """Triggered captures: crying, about one a minute, then speech or lullabies to soothe it."""
     for (first_hour, end_hour), (fewest, most) in _EPISODES:
         for _ in range(int(rng.integers(fewest, most + 1))):
             at = midnight + timedelta(hours=float(rng.uniform(first_hour, end_hour)))
             end = at + timedelta(minutes=float(rng.uniform(*_EPISODE_MINUTES)))
             distant = rng.random() < _DISTANT_SHARE
             while at < end:
-                yield _whole(at), Activity.DISTANT_CRYING if distant else Activity.CRYING
+                yield _to_second(at), Activity.DISTANT_CRYING if distant else Activity.CRYING
                 at += timedelta(seconds=float(rng.uniform(*_SECONDS_BETWEEN_CAPTURES)))
             for _ in range(int(rng.integers(1, 4))):
-                yield _whole(at), Activity.LULLABY if rng.random() < 0.5 else Activity.SPEECH
+                yield _to_second(at), Activity.LULLABY if rng.random() < 0.5 else Activity.SPEECH
                 at += timedelta(seconds=float(rng.uniform(*_SECONDS_BETWEEN_CAPTURES)))
 
 
@@ -339,7 +339,7 @@ def _one_of(rng: np.random.Generator, shares: dict[Activity, float]) -> Activity
     return list(shares)[int(rng.choice(len(shares), p=list(shares.values())))]
 
 
-def _whole(at: datetime) -> datetime:
+def _to_second(at: datetime) -> datetime:
     return at.replace(microsecond=0)
 
 
@@ -352,16 +352,16 @@ def _length(spans: Sequence[Span]) -> float:
 
 
 def _claim(folder: Path, facts: dict[str, float]) -> None:
-    """Make the folder, or make sure that it holds the same captures and no others."""
+    """Create the folder, or check that it contains captures of the same settings."""
     path, text = folder / "home.json", json.dumps(facts) + "\n"
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
     if folder.is_dir() and any(folder.iterdir()):
-        raise CorpusError(f"{folder}: holds something else already; name an empty folder")
+        raise CorpusError(f"{folder}: already contains other files; choose an empty folder")
     write_text(path, text)
 
 
-def _is_whole(path: Path, seconds: float) -> bool:
+def _is_complete(path: Path, seconds: float) -> bool:
     size = _WAV_HEADER_BYTES + 2 * sample_count(seconds)
     return path.is_file() and path.stat().st_size == size
 

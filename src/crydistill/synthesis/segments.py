@@ -1,4 +1,4 @@
-"""Audio for synthetic AudioSet segments: what their first label says, by the nursery's voices."""
+"""Render synthetic AudioSet segments with the nursery's sounds."""
 
 from crydistill.audio.mel import Samples
 from crydistill.corpora.audioset import Segment
@@ -14,12 +14,12 @@ _SILENCE_PEAK = 0.002
 
 
 def render_segment(segment: Segment) -> Samples:
-    """Synthesise a segment of the smoke list, `[n]` at 16 kHz; a pure function of its id.
+    """Synthesise a segment of the smoke list, `[n]` at 16 kHz, determined by its id.
 
     Raises
     ------
     CorpusError
-        if the nursery has no sound for its class.
+        if there is no synthetic sound for its class.
     """
     rng = generator(0, "segment", segment.youtube_id)
     seconds = segment.seconds

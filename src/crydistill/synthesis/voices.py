@@ -1,8 +1,8 @@
-"""Voices that nobody has: random throats that utter random syllables.
+"""Synthesise random voices: random vocal tracts uttering random syllables.
 
-A cry, a laugh, a meow and a shout come out of the same kind of throat and differ in pitch, course,
-rhythm and roughness. Recordings show a few points of that space; these voices fill it, with the
-borders between the classes, and the teacher says on which side each lies.
+A cry, a laugh, a meow and a shout share the same production mechanism and differ in pitch, pitch
+contour, rhythm and roughness. Recordings cover a few points of that space; random voices sample all
+of it, including the class boundaries, and the teacher's scores say on which side each one lies.
 """
 
 from dataclasses import dataclass, replace
@@ -13,32 +13,33 @@ import numpy as np
 from crydistill.synthesis.nursery.synthesis import (
     CONTROL_RATE,
     Floats,
-    at_peak,
     control_points,
-    curve_through,
-    wander,
+    normalized,
+    piecewise_linear,
+    smooth_noise,
 )
-from crydistill.synthesis.nursery.throat import Throat, in_turn, vocal
+from crydistill.synthesis.nursery.throat import Throat, vocal, with_pauses
 
 _LOWEST_HZ, _HIGHEST_HZ = 90.0, 1500.0
 
 _FORMANTS_HZ = ((280.0, 2000.0), (900.0, 3400.0), (2300.0, 5200.0), (3300.0, 7200.0))
-"""Range of each formant, over all mouths and tracts from a man's to a kitten's."""
+"""Range of each formant over all articulations, for vocal tracts from a man's to a kitten's."""
 
 
 @dataclass(frozen=True)
 class _Speaker:
-    """What the utterances of one voice have in common.
+    """Parameters shared by the utterances of one voice.
 
-    pitch : usual fundamental, hertz
-    seconds : usual length of an utterance
+    pitch : typical fundamental frequency, hertz
+    seconds : typical length of an utterance
     pause : shortest and longest pause between utterances, seconds
-    rate : syllables a second, 0 for one breath without syllables
-    open_share : share of a syllable that is voiced, 0 to 1
-    rise, fall : from the start of an utterance to its peak, and from there to its end, in octaves
-    peak : where the peak is, as a fraction of an utterance
-    tremor_hz, tremor : rate and depth in octaves of a tremor
-    leaping, rough, breaths : chance of a leap of pitch, of subharmonics, of a breath afterwards
+    rate : syllables per second, 0 for utterances without syllables
+    open_share : voiced fraction of a syllable, 0 to 1
+    rise, fall : pitch change from the start of an utterance to its peak, and from there to its end,
+        in octaves
+    peak : position of the pitch peak, as a fraction of an utterance
+    tremor_hz, tremor : rate, and depth in octaves, of the tremor
+    leaping, rough, breaths : probability of a pitch jump, of subharmonics, of an audible breath
     mouths : formants in hertz at points along an utterance, `[points, 4]`
     """
 
@@ -68,7 +69,7 @@ class _Speaker:
             *ranges.T,
         )
         return cls(
-            # Most of what is mistaken for an infant lies between 200 and 700 Hz.
+            # Most sounds mistaken for an infant lie between 200 and 700 Hz.
             pitch=float(np.exp(np.clip(rng.normal(np.log(380), 0.5), *np.log((_LOWEST_HZ, 1100))))),
             seconds=float(np.exp(rng.uniform(np.log(0.12), np.log(2.0)))),
             pause=(shortest, shortest + float(rng.uniform(0.05, 1.0))),
@@ -94,20 +95,20 @@ class _Speaker:
 
 
 def voice_sound(rng: np.random.Generator, seconds: float) -> Floats:
-    """One voice for so many seconds (at least 1), with pauses; float64 at 16 kHz, peak 1."""
+    """Synthesise utterances of one random voice with pauses; at least 1 s, 16 kHz, peak 1."""
     speaker = _Speaker.drawn(rng)
-    return in_turn(rng, seconds, speaker.pause, lambda: _utterance(rng, speaker))
+    return with_pauses(rng, seconds, speaker.pause, lambda: _utterance(rng, speaker))
 
 
 def _utterance(rng: np.random.Generator, speaker: _Speaker) -> Floats:
-    """One breath's worth of sound, perhaps with the breath after it."""
+    """One utterance on one breath, perhaps followed by an audible inspiration."""
     count = control_points(max(0.08, speaker.seconds * rng.uniform(0.6, 1.5)))
     throat, roughness = speaker.throat, None
     if rng.random() < speaker.rough:
-        roughness = rng.uniform(0.2, 1) * np.clip(wander(rng, count, 2.5), 0.0, 1.0)
+        roughness = rng.uniform(0.2, 1) * np.clip(smooth_noise(rng, count, 2.5), 0.0, 1.0)
         throat = replace(throat, breath=2 * throat.breath, jitter=2 * throat.jitter)
     voicing, loud = _loudness(rng, speaker, count)
-    sound = at_peak(
+    sound = normalized(
         vocal(
             rng,
             throat,
@@ -126,23 +127,25 @@ def _utterance(rng: np.random.Generator, speaker: _Speaker) -> Floats:
 def _pitch(rng: np.random.Generator, speaker: _Speaker, count: int) -> Floats:
     peak = float(np.clip(speaker.peak + rng.normal(0, 0.08), 0.03, 0.97))
     rise, fall = (end * rng.uniform(0.6, 1.4) for end in (speaker.rise, speaker.fall))
-    octaves = curve_through([0, peak, 1], [-rise, 0, -fall], count)
-    octaves += 0.03 * wander(rng, count, 5.0)
+    octaves = piecewise_linear([0, peak, 1], [-rise, 0, -fall], count)
+    octaves += 0.03 * smooth_noise(rng, count, 5.0)
     time = np.arange(count) / CONTROL_RATE
     octaves += speaker.tremor * np.sin(2 * np.pi * speaker.tremor_hz * time + rng.uniform(0, 6))
     if rng.random() < speaker.leaping:
         start = rng.uniform(0.1, 0.6)
         stop = start + rng.uniform(0.1, 0.4)
         corners = [start, start + 0.03, stop, stop + 0.03]
-        octaves += curve_through(corners, [0, rng.uniform(0.5, 1.2), 1, 0], count)
+        octaves += piecewise_linear(corners, [0, rng.uniform(0.5, 1.2), 1, 0], count)
     pitch = speaker.pitch * rng.uniform(0.9, 1.1) * 2.0**octaves
     return np.asarray(np.clip(pitch, _LOWEST_HZ, _HIGHEST_HZ))
 
 
 def _loudness(rng: np.random.Generator, speaker: _Speaker, count: int) -> tuple[Floats, Floats]:
-    """Amplitudes of the voice and of the breath that carries it, each `[count]`."""
-    loud = curve_through([0, rng.uniform(0.02, 0.3), 0.8, 1], [0, 1, rng.uniform(0.3, 1), 0], count)
-    loud = loud * np.maximum(0.1, 1 + 0.12 * wander(rng, count, 4.0))
+    """Amplitude envelopes of voicing and of breath noise, each `[count]`."""
+    loud = piecewise_linear(
+        [0, rng.uniform(0.02, 0.3), 0.8, 1], [0, 1, rng.uniform(0.3, 1), 0], count
+    )
+    loud = loud * np.maximum(0.1, 1 + 0.12 * smooth_noise(rng, count, 4.0))
     if speaker.rate == 0:
         return loud, loud
     turns = np.arange(count) / CONTROL_RATE * speaker.rate * rng.uniform(0.9, 1.1)
@@ -154,15 +157,15 @@ def _loudness(rng: np.random.Generator, speaker: _Speaker, count: int) -> tuple[
 def _formants(rng: np.random.Generator, speaker: _Speaker, count: int) -> Floats:
     mouths = speaker.mouths * 2 ** rng.normal(0, 0.05, speaker.mouths.shape)
     places = np.linspace(0, 1, len(mouths))
-    return np.stack([curve_through(places, track, count) for track in mouths.T], axis=1)
+    return np.stack([piecewise_linear(places, track, count) for track in mouths.T], axis=1)
 
 
 def _breath(rng: np.random.Generator, speaker: _Speaker) -> Floats:
-    """An inspiration: noise through the open mouth, now and then with a squeak."""
+    """An inspiration: breath noise through the open mouth, sometimes with a squeak."""
     count = control_points(rng.uniform(0.1, 0.4))
-    swell = curve_through([0, rng.uniform(0.2, 0.8), 1], [0, 1, 0], count)
+    swell = piecewise_linear([0, rng.uniform(0.2, 0.8), 1], [0, 1, 0], count)
     squeak = 0.3 * swell if rng.random() < 0.3 else np.zeros(count)
-    return at_peak(
+    return normalized(
         vocal(
             rng,
             replace(speaker.throat, breath=1.0),

@@ -1,1 +1,1 @@
-"""YAMNet, other `.tflite` teachers, and the store of what they said."""
+"""Teachers (YAMNet, any `.tflite`) and the store of their scores."""

@@ -1,4 +1,4 @@
-"""What every teacher is: a network that gives a recording's windows 521 logits each."""
+"""The teacher interface: a network with 521 logits for each window of a recording."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ Logits = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Recording:
-    """A clip's audio as teachers take it.
+    """A clip's audio as input to a teacher.
 
-    clip_id : the clip it is
+    clip_id : id of the clip
     samples : float32 [n], 16 kHz mono, at least one window long
     frames : float32 [f, 64], the log-mel frames of exactly these samples
     """
@@ -30,7 +30,7 @@ class Recording:
 class Teacher(Protocol):
     """A source of soft targets.
 
-    name : the network, for people ("yamnet", "yamnet (rebuilt)", a file name)
+    name : display name ("yamnet", "yamnet (rebuilt)", a file name)
     fingerprint : sha256 of the weights file; scores of two fingerprints are never mixed
     """
 

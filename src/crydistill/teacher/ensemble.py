@@ -1,4 +1,4 @@
-"""Several teachers that speak as one: their logits are averaged."""
+"""Ensemble of teachers: average their logits."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,18 +10,19 @@ from crydistill.teacher.base import Logits, Recording, Teacher
 
 
 class Ensemble:
-    """Networks trained apart, whose errors are partly their own: the average has fewer.
+    """Mean logits of independently trained networks, whose errors partly cancel.
 
     Averaging logits is averaging log-odds (a logarithmic opinion pool; Genest and Zidek 1986,
-    "Combining probability distributions"): one network that is sure counts for more than one that
-    wavers, which an average of scores would not tell from each other near 0.
+    "Combining probability distributions"): a confident network counts for more than an uncertain
+    one, a difference that an average of probabilities loses near 0.
 
-    name : those of the members
-    fingerprint : sha256 over the members', in order; neither member's own scores mix with these
+    name : the members' names
+    fingerprint : sha256 over the members' fingerprints in order, so that scores are never mixed
+        with those of a member
     """
 
     def __init__(self, members: Sequence[Teacher]) -> None:
-        """Put at least two teachers together."""
+        """Combine at least two teachers."""
         self._members = tuple(members)
         self.name = " + ".join(member.name for member in members)
         self.fingerprint = joint_fingerprint([member.fingerprint for member in members])
@@ -29,7 +30,7 @@ class Ensemble:
     def logits(self, recordings: Sequence[Recording]) -> list[Logits]:
         """Mean of the members' logits, `[windows, 521]` of each recording.
 
-        The members work at the same time, each in a thread of its own.
+        The members run concurrently, each in its own thread.
         """
         with ThreadPoolExecutor(len(self._members)) as pool:
             found = list(pool.map(lambda member: member.logits(recordings), self._members))
@@ -40,7 +41,7 @@ class Ensemble:
 
 
 def joint_fingerprint(fingerprints: Sequence[str]) -> str:
-    """Name teachers that speak together: of one its own sha256, of more a sha256 over theirs."""
+    """Fingerprint of an ensemble: a sha256 over its members', or the only member's own."""
     if len(fingerprints) == 1:
         return fingerprints[0]
     return sha256("\n".join(fingerprints).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The published YAMNets: where they are, and that it is really they."""
+"""Download the published YAMNet weights and verify their sha256."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,9 @@ from crydistill.progress import Progress, silent
 
 @dataclass(frozen=True)
 class Pin:
-    """A file on the web that must not change: its address, size in bytes and sha256.
+    """A pinned download: URL, size in bytes and sha256.
 
-    name : of the file in the cache
+    name : file name in the cache
     """
 
     url: str
@@ -36,28 +36,28 @@ YAMNET_RELU6 = Pin(
     sha256="10c95ea3eb9a7bb4cb8bddf6feb023250381008177ac162ce169694d05c317de",
     name="yamnet_relu6_int8.tflite",
 )
-"""The ReLU6 network, trained apart from the other, with int8 weights: TensorFlow's task library."""
+"""The independently trained ReLU6 network with int8 weights, from TensorFlow's task library."""
 
 TEACHERS = {"yamnet": YAMNET, "yamnet-relu6": YAMNET_RELU6}
-"""Names under which `crydistill teacher fetch` knows them."""
+"""The names accepted by `crydistill teacher fetch`."""
 
 
 def teacher_path(cache_dir: str | Path, pin: Pin = YAMNET) -> Path:
-    """Where `fetch_teacher` puts a network below a cache directory."""
+    """Return the path of a network downloaded by `fetch_teacher`."""
     return Path(cache_dir) / "teacher" / pin.name
 
 
 def fetch_teacher(
     cache_dir: str | Path, name: str = "yamnet", *, progress: Progress = silent
 ) -> Path:
-    """Download a published YAMNet, unless it is there already; return its path.
+    """Download a published YAMNet, unless it is already there, and return its path.
 
     Raises
     ------
     ConfigError
         if the name is not one of `TEACHERS`.
     DownloadError
-        if it cannot be had, or what arrived is not the pinned file.
+        if it cannot be downloaded or is not the pinned file.
     """
     if name not in TEACHERS:
         raise ConfigError(f"teacher '{name}' is not one of {', '.join(TEACHERS)}")

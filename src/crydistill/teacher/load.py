@@ -1,4 +1,4 @@
-"""Open a teacher file, whatever network it holds."""
+"""Load a teacher from a file of any supported format."""
 
 from pathlib import Path
 
@@ -10,14 +10,21 @@ _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
 def load_teacher(path: str | Path) -> Teacher:
-    """Open a teacher file, whatever it is called: YAMNet's HDF5 weights or a `.tflite`.
+    """Load YAMNet's HDF5 weights or a `.tflite` teacher, told apart by content.
 
     Raises
     ------
     TeacherError
-        if there is no such file, or it is neither.
+        if the file does not exist or is neither.
     MissingExtraError
-        if it is HDF5 weights and TensorFlow is not installed.
+        if the file holds HDF5 weights and TensorFlow is not installed.
+
+    Examples
+    --------
+    >>> from crydistill.teacher.load import load_teacher
+    >>> load_teacher("yamnet.h5")
+    Traceback (most recent call last):
+    crydistill.errors.TeacherError: yamnet.h5: cannot be read (No such file or directory); run ...
     """
     path = Path(path)
     try:
@@ -25,7 +32,7 @@ def load_teacher(path: str | Path) -> Teacher:
             head = file.read(8)
     except OSError as error:
         raise TeacherError(
-            f"{path}: cannot be read ({error.strerror}); run `crydistill teacher fetch` or name a "
+            f"{path}: cannot be read ({error.strerror}); run `crydistill teacher fetch` or use a "
             "local file"
         ) from error
     if head == _HDF5_MAGIC:

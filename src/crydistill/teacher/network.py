@@ -1,4 +1,4 @@
-"""YAMNet in FP32 as a teacher: the windows of many recordings go through the network together."""
+"""The FP32 YAMNet as a teacher, with windows of many recordings batched together."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
@@ -16,16 +16,16 @@ from crydistill.teacher.fetch import YAMNET
 from crydistill.teacher.yamnet import load_yamnet
 
 WINDOWS_PER_CALL = 64
-"""Windows that go through the network at once; larger batches are no faster on two cores."""
+"""Batch size; larger batches are no faster on two cores."""
 
 _REBUILT_SHA256 = "186a869498d2d9fb2d38ea7bb0f3706373a56a37cac04b2d715d9015412a1c1b"
-"""A reconstruction used where the official file cannot be had; its scores correlate > 0.9995."""
+"""A reconstruction used if the official file is unavailable; its scores correlate > 0.9995."""
 
 _NAMES = {YAMNET.sha256: "yamnet", _REBUILT_SHA256: "yamnet (rebuilt)"}
 
 
 class KerasYamnet:
-    """The FP32 ReLU network with the weights of one HDF5 file."""
+    """The FP32 ReLU network with weights from an HDF5 file."""
 
     def __init__(self, path: str | Path) -> None:
         """Load the weights.
@@ -36,7 +36,7 @@ class KerasYamnet:
             as `crydistill.teacher.yamnet.load_yamnet`.
         """
         self._model = load_yamnet(path)
-        # XLA is many times slower than a plain graph on a CPU's depthwise convolutions.
+        # On a CPU, XLA is many times slower than a plain graph for depthwise convolutions.
         plain = keras.backend.backend() == "tensorflow"
         self._model.compile(jit_compile=False if plain else "auto")
         self.fingerprint = sha256_of(path)

@@ -1,10 +1,10 @@
-"""A teacher that only repeats what a network once said of known audio.
+"""Record a teacher's scores of known audio, and replay them as a teacher.
 
-The synthetic nursery comes with YAMNet's scores for it, so that the default run needs no download.
-The file holds, for every clip, the logits and a *signature* of the audio they belong to: each
-window's log-mel averaged over time and over groups of four bands. A clip whose signature differs
-is refused. (A hash would do the same, but sine functions differ in their last bit between
-processors, and one rounded sample would void a whole hash.)
+YAMNet's scores of the synthetic nursery ship with the package, so that the default run needs no
+download. The file contains, for every clip, the logits and a *signature* of the audio they belong
+to: each window's log-mel averaged over time and over groups of four bands. A clip whose signature
+differs is rejected. (A hash is too strict: sine functions differ in the last bit between
+processors, and a single differently rounded sample would change it.)
 """
 
 import hashlib
@@ -24,21 +24,21 @@ from crydistill.teacher.base import Recording
 from crydistill.teacher.scores import ScoreStore
 
 SIGNATURE_TOLERANCE = 0.02
-"""Largest difference in averaged log-mel taken for the same audio; a rounded sample makes 1e-3."""
+"""Maximum difference in averaged log-mel for the same audio; one rounded sample causes 1e-3."""
 
 _BANDS_PER_GROUP = 4
 
 
 class RecordedTeacher:
-    """Scores for exactly the clips in a recording made by `record`."""
+    """Replays the scores of the clips in a file written by `record`."""
 
     def __init__(self, path: str | Path) -> None:
-        """Read a recording.
+        """Read recorded scores.
 
         Raises
         ------
         TeacherError
-            if the file is not one, or belongs to another front end.
+            if the file does not contain recorded scores, or was made with another front end.
         """
         path = Path(path)
         try:
@@ -52,8 +52,8 @@ class RecordedTeacher:
             raise TeacherError(f"{path}: not a recording of teacher scores ({error})") from error
         if self.provenance["front_end"] != FRONT_END_VERSION:
             raise TeacherError(
-                f"{path}: recorded with front end {self.provenance['front_end']}, this program has "
-                f"{FRONT_END_VERSION}; record it again"
+                f"{path}: recorded with front end {self.provenance['front_end']}, this version "
+                f"uses {FRONT_END_VERSION}; record it again"
             )
         self.name = f"{self.provenance['teacher']}, recorded"
         self.fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -64,7 +64,7 @@ class RecordedTeacher:
         Raises
         ------
         TeacherError
-            naming the recording that the scores are not of.
+            naming the recording whose audio does not match the recorded scores.
         """
         return [self._logits_of(recording) for recording in recordings]
 
@@ -82,20 +82,20 @@ class RecordedTeacher:
 
 
 _NOT_RECORDED = (
-    "the recorded teacher scores are not of this audio; name a real teacher, for instance "
+    "the recorded teacher scores are not of this audio; use a real teacher, for instance "
     "`--set teacher.path=yamnet.h5`, or record them again with `crydistill teacher record`"
 )
 
 
 def signature(frames: LogMel) -> npt.NDArray[np.float32]:
-    """What a recording sounds like, coarsely: `[windows, 16]` mean log-mel of four bands each."""
+    """Coarse acoustic signature: mean log-mel in groups of four bands, `[windows, 16]`."""
     means = windows(frames).mean(axis=1, dtype=np.float64)
     grouped = means.reshape(len(means), MEL_BANDS // _BANDS_PER_GROUP, _BANDS_PER_GROUP)
     return np.asarray(grouped.mean(axis=2), dtype=np.float32)
 
 
 def record(store: ScoreStore, path: str | Path, *, provenance: dict[str, Any]) -> None:
-    """Write every score in a store, with its audio's signature, into one small file."""
+    """Write all scores of a store with their audio's signatures to one small `.npz` file."""
     ids = sorted(store.entries)
     facts = {
         **provenance,

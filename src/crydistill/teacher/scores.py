@@ -1,15 +1,15 @@
-"""The score store: a corpus's log-mel frames and its teacher's scores, on disk.
+"""The score store: log-mel frames and teacher scores of a corpus, append-only and memory-mapped.
 
 Layout of a store directory:
 
-    store.json      what made it: teacher, front end, format
-    frames.f16      log-mel frames, float16 [*, 64], one row a frame
-    scores.f16      teacher logits, float16 [*, 521], one row a window
-    index.jsonl     one line a clip: where its rows are
+    store.json      teacher, front end and format
+    frames.f16      log-mel frames, float16 [*, 64], one row per frame
+    scores.f16      teacher logits, float16 [*, 521], one row per window
+    index.jsonl     one line per clip: the position of its rows
 
 A clip's rows are appended to the two binary files first and its index line last, so a kill leaves
-at most rows that no line speaks of; the next writer cuts them off. A clip scored again (its file
-changed) gets new rows and a new line; the last line counts.
+at most rows without an index line, which the next writer truncates. A clip that is scored again
+(because its file changed) gets new rows and a new line; the last line counts.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ Float16 = npt.NDArray[np.float16]
 
 @dataclass(frozen=True)
 class TeacherIdentity:
-    """Which network's scores a store holds: its name and the sha256 of its weights."""
+    """The network whose scores a store contains: its name and the sha256 of its weights."""
 
     name: str
     fingerprint: str
@@ -50,11 +50,11 @@ class TeacherIdentity:
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a clip's rows are, and what audio they came from.
+    """The position of a clip's rows, and the audio they came from.
 
-    sha256 : of the audio file's bytes
+    sha256 : content hash of the audio file
     duration : seconds of audio, before padding to a window
-    notes : what was remarkable about the audio
+    notes : remarks on the audio, see `crydistill.audio.files.Audio`
     """
 
     id: str
@@ -71,7 +71,25 @@ _ENTRY = TypeAdapter(Entry)
 
 
 class ScoreStore:
-    """Read access to a store; memory-mapped, so opening is cheap and reading is lazy."""
+    """Read access to a store; memory-mapped, so opening is cheap and reading is lazy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crydistill.teacher.scores import ScoreStore, TeacherIdentity, open_for_writing
+    >>> with open_for_writing("scores", TeacherIdentity("made up", "0" * 64)) as writer:
+    ...     writer.append(
+    ...         "a.wav", sha256="1" * 64, duration=2.0, notes=(),
+    ...         frames=np.zeros((198, 64), np.float32), logits=np.zeros((3, 521), np.float32),
+    ...     )
+    >>> store = ScoreStore("scores")
+    >>> len(store), "a.wav" in store, store.identity.name
+    (1, True, 'made up')
+    >>> store.frames("a.wav").shape, store.logits("a.wav").shape
+    ((198, 64), (3, 521))
+    >>> store.cry_scores("a.wav").tolist()
+    [1.0, 1.0, 1.0]
+    """
 
     def __init__(self, directory: str | Path) -> None:
         """Open an existing store.
@@ -79,7 +97,7 @@ class ScoreStore:
         Raises
         ------
         StoreError
-            if there is none, or its files do not fit together.
+            if there is none, or its files are inconsistent.
         """
         self.directory = Path(directory)
         self.identity = _read_identity(self.directory)
@@ -114,12 +132,12 @@ class ScoreStore:
         return self._scores[entry.window_start : entry.window_start + entry.windows]
 
     def cry_scores(self, clip_id: str) -> npt.NDArray[np.float32]:
-        """Teacher cry score of a clip's windows, `[windows]`, from 0 to 2."""
+        """Teacher cry score of a clip's windows, `[windows]`, 0 to 2."""
         cry_logits = self.logits(clip_id)[:, list(cry_indices())]
         return cry_score(expit(np.asarray(cry_logits, dtype=np.float32)))
 
     def window_frame_starts(self, clip_id: str) -> npt.NDArray[np.int64]:
-        """Row in `all_frames` at which each window of a clip starts, `[windows]`."""
+        """Start row in `all_frames` of each window of a clip, `[windows]`."""
         entry = self.entries[clip_id]
         return entry.frame_start + WINDOW_HOP_FRAMES * np.arange(entry.windows)
 
@@ -130,17 +148,17 @@ class ScoreStore:
 
     @property
     def all_frames(self) -> Float16:
-        """Every frame in the store, `[*, 64]`, memory-mapped."""
+        """All frames in the store, `[*, 64]`, memory-mapped."""
         return self._frames
 
     @property
     def all_logits(self) -> Float16:
-        """Every window's logits in the store, `[*, 521]`, memory-mapped."""
+        """All windows' logits in the store, `[*, 521]`, memory-mapped."""
         return self._scores
 
 
 class StoreWriter:
-    """Append access to a store; one writer at a time."""
+    """Append access to a store; only one writer at a time."""
 
     def __init__(self, frames: IO[bytes], scores: IO[bytes], index: IO[str]) -> None:
         self._frames, self._scores, self._index = frames, scores, index
@@ -155,7 +173,7 @@ class StoreWriter:
         frames: LogMel,
         logits: npt.NDArray[np.float32],
     ) -> None:
-        """Add a clip: `frames` `[f, 64]`, `logits` `[window_count(f), 521]`."""
+        """Append a clip: `frames` `[f, 64]`, `logits` `[window_count(f), 521]`."""
         if len(logits) != window_count(len(frames)):
             raise ValueError(f"{clip_id}: {len(logits)} score rows for {len(frames)} frames")
         entry = Entry(
@@ -178,14 +196,14 @@ class StoreWriter:
 
 @contextmanager
 def open_for_writing(directory: str | Path, identity: TeacherIdentity) -> Iterator[StoreWriter]:
-    """Create a store or go on with it, after cutting off what a kill may have left half-written.
+    """Create a store or resume one, after truncating incomplete rows left by a kill.
 
     Raises
     ------
     BusyError
         if another process is writing to it.
     StoreError
-        if it was made by another teacher or front end, or is damaged.
+        if it was made with another teacher or front end, or is damaged.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -194,7 +212,7 @@ def open_for_writing(directory: str | Path, identity: TeacherIdentity) -> Iterat
             _require_same(_read_identity(directory), identity, directory)
         else:
             _write_identity(directory, identity)
-        _cut_half_written(directory)
+        _truncate_incomplete(directory)
         with (
             (directory / "frames.f16").open("ab") as frames,
             (directory / "scores.f16").open("ab") as scores,
@@ -207,13 +225,13 @@ def open_for_writing(directory: str | Path, identity: TeacherIdentity) -> Iterat
 
 
 def gather_windows(all_frames: Float16, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Cut windows out of a store's frames: `[n]` start rows to `[n, 96, 64]` float32."""
+    """Gather windows from a store's frames: `[n]` start rows to `[n, 96, 64]` float32."""
     rows = starts[:, None] + np.arange(WINDOW_FRAMES)
     return np.asarray(all_frames[rows], dtype=np.float32)
 
 
 def corpus_fingerprint(store: ScoreStore, clip_ids: Sequence[str]) -> str:
-    """Return a sha256 over ids and audio hashes: names exactly this data."""
+    """Return a content hash of the given clips: sha256 over ids and audio hashes."""
     digest = hashlib.sha256()
     for clip_id in clip_ids:
         digest.update(f"{clip_id}\t{store.entries[clip_id].sha256}\n".encode())
@@ -240,13 +258,13 @@ def _read_identity(directory: Path) -> TeacherIdentity:
         identity = TeacherIdentity(**facts["teacher"])
         made_by = (facts["format"], facts["front_end"])
     except FileNotFoundError as error:
-        raise StoreError(f"{directory}: no score store there; run `crydistill score`") from error
+        raise StoreError(f"{directory}: not a score store; run `crydistill score`") from error
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path}: damaged ({error}); delete the store and score again") from error
     if made_by != (FORMAT, FRONT_END_VERSION):
         raise StoreError(
-            f"{directory}: made by front end {made_by[1]}, format {made_by[0]}; this program has "
-            f"{FRONT_END_VERSION}, format {FORMAT}. Delete the store and score again"
+            f"{directory}: made with front end {made_by[1]}, format {made_by[0]}; this version "
+            f"uses {FRONT_END_VERSION}, format {FORMAT}. Delete the store and score again"
         )
     return identity
 
@@ -263,7 +281,7 @@ def _read_index(path: Path) -> dict[str, Entry]:
     if not path.exists():
         return {}
     entries = {}
-    # After the last newline comes nothing, or what a kill left of a line; the next writer cuts it.
+    # After the last newline there may be an incomplete line, which the next writer truncates.
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
         try:
             entry = _ENTRY.validate_json(line)
@@ -276,7 +294,7 @@ def _read_index(path: Path) -> dict[str, Entry]:
     return entries
 
 
-def _cut_half_written(directory: Path) -> None:
+def _truncate_incomplete(directory: Path) -> None:
     index = directory / "index.jsonl"
     entries = _read_index(index)
     if index.exists():

@@ -1,4 +1,4 @@
-"""From audio files to a score store: decode, front end, teacher, append."""
+"""Score a corpus: decode, compute log-mel frames, run the teacher, append to the store."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -18,13 +18,13 @@ from crydistill.teacher.base import Recording, Teacher
 from crydistill.teacher.scores import ScoreStore, TeacherIdentity, open_for_writing
 
 WINDOWS_PER_BATCH = 512
-"""Clips are handed to the teacher together until they hold this many windows."""
+"""Clips are passed to the teacher in batches of at least this many windows."""
 
 _CLIPS_AHEAD = 64
-"""Decoded clips waiting for the teacher; bounds the memory."""
+"""Maximum number of decoded clips waiting for the teacher; limits memory."""
 
 Change = Callable[[Clip, Samples], Samples]
-"""What is done to a clip's samples before student and teacher hear them."""
+"""Augmentation of a clip's samples, applied before the front end and the teacher."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Scoring:
-    """What a scoring run did: how many clips it added, and the clips that failed."""
+    """Result of a scoring run: the number of clips added, and the clips that failed."""
 
     scored: int
     failures: tuple[Failure, ...]
@@ -52,7 +52,7 @@ class _Decoded:
 
 
 def unscored(clips: Sequence[Clip], directory: str | Path) -> list[Clip]:
-    """List the clips that a store does not hold, or holds from another version of their file.
+    """List the clips that are not in a store, or whose file has changed since.
 
     Raises
     ------
@@ -78,15 +78,39 @@ def score_corpus(
     change: Change = lambda clip, samples: samples,
     progress: Progress = silent,
 ) -> Scoring:
-    """Append the teacher's scores of some clips to the store in `directory`.
+    """Append the teacher's scores of clips to the store in `directory`.
 
-    A clip that cannot be decoded is recorded in the result and does not stop the others. The store
-    cannot tell how clips were changed: those of another `change` belong in another directory.
+    A clip that cannot be decoded is listed in the result and does not stop the others. The store
+    does not record augmentation, so use a separate directory for each `change`.
+
+    Parameters
+    ----------
+    change : augmentation of each clip's samples; none by default
 
     Raises
     ------
     StoreError, BusyError
         as `crydistill.teacher.scores.open_for_writing`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np, soundfile
+    >>> from crydistill.audio.windows import window_count
+    >>> from crydistill.corpora.clip import Clip, Label
+    >>> from crydistill.teacher.scores import ScoreStore
+    >>> from crydistill.teacher.scoring import score_corpus
+    >>> class Silent:
+    ...     name, fingerprint = "silent", "0" * 64
+    ...     def logits(self, recordings):
+    ...         return [np.full((window_count(len(r.frames)), 521), -5.0) for r in recordings]
+    >>> soundfile.write("a.wav", np.zeros(32_000), 16_000)
+    >>> clips = [Clip(n, Path(n), Label.NONCRY, group=n) for n in ("a.wav", "missing.wav")]
+    >>> result = score_corpus(clips, Silent(), "scores")
+    >>> result.scored, result.failures[0].reason
+    (1, 'missing.wav: no such file')
+    >>> ScoreStore("scores").logits("a.wav").shape
+    (3, 521)
     """
     identity = TeacherIdentity(teacher.name, teacher.fingerprint)
     failures: list[Failure] = []
@@ -123,7 +147,7 @@ def _decode(clip: Clip, change: Change) -> _Decoded | Failure:
 
 
 def _decoded(clips: Sequence[Clip], change: Change, failures: list[Failure]) -> Iterator[_Decoded]:
-    """Decode in the background, in order, a bounded number of clips ahead."""
+    """Decode in background threads, in order, a limited number of clips ahead."""
     left = iter(clips)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         queue: list[Future[_Decoded | Failure]] = [

@@ -1,9 +1,9 @@
-"""Any `.tflite` network with AudioSet's 521 classes as a teacher.
+"""Use any `.tflite` network with AudioSet's 521 classes as a teacher.
 
-It may take a waveform (one window of 15,600 samples) or log-mel (one window of 96 x 64), as float
-or quantised, and may give logits or probabilities. Where a sigmoid ends the graph, the graph's
-output is moved to the sigmoid's input, so that an int8 teacher's targets keep the resolution of its
-logits instead of the 256 steps of its scores.
+Its input may be a waveform (one window of 15,600 samples) or log-mel (one window of 96 x 64), float
+or quantised, and its output logits or probabilities. If the graph ends in a sigmoid, its output is
+moved to the sigmoid's input, so that an int8 teacher's targets keep the resolution of its logits
+instead of the 256 steps of its scores.
 """
 
 from collections.abc import Sequence
@@ -31,20 +31,20 @@ from crydistill.teacher.base import Logits, Recording
 from crydistill.tflite.file import IDENTIFIER
 
 PROBABILITY_FLOOR = 1e-6
-"""Float probabilities are kept this far from 0 and 1 before they become logits (+-13.8); those of a
-quantised output half a step."""
+"""Float probabilities are clipped this far from 0 and 1 before conversion to logits (+-13.8);
+those of a quantised output half a step."""
 
-_SEEN_THROUGH = (
+_PASS_THROUGH = (
     schema.BuiltinOperator.DEQUANTIZE,
     schema.BuiltinOperator.QUANTIZE,
     schema.BuiltinOperator.RESHAPE,
     schema.BuiltinOperator.SQUEEZE,
 )
-"""Operators that only pass the scores on."""
+"""Operators that do not change the scores' values."""
 
 
 class LogitSource(StrEnum):
-    """Where a teacher's logits come from."""
+    """Source of a teacher's logits."""
 
     OUTPUT = "the model's output, which is logits"
     BEFORE_SIGMOID = "the model's tensor before its last sigmoid"
@@ -52,25 +52,25 @@ class LogitSource(StrEnum):
 
 
 class TfliteTeacher:
-    """A `.tflite` file that scores one window at a time.
+    """A `.tflite` teacher that scores one window at a time.
 
     name : the file's name
     fingerprint : sha256 of the file
-    logit_source : what its logits are
+    logit_source : where its logits come from
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Load the model and find out what it takes and gives.
+        """Load the model and detect its input and output formats.
 
         Raises
         ------
         TeacherError
-            if it is not a model LiteRT can run, or not one from a window of audio to 521 classes.
+            if LiteRT cannot run it, or it does not map a window of audio to 521 classes.
         """
         path = Path(path)
         content = _read(path)
-        _interpreter(path, content)  # verified before anything is read from its tables
-        moved = _ending_before_the_sigmoid(content)
+        _interpreter(path, content)  # verify the file before parsing it
+        moved = _without_final_sigmoid(content)
         self._interpreter = _interpreter(path, moved or content)
         self._input = _Tensor(_only_input(path, self._interpreter))
         self._shape, self._takes_samples = _input_shape(path, self._input)
@@ -109,9 +109,9 @@ class TfliteTeacher:
         return self._output.decode(self._interpreter.get_tensor(self._output.index)).reshape(-1)
 
     def _gives_probabilities(self) -> bool:
-        """Whether the output stays in [0, 1] for silence and for noise of two levels.
+        """Whether the output is within [0, 1] for silence and for noise at two levels.
 
-        521 logits of a network that has learnt anything do not.
+        The 521 logits of a trained network are not.
         """
         size = int(np.prod(self._shape))
         noise = np.random.default_rng(0).uniform(-1.0, 1.0, size).astype(np.float32)
@@ -121,7 +121,7 @@ class TfliteTeacher:
 
 
 def sample_windows(samples: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
-    """View the samples of a recording's first `count` windows, `[count, 15600]`."""
+    """Return a view of the samples of a recording's first `count` windows, `[count, 15600]`."""
     if count == 0:
         return np.empty((0, WINDOW_SAMPLES), dtype=np.float32)
     view = np.lib.stride_tricks.sliding_window_view(samples, WINDOW_SAMPLES)
@@ -129,7 +129,7 @@ def sample_windows(samples: npt.NDArray[np.float32], count: int) -> npt.NDArray[
 
 
 class _Tensor:
-    """One end of the graph: its place, and how numbers are stored there (scale 0: as they are)."""
+    """An input or output tensor: its index and quantisation (scale 0 if not quantised)."""
 
     def __init__(self, details: dict[str, Any]) -> None:
         self.index = int(details["index"])
@@ -178,7 +178,7 @@ def _only_input(path: Path, interpreter: Any) -> dict[str, Any]:
 
 
 def _input_shape(path: Path, tensor: _Tensor) -> tuple[tuple[int, ...], bool]:
-    """The shape of one window at the input, and whether it is samples rather than log-mel."""
+    """Return the input shape of one window, and whether it is samples rather than log-mel."""
     if tensor.dtype not in (np.float32, np.int8, np.uint8):
         raise TeacherError(f"{path}: takes {tensor.dtype}; a teacher takes float32, int8 or uint8")
     samples = ((WINDOW_SAMPLES,), (1, WINDOW_SAMPLES))
@@ -195,7 +195,7 @@ def _input_shape(path: Path, tensor: _Tensor) -> tuple[tuple[int, ...], bool]:
 
 
 def _allocate(path: Path, interpreter: Any, index: int, shape: tuple[int, ...]) -> _Tensor:
-    """Fix the input's shape, run once, and return the output that holds one row of 521."""
+    """Set the input's shape, run once, and return the output with one row of 521 values."""
     interpreter.resize_tensor_input(index, shape)
     try:
         interpreter.allocate_tensors()
@@ -208,40 +208,40 @@ def _allocate(path: Path, interpreter: Any, index: int, shape: tuple[int, ...]) 
             return _Tensor(details)
     found = [list(map(int, details["shape"])) for details in interpreter.get_output_details()]
     raise TeacherError(
-        f"{path}: gives {found} for one window; a teacher gives {CLASSES} scores, AudioSet's as "
-        "YAMNet numbers them"
+        f"{path}: gives {found} for one window; a teacher gives {CLASSES} scores, for AudioSet's "
+        "classes in YAMNet's order"
     )
 
 
-def _ending_before_the_sigmoid(content: bytes) -> bytes | None:
-    """The model with each output after a sigmoid moved to the sigmoid's input; None if none is."""
+def _without_final_sigmoid(content: bytes) -> bytes | None:
+    """Move outputs that follow a sigmoid to its input; None if there is no sigmoid."""
     model = schema.ModelT.InitFromPackedBuf(content)
     graph = model.subgraphs[0]
-    before = [_before_the_sigmoid(model, int(tensor)) for tensor in graph.outputs]
+    before = [_sigmoid_input(model, int(tensor)) for tensor in graph.outputs]
     if not any(tensor is not None for tensor in before):
         return None
     graph.outputs = [
         there if moved is None else moved
         for there, moved in zip(graph.outputs, before, strict=True)
     ]
-    # Signatures name the old outputs; the interpreter is driven by tensor index.
+    # Signatures refer to the old outputs, and the interpreter is used by tensor index anyway.
     model.signatureDefs = []
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
 
 
-def _before_the_sigmoid(model: Any, tensor: int) -> int | None:
-    makers = {int(out): op for op in model.subgraphs[0].operators for out in op.outputs}
-    while tensor in makers:
-        op = makers[tensor]
+def _sigmoid_input(model: Any, tensor: int) -> int | None:
+    producers = {int(out): op for op in model.subgraphs[0].operators for out in op.outputs}
+    while tensor in producers:
+        op = producers[tensor]
         code = model.operatorCodes[op.opcodeIndex]
-        # Files written before code 127 existed keep it in the deprecated field.
+        # Files from before operator code 127 store the code in the deprecated field.
         kind = max(code.builtinCode, code.deprecatedBuiltinCode)
         tensor = int(op.inputs[0])
         if kind == schema.BuiltinOperator.LOGISTIC:
             return tensor
-        if kind not in _SEEN_THROUGH:
+        if kind not in _PASS_THROUGH:
             return None
     return None
 

@@ -1,4 +1,4 @@
-"""Varied copies of a corpus's clips: which change each clip gets in which round."""
+"""Augment a corpus's clips deterministically, differently in each round."""
 
 from collections.abc import Sequence
 
@@ -11,17 +11,17 @@ from crydistill.seeds import generator
 from crydistill.teacher.scoring import Change
 
 NOISE_SECONDS = 20
-"""At most so much of each noise recording is kept at hand."""
+"""Maximum length of each noise recording kept in memory."""
 
 
 def varying(
     noises: Sequence[Clip], options: Variation, *, count: int, seed: int, round_number: int
 ) -> Change:
-    """Make the change that a round does to clips: a pure function of clip, seed and round.
+    """Return a round's augmentation, a pure function of clip, seed and round.
 
     Parameters
     ----------
-    noises : clips without a cry; `count` of them, drawn anew each round, are mixed into others
+    noises : clips without a cry, of which `count` are drawn in each round to be mixed into others
     """
     draw = generator(seed, "noises", str(round_number))
     chosen = draw.permutation(len(noises))[:count]
@@ -35,7 +35,7 @@ def varying(
 
 
 def _read(clip: Clip) -> list[Samples]:
-    """The clip's samples; nothing where they cannot be read, which scoring reports."""
+    """Read a clip's samples; empty if it cannot be decoded, which scoring reports."""
     try:
         return [read_audio(clip.path).samples[: NOISE_SECONDS * SAMPLE_RATE]]
     except AudioError:

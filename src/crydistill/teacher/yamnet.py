@@ -1,8 +1,8 @@
-"""Google's YAMNet (the FP32 ReLU network) in Keras 3, from its official weight file.
+"""Build Google's YAMNet (the FP32 ReLU network) in Keras 3 from its official weight file.
 
 MobileNet v1 on a 96 x 64 log-mel patch: one convolution, thirteen depthwise-separable blocks,
-global average pool, 521 logits whose sigmoids are independent scores. BatchNorm (epsilon 1e-4, no
-scale) is folded into the convolutions while loading, which changes nothing but the rounding.
+global average pooling, 521 logits whose sigmoids are independent scores. BatchNorm (epsilon 1e-4,
+no scale) is folded into the convolutions on loading, which only changes the rounding.
 
 Source: `tensorflow/models/research/audioset/yamnet` (yamnet.py, params.py).
 """
@@ -52,12 +52,12 @@ def load_yamnet(path: str | Path) -> keras.Model:
     Raises
     ------
     TeacherError
-        if the file is missing, is not HDF5, lacks a tensor or holds one of another shape.
+        if the file is missing or not HDF5, or a tensor is missing or has the wrong shape.
     """
     path = Path(path)
     if not path.is_file():
         raise TeacherError(
-            f"{path}: no teacher weights there; run `crydistill teacher fetch` or name a local file"
+            f"{path}: no such weights file; run `crydistill teacher fetch` or use a local file"
         )
     model = _network()
     try:
@@ -107,7 +107,7 @@ def _fill(model: keras.Model, file: h5py.File, path: Path) -> None:
 def _folded(
     file: h5py.File, path: Path, kernel_key: str, batch_norm: str
 ) -> tuple[Weights, Weights]:
-    """Return kernel and bias of a convolution with the BatchNorm after it folded in."""
+    """Return a convolution's kernel and bias with the following BatchNorm folded in."""
     kernel = _tensor(file, path, kernel_key).astype(np.float64)
     beta, mean, variance = (
         _tensor(file, path, f"{batch_norm}/{part}").astype(np.float64)
@@ -124,7 +124,7 @@ def _tensor(file: h5py.File, path: Path, key: str) -> Weights:
         return np.asarray(file[f"{key}:0"], dtype=np.float32)
     except KeyError as error:
         raise TeacherError(
-            f"{path}: has no tensor {key}:0; it is not in the layout of the official yamnet.h5"
+            f"{path}: has no tensor {key}:0; it does not have the layout of the official yamnet.h5"
         ) from error
 
 

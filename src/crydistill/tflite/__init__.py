@@ -1,0 +1,1 @@
+"""Parse, validate, run and cost `.tflite` files."""

@@ -1,8 +1,8 @@
-"""The arena: all the working memory that TFLite Micro needs for a student.
+"""Measure the tensor arena that TFLite Micro needs for a student.
 
-Measured with Google's interpreter on this computer. Its bookkeeping holds pointers, so the figure
-is for a 64-bit host; on a 32-bit microcontroller it is a little smaller with the same kernels, and
-larger with vendor kernels that want scratch memory of their own.
+Measured with Google's interpreter on the host. Its bookkeeping contains pointers, so the figure is
+for a 64-bit host; on a 32-bit microcontroller it is slightly smaller with the same kernels, and
+larger with vendor kernels that need scratch buffers.
 """
 
 import struct
@@ -15,22 +15,21 @@ from crydistill.errors import ModelError
 from crydistill.tflite.interpreters import TfliteMicro
 
 HOST_BITS = 8 * struct.calcsize("P")
-"""Width of a pointer in the interpreter that is measured."""
+"""Pointer width of the interpreter being measured."""
 
 LARGEST_ARENA = 8 << 20
 """Bytes: the PSRAM of the largest ESP32-S3 modules."""
 
 _PATCH_BYTES = WINDOW_FRAMES * MEL_BANDS
-"""No arena this small holds a student: it does not fit the input. The search starts here also
-because the interpreter itself crashes in an arena of a few hundred bytes."""
+"""Lower bound of the search: an arena this small cannot even hold the input, and the interpreter
+crashes with one of a few hundred bytes."""
 
 
 def arena_bytes(tflite: bytes) -> int:
-    """Smallest arena in which TFLite Micro runs the model.
+    """Size of the smallest tensor arena in which TFLite Micro runs the model.
 
-    To the byte: with this many bytes, beginning at a multiple of 16, the model is set up and
-    invoked; with one byte less the interpreter refuses. (What the interpreter itself reports as
-    used is rounded up by as much as 15 bytes.)
+    Exact to the byte, for an arena aligned to 16 bytes: with one byte less the interpreter refuses.
+    (The usage that the interpreter itself reports is rounded up by as much as 15 bytes.)
 
     Parameters
     ----------
@@ -41,7 +40,7 @@ def arena_bytes(tflite: bytes) -> int:
     MissingExtraError
         if tflite-micro is not installed.
     ModelError
-        if the model does not run in `LARGEST_ARENA` either.
+        if the model does not run even in `LARGEST_ARENA`.
     """
     TfliteMicro(tflite, LARGEST_ARENA)
     too_small, enough = _PATCH_BYTES, LARGEST_ARENA

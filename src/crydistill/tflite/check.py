@@ -1,6 +1,6 @@
-"""The gate that every `.tflite` passes which this program writes or reads.
+"""Validate every `.tflite` that the package reads or writes.
 
-`inspect_tflite` looks at the file alone and runs nothing: it must come before any interpreter.
+`inspect_tflite` parses the file without running it, and must come before any interpreter.
 `check_tflite` then runs the model in Google's TFLite Micro and compares it with LiteRT.
 """
 
@@ -28,22 +28,22 @@ from crydistill.tflite.interpreters import (
 from crydistill.tflite.operators import check_activation, check_operators
 
 SIZE_LIMIT = 110_000
-"""Bytes of the largest `.tflite` that is still a student."""
+"""Largest `.tflite` accepted as a student, in bytes."""
 
 LARGEST_DISAGREEMENT = 1
-"""Steps of the int8 output by which TFLite Micro and LiteRT's reference kernels may differ: the
-dense layer rounds twice in the one and once in the other."""
+"""Largest allowed difference of the int8 outputs of TFLite Micro and LiteRT's reference kernels, in
+quantization steps: the dense layer rounds twice in one and once in the other."""
 
 _INPUT_SHAPES = ((1, WINDOW_FRAMES, MEL_BANDS, 1), (1, WINDOW_FRAMES, MEL_BANDS))
-_MISALIGNED = f"constants do not begin at multiples of {ALIGNMENT} bytes"
+_MISALIGNED = f"constants do not start at multiples of {ALIGNMENT} bytes"
 _READ_LIMIT = 1 << 20
-"""Bytes beyond which `check_tflite` does not even look at a file."""
-_REMEDY = "quantise a student of this program, or fetch the file again"
+"""Bytes beyond which `check_tflite` does not read a file."""
+_REMEDY = "quantise a crydistill student, or download the file again"
 
 
 @dataclass(frozen=True)
 class Port:
-    """Input or output: real value = (step - zero_point) x scale."""
+    """Input or output tensor: real value = (step - zero_point) x scale."""
 
     shape: tuple[int, ...]
     scale: float
@@ -52,14 +52,14 @@ class Port:
 
 @dataclass(frozen=True)
 class TfliteFacts:
-    """What a `.tflite` says about itself.
+    """Contents of a `.tflite`.
 
-    ops : how often each operator occurs
-    layers : cost of each operator, in the order they run
+    ops : number of occurrences of each operator
+    layers : cost of each operator, in execution order
     macs : multiply-accumulates per window
-    weights : constants of convolutions and dense layers, BatchNorm folded in
-    aligned : every constant begins at a multiple of 16 bytes
-    min_runtime : TensorFlow Lite release that knows all the operators, where stated
+    weights : number of weights and biases of convolutions and dense layers, BatchNorm folded in
+    aligned : every constant starts at a multiple of 16 bytes
+    min_runtime : oldest TensorFlow Lite release that supports all operators, if stated
     """
 
     sha256: str
@@ -81,23 +81,22 @@ def inspect_tflite(
     aligned: bool = False,
     name: str = "the model",
 ) -> TfliteFacts:
-    """Check a `.tflite` without running it, and say what is in it.
+    """Validate a `.tflite` without running it, and return its contents.
 
-    Accepted are files of one subgraph of allowed operators, each within its rules, from an int8
-    log-mel patch `[1, 96, 64, 1]` or `[1, 96, 64]` to int8 logits `[1, outputs]`.
+    Accepted are files with one subgraph of allowlisted operators, each within its rules, from an
+    int8 log-mel patch `[1, 96, 64, 1]` or `[1, 96, 64]` to int8 logits `[1, outputs]`.
 
     Parameters
     ----------
     source : the file, or its bytes
-    size_limit : bytes
-    aligned : refuse constants that do not begin at multiples of 16 bytes
-    name : where bytes are from, for messages
+    size_limit : largest size accepted, bytes
+    aligned : refuse constants that do not start at multiples of 16 bytes
+    name : name of the model in error messages, if `source` is bytes
 
     Raises
     ------
     ModelError
-        naming the first thing that is wrong. A file that passes is safe to hand to LiteRT and
-        TFLite Micro.
+        naming the first fault. A file that passes is safe to hand to LiteRT and TFLite Micro.
     """
     if not isinstance(source, bytes):
         source, name = tflite_bytes(source, size_limit=size_limit), str(source)
@@ -109,7 +108,7 @@ def inspect_tflite(
 
 
 def tflite_bytes(path: str | Path, *, size_limit: int = SIZE_LIMIT) -> bytes:
-    """Read a file that may be a `.tflite`, but no more of it than `size_limit` bytes.
+    """Read a candidate `.tflite`, at most `size_limit` bytes of it.
 
     Raises
     ------
@@ -138,9 +137,9 @@ def _inspect(data: bytes, aligned: bool) -> TfliteFacts:
         raise ModelError(f"{len(file.inputs)} inputs and {len(file.outputs)} outputs, not 1 and 1")
     patch, logits = file.tensors[file.inputs[0]], file.tensors[file.outputs[0]]
     if patch.shape not in _INPUT_SHAPES:
-        raise ModelError(f"takes the shape {patch.shape}, not {_INPUT_SHAPES[0]}")
+        raise ModelError(f"the input has shape {patch.shape}, not {_INPUT_SHAPES[0]}")
     if len(logits.shape) != 2 or logits.shape[0] != 1:
-        raise ModelError(f"gives the shape {logits.shape}, not (1, outputs)")
+        raise ModelError(f"the output has shape {logits.shape}, not (1, outputs)")
     ports = _port("input", patch), _port("output", logits)
     check_operators(file)
     is_aligned = _is_aligned(file)
@@ -174,14 +173,14 @@ def _is_aligned(file: TfliteFile) -> bool:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `check_tflite` found in a model that passed.
+    """Result of `check_tflite` for a model that passed.
 
-    facts : of the file
-    arena_bytes : smallest arena of TFLite Micro on a host with pointers of `host_bits`
+    facts : contents of the file
+    arena_bytes : smallest tensor arena of TFLite Micro on a host with `host_bits` pointers
     tflite_micro : version of the interpreter
-    windows : compared
+    windows : number of windows compared
     largest_difference : between TFLite Micro and LiteRT's reference kernels, in output steps
-    differing : share of the outputs that are not the same step in both
+    differing : fraction of the outputs that differ between the two
     """
 
     facts: TfliteFacts
@@ -204,21 +203,30 @@ def check_tflite(
     size_limit: int = SIZE_LIMIT,
     name: str = "the model",
 ) -> CheckReport:
-    """Check a `.tflite` as `inspect_tflite` does, then run it as a device would.
+    """Validate a `.tflite` with `inspect_tflite`, then run it as a device would.
 
     Parameters
     ----------
     source : the file, or its bytes
     patches : log-mel patches of real audio, `[n, 96, 64]`, n at least 1; about 200 take a second
-    size_limit : bytes
-    name : where bytes are from, for messages
+    size_limit : largest size accepted, bytes
+    name : name of the model in error messages, if `source` is bytes
 
     Raises
     ------
     CheckFailed
-        with everything that failed.
+        listing every failure.
     MissingExtraError
         if tflite-micro is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crydistill.student.packaged import packaged_student
+    >>> patches = np.random.default_rng(0).normal(size=(4, 96, 64)).astype(np.float32)
+    >>> report = check_tflite(packaged_student() / "student.tflite", patches)
+    >>> report.facts.macs, report.arena_bytes, report.largest_difference <= 1
+    (3789424, 51440, True)
     """
     if len(patches) == 0:
         raise ValueError("check_tflite needs at least one patch")

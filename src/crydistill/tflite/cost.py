@@ -1,4 +1,4 @@
-"""The arithmetic a student costs: multiply-accumulates and constants by layer."""
+"""Count a student's multiply-accumulates (MACs) and weights, layer by layer."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,13 @@ from crydistill.tflite.file import Operator, TfliteFile
 
 @dataclass(frozen=True)
 class LayerCost:
-    """What one operator costs per window.
+    """Cost of one operator per window.
 
     operator : TensorFlow Lite's name
-    output_shape : of its result
-    macs : multiply-accumulates of its convolution or product; sums, pools and rescaling count 0
-    weights : elements of its weights and bias
+    output_shape : shape of its output
+    macs : multiply-accumulates of a convolution or matrix product; additions, pooling and
+        requantization count 0
+    weights : number of its weights and biases
     """
 
     operator: str
@@ -22,18 +23,18 @@ class LayerCost:
 
 
 def layer_costs(file: TfliteFile) -> tuple[LayerCost, ...]:
-    """Cost of each operator, in the order they run."""
+    """Cost of each operator, in execution order."""
     return tuple(_layer_cost(file, operator) for operator in file.operators)
 
 
 @dataclass(frozen=True)
 class LayerWork:
-    """What makes an operator of the C library slow.
+    """Quantities that determine an operator's run time in the C library.
 
-    macs : as `LayerCost` counts them
+    macs : as in `LayerCost`
     inner_loops : loops over neighbouring pixels' channels that a convolution starts
-    outputs : elements of the result
-    reads : elements of the intermediate results that it reads
+    outputs : elements of the output
+    reads : elements of the intermediate tensors that it reads
     """
 
     operator: str
@@ -44,7 +45,7 @@ class LayerWork:
 
 
 def layer_work(file: TfliteFile) -> tuple[LayerWork, ...]:
-    """Work of each operator that computes anything, in the order they run."""
+    """Work of each operator that computes anything, in execution order."""
     layers = zip(file.operators, layer_costs(file), strict=True)
     return tuple(_work(file, op, cost.macs) for op, cost in layers if op.name != "RESHAPE")
 
@@ -52,7 +53,7 @@ def layer_work(file: TfliteFile) -> tuple[LayerWork, ...]:
 def _work(file: TfliteFile, operator: Operator, macs: int) -> LayerWork:
     outputs = file.tensors[operator.outputs[0]].size
     inputs = [file.tensors[index] for index in operator.inputs if index != -1]
-    # The C kernel takes a row of a filter at once (spread taps, which no student has, one by one).
+    # The C kernel processes a filter row at once (dilated taps, which no student has, singly).
     rows = inputs[1].shape[1] if operator.name == "CONV_2D" else 1
     reads = sum(tensor.size for tensor in inputs if tensor.data is None)
     return LayerWork(operator.name, macs, outputs * rows, outputs, reads)
@@ -78,4 +79,4 @@ _TAPS = {
     "DEPTHWISE_CONV_2D": lambda shape: shape[1] * shape[2],
     "FULLY_CONNECTED": lambda shape: shape[1],
 }
-"""Products per output element, from the shape of the weights."""
+"""Multiplications per output element, from the shape of the weights."""

@@ -1,12 +1,12 @@
-"""A `.tflite` file as plain values, read without trusting a byte of it.
+"""Parse a `.tflite` into plain values, treating the file as untrusted.
 
-LiteRT and TFLite Micro follow the offsets of a flatbuffer without looking back; a damaged or
-foreign file can take the process down. Here every offset, length and index is checked before it is
-used, also those whose value does not matter here, and a table with a field that this module does
-not know is refused rather than passed over. Time and memory stay proportional to the file.
+LiteRT and TFLite Micro follow the offsets of a flatbuffer without checking them; a damaged or
+malicious file can crash the process. Here every offset, length and index is checked before use,
+even where its value does not matter here, and a table with an unknown field is refused rather than
+ignored. Time and memory are proportional to the size of the file.
 
-Source: TensorFlow's `schema.fbs` (version 3, identifier TFL3), whose field positions are the
-numbers below; "FlatBuffers internals" for the encoding.
+Source: TensorFlow's `schema.fbs` (version 3, identifier TFL3), for the field numbers used
+below; "FlatBuffers internals" for the encoding.
 """
 
 import math
@@ -21,13 +21,13 @@ from crydistill.errors import ModelError
 
 SCHEMA_VERSION = 3
 ALIGNMENT = 16
-"""Bytes. Where constants begin at multiples of this, SIMD kernels read them in place."""
+"""Bytes. SIMD kernels can read constants in place if they start at multiples of this."""
 
 IDENTIFIER = b"TFL3"
-"""At bytes 4 to 7 of every `.tflite`."""
+"""File identifier at bytes 4 to 7 of every `.tflite`."""
 _SHORTEST_FILE = 12
 
-# Bounds that no student comes near; without them a small file could claim one table many times.
+# Far above any student; without them a small file could refer to one table many times.
 _MOST_TENSORS = 1_024
 _MOST_CHANNELS = 8_192
 _MOST_DIMENSIONS = 6
@@ -39,10 +39,10 @@ _TENSOR_TYPES = {0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64",
 
 @dataclass(frozen=True)
 class OperatorKind:
-    """An operator this program reads.
+    """A supported operator.
 
     name : TensorFlow Lite's name
-    options_code : of its option table in the union BuiltinOptions
+    options_code : type of its option table in the union BuiltinOptions
     fields : name, struct format and default of each option, in the schema's order; the format
         "*i" is a vector of int32
     """
@@ -85,20 +85,20 @@ OPERATOR_KINDS = {
     34: OperatorKind("PAD", 22, ()),
     40: OperatorKind("MEAN", 27, (("keep_dims", "?", False),)),
 }
-"""The allow-list, by TensorFlow Lite's operator code: what depthwise-separable and residual
-networks need, all of it int8 in TFLite Micro. Softmax and sigmoid are not on it: a student's
-outputs are logits, and its manifest says which activation belongs to them."""
+"""Allowlist by TensorFlow Lite's operator code: what depthwise-separable and residual networks
+need, all of it int8 in TFLite Micro. It omits softmax and sigmoid: a student's outputs are logits,
+and its manifest names their activation."""
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A constant or an intermediate result.
+    """A constant or an intermediate tensor.
 
     shape : dimensions, each at least 1
     type : "int8", "int32", ...
-    data : the bytes of a constant, None where the tensor is computed
-    offset : where in the file `data` begins
-    scales, zero_points : one each per tensor, or per channel along `axis`; empty if not quantised
+    data : bytes of a constant, None if the tensor is computed
+    offset : position of `data` in the file
+    scales, zero_points : one per tensor, or one per channel along `axis`; empty if not quantised
     """
 
     shape: tuple[int, ...]
@@ -121,7 +121,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """One step: its kind, tensors by index (-1: absent), and every option of the kind."""
+    """One node of the graph: its kind, tensors by index (-1: absent), and all of its options."""
 
     name: str
     inputs: tuple[int, ...]
@@ -131,7 +131,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class TfliteFile:
-    """The one subgraph of a `.tflite`; every index in it is valid."""
+    """The single subgraph of a `.tflite`; every index in it is valid."""
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
@@ -141,16 +141,16 @@ class TfliteFile:
 
 
 def read_tflite(data: bytes) -> TfliteFile:
-    """Read a `.tflite`.
+    """Parse a `.tflite`.
 
     Raises
     ------
     ModelError
-        if the file is not a TFL3 flatbuffer with one subgraph of allowed operators, or anything in
-        it points outside. What the operators compute is not looked at.
+        if the file is not a TFL3 flatbuffer with one subgraph of allowlisted operators, or an
+        offset points outside the file. What the operators compute is not checked.
     """
     if len(data) < _SHORTEST_FILE or data[4:8] != IDENTIFIER:
-        raise ModelError("not a .tflite file (no TFL3 mark at byte 4)")
+        raise ModelError("not a .tflite file (no TFL3 identifier at byte 4)")
     model = _Table(data, _number(data, "<I", 0), "model", 10)
     if model.number(0, "I") != SCHEMA_VERSION:
         raise ModelError(f"schema version {model.number(0, 'I')}, not {SCHEMA_VERSION}")
@@ -195,7 +195,7 @@ def _operator_kinds(model: "_Table") -> list[OperatorKind]:
 
 
 def _operator_name(code: int) -> str:
-    # Imported here because it takes a moment and only a refusal needs all the names.
+    # Imported here because it is slow and only an error message needs all the names.
     from ai_edge_litert.schema_py_generated import BuiltinOperator
 
     return next((k for k, v in vars(BuiltinOperator).items() if v == code), str(code))
@@ -204,7 +204,7 @@ def _operator_name(code: int) -> str:
 def _buffers(model: "_Table") -> list[_Span]:
     spans = []
     for table in model.tables(4, "buffer", 3, 2 * _MOST_TENSORS):
-        # 0 and 1 both mean that the data are in the table itself.
+        # 0 and 1 both mean that the data are inside the table.
         if table.number(1, "Q") > 1 or table.number(2, "Q") > 1:
             raise ModelError("keeps weights outside the flatbuffer")
         spans.append(table.span(0, 1))
@@ -329,10 +329,10 @@ def _index(index: int, count: int, what: str) -> int:
 
 
 class _Table:
-    """One flatbuffer table. No access leaves the file.
+    """One flatbuffer table, with bounds-checked access.
 
-    what : says which table it is, for messages
-    fields : how many fields the schema gives it; more in the file are refused
+    what : name of the table in error messages
+    fields : number of fields in the schema; a file with more is refused
     """
 
     def __init__(self, data: bytes, at: int, what: str, fields: int) -> None:
@@ -379,14 +379,14 @@ class _Table:
         start, length = self.span(field, size)
         count = length // size
         if count > at_most:
-            raise ModelError(f"{self.what} has a list of {count}; no student needs {at_most}")
+            raise ModelError(f"{self.what} has a list of {count}; at most {at_most} are allowed")
         return struct.unpack_from(f"<{count}{form}", self._data, start)
 
     def text(self, field: int) -> str:
         start, length = self.span(field, 1)
-        # LiteRT reads names up to the zero byte behind them.
-        unended = self.has(field) and _number(self._data, "<B", start + length) != 0
-        if unended or length > _LONGEST_TEXT:
+        # LiteRT reads names up to their terminating zero byte.
+        unterminated = self.has(field) and _number(self._data, "<B", start + length) != 0
+        if unterminated or length > _LONGEST_TEXT:
             raise ModelError(f"{self.what} is damaged")
         try:
             return self._data[start : start + length].decode("utf-8")
@@ -408,7 +408,7 @@ class _Table:
 
     def _require(self, end: int) -> None:
         if end > len(self._data):
-            raise ModelError(f"{self.what} reaches beyond the end of the file; it is cut short")
+            raise ModelError(f"{self.what} extends past the end of the file, which is cut short")
 
 
 def _number(data: bytes, form: str, at: int) -> Any:

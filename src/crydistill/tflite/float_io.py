@@ -1,8 +1,8 @@
-"""The same int8 student with float32 input and output, for runtimes that take nothing else.
+"""Give an int8 student float32 input and output, for runtimes that accept nothing else.
 
-LiteRT.js, which runs a `.tflite` in a browser, refuses int8 tensors at the edge of a model. The
-twin has a QUANTIZE before the first operator and a DEQUANTIZE behind the last; everything between
-is the student's own.
+LiteRT.js, which runs a `.tflite` in a browser, refuses int8 tensors as a model's input or output.
+The twin adds a QUANTIZE before the first operator and a DEQUANTIZE after the last; everything in
+between is unchanged.
 """
 
 from typing import Any
@@ -14,19 +14,19 @@ from crydistill.tflite.packing import packed
 
 _QUANTIZE_VERSION = 1
 _DEQUANTIZE_VERSION = 2
-"""The first in which each of the operators knows int8."""
+"""Oldest version of each operator that supports int8."""
 
 
 def float_twin(tflite: bytes) -> bytes:
-    """Return a student with float32 input and output.
+    """Return the student with float32 input and output.
 
-    Log-mel values go in and logits come out; the int8 steps in between are the student's. A value
-    exactly between two steps may go to the other one: runtimes round such ties to the even step or
-    away from zero, as this program's `quantize` does to the even one.
+    It maps log-mel values to logits with the student's int8 arithmetic in between. A value exactly
+    between two quantization steps may be rounded differently: some runtimes round ties to even, as
+    `quantize` does, others away from zero.
 
     Parameters
     ----------
-    tflite : the student; it takes and gives int8
+    tflite : student with int8 input and output
 
     Raises
     ------
@@ -50,7 +50,7 @@ def float_twin(tflite: bytes) -> bytes:
 
 
 def _code(model: Any, operator: int, version: int) -> int:
-    """Index of a new operator code."""
+    """Add an operator code; return its index."""
     model.operatorCodes.append(
         schema.OperatorCodeT(
             builtinCode=operator, deprecatedBuiltinCode=min(operator, 127), version=version
@@ -60,7 +60,7 @@ def _code(model: Any, operator: int, version: int) -> int:
 
 
 def _float_copy(graph: Any, index: int) -> int:
-    """Index of a new float32 tensor of the same shape, which takes over the name."""
+    """Add a float32 tensor that takes over shape and name; return its index."""
     original = graph.tensors[index]
     graph.tensors.append(
         schema.TensorT(

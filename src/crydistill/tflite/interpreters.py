@@ -1,6 +1,6 @@
-"""Running an int8 `.tflite` in LiteRT or in Google's TFLite Micro interpreter.
+"""Run an int8 `.tflite` in LiteRT or in Google's TFLite Micro interpreter.
 
-Both are native code that trusts its model: give them only bytes that
+Both are native code that trusts the model: pass them only bytes that
 `crydistill.tflite.check.inspect_tflite` has accepted.
 """
 
@@ -21,20 +21,22 @@ Int8 = npt.NDArray[np.int8]
 Float32 = npt.NDArray[np.float32]
 
 TFLITE_MICRO = "tflite-micro"
-"""The distribution that holds Google's TFLite Micro interpreter."""
+"""Name of the distribution with Google's TFLite Micro interpreter."""
 
 
 class Kernels(StrEnum):
-    """Which of LiteRT's arithmetic computes the network.
+    """LiteRT's sets of kernels.
 
-    They differ in speed, given for one x86-64 core, and in how often their outputs are off
-    TFLite Micro's, which is more often in students with shortcuts, whose sums they round in their
-    own ways. The first figure is the reference student's, the second the packaged one's.
+    They differ in speed, given for one x86-64 core, and in how often their outputs differ from
+    TFLite Micro's: more often for students with shortcuts, whose sums each rounds differently. The
+    first figure is for the reference student, the second for the packaged one.
 
-    REFERENCE : the plain kernels; bit for bit TFLite Micro's but for the dense layer, so that one
-        output in 50,000 is a step off; 600 and 360 windows a second
-    OPTIMIZED : one in 50,000 by a step; one in 3 by up to two; 3,600 and 3,000 windows a second
-    XNNPACK : one in 10 to 60 by up to two; half of them by up to five; 10,000 and more
+    REFERENCE : plain kernels, bit-exact with TFLite Micro except for the dense layer, which is off
+        by one step in one output of 50,000; 600 and 360 windows per second
+    OPTIMIZED : one output in 50,000 is off by one step; one in 3 by up to two; 3,600 and 3,000
+        windows per second
+    XNNPACK : one output in 10 to 60 is off by up to two steps; half of them by up to five; 10,000
+        windows per second and more
     """
 
     REFERENCE = "reference"
@@ -43,13 +45,13 @@ class Kernels(StrEnum):
 
 
 def quantize(values: Float32, scale: float, zero_point: int) -> Int8:
-    """Return the nearest int8 steps, half to even: clamp(rint(values / scale) + zero_point)."""
+    """Quantize to int8, rounding half to even: clamp(rint(values / scale) + zero_point)."""
     steps = np.rint(values / np.float32(scale)) + np.float32(zero_point)
     return np.asarray(np.clip(steps, -128, 127), dtype=np.int8)
 
 
 def dequantize(steps: Int8, scale: float, zero_point: int) -> Float32:
-    """Return the real values that int8 steps stand for."""
+    """Real values of int8 steps: (steps - zero_point) x scale."""
     return (steps.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 
 
@@ -59,7 +61,7 @@ class LiteRt:
     Raises
     ------
     ModelError
-        if LiteRT does not take the model.
+        if LiteRT refuses the model.
     """
 
     def __init__(self, tflite: bytes, kernels: Kernels = Kernels.REFERENCE) -> None:
@@ -83,7 +85,7 @@ class LiteRt:
 
     def run(self, windows: Int8) -> Int8:
         """Compute the outputs, `[n, outputs]`, of quantised windows, `[n, 96, 64]`."""
-        # One by one as on the device: a batch is not faster.
+        # One at a time, as on the device: batching is no faster.
         shaped = windows.reshape(-1, *self._input["shape"])
         out = np.empty((len(shaped), self._output["shape"][-1]), dtype=np.int8)
         for row, window in zip(out, shaped, strict=True):
@@ -98,14 +100,14 @@ class TfliteMicro:
 
     Parameters
     ----------
-    arena : bytes of working memory
+    arena : size of the tensor arena, bytes
 
     Raises
     ------
     MissingExtraError
         if tflite-micro is not installed.
     ModelError
-        if the interpreter does not take the model, or the arena is too small for it.
+        if the interpreter refuses the model, or the arena is too small for it.
     """
 
     def __init__(self, tflite: bytes, arena: int) -> None:
@@ -144,7 +146,7 @@ def tflite_micro_version() -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Discard what native code writes to stderr meanwhile."""
+    """Discard what native code writes to stderr inside the `with` block."""
     sys.stderr.flush()
     saved = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -163,7 +165,7 @@ def _tflite_micro_runtime() -> Any:
     except ImportError as error:
         raise MissingExtraError(
             "Google's TFLite Micro interpreter is not installed: pip install 'crydistill[train]' "
-            "on Linux x86-64 (there is none for other platforms)"
+            "on Linux x86-64 (not available for other platforms)"
         ) from error
     return runtime
 

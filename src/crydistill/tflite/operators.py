@@ -1,8 +1,8 @@
-"""What each allowed operator may look like, so that every runtime computes the same with it.
+"""Check each operator of a `.tflite` against rules under which all runtimes agree.
 
-A rule takes one operator of a `.tflite`, refuses what LiteRT or TFLite Micro would trip over (a
-stride of 0 divides by zero, a scale of 0 aborts the process) or understand differently, and returns
-the shape of the result. Quantisation follows TensorFlow Lite's specification: activations int8 with
+A rule takes one operator, refuses what would crash LiteRT or TFLite Micro (a stride of 0 divides by
+zero, a scale of 0 aborts the process) or what they interpret differently, and returns the shape of
+the output. Quantisation follows TensorFlow Lite's specification: activations int8 with
 one scale, convolution weights int8 symmetric with one scale per output channel or one in all, bias
 int32 with scale input x weight.
 """
@@ -25,19 +25,19 @@ _ACTIVATIONS = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
 
 _SMALLEST_SCALE = 1e-6
 _LARGEST_SCALE = 1e6
-"""An activation whose whole int8 range spans less or more was not calibrated on audio."""
+"""Limits of an activation's scale: beyond them, it was not calibrated on audio."""
 
 _LARGEST_MULTIPLIER = 2.0**15
 _BIAS_SCALE_TOLERANCE = 0.01
 _LARGEST_STEP = 64
-"""Strides, dilations and pooling windows beyond the patch itself."""
+"""Largest stride, dilation, padding or pooling window; no larger than the patch."""
 
 _LARGEST_TENSOR = 1 << 20
-"""Elements of one intermediate result: a megabyte, more than any target has to spare."""
+"""Elements of one intermediate tensor: a megabyte, more than any target can spare."""
 
 
 def check_operators(file: TfliteFile) -> None:
-    """Check that the operators form a chain from input to output and obey their rules.
+    """Check that the operators lead from input to output and obey their rules.
 
     Raises
     ------
@@ -56,37 +56,39 @@ def check_operators(file: TfliteFile) -> None:
 
 
 def check_activation(tensor: Tensor) -> None:
-    """Check that a computed tensor is int8 with one sane scale and zero point.
+    """Check that a computed tensor is int8 with one plausible scale and zero point.
 
     Raises
     ------
     ModelError
-        saying what is wrong.
+        naming the fault.
     """
-    _need(tensor.data is None, "a constant stands where audio should flow")
-    _need(tensor.type == "int8", f"{tensor.type}, not int8")
-    _need(len(tensor.scales) == 1, f"a result has {len(tensor.scales)} scales, not one")
-    _need(
+    _require(tensor.data is None, "is a constant where an activation is expected")
+    _require(tensor.type == "int8", f"{tensor.type}, not int8")
+    _require(len(tensor.scales) == 1, f"a result has {len(tensor.scales)} scales, not one")
+    _require(
         _SMALLEST_SCALE <= tensor.scales[0] <= _LARGEST_SCALE,
         f"a result has the scale {tensor.scales[0]:g}",
     )
-    _need(-128 <= tensor.zero_points[0] <= 127, "a zero point is not an int8")
-    _need(tensor.size <= _LARGEST_TENSOR, f"a result has shape {tensor.shape}")
+    _require(-128 <= tensor.zero_points[0] <= 127, "a zero point is not an int8")
+    _require(tensor.size <= _LARGEST_TENSOR, f"a result has shape {tensor.shape}")
 
 
 def _check(file: TfliteFile, operator: Operator, ready: set[int]) -> None:
-    _need(all(i in ready for i in operator.inputs if i != -1), "an input is not computed yet")
-    _need(len(operator.outputs) == 1, "must have one output")
-    _need(operator.outputs[0] not in ready, "overwrites a tensor")
+    _require(all(i in ready for i in operator.inputs if i != -1), "an input is not computed yet")
+    _require(len(operator.outputs) == 1, "must have one output")
+    _require(operator.outputs[0] not in ready, "overwrites a tensor")
     step = _Step(file, operator)
     check_activation(step.output)
     shape = RULES[operator.name](step)
-    _need(shape == step.output.shape, f"gives {shape}, the file says {step.output.shape}")
+    _require(
+        shape == step.output.shape, f"computes shape {shape}, the file states {step.output.shape}"
+    )
 
 
 @dataclass(frozen=True)
 class _Step:
-    """An operator with its tensors at hand."""
+    """An operator together with its file, for access to its tensors."""
 
     file: TfliteFile
     operator: Operator
@@ -103,7 +105,7 @@ class _Step:
         return position < len(inputs) and inputs[position] != -1
 
     def input(self, position: int) -> Tensor:
-        _need(self.has(position), f"input {position} is missing")
+        _require(self.has(position), f"input {position} is missing")
         return self.file.tensors[self.operator.inputs[position]]
 
     def activation(self, position: int = 0) -> Tensor:
@@ -113,55 +115,55 @@ class _Step:
 
     def constant(self, position: int, kind: str) -> Tensor:
         tensor = self.input(position)
-        _need(tensor.data is not None, f"input {position} is not a constant")
-        _need(tensor.type == kind, f"input {position} is {tensor.type}, not {kind}")
+        _require(tensor.data is not None, f"input {position} is not a constant")
+        _require(tensor.type == kind, f"input {position} is {tensor.type}, not {kind}")
         return tensor
 
     def takes(self, fewest: int, most: int) -> None:
         count = len(self.operator.inputs)
-        _need(fewest <= count <= most, f"has {count} inputs")
+        _require(fewest <= count <= most, f"has {count} inputs")
 
 
 def _conv_2d(step: _Step) -> Shape:
     x, weights = _image(step), step.constant(1, "int8")
-    _need(len(weights.shape) == 4, f"weights of shape {weights.shape}")
+    _require(len(weights.shape) == 4, f"weights of shape {weights.shape}")
     filters, height, width, channels = weights.shape
-    _need(channels == x.shape[3], f"weights for {channels} channels on {x.shape[3]}")
-    _need(step.has(2), "has no bias, which LiteRT insists on")
-    _weighted(step, x, weights, filters, axis=0)
-    return (*_slid(step, x, height, width), filters)
+    _require(channels == x.shape[3], f"weights for {channels} channels on {x.shape[3]}")
+    _require(step.has(2), "has no bias, which LiteRT requires")
+    _check_weights(step, x, weights, filters, axis=0)
+    return (*_output_shape(step, x, height, width), filters)
 
 
 def _depthwise_conv_2d(step: _Step) -> Shape:
     x, weights = _image(step), step.constant(1, "int8")
-    _need(len(weights.shape) == 4 and weights.shape[0] == 1, f"weights of shape {weights.shape}")
+    _require(len(weights.shape) == 4 and weights.shape[0] == 1, f"weights of shape {weights.shape}")
     _, height, width, filters = weights.shape
     multiplier = step.option("depth_multiplier")
-    _need(filters == x.shape[3] * multiplier, f"{filters} filters for {x.shape[3]} channels")
-    _need(step.has(2), "has no bias, which TFLite Micro insists on")
-    _weighted(step, x, weights, filters, axis=3)
-    return (*_slid(step, x, height, width), filters)
+    _require(filters == x.shape[3] * multiplier, f"{filters} filters for {x.shape[3]} channels")
+    _require(step.has(2), "has no bias, which TFLite Micro requires")
+    _check_weights(step, x, weights, filters, axis=3)
+    return (*_output_shape(step, x, height, width), filters)
 
 
 def _fully_connected(step: _Step) -> Shape:
     x, weights = step.activation(), step.constant(1, "int8")
-    _need(len(weights.shape) == 2, f"weights of shape {weights.shape}")
+    _require(len(weights.shape) == 2, f"weights of shape {weights.shape}")
     units, inputs = weights.shape
-    _need(x.size == inputs, f"weights for {inputs} inputs on shape {x.shape}")
-    _need(len(x.shape) == 2 or not step.option("keep_dims"), f"keeps the shape {x.shape}")
-    _need(len(weights.scales) == 1, "weights with a scale per channel, which older TFLM misreads")
-    _need(step.option("weights_format") == 0, "weights in a shuffled format")
-    _weighted(step, x, weights, units, axis=0)
+    _require(x.size == inputs, f"weights for {inputs} inputs on shape {x.shape}")
+    _require(len(x.shape) == 2 or not step.option("keep_dims"), f"keeps the shape {x.shape}")
+    _require(len(weights.scales) == 1, "per-channel weight scales, which older TFLM misreads")
+    _require(step.option("weights_format") == 0, "weights in a shuffled format")
+    _check_weights(step, x, weights, units, axis=0)
     return (1, units)
 
 
 def _mean(step: _Step) -> Shape:
     step.takes(2, 2)
     x, axes = step.activation(), step.constant(1, "int32")
-    _need(len(x.shape) == 4, f"input of shape {x.shape}")
-    _need(sorted(axes.values().ravel().tolist()) == [1, 2], "is not a global average pool")
-    _need(len(axes.shape) == 1, "its axes are not a list")
-    _below_limit(x.scales[0] / step.output.scales[0])
+    _require(len(x.shape) == 4, f"input of shape {x.shape}")
+    _require(sorted(axes.values().ravel().tolist()) == [1, 2], "is not a global average pool")
+    _require(len(axes.shape) == 1, "its axes are not a list")
+    _check_multiplier(x.scales[0] / step.output.scales[0])
     batch, _, _, channels = x.shape
     return (batch, 1, 1, channels) if step.option("keep_dims") else (batch, channels)
 
@@ -169,48 +171,51 @@ def _mean(step: _Step) -> Shape:
 def _average_pool_2d(step: _Step) -> Shape:
     step.takes(1, 1)
     x = _image(step)
-    _same_quantization(x, step.output)
-    _activation_function(step)
+    _require_same_quantization(x, step.output)
+    _check_activation_function(step)
     height, width = step.option("filter_height"), step.option("filter_width")
-    _need(1 <= height <= _LARGEST_STEP and 1 <= width <= _LARGEST_STEP, "a pool of no size")
-    return (*_slid(step, x, height, width), x.shape[3])
+    _require(
+        1 <= height <= _LARGEST_STEP and 1 <= width <= _LARGEST_STEP,
+        "a pooling window out of range",
+    )
+    return (*_output_shape(step, x, height, width), x.shape[3])
 
 
 def _reshape(step: _Step) -> Shape:
     step.takes(1, 2)
     x = step.activation()
-    _same_quantization(x, step.output)
+    _require_same_quantization(x, step.output)
     target = step.option("new_shape")
     if step.has(1):
         shape = step.constant(1, "int32")
-        _need(len(shape.shape) == 1, "its shape is not a list")
+        _require(len(shape.shape) == 1, "its shape is not a list")
         target = tuple(shape.values().tolist())
     unknown = [i for i, size in enumerate(target) if size == -1]
     known = math.prod(size for size in target if size != -1)
-    _need(len(unknown) <= 1 and known > 0 and x.size % known == 0, f"to the shape {target}")
+    _require(len(unknown) <= 1 and known > 0 and x.size % known == 0, f"to the shape {target}")
     resolved = tuple(x.size // known if size == -1 else size for size in target)
-    _need(math.prod(resolved) == x.size, f"from {x.shape} to {target}")
+    _require(math.prod(resolved) == x.size, f"from {x.shape} to {target}")
     return resolved
 
 
 def _add(step: _Step) -> Shape:
     step.takes(2, 2)
     a, b = step.activation(0), step.activation(1)
-    _activation_function(step)
-    _need(a.shape == b.shape, f"adds the shapes {a.shape} and {b.shape}")
-    # The runtimes hold the sum with 20 fractional bits before they rescale it, and abort beyond.
+    _check_activation_function(step)
+    _require(a.shape == b.shape, f"adds the shapes {a.shape} and {b.shape}")
+    # The runtimes keep the sum with 20 fractional bits before requantization, and abort beyond.
     ratio = 2 * max(a.scales[0], b.scales[0]) / (2**20 * step.output.scales[0])
-    _need(ratio < 1, "scales of inputs and output are too far apart")
+    _require(ratio < 1, "scales of inputs and output are too far apart")
     return a.shape
 
 
 def _pad(step: _Step) -> Shape:
     step.takes(2, 2)
     x, padding = _image(step), step.constant(1, "int32")
-    _same_quantization(x, step.output)
-    _need(padding.shape == (4, 2), f"paddings of shape {padding.shape}")
+    _require_same_quantization(x, step.output)
+    _require(padding.shape == (4, 2), f"paddings of shape {padding.shape}")
     values = padding.values().tolist()
-    _need(all(0 <= n <= _LARGEST_STEP for row in values for n in row), f"pads by {values}")
+    _require(all(0 <= n <= _LARGEST_STEP for row in values for n in row), f"pads by {values}")
     return tuple(
         size + before + after for size, (before, after) in zip(x.shape, values, strict=True)
     )
@@ -230,69 +235,71 @@ RULES: dict[str, Callable[[_Step], Shape]] = {
 
 def _image(step: _Step) -> Tensor:
     x = step.activation()
-    _need(len(x.shape) == 4 and x.shape[0] == 1, f"input of shape {x.shape}")
+    _require(len(x.shape) == 4 and x.shape[0] == 1, f"input of shape {x.shape}")
     return x
 
 
-def _slid(step: _Step, x: Tensor, height: int, width: int) -> tuple[int, int, int]:
-    """Batch, height and width after a window of `height` x `width` has slid over `x`."""
+def _output_shape(step: _Step, x: Tensor, height: int, width: int) -> tuple[int, int, int]:
+    """Batch, height and width after sliding a `height` x `width` window over `x`."""
     return (
         1,
-        _slid_along(step, x.shape[1], height, "height"),
-        _slid_along(step, x.shape[2], width, "width"),
+        _output_length(step, x.shape[1], height, "height"),
+        _output_length(step, x.shape[2], width, "width"),
     )
 
 
-def _slid_along(step: _Step, size: int, window: int, axis: str) -> int:
+def _output_length(step: _Step, size: int, window: int, axis: str) -> int:
     padding, stride = step.option("padding"), int(step.option(f"stride_{axis}"))
     dilation = step.operator.options.get(f"dilation_{axis}", 1)
-    _need(padding in (_SAME, _VALID), f"padding of kind {padding}")
-    _need(1 <= stride <= _LARGEST_STEP, f"stride {stride}")
-    _need(1 <= dilation <= _LARGEST_STEP, f"dilation {dilation}")
+    _require(padding in (_SAME, _VALID), f"padding of kind {padding}")
+    _require(1 <= stride <= _LARGEST_STEP, f"stride {stride}")
+    _require(1 <= dilation <= _LARGEST_STEP, f"dilation {dilation}")
     reach = 0 if padding == _SAME else (window - 1) * dilation
     return -(-(size - reach) // stride)
 
 
-def _weighted(step: _Step, x: Tensor, weights: Tensor, outputs: int, axis: int) -> None:
+def _check_weights(step: _Step, x: Tensor, weights: Tensor, outputs: int, axis: int) -> None:
     """Check weights, bias and their scales."""
     step.takes(2, 3)
-    _activation_function(step)
+    _check_activation_function(step)
     bias_type = step.operator.options.get("bias_type", 0)
-    _need(bias_type in _BIAS_TYPES, f"bias of type {bias_type}")
+    _require(bias_type in _BIAS_TYPES, f"bias of type {bias_type}")
     channels = len(weights.scales)
-    _need(channels in (1, outputs), f"{channels} weight scales for {outputs} channels")
-    _need(channels == 1 or weights.axis == axis, f"weight scales along axis {weights.axis}")
-    _need(not any(weights.zero_points), "weights are not symmetric")
-    _need(all(math.isfinite(s) and s > 0 for s in weights.scales), "a weight scale is not positive")
-    _below_limit(x.scales[0] * max(weights.scales) / step.output.scales[0])
+    _require(channels in (1, outputs), f"{channels} weight scales for {outputs} channels")
+    _require(channels == 1 or weights.axis == axis, f"weight scales along axis {weights.axis}")
+    _require(not any(weights.zero_points), "weights are not symmetric")
+    _require(
+        all(math.isfinite(s) and s > 0 for s in weights.scales), "a weight scale is not positive"
+    )
+    _check_multiplier(x.scales[0] * max(weights.scales) / step.output.scales[0])
     if step.has(2):
-        _bias(step.constant(2, "int32"), x, weights, outputs)
+        _check_bias(step.constant(2, "int32"), x, weights, outputs)
 
 
-def _bias(bias: Tensor, x: Tensor, weights: Tensor, outputs: int) -> None:
-    _need(bias.shape == (outputs,), f"bias of shape {bias.shape} for {outputs} channels")
-    _need(len(bias.scales) == len(weights.scales), "bias and weights differ in their scales")
-    _need(not any(bias.zero_points), "bias has a zero point")
+def _check_bias(bias: Tensor, x: Tensor, weights: Tensor, outputs: int) -> None:
+    _require(bias.shape == (outputs,), f"bias of shape {bias.shape} for {outputs} channels")
+    _require(len(bias.scales) == len(weights.scales), "bias and weights differ in their scales")
+    _require(not any(bias.zero_points), "bias has a zero point")
     for bias_scale, weight_scale in zip(bias.scales, weights.scales, strict=True):
         product = x.scales[0] * weight_scale
         fits = math.isclose(bias_scale, product, rel_tol=_BIAS_SCALE_TOLERANCE)
-        _need(fits, f"bias has scale {bias_scale:g}, not input x weight, {product:g}")
+        _require(fits, f"bias has scale {bias_scale:g}, not input x weight, {product:g}")
 
 
-def _activation_function(step: _Step) -> None:
+def _check_activation_function(step: _Step) -> None:
     kind = step.option("activation")
-    _need(kind in _ACTIVATIONS, f"activation function of kind {kind}")
+    _require(kind in _ACTIVATIONS, f"activation function of kind {kind}")
 
 
-def _same_quantization(x: Tensor, y: Tensor) -> None:
+def _require_same_quantization(x: Tensor, y: Tensor) -> None:
     same = x.scales == y.scales and x.zero_points == y.zero_points
-    _need(same, "input and output must share scale and zero point")
+    _require(same, "input and output must share scale and zero point")
 
 
-def _below_limit(multiplier: float) -> None:
-    _need(multiplier < _LARGEST_MULTIPLIER, f"rescales by {multiplier:g}")
+def _check_multiplier(multiplier: float) -> None:
+    _require(multiplier < _LARGEST_MULTIPLIER, f"requantizes by a factor of {multiplier:g}")
 
 
-def _need(condition: bool, otherwise: str) -> None:
+def _require(condition: bool, otherwise: str) -> None:
     if not condition:
         raise ModelError(otherwise)

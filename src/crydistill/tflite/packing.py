@@ -1,4 +1,4 @@
-"""Writing a `.tflite` from the schema's objects."""
+"""Serialize a `.tflite` from the schema's objects."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from crydistill.tflite.file import ALIGNMENT, IDENTIFIER
 
 
 class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
-    """A buffer whose bytes begin at a multiple of 16."""
+    """A buffer aligned to 16 bytes."""
 
     def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 - the schema's own name
         if self.data is not None:
@@ -19,9 +19,9 @@ class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
 
 
 def packed(model: Any) -> bytes:
-    """Bytes of a `schema.ModelT`, each constant at a multiple of 16 bytes.
+    """Serialize a `schema.ModelT` with each constant aligned to 16 bytes.
 
-    The same model gives the same bytes. Its buffers are replaced.
+    Deterministic: the same model gives the same bytes. Replaces the model's buffers.
     """
     model.buffers = [_AlignedBuffer(data=buffer.data) for buffer in model.buffers]
     builder = flatbuffers.Builder(0)

@@ -1,4 +1,4 @@
-/* What of libc's <inttypes.h> the test programs use. */
+/* The part of libc's <inttypes.h> that the test programs use. */
 #ifndef INTTYPES_H
 #define INTTYPES_H
 

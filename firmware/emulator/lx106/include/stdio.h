@@ -1,4 +1,4 @@
-/* What of libc's <stdio.h> the test programs use. printf knows %s, %u, %d and %08x, with an l. */
+/* The part of libc's <stdio.h> that the test programs use; printf: %s, %u, %d, %08x, with an l. */
 #ifndef STDIO_H
 #define STDIO_H
 

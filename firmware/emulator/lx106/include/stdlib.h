@@ -1,4 +1,4 @@
-/* What of libc's <stdlib.h> the test programs use. */
+/* The part of libc's <stdlib.h> that the test programs use. */
 #ifndef STDLIB_H
 #define STDLIB_H
 

@@ -1,4 +1,4 @@
-/* What of libc's <string.h> the library and its test programs use. */
+/* The part of libc's <string.h> that the library and its test programs use. */
 #ifndef STRING_H
 #define STRING_H
 

@@ -1,4 +1,4 @@
-"""About ten minutes of nursery sounds made from formulas: no recording, no download.
+"""The synthetic nursery: about ten minutes of labelled audio without recordings or downloads.
 
 `compose` lists the clips of a seed, `render` synthesises one, `write_nursery` writes them all as a
 corpus with a manifest. The building blocks (`cry`, `babble`, `speech`, `hum`, ...) are functions of
@@ -28,7 +28,7 @@ from crydistill.synthesis.nursery.infants import (
     gasp,
     laugh,
 )
-from crydistill.synthesis.nursery.synthesis import room_response, through
+from crydistill.synthesis.nursery.synthesis import record_in_room, room_response
 from crydistill.synthesis.nursery.things import (
     Appliance,
     Door,
@@ -71,11 +71,11 @@ __all__ = [
     "meow",
     "meowing",
     "music_box",
+    "record_in_room",
     "render",
     "room_response",
     "room_tone",
     "speech",
-    "through",
     "white_noise",
     "write_nursery",
 ]

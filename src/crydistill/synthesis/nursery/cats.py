@@ -1,4 +1,4 @@
-"""Cats: meows, as float64 samples with a peak of 1."""
+"""Synthesise meowing, as float64 samples with a peak of 1."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -7,16 +7,16 @@ import numpy as np
 
 from crydistill.synthesis.nursery.synthesis import (
     Floats,
-    at_peak,
     control_points,
-    curve_through,
+    normalized,
+    piecewise_linear,
 )
-from crydistill.synthesis.nursery.throat import Throat, in_turn, vocal
+from crydistill.synthesis.nursery.throat import Throat, vocal, with_pauses
 
 
 @dataclass(frozen=True)
 class Cat:
-    """One cat: usual top pitch of its meows in hertz, tract relative to a 7 cm one."""
+    """One cat: typical peak pitch of its meows in hertz, formant scale relative to a 7 cm tract."""
 
     pitch: float
     tract: float
@@ -41,26 +41,26 @@ _MEOW_HZ = (
     (1_080.0, 1_800.0, 4_600.0, 7_000.0),
     (600.0, 1_200.0, 4_300.0, 6_700.0),
 )
-"""Formants along m-i-a-o-u."""
+"""Formants at the five stages m-i-a-o-u."""
 
 
 def meow(rng: np.random.Generator, seconds: float, cat: Cat) -> Floats:
-    """One meow: mouth closed, opening, closing; pitch rises quickly and sinks a little."""
+    """One meow: the mouth opens and closes; the pitch rises quickly and falls a little."""
     count = control_points(seconds)
     opened = rng.uniform(0.27, 0.36)
     course = np.array([0.0, rng.uniform(0.08, 0.2), opened, opened + 0.5 * (1 - opened), 1.0])
     formants = cat.tract * np.stack(
-        [curve_through(course, track, count) for track in zip(*_MEOW_HZ, strict=True)], axis=1
+        [piecewise_linear(course, track, count) for track in zip(*_MEOW_HZ, strict=True)], axis=1
     )
     rise, fall = rng.uniform(0.12, 0.28), rng.uniform(0.15, 0.28)
-    octaves = curve_through(course, [-rise, -0.3 * rise, 0, -0.3 * fall, -fall], count)
+    octaves = piecewise_linear(course, [-rise, -0.3 * rise, 0, -0.3 * fall, -fall], count)
     pitch = cat.pitch * rng.uniform(0.95, 1.05) * 2.0**octaves
-    loud = curve_through(course, [0, 0.35, 1, 0.6, 0], count)
-    return at_peak(
+    loud = piecewise_linear(course, [0, 0.35, 1, 0.6, 0], count)
+    return normalized(
         vocal(rng, cat.throat, pitch=pitch, voicing=loud, breath=loud, formants=formants)
     )
 
 
 def meowing(rng: np.random.Generator, seconds: float, cat: Cat) -> Floats:
     """Meows with pauses between them."""
-    return in_turn(rng, seconds, (0.5, 1.3), lambda: meow(rng, rng.uniform(0.55, 1.0), cat))
+    return with_pauses(rng, seconds, (0.5, 1.3), lambda: meow(rng, rng.uniform(0.55, 1.0), cat))

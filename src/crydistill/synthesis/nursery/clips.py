@@ -1,13 +1,13 @@
-"""The clips of the synthetic nursery: who sounds in which, over what, how loud.
+"""Compose and render the clips of the synthetic nursery.
 
-`compose` writes the score of a seed without synthesising anything; `render` plays one clip of it.
-A clip's samples depend on its recipe alone, the recipe on the seed and the clip's id alone, so
-clips can be rendered in any order, each alone, on any machine. Two machines may differ by one step
-of int16 here and there, where a sample lies on the edge between two steps; and NumPy reserves the
-right to change what its generators draw, which a test would notice.
+`compose` lists the recipes of a seed's clips without synthesising anything; `render` synthesises
+one. A clip's samples depend only on its recipe, and the recipe only on the seed and the clip's id,
+so clips can be rendered separately, in any order, on any machine. Two machines may differ by one
+int16 step in a few samples that fall on a rounding boundary; and NumPy reserves the right to change
+the streams of its generators, which a test would detect.
 
-Individuals (infants, adults, cats, music boxes, ...) are the groups: each lives in one split. One
-infant cries, babbles and laughs; one adult speaks and hums.
+Individuals (infants, adults, cats, music boxes, ...) are the groups; each is in one split only. The
+same infant cries, babbles and laughs; the same adult speaks and hums.
 """
 
 from collections import Counter
@@ -28,10 +28,10 @@ from crydistill.synthesis.nursery.infants import Infant, Span, babble, cry_times
 from crydistill.synthesis.nursery.synthesis import (
     Floats,
     active_rms,
-    at_peak,
+    normalized,
+    record_in_room,
     room_response,
     sample_count,
-    through,
 )
 from crydistill.synthesis.nursery.things import (
     Appliance,
@@ -49,23 +49,23 @@ from crydistill.synthesis.nursery.things import (
 SPLITS = ("train", "validation", "test")
 
 _Draw = Callable[[np.random.Generator], Any]
-"""Makes up an individual."""
+"""Draws a random individual."""
 
 _Play = Callable[[np.random.Generator, float, Any], Floats]
-"""Lets an individual sound for so many seconds."""
+"""Synthesises a number of seconds of an individual."""
 
 _PerSplit = tuple[int, int, int]
 
 
 class _Kind(NamedTuple):
-    """A kind of individual, and how many of them live in each split."""
+    """A kind of individual and the number of individuals in each split."""
 
     draw: _Draw
     individuals: _PerSplit
 
 
 class _Part(NamedTuple):
-    """A category: the kind that sounds in it, and its number of clips in each split."""
+    """A category: the kind of individual it uses and its number of clips in each split."""
 
     kind: str
     clips: _PerSplit
@@ -114,8 +114,8 @@ _PLAYERS: dict[str, _Play] = {
 }
 
 _NOISES = ("speech", "lullaby", "music_box", "hum", "white_noise")
-"""Categories that may be heard behind a clip, by an individual drawn for that clip alone; a clip
-without noise has a quiet room behind it."""
+"""Categories used as background, from an individual drawn for that clip only; a clip without noise
+has a quiet room as background."""
 
 _NEVER_OVER_NOISE = ("baby_cry", "silence")
 
@@ -133,11 +133,10 @@ class NurseryClip:
     """The recipe of one clip.
 
     id : unique, the same for every seed
-    group : the individual that sounds
-    cries : when it cries, in seconds; empty if it never does. The breaths between cries and the
-        room's echo are not counted.
-    backdrop, snr_db : what sounds behind it, and how far below; the level of a sound is taken while
-        it sounds
+    group : the individual in the foreground
+    cries : spans of crying in seconds, may be empty; breaths between cries and reverberation are
+        not included
+    backdrop, snr_db : background category, and signal-to-noise ratio between active levels
     peak_dbfs : level of the loudest sample
     """
 
@@ -155,15 +154,15 @@ class NurseryClip:
 
 
 def compose(seed: int = 0) -> list[NurseryClip]:
-    """Return the recipes of all clips of a seed (0 or more): ten minutes, split by split."""
+    """Return the recipes of a seed's clips (seed >= 0), ten minutes in all, ordered by split."""
     clips = []
     numbers: Counter[str] = Counter()
     for place, split in enumerate(SPLITS):
         turns: Counter[str] = Counter()
         for category, part in _PARTS.items():
-            residents = _groups(part.kind, place)
+            groups = _groups(part.kind, place)
             for _ in range(part.clips[place]):
-                group = residents[turns[part.kind] % len(residents)]
+                group = groups[turns[part.kind] % len(groups)]
                 clips.append(
                     _recipe(seed, f"{category}-{numbers[category]:02}", category, group, split)
                 )
@@ -173,15 +172,15 @@ def compose(seed: int = 0) -> list[NurseryClip]:
 
 
 def individual(seed: int, group: str) -> Any:
-    """Return the `Infant`, `Adult`, `Cat`, ... that a group of a seed's clips stands for."""
+    """Return the `Infant`, `Adult`, `Cat`, ... behind a group of a seed's clips."""
     kind, _, _ = group.rpartition("-")
     return _KINDS[kind].draw(generator(seed, "individual", group))
 
 
 def cry_share(clip: NurseryClip) -> npt.NDArray[np.float64]:
-    """Fraction of each window of the patch grid in which the clip cries, `[windows]`.
+    """Fraction of each window of the window grid that is crying, `[windows]`.
 
-    A window is truly cry where it is at least a half.
+    The ground truth of a window is cry if it is at least a half.
     """
     count = window_count(frame_count(sample_count(clip.duration)))
     start = window_start_seconds(count)
@@ -195,17 +194,17 @@ def cry_share(clip: NurseryClip) -> npt.NDArray[np.float64]:
 def render(clip: NurseryClip) -> npt.NDArray[np.int16]:
     """Synthesise a clip: 16 kHz mono int16 `[16000 duration]`."""
     rng = generator(clip.seed, "sound", clip.id)
-    sound = _recorded(rng, _played(rng, clip))
-    stranger = _KINDS[_PARTS[clip.backdrop].kind].draw(rng)
-    behind = _recorded(rng, _PLAYERS[clip.backdrop](rng, clip.duration, stranger))
-    behind *= active_rms(sound) / active_rms(behind) * 10.0 ** (-clip.snr_db / 20)
-    mix = at_peak(sound + behind) * 10.0 ** (clip.peak_dbfs / 20)
+    sound = _with_random_room(rng, _foreground(rng, clip))
+    source = _KINDS[_PARTS[clip.backdrop].kind].draw(rng)
+    background = _with_random_room(rng, _PLAYERS[clip.backdrop](rng, clip.duration, source))
+    background *= active_rms(sound) / active_rms(background) * 10.0 ** (-clip.snr_db / 20)
+    mix = normalized(sound + background) * 10.0 ** (clip.peak_dbfs / 20)
     samples: npt.NDArray[np.int16] = np.rint(_FULL_SCALE * mix).astype(np.int16)
     return samples
 
 
 def _groups(kind: str, place: int) -> list[str]:
-    """Name the individuals of a kind in the split at `place` of SPLITS."""
+    """Names of the individuals of a kind in the split `SPLITS[place]`."""
     counts = _KINDS[kind].individuals
     first = sum(counts[:place])
     return [f"{kind}-{number:02}" for number in range(first, first + counts[place])]
@@ -239,17 +238,17 @@ def _recipe(seed: int, clip_id: str, category: str, group: str, split: str) -> N
     )
 
 
-def _played(rng: np.random.Generator, clip: NurseryClip) -> Floats:
+def _foreground(rng: np.random.Generator, clip: NurseryClip) -> Floats:
     who = individual(clip.seed, clip.group)
     if clip.label is Label.CRY:
         return crying(rng, clip.duration, who, clip.cries)
     return _PLAYERS[clip.category](rng, clip.duration, who)
 
 
-def _recorded(rng: np.random.Generator, sound: Floats) -> Floats:
-    """Put a sound at some distance in some room, in front of some microphone."""
+def _with_random_room(rng: np.random.Generator, sound: Floats) -> Floats:
+    """Apply a random room, distance and microphone."""
     response = room_response(
         rng, reverberation=rng.uniform(0.15, 0.5), direct_db=rng.uniform(0.0, 9.0)
     )
     low_cut, high_cut = rng.uniform(60.0, 200.0), rng.uniform(4_500.0, 9_000.0)
-    return through(sound, response, low_cut=low_cut, high_cut=high_cut)
+    return record_in_room(sound, response, low_cut=low_cut, high_cut=high_cut)

@@ -1,11 +1,11 @@
-"""The nursery on disk: a corpus with a manifest, like one of recordings.
+"""Write the synthetic nursery to disk as a corpus with a manifest.
 
-    nursery.json                    what made it; written first
+    nursery.json                    version and seed; written first
     <split>/<category>/<id>.wav     16 kHz mono 16-bit PCM
     cries.csv                       path,start_s,end_s of every single cry
-    clips.csv                       the manifest; written last, so it lists only what is there
+    clips.csv                       the manifest; written last, so it lists only existing files
 
-A killed write leaves no half file under these names; writing again goes on where it stopped.
+Files are written atomically; a killed run resumes where it stopped.
 """
 
 import csv
@@ -24,7 +24,7 @@ from crydistill.synthesis.nursery.clips import NurseryClip, compose, render
 from crydistill.synthesis.nursery.synthesis import sample_count
 
 NURSERY_VERSION = 1
-"""Rises with every change that is heard, so that clips of two versions never mix."""
+"""Incremented with every audible change, so that clips of two versions never mix."""
 
 _WAV_HEADER_BYTES = 44
 _CLIP_COLUMNS = (
@@ -44,12 +44,12 @@ _CLIP_COLUMNS = (
 
 
 def write_nursery(directory: str | Path, *, seed: int = 0, progress: Progress = silent) -> Path:
-    """Write the nursery of a seed, or what is missing of it, and return its manifest's path.
+    """Write the nursery of a seed, skipping existing files, and return its manifest's path.
 
     Raises
     ------
     CorpusError
-        if the directory holds something else: another seed's or version's nursery, other files.
+        if the directory contains the nursery of another seed or version, or other files.
     """
     directory = Path(directory)
     _claim(directory, seed)
@@ -57,7 +57,7 @@ def write_nursery(directory: str | Path, *, seed: int = 0, progress: Progress = 
     with progress("nursery", len(clips), "clips") as advance:
         for clip in clips:
             path = directory / _clip_path(clip)
-            if not _is_whole(path, clip):
+            if not _is_complete(path, clip):
                 with replacing(path) as temporary:
                     soundfile.write(temporary, render(clip), SAMPLE_RATE, subtype="PCM_16")
             advance(1)
@@ -69,26 +69,26 @@ def write_nursery(directory: str | Path, *, seed: int = 0, progress: Progress = 
 
 
 def _claim(directory: Path, seed: int) -> None:
-    """Make sure that the directory is this nursery's or nobody's; put the name up."""
-    sign = directory / "nursery.json"
+    """Check that the directory is empty or holds this nursery; write `nursery.json`."""
+    marker = directory / "nursery.json"
     text = json.dumps({"nursery_version": NURSERY_VERSION, "seed": seed}) + "\n"
-    if sign.is_file():
-        if sign.read_text(encoding="utf-8") != text:
+    if marker.is_file():
+        if marker.read_text(encoding="utf-8") != text:
             raise CorpusError(
-                f"{sign}: another seed or version made this nursery; delete {directory} or name "
+                f"{marker}: another seed or version of the nursery; delete {directory} or choose "
                 "another directory"
             )
     elif directory.is_dir() and any(not name.name.startswith(".") for name in directory.iterdir()):
-        raise CorpusError(f"{directory}: holds files that are no nursery; name an empty directory")
+        raise CorpusError(f"{directory}: contains other files; choose an empty directory")
     else:
-        write_text(sign, text)
+        write_text(marker, text)
 
 
 def _clip_path(clip: NurseryClip) -> str:
     return f"{clip.split}/{clip.category}/{clip.id}.wav"
 
 
-def _is_whole(path: Path, clip: NurseryClip) -> bool:
+def _is_complete(path: Path, clip: NurseryClip) -> bool:
     size = _WAV_HEADER_BYTES + 2 * sample_count(clip.duration)
     return path.is_file() and path.stat().st_size == size
 

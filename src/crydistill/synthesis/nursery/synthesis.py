@@ -1,11 +1,11 @@
-"""Sound from formulas: harmonics, resonances, shaped noise, rooms.
+"""Synthesis primitives: harmonics, resonances, shaped noise, simple room responses.
 
-Everything is float64 at 16 kHz. Slowly varying quantities (pitch, loudness, formants) live on a
-control grid of one point every 5 ms and are interpolated linearly in between; a sound of `m`
-control points lasts `80 (m - 1)` samples.
+Everything is float64 at 16 kHz. Slowly varying parameters (pitch, loudness, formants) are control
+curves with one point every 5 ms, interpolated linearly in between; `m` control points give
+`80 (m - 1)` samples.
 
-Nothing here feeds its output back into itself, so a last-bit difference between two machines'
-sine or FFT stays a last-bit difference.
+There is no feedback (no recursive filter), so a last-bit difference between two machines' sine or
+FFT stays a last-bit difference.
 """
 
 import math
@@ -22,7 +22,7 @@ CONTROL_RATE = SAMPLE_RATE / CONTROL_HOP
 
 _NOISE_FRAME = 2 * CONTROL_HOP
 _HARMONICS_FADE_HZ = (6_800.0, 7_800.0)
-"""Harmonics fade out between these, so that a rising pitch never folds over at 8 kHz."""
+"""Harmonics fade out between these frequencies, so that a rising pitch never aliases at 8 kHz."""
 
 _DB_PER_DOUBLING = 20 * math.log10(2)
 
@@ -31,29 +31,29 @@ Floats = npt.NDArray[np.float64]
 
 
 def sample_count(seconds: float) -> int:
-    """Samples in so many seconds."""
+    """Number of samples in `seconds`."""
     return round(seconds * SAMPLE_RATE)
 
 
 def control_points(seconds: float) -> int:
-    """Length of a control curve for a sound of so many seconds (rounded up to whole hops)."""
+    """Length of a control curve for `seconds` of sound (rounded up to whole hops)."""
     return int(np.ceil(seconds * CONTROL_RATE - 1e-9)) + 1
 
 
 def interpolated(curve: Floats) -> Floats:
-    """Samples `[80 (m - 1)]` of a control curve `[m]`."""
+    """Upsample a control curve `[m]` to samples `[80 (m - 1)]`."""
     ramp = np.arange(CONTROL_HOP) / CONTROL_HOP
     return (curve[:-1, None] + np.diff(curve)[:, None] * ramp).ravel()
 
 
-def curve_through(
+def piecewise_linear(
     times: Sequence[float] | Floats, values: Sequence[float] | Floats, count: int
 ) -> Floats:
-    """Control curve `[count]` through corner points; times are fractions of the whole, 0 to 1."""
+    """Piecewise linear control curve `[count]`; times are fractions of its length, 0 to 1."""
     return np.interp(np.linspace(0.0, 1.0, count), times, values)
 
 
-def wander(rng: np.random.Generator, count: int, hertz: float) -> Floats:
+def smooth_noise(rng: np.random.Generator, count: int, hertz: float) -> Floats:
     """Random control curve `[count]` of unit variance that changes at about `hertz`."""
     sigma = CONTROL_RATE / (2 * np.pi * hertz)
     reach = int(np.ceil(3 * sigma))
@@ -64,17 +64,17 @@ def wander(rng: np.random.Generator, count: int, hertz: float) -> Floats:
 
 
 def smoothed(curve: Floats, reach: int) -> Floats:
-    """Control curve `[m]` averaged over `reach` points to either side; its ends are held."""
+    """Control curve `[m]` smoothed over `reach` points to either side, with edge padding."""
     kernel = np.hanning(2 * reach + 3)
     padded = np.pad(curve, reach + 1, mode="edge")
     return np.convolve(padded, kernel / kernel.sum(), mode="valid")
 
 
 def harmonics(pitch: Floats, amplitudes: Floats) -> Floats:
-    """Sum of harmonics with gliding pitch.
+    """Sum of harmonics with a time-varying pitch.
 
     pitch : [m], hertz
-    amplitudes : [m, k], of harmonics 1 to k; what lies above 7.8 kHz is left out
+    amplitudes : [m, k], of harmonics 1 to k; harmonics above 7.8 kHz are left out
     """
     low, high = _HARMONICS_FADE_HZ
     hertz = pitch[:, None] * np.arange(1, amplitudes.shape[1] + 1)
@@ -91,12 +91,12 @@ def harmonics(pitch: Floats, amplitudes: Floats) -> Floats:
 
 
 def harmonic_count(pitch: Floats) -> int:
-    """How many harmonics fit below the upper limit at the lowest pitch."""
+    """Number of harmonics below the upper limit at the lowest pitch."""
     return max(1, int(_HARMONICS_FADE_HZ[1] / np.min(pitch)))
 
 
 def resonances(hertz: Floats, formants: Floats, bandwidths: Floats) -> Floats:
-    """Gain of a vocal tract (all-pole, unity at 0 Hz).
+    """Magnitude response of a vocal tract (all-pole, unity at 0 Hz).
 
     hertz : [m, k]; formants : [m, q], hertz; bandwidths : [q], hertz. Returns [m, k].
     """
@@ -113,7 +113,7 @@ def noise_hertz() -> Floats:
 
 
 def shaped_noise(rng: np.random.Generator, gain: Floats) -> Floats:
-    """White noise of unit variance through a time-varying filter.
+    """Unit-variance white noise through a time-varying filter.
 
     gain : [m, 81], at the frequencies of `noise_hertz`
     """
@@ -129,7 +129,7 @@ def shaped_noise(rng: np.random.Generator, gain: Floats) -> Floats:
 
 
 def coloured_noise(rng: np.random.Generator, count: int, slope_db: float) -> Floats:
-    """Stationary noise of unit variance whose spectrum falls by `slope_db` per octave (>= 0)."""
+    """Stationary unit-variance noise whose spectrum falls by `slope_db` (>= 0) per octave."""
     length = scipy.fft.next_fast_len(count, real=True)
     spectrum = scipy.fft.rfft(rng.standard_normal(length))
     hertz = np.maximum(scipy.fft.rfftfreq(length, 1 / SAMPLE_RATE), 30.0)
@@ -143,31 +143,31 @@ def room_response(
 ) -> Floats:
     """Impulse response of a simple room: direct sound, early reflections, decaying noise.
 
-    reverberation : seconds until the tail has fallen by 60 dB
-    direct_db : level of the direct sound above everything else together
+    reverberation : RT60 in seconds
+    direct_db : direct-to-reverberant ratio in dB
     """
     count = int((reverberation + 0.05) * SAMPLE_RATE)
     time = np.arange(count) / SAMPLE_RATE
     tail = rng.standard_normal(count) * 10.0 ** (-3.0 * time / reverberation)
-    # Walls and air take the treble first; 6 ms is where reflections run into each other.
+    # Walls and air absorb high frequencies first; from 6 ms on, reflections overlap.
     tail = np.convolve(tail, [0.25, 0.5, 0.25], mode="same") * np.clip(time / 0.006, 0.0, 1.0)
     tail /= np.sqrt(np.sum(tail**2))
     for delay in rng.uniform(0.0015, 0.02, reflections):
-        place = int(delay * SAMPLE_RATE)
-        tail[place] += rng.choice([-1.0, 1.0]) * rng.uniform(0.2, 0.6)
+        index = int(delay * SAMPLE_RATE)
+        tail[index] += rng.choice([-1.0, 1.0]) * rng.uniform(0.2, 0.6)
     tail /= np.sqrt(np.sum(tail**2)) * 10.0 ** (direct_db / 20)
     tail[0] = 1.0
     return np.asarray(tail)
 
 
 def microphone_response(hertz: Floats, low_cut: float, high_cut: float) -> Floats:
-    """Gain of a small microphone: second-order roll-offs below `low_cut` and above `high_cut`."""
+    """Response of a small microphone: second-order roll-off below `low_cut`, above `high_cut`."""
     power = hertz**4
     return np.sqrt(power / (power + low_cut**4) * (high_cut**4 / (power + high_cut**4)))
 
 
-def through(samples: Floats, response: Floats, *, low_cut: float, high_cut: float) -> Floats:
-    """Play samples `[n]` in a room and pick them up with a microphone; the length stays."""
+def record_in_room(samples: Floats, response: Floats, *, low_cut: float, high_cut: float) -> Floats:
+    """Apply a room impulse response and a microphone response to `[n]` samples; keeps length."""
     length = scipy.fft.next_fast_len(len(samples) + len(response) - 1, real=True)
     spectrum = scipy.fft.rfft(samples, length) * scipy.fft.rfft(response, length)
     spectrum *= microphone_response(scipy.fft.rfftfreq(length, 1 / SAMPLE_RATE), low_cut, high_cut)
@@ -175,33 +175,33 @@ def through(samples: Floats, response: Floats, *, low_cut: float, high_cut: floa
 
 
 def rms(samples: Floats) -> float:
-    """Root mean square."""
+    """Root mean square of samples."""
     return float(np.sqrt(np.mean(samples**2)))
 
 
-def at_peak(samples: Floats) -> Floats:
-    """Scale samples to a peak of 1; silence stays silence."""
+def normalized(samples: Floats) -> Floats:
+    """Scale samples to a peak of 1; silence is returned unchanged."""
     peak = float(np.max(np.abs(samples), initial=0.0))
     return samples / peak if peak > 0 else samples
 
 
 def active_rms(samples: Floats) -> float:
-    """Root mean square over the 50 ms stretches within 20 dB of the loudest, at least one long.
+    """RMS over the 50 ms blocks within 20 dB of the loudest; needs at least 50 ms.
 
-    What a listener would call the level of a sound with pauses in it.
+    The perceived level of a sound with pauses.
     """
-    stretch = SAMPLE_RATE // 20
-    power = np.mean(samples[: len(samples) // stretch * stretch].reshape(-1, stretch) ** 2, axis=1)
+    block = SAMPLE_RATE // 20
+    power = np.mean(samples[: len(samples) // block * block].reshape(-1, block) ** 2, axis=1)
     return float(np.sqrt(np.mean(power[power >= 0.01 * np.max(power)])))
 
 
-def fitted(samples: Floats, count: int) -> Floats:
-    """Cut or pad with silence to `count` samples."""
+def fix_length(samples: Floats, count: int) -> Floats:
+    """Trim or zero-pad to `count` samples."""
     return samples[:count] if len(samples) >= count else np.pad(samples, (0, count - len(samples)))
 
 
 def add_at(track: Floats, start: int, samples: Floats) -> None:
-    """Add samples into a track in place from `start >= 0`; what reaches beyond its end is lost."""
+    """Mix samples into a track in index from `start >= 0`, cut off at the track's end."""
     stop = min(len(track), start + len(samples))
     if stop > start:
         track[start:stop] += samples[: stop - start]

@@ -1,7 +1,7 @@
-"""Sounds without a throat: music box, appliance hum, noise machine, knocks, a quiet room.
+"""Synthesise sounds of things: music box, appliance hum, noise machine, knocks, quiet room.
 
-As with voices, a thing (`MusicBox`, `Appliance`, `NoiseMachine`, `Door`, `Room`) is one individual,
-and its function lets it sound for so many seconds, as float64 samples with a peak of 1.
+As with voices, a thing (`MusicBox`, `Appliance`, `NoiseMachine`, `Door`, `Room`) is one individual;
+its function synthesises a number of seconds of it, as float64 samples with a peak of 1.
 """
 
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.synthesis.nursery.synthesis import (
     Floats,
     add_at,
-    at_peak,
     coloured_noise,
     control_points,
-    fitted,
+    fix_length,
     harmonics,
     interpolated,
+    normalized,
     sample_count,
-    wander,
+    smooth_noise,
 )
 from crydistill.synthesis.nursery.tunes import tune
 
 
 @dataclass(frozen=True)
 class MusicBox:
-    """One music box: tonic in hertz, notes a second, seconds a note rings (60 dB)."""
+    """One music box: tonic in hertz, notes per second, 60 dB decay time of a note in seconds."""
 
     tonic: float
     tempo: float
@@ -39,14 +39,14 @@ class MusicBox:
 
 
 _TO_60_DB = np.log(1_000.0)
-"""Exponent at which a decay has fallen by 60 dB."""
+"""Exponent of an exponential decay by 60 dB."""
 
 _COMB_PARTIALS = ((1.0, 1.0, 1.0), (2.0, 0.15, 0.8), (5.9, 0.25, 0.25), (6.27, 0.2, 0.3))
-"""(frequency ratio, amplitude, ringing time ratio) of a plucked steel tooth on a wooden box."""
+"""(frequency ratio, amplitude, decay time ratio) of a plucked steel tooth on a wooden box."""
 
 
 def music_box(rng: np.random.Generator, seconds: float, box: MusicBox) -> Floats:
-    """A tune plucked on a steel comb, a bass note on every fourth beat."""
+    """A tune plucked on a steel comb, with a bass note on every fourth beat."""
     count = sample_count(seconds)
     track = np.zeros(count)
     notes = max(2, int(seconds * box.tempo))
@@ -55,7 +55,7 @@ def music_box(rng: np.random.Generator, seconds: float, box: MusicBox) -> Floats
         add_at(track, start, _plucked(rng, box, semitones))
         if beat % 4 == 0:
             add_at(track, start, 0.7 * _plucked(rng, box, -12))
-    return at_peak(track)
+    return normalized(track)
 
 
 def _plucked(rng: np.random.Generator, box: MusicBox, semitones: int) -> Floats:
@@ -74,7 +74,7 @@ def _plucked(rng: np.random.Generator, box: MusicBox, semitones: int) -> Floats:
 
 @dataclass(frozen=True)
 class Appliance:
-    """One motor: mains frequency in hertz, loudness of its harmonics, and of its air."""
+    """One motor: mains frequency in hertz, harmonic amplitudes, level and slope of airflow."""
 
     mains: float
     amplitudes: tuple[float, ...]
@@ -85,7 +85,7 @@ class Appliance:
     def drawn(cls, rng: np.random.Generator) -> Self:
         numbers = np.arange(1, 25)
         amplitudes = numbers ** -rng.uniform(0.8, 1.3) * rng.uniform(0.1, 1.0, len(numbers))
-        amplitudes[1::2] *= 4.0  # a magnet pulls twice in every mains period
+        amplitudes[1::2] *= 4.0  # magnetic force peaks twice per mains period
         return cls(
             mains=float(rng.choice([50.0, 60.0])),
             amplitudes=tuple(amplitudes.tolist()),
@@ -95,19 +95,19 @@ class Appliance:
 
 
 def hum(rng: np.random.Generator, seconds: float, appliance: Appliance) -> Floats:
-    """A refrigerator or fan: mains harmonics that waver a little, over a broad rush of air."""
+    """A refrigerator or fan: slightly unsteady mains harmonics over broadband air noise."""
     points = control_points(seconds)
-    pitch = appliance.mains * (1 + 0.001 * wander(rng, points, 0.5))
-    level = 1 + 0.05 * wander(rng, points, 1.0)
+    pitch = appliance.mains * (1 + 0.001 * smooth_noise(rng, points, 0.5))
+    level = 1 + 0.05 * smooth_noise(rng, points, 1.0)
     tone = harmonics(pitch, level[:, None] * np.array(appliance.amplitudes))
     air = coloured_noise(rng, len(tone), appliance.slope_db)
-    sound = at_peak(tone) + appliance.air * at_peak(air)
-    return at_peak(fitted(sound, sample_count(seconds)))
+    sound = normalized(tone) + appliance.air * normalized(air)
+    return normalized(fix_length(sound, sample_count(seconds)))
 
 
 @dataclass(frozen=True)
 class NoiseMachine:
-    """One noise machine: its noise's slope in dB per octave, and its swell (surf) if any."""
+    """One noise machine: spectral slope in dB per octave; depth and period of a surf-like swell."""
 
     slope_db: float
     swell: float
@@ -120,16 +120,16 @@ class NoiseMachine:
 
 
 def white_noise(rng: np.random.Generator, seconds: float, machine: NoiseMachine) -> Floats:
-    """White to nearly brown noise, steady or swelling."""
+    """White to nearly brown noise, steady or with a slow swell."""
     count = sample_count(seconds)
     turns = np.arange(count) / SAMPLE_RATE / machine.period + rng.random()
     swell = 1 + machine.swell * np.sin(2 * np.pi * turns)
-    return at_peak(swell * coloured_noise(rng, count, machine.slope_db))
+    return normalized(swell * coloured_noise(rng, count, machine.slope_db))
 
 
 @dataclass(frozen=True)
 class Door:
-    """Something that is knocked on: its resonances in hertz and how long they ring in seconds."""
+    """Something to knock on: its resonances in hertz and their decay time in seconds."""
 
     resonances: tuple[float, ...]
     ring: float
@@ -151,7 +151,7 @@ def knocks(rng: np.random.Generator, seconds: float, door: Door) -> Floats:
             add_at(track, int(time * SAMPLE_RATE), rng.uniform(0.6, 1.0) * _knock(rng, door))
             time += gap * rng.uniform(0.93, 1.07)
         time += rng.uniform(0.6, 1.8)
-    return at_peak(track)
+    return normalized(track)
 
 
 def _knock(rng: np.random.Generator, door: Door) -> Floats:
@@ -165,7 +165,7 @@ def _knock(rng: np.random.Generator, door: Door) -> Floats:
 
 @dataclass(frozen=True)
 class Room:
-    """One quiet room: the slope of its noise in dB per octave, and how unsteady it is."""
+    """One quiet room: spectral slope of its noise in dB per octave, and its level variation."""
 
     slope_db: float
     unrest: float
@@ -176,7 +176,7 @@ class Room:
 
 
 def room_tone(rng: np.random.Generator, seconds: float, room: Room) -> Floats:
-    """Next to nothing: soft noise with the treble gone, rising and falling slowly."""
-    level = interpolated(1 + room.unrest * wander(rng, control_points(seconds), 0.7))
+    """Room tone: soft low-frequency noise of slowly varying level."""
+    level = interpolated(1 + room.unrest * smooth_noise(rng, control_points(seconds), 0.7))
     tone = level * coloured_noise(rng, len(level), room.slope_db)
-    return at_peak(fitted(tone, sample_count(seconds)))
+    return normalized(fix_length(tone, sample_count(seconds)))

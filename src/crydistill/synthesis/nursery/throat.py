@@ -1,4 +1,4 @@
-"""What every voice has: pulses and breath behind vocal-tract resonances, and pauses."""
+"""Source-filter synthesis of voices: glottal pulses and breath noise through formants."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.synthesis.nursery.synthesis import (
     Floats,
     add_at,
-    at_peak,
     harmonic_count,
     harmonics,
     noise_hertz,
+    normalized,
     resonances,
     sample_count,
     shaped_noise,
-    wander,
+    smooth_noise,
 )
 
 _FADE = SAMPLE_RATE // 50
@@ -24,12 +24,12 @@ _FADE = SAMPLE_RATE // 50
 
 @dataclass(frozen=True)
 class Throat:
-    """How a voice sounds apart from what it says.
+    """Voice quality, independent of the utterance.
 
-    tilt : fall of the source spectrum, amplitude ~ harmonic number ** -tilt
+    tilt : spectral tilt of the source, amplitude ~ harmonic number ** -tilt
     breath : amplitude of breath noise relative to the voice
-    jitter, shimmer : irregularity of pitch and loudness, as fractions
-    bandwidths : of the formants, hertz; as many as the sounds it makes have formants
+    jitter, shimmer : irregularity of pitch and amplitude, as fractions
+    bandwidths : formant bandwidths in hertz, one for each formant
     """
 
     tilt: float
@@ -49,7 +49,7 @@ def vocal(
     formants: Floats,
     roughness: Floats | None = None,
 ) -> Floats:
-    """Voice and breath through a vocal tract.
+    """Filter voicing and breath noise with a vocal tract's formants.
 
     pitch : [m], hertz
     voicing, breath : [m], amplitudes
@@ -60,31 +60,31 @@ def vocal(
     """
     count = len(pitch)
     widths = np.array(throat.bandwidths)
-    pitch = pitch * (1 + throat.jitter * wander(rng, count, 40.0))
-    voicing = voicing * np.maximum(0.0, 1 + throat.shimmer * wander(rng, count, 30.0))
+    pitch = pitch * (1 + throat.jitter * smooth_noise(rng, count, 40.0))
+    voicing = voicing * np.maximum(0.0, 1 + throat.shimmer * smooth_noise(rng, count, 30.0))
     fundamental = pitch if roughness is None else pitch / 2
     numbers = np.arange(1, harmonic_count(fundamental) + 1)
     hertz = fundamental[:, None] * numbers
     gain = resonances(hertz, formants, widths) * (hertz / pitch[:, None]) ** -throat.tilt
     if roughness is not None:
-        # Odd multiples of half the pitch are the subharmonics; even ones are the voice.
+        # Odd multiples of half the pitch are subharmonics, even ones harmonics of the voice.
         gain[:, ::2] *= roughness[:, None]
     sound = harmonics(fundamental, voicing[:, None] * gain)
     noise_gain = resonances(noise_hertz()[None, :], formants, widths)
     return sound + throat.breath * shaped_noise(rng, breath[:, None] * noise_gain)
 
 
-def in_turn(
+def with_pauses(
     rng: np.random.Generator,
     seconds: float,
     pause: tuple[float, float],
     utter: Callable[[], Floats],
 ) -> Floats:
-    """Utterances of varying loudness with pauses between them; the last one may be cut short.
+    """Utterances of varying loudness separated by pauses; the last one may be cut off.
 
     seconds : at least 1
     pause : shortest and longest pause, seconds
-    utter : makes the next utterance
+    utter : synthesises the next utterance
 
     Returns samples `[sample_count(seconds)]` with a peak of 1.
     """
@@ -95,4 +95,4 @@ def in_turn(
         add_at(track, start, rng.uniform(0.6, 1.0) * sound)
         start += len(sound) + int(rng.uniform(*pause) * SAMPLE_RATE)
     track[-_FADE:] *= np.linspace(1.0, 0.0, _FADE)
-    return at_peak(track)
+    return normalized(track)
