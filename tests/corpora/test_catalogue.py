@@ -162,7 +162,7 @@ def test_a_kill_while_unpacking_is_made_good(
         unpack_archive(*arguments, **keywords)  # type: ignore[arg-type]
         raise Killed
 
-    monkeypatch.setattr(catalogue, "unpack", interrupted)
+    monkeypatch.setattr(catalogue, "unpack_archive", interrupted)
     with pytest.raises(Killed):
         fetch_corpus("esc-50", tmp_path, retries=QUICK)
     monkeypatch.setattr(catalogue, "unpack_archive", unpack_archive)
