@@ -13,13 +13,13 @@ from crydistill.audio.windows import WINDOW_SAMPLES, windows
 from crydistill.quantize.int8 import quantize_ptq
 from crydistill.student.dscnn import dscnn
 from crydistill.student.manifest import (
-    Calibration,
     FrontEnd,
+    Int8Calibration,
     ModelFile,
     Port,
     Provenance,
     StudentManifest,
-    Teacher,
+    TeacherInfo,
     ThresholdPreset,
     TrainingData,
     save_manifest,
@@ -125,8 +125,8 @@ def manifest_for(tflite: bytes, **changes: Any) -> StudentManifest:
         "arena": None,
         "presets": {"default": ThresholdPreset(threshold=0.1, n=5, m=9, hold_seconds=10)},
         "training": TrainingData(summary="none", licences={}, private=False),
-        "teacher": Teacher(name="none", sha256="0" * 64),
-        "calibration": Calibration(
+        "teacher": TeacherInfo(name="none", sha256="0" * 64),
+        "calibration": Int8Calibration(
             corpus="synthetic", split="train", windows=2, ids_sha256=sha256_of_ids("ab")
         ),
         "provenance": Provenance(

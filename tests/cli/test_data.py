@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from crydistill.cli import app
 from crydistill.corpora.clip import Label
 from crydistill.corpora.folder import read_corpus
-from crydistill.corpora.public_names import Recording, write_recordings
+from crydistill.corpora.public_names import PublicRecording, write_recordings
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def audio(tmp_path: Path) -> Path:
     """Twelve recordings of a tone, with their manifest, and two under their public names."""
     folder = tmp_path / "audio"
     rows = [
-        Recording(
+        PublicRecording(
             path=f"train/{number}.wav",
             split="train",
             label=Label.NONCRY,

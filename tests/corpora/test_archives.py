@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crydistill.corpora.archives import in_disk_order, unpack
+from crydistill.corpora.archives import in_disk_order, unpack_archive
 from crydistill.errors import CorpusError
 
 FILES = {
@@ -75,13 +75,13 @@ def split(path: Path, cuts: list[int]) -> list[Path]:
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_zip(tmp_path: Path, method: int) -> None:
-    unpack([zip_of(tmp_path / "a.zip", FILES, method)], tmp_path / "out")
+    unpack_archive([zip_of(tmp_path / "a.zip", FILES, method)], tmp_path / "out")
     assert contents(tmp_path / "out") == FILES
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 def test_tar(tmp_path: Path, mode: str) -> None:
-    unpack([tar_of(tmp_path / "a.tar.gz", FILES, mode)], tmp_path / "out")
+    unpack_archive([tar_of(tmp_path / "a.tar.gz", FILES, mode)], tmp_path / "out")
     assert contents(tmp_path / "out") == FILES
 
 
@@ -91,7 +91,7 @@ def test_split_zip(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) ->
     """The split may be between members or within one."""
     folder = tmp_path_factory.mktemp("split")
     parts = split(zip_of(folder / "a.zip", FILES, zipfile.ZIP_STORED), cuts)
-    unpack(parts[::-1], folder / "out")
+    unpack_archive(parts[::-1], folder / "out")
     assert contents(folder / "out") == FILES
 
 
@@ -108,13 +108,13 @@ def test_disk_order() -> None:
 def test_a_missing_part(tmp_path: Path) -> None:
     parts = split(zip_of(tmp_path / "a.zip", FILES, zipfile.ZIP_STORED), [3000, 9000])
     with pytest.raises(CorpusError, match=r"a\.zip: cannot be unpacked"):
-        unpack([parts[0], parts[2]], tmp_path / "out")
+        unpack_archive([parts[0], parts[2]], tmp_path / "out")
 
 
 def test_only_what_is_wanted(tmp_path: Path) -> None:
     for archive in (zip_of(tmp_path / "a.zip", FILES), tar_of(tmp_path / "a.tgz", FILES)):
         out = tmp_path / archive.suffix
-        unpack([archive], out, wanted=lambda path: path.match("audio/*.wav"))
+        unpack_archive([archive], out, wanted=lambda path: path.match("audio/*.wav"))
         assert set(contents(out)) == {"corpus/audio/one.wav", "corpus/audio/two.wav"}
 
 
@@ -127,7 +127,7 @@ def test_paths_out_of_the_folder_are_refused(tmp_path: Path, name: str) -> None:
         tar_of(tmp_path / "a.tgz", {name: b"x"}),
     ):
         with pytest.raises(CorpusError, match="leads out of its folder"):
-            unpack([archive], tmp_path / "deep" / "out")
+            unpack_archive([archive], tmp_path / "deep" / "out")
     assert {path.name for path in tmp_path.iterdir()} <= {"a.zip", "a.tgz", "deep"}
 
 
@@ -141,7 +141,7 @@ def test_links_and_devices_are_left_out(tmp_path: Path) -> None:
         member = tarfile.TarInfo("link2/file")  # below a path that would be a link
         member.size = 1
         archive.addfile(member, io.BytesIO(b"x"))
-    unpack([path], tmp_path / "tar")
+    unpack_archive([path], tmp_path / "tar")
     assert contents(tmp_path / "tar") == {"link2/file": b"x"}
 
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
@@ -149,7 +149,7 @@ def test_links_and_devices_are_left_out(tmp_path: Path) -> None:
         link.external_attr = 0o120777 << 16
         archive.writestr(link, "/etc/passwd")
         archive.writestr("link/file", "x")
-    unpack([tmp_path / "a.zip"], tmp_path / "zip")
+    unpack_archive([tmp_path / "a.zip"], tmp_path / "zip")
     assert contents(tmp_path / "zip") == {"link/file": b"x"}
 
 
@@ -161,7 +161,7 @@ def test_damaged_archives_get_one_line(tmp_path: Path, kind: str) -> None:
     for broken in (b"", b"<html>", content[: len(content) // 2], content[:40]):
         damaged.write_bytes(broken)
         with pytest.raises(CorpusError, match="damaged: cannot be unpacked") as caught:
-            unpack([damaged], tmp_path / "out")
+            unpack_archive([damaged], tmp_path / "out")
         assert "\n" not in str(caught.value)
 
 
@@ -176,7 +176,7 @@ def test_a_flipped_byte_is_unpacked_or_named(
         content[position % len(content)] ^= flip
         archive.write_bytes(content)
         try:
-            unpack([archive], folder / archive.suffix)
+            unpack_archive([archive], folder / archive.suffix)
         except CorpusError as error:
             assert str(error).startswith(str(archive))
         assert not (folder.parent / "evil").exists()

@@ -15,7 +15,7 @@ from tests.corpora.archives import QUICK, tarred, zipped
 from tests.fileserver import Fault, FileServer, file_server
 
 from crydistill.corpora import catalogue
-from crydistill.corpora.archives import unpack
+from crydistill.corpora.archives import unpack_archive
 from crydistill.corpora.catalogue import (
     Installed,
     corpora_with,
@@ -180,13 +180,13 @@ def test_a_kill_while_unpacking_is_made_good(
         pass
 
     def interrupted(*arguments: object, **keywords: object) -> None:
-        unpack(*arguments, **keywords)  # type: ignore[arg-type]
+        unpack_archive(*arguments, **keywords)  # type: ignore[arg-type]
         raise Killed
 
-    monkeypatch.setattr(catalogue, "unpack", interrupted)
+    monkeypatch.setattr(catalogue, "unpack_archive", interrupted)
     with pytest.raises(Killed):
         fetch_corpus("esc-50", tmp_path, retries=QUICK)
-    monkeypatch.setattr(catalogue, "unpack", unpack)
+    monkeypatch.setattr(catalogue, "unpack_archive", unpack_archive)
     assert installed(tmp_path) == []
     with pytest.raises(CorpusError, match="not installed"):
         corpus_clips("esc-50", tmp_path)

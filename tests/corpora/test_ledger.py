@@ -9,8 +9,8 @@ from crydistill.corpora.audioset import Segment
 from crydistill.corpora.ledger import (
     FINAL,
     GONE,
-    Entry,
     Ledger,
+    LedgerEntry,
     State,
     read_ledger,
     survivors_by_class,
@@ -21,8 +21,8 @@ CRY = Segment("-_aaaaaaaaa", 30.0, 40.0, ("/t/dd00002",))
 SPEECH = Segment("bbbbbbbbbbb", 0.0, 10.0, ("/m/09x0r",))
 
 
-def entry(segment: Segment, state: State, time: float = 1.0, **fields: object) -> Entry:
-    return Entry(segment.youtube_id, segment.start, segment.end, state, time, **fields)  # type: ignore[arg-type]
+def entry(segment: Segment, state: State, time: float = 1.0, **fields: object) -> LedgerEntry:
+    return LedgerEntry(segment.youtube_id, segment.start, segment.end, state, time, **fields)  # type: ignore[arg-type]
 
 
 def test_the_last_line_counts(tmp_path: Path) -> None:

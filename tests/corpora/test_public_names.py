@@ -17,7 +17,7 @@ from crydistill.corpora.folder import read_corpus
 from crydistill.corpora.public_names import (
     COLUMNS,
     Origin,
-    Recording,
+    PublicRecording,
     read_recordings,
     write_manifests,
     write_recordings,
@@ -40,7 +40,7 @@ AWKWARD_PATHS = st.lists(st.text(AWKWARD, min_size=1, max_size=4), min_size=3, m
     "/".join
 )
 RECORDINGS = st.builds(
-    Recording,
+    PublicRecording,
     path=AWKWARD_PATHS,
     split=TEXTS,
     label=st.sampled_from(Label),
@@ -55,7 +55,7 @@ RECORDINGS = st.builds(
 )
 
 
-def recording(path: str, **others: object) -> Recording:
+def recording(path: str, **others: object) -> PublicRecording:
     cells: dict[str, object] = {
         "split": "train",
         "label": Label.NONCRY,
@@ -68,7 +68,7 @@ def recording(path: str, **others: object) -> Recording:
         "duration_s": 1.5,
         "native_rate_hz": 44_100,
     }
-    return Recording(path=path, **(cells | others))  # type: ignore[arg-type]
+    return PublicRecording(path=path, **(cells | others))  # type: ignore[arg-type]
 
 
 class TestOrigin:
@@ -99,7 +99,7 @@ class TestReading:
     @ON_DISK
     @given(st.lists(RECORDINGS, max_size=4, unique_by=lambda row: row.path))
     def test_reads_what_was_written(
-        self, tmp_path_factory: pytest.TempPathFactory, rows: list[Recording]
+        self, tmp_path_factory: pytest.TempPathFactory, rows: list[PublicRecording]
     ) -> None:
         path = tmp_path_factory.mktemp("manifest") / "manifest.csv"
         write_recordings(path, rows)
@@ -177,7 +177,7 @@ class TestReading:
 
 
 class TestWriting:
-    def folder(self, folder: Path) -> list[Recording]:
+    def folder(self, folder: Path) -> list[PublicRecording]:
         rows = [
             recording("t/b.wav"),
             recording("t/a.wav", label=Label.CRY),

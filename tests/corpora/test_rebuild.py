@@ -21,7 +21,12 @@ from crydistill.corpora.catalogue import corpora_with, fetch_corpus
 from crydistill.corpora.clip import Label
 from crydistill.corpora.folder import read_corpus
 from crydistill.corpora.public import CATALOGUE, Archive
-from crydistill.corpora.public_names import Origin, Recording, read_recordings, write_recordings
+from crydistill.corpora.public_names import (
+    Origin,
+    PublicRecording,
+    read_recordings,
+    write_recordings,
+)
 from crydistill.corpora.rebuild import rebuild
 from crydistill.corpora.ytdlp import find_ffmpeg
 from crydistill.errors import CorpusError, MissingExtraError
@@ -49,8 +54,8 @@ def put(path: Path, sound: Samples, rate: int, **keywords: str) -> None:
     soundfile.write(path, soxr.resample(sound, 16_000, rate), rate, **keywords)
 
 
-def recording(origin: str, sound: Samples, path: str = "") -> Recording:
-    return Recording(
+def recording(origin: str, sound: Samples, path: str = "") -> PublicRecording:
+    return PublicRecording(
         path=path or f"train/{Path(origin).stem}.wav",
         split="train",
         label=Label.CRY if origin == DONATED else Label.NONCRY,
@@ -244,7 +249,7 @@ class TestGoingOn:
 
 
 class TestAnotherVersion:
-    def one(self, tmp_path: Path, row: Recording, sound: Samples, rate: int) -> str:
+    def one(self, tmp_path: Path, row: PublicRecording, sound: Samples, rate: int) -> str:
         """Why a recording was not made from this sound; empty if it was."""
         write_recordings(tmp_path / "manifest.csv", [row])
         put(tmp_path / "copy" / Origin.parse(row.origin).path, sound, rate, format="WAV")

@@ -14,7 +14,7 @@ from crydistill.detector.calibrate import (
     check_cries,
     highest_score,
 )
-from crydistill.detector.calibrated import Calibration, Method
+from crydistill.detector.calibrated import Method, RoomCalibration
 from crydistill.detector.vote import VoteSettings, alerts, vote_statistic
 from crydistill.errors import ConfigError
 
@@ -40,7 +40,7 @@ def true_rate(threshold: float, per_hour: float, mean: float = 1.2) -> float:
     return 8 * per_hour * float(np.exp(-max(0.0, float(logit(threshold)) - FLOOR) / mean))
 
 
-def found(tracks: list[Track], wanted: float, vote: VoteSettings = VOTE) -> Calibration:
+def found(tracks: list[Track], wanted: float, vote: VoteSettings = VOTE) -> RoomCalibration:
     return calibrate(tracks, vote, wanted_per_night=wanted, highest=1.0)
 
 
@@ -87,7 +87,7 @@ def test_the_recording_itself_stays_below_the_rate(
 @cache
 def calibrations(
     hours: float, wanted: float, per_hour: float
-) -> tuple[tuple[Calibration, float], ...]:
+) -> tuple[tuple[RoomCalibration, float], ...]:
     """Calibrations on 60 recordings of one room, and the true alert rate at each threshold."""
     rng = np.random.default_rng(5)
     results = [found([room(rng, hours, per_hour)], wanted) for _ in range(60)]

@@ -15,8 +15,8 @@ from crydistill.audio import mel
 from crydistill.cli import app
 from crydistill.detector.calibrated import (
     CalibratedSettings,
-    Calibration,
     Method,
+    RoomCalibration,
     save_settings,
 )
 from crydistill.detector.vote import VoteSettings
@@ -307,7 +307,7 @@ def test_a_preset_with_the_name_of_the_calibrated_is_refused(
 
 def write_room(path: Path, sha256: str) -> Path:
     """A settings file as `calibrate` writes it."""
-    found = Calibration(
+    found = RoomCalibration(
         vote=ROOM, method=Method.MAX_MARGIN, wanted_per_night=None, expected_per_night=None,
         threshold_range=None, hours=1.0, alerts=0,
     )  # fmt: skip

@@ -16,8 +16,8 @@ from crydistill.device.front_ends import (
     INTEGERS,
     RESULT_NAME,
     build_front_ends,
+    front_ends_record,
     markdown,
-    report,
     score_front_ends,
 )
 from crydistill.device.selftest_vectors import log_mel_patches
@@ -70,7 +70,9 @@ def test_scores_are_the_students_and_both_front_ends_agree(
     assert 0 < heard.other_values < heard.values / 500
     assert heard.largest_step == 1
 
-    record = json.loads(json.dumps(report(heard, student.manifest, provenance={}, replicates=20)))
+    record = json.loads(
+        json.dumps(front_ends_record(heard, student.manifest, provenance={}, replicates=20))
+    )
     areas = record["roc_auc"]
     difference = areas[INTEGERS]["value"] - areas[FLOATS]["value"]
     assert areas["difference"]["value"] == pytest.approx(difference, abs=1e-6)

@@ -19,7 +19,7 @@ from crydistill.evaluation.robustness import (
     ScoredClips,
     choose_clips,
     evaluate_conditions,
-    report,
+    robustness_record,
     score_clips,
 )
 from crydistill.evaluation.scorers import Scorer
@@ -228,7 +228,7 @@ def record(clips: list[Clip], tmp_path: Path) -> dict[str, Any]:
     scorers, noises = [Ear().scorer(), Ear().scorer("other [x]", "g")], Noises(clips, 0)
     heard = score_clips(clips, scorers, tmp_path / "journal", noises=noises, vote=VOTE)
     provenance = {"kernels": "reference", "git_commit": "0123456789abc-dirty"}
-    return report(
+    return robustness_record(
         heard, evaluate_conditions(heard, replicates=20), scorers=scorers, noises=noises, vote=VOTE,
         replicates=20, provenance=provenance,
     )  # fmt: skip

@@ -10,12 +10,12 @@ from scipy.special import expit
 from tests.nights.at_home import EAR, SMALL, one_home, tone_clips
 
 from crydistill.corpora.clip import Clip
-from crydistill.detector.calibrated import Calibration, Method, Range
+from crydistill.detector.calibrated import Method, Range, RoomCalibration
 from crydistill.detector.vote import VoteSettings, alerts
 from crydistill.nights import promises
 from crydistill.nights.alarms import Episode, ScoredStream
 from crydistill.nights.homes import Part, ScoredHome, draw_homes
-from crydistill.nights.promises import Recipe, Sounds, report, try_promises
+from crydistill.nights.promises import Recipe, Sounds, promises_record, try_promises
 from crydistill.reports.promises_page import markdown_table, picture, terminal_table
 
 
@@ -65,7 +65,7 @@ def test_a_trial_counts_what_the_detector_would_raise(clips: list[Clip], tmp_pat
     night = home.parts[1].night(SMALL.observed_hours, 5.0, 1.0, rng)
     vote = VoteSettings(threshold=0.4, n=2, m=3)
     trial = promises._Trial(home, vote, dict.fromkeys(Sounds, night), SMALL)
-    made = Calibration(
+    made = RoomCalibration(
         vote=vote, method=Method.TAIL, wanted_per_night=1.0, threshold_range=None, hours=1.0,
         alerts=0, expected_per_night=Range(value=1.0, low=0.5, high=2.0),
     )  # fmt: skip
@@ -99,7 +99,7 @@ def test_the_report_is_plain_json_and_its_pages_show_it(clips: list[Clip], tmp_p
     provenance: dict[str, Any] = {
         "corpus": "audio", "where": {"split": "train"}, "kernels": "reference", "git_commit": None,
     }  # fmt: skip
-    record = report(
+    record = promises_record(
         cells_of(), homes, EAR, {}, wanted_per_night=1.0, options=SMALL, seed=0,
         provenance=provenance,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from crydistill.publish.containers import (
     Part,
     letters_of,
     runs,
-    unpack,
+    unpack_blob,
 )
 
 RELAXED = settings(max_examples=50)  # shared machines stall
@@ -25,14 +25,14 @@ RELAXED = settings(max_examples=50)  # shared machines stall
 
 def contents(data: bytes) -> list[bytes]:
     """The bytes found inside a blob, one level deep."""
-    parts = unpack(data, Budget()).parts
+    parts = unpack_blob(data, Budget()).parts
     return [
         part.content for part in parts if isinstance(part, Part) and isinstance(part.content, bytes)
     ]
 
 
 def arrays(data: bytes) -> list[list[float]]:
-    parts = unpack(data, Budget()).parts
+    parts = unpack_blob(data, Budget()).parts
     return [
         part.content.tolist()
         for part in parts
@@ -105,8 +105,8 @@ def test_deflate_anywhere(payload: bytes, before: bytes, after: bytes) -> None:
 @given(st.binary(max_size=1_000))
 def test_any_bytes_can_be_unpacked(data: bytes) -> None:
     for head in (b"", b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY\x01\x00", b"\x1f\x8b\x08\x00"):
-        assert unpack(head + data, Budget()).rest[len(head) + 4 :] == data[4:]
-        list(unpack(head + data, Budget()).parts)
+        assert unpack_blob(head + data, Budget()).rest[len(head) + 4 :] == data[4:]
+        list(unpack_blob(head + data, Budget()).parts)
 
 
 def test_plain_text_holds_nothing() -> None:
@@ -130,7 +130,7 @@ def test_a_tar_that_claims_to_be_huge_is_an_obstacle() -> None:
     info = tarfile.TarInfo("huge")
     info.size = 8 << 30
     data = info.tobuf(tarfile.GNU_FORMAT) + bytes(1_024)
-    unpacked = unpack(data, Budget())
+    unpacked = unpack_blob(data, Budget())
     assert len(unpacked.rest) == len(data)
     assert any(isinstance(part, Obstacle) for part in unpacked.parts)
 
@@ -144,5 +144,5 @@ def test_damaged_containers_end_in_obstacles_not_in_errors(damage: int) -> None:
         damaged = bytearray(whole)
         damaged[damage % len(damaged)] ^= 0xFF
         damaged[-1 - damage % len(damaged)] ^= 0xFF
-        list(unpack(bytes(damaged), Budget()).parts)
-        list(unpack(bytes(damaged[:-damage]), Budget()).parts)
+        list(unpack_blob(bytes(damaged), Budget()).parts)
+        list(unpack_blob(bytes(damaged[:-damage]), Budget()).parts)

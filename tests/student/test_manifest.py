@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from crydistill.errors import ModelError
 from crydistill.student.manifest import (
     Arena,
-    Calibration,
     FrontEnd,
+    Int8Calibration,
     ModelFile,
     Port,
     Provenance,
     StudentManifest,
-    Teacher,
+    TeacherInfo,
     ThresholdPreset,
     TrainingData,
     load_manifest,
@@ -80,8 +80,8 @@ def manifests(draw: st.DrawFn) -> StudentManifest:
             licences=draw(st.dictionaries(texts, counts, max_size=3)),
             private=draw(st.booleans()),
         ),
-        teacher=Teacher(name=draw(texts), sha256=draw(sha256s)),
-        calibration=Calibration(
+        teacher=TeacherInfo(name=draw(texts), sha256=draw(sha256s)),
+        calibration=Int8Calibration(
             corpus=draw(texts),
             split=draw(texts),
             windows=draw(st.integers(1, 2**31)),

@@ -94,8 +94,8 @@ def front_ends(
     from crydistill.device.front_ends import (
         RESULT_NAME,
         build_front_ends,
+        front_ends_record,
         markdown,
-        report,
         score_front_ends,
     )
     from crydistill.metrics.records import write_record
@@ -113,7 +113,7 @@ def front_ends(
         built = build_front_ends(student.tflite, student.manifest, firmware, Path(build))
         scored = score_front_ends(clips, student, built, progress=shown)
     provenance = made_by(corpus=corpus.resolve().name, where=columns(where))
-    record = report(scored, student.manifest, provenance=provenance)
+    record = front_ends_record(scored, student.manifest, provenance=provenance)
     write_record(out / RESULT_NAME, record)
     for clip, reason in scored.unreadable.items():
         tell(f"skipped {clip}: {reason}")

@@ -68,7 +68,7 @@ def robustness(
         RESULT_NAME,
         choose_clips,
         evaluate_conditions,
-        report,
+        robustness_record,
         score_clips,
     )
     from crydistill.lock import exclusive
@@ -93,7 +93,7 @@ def robustness(
             scored, per_hour=per_hour, replicates=replicates, seed=seed, progress=shown
         )
         provenance = _provenance(corpus, where, kernels)
-        record = report(
+        record = robustness_record(
             scored, results, scorers=scorers, noises=noises, vote=vote, per_hour=per_hour,
             replicates=replicates, seed=seed, provenance=provenance,
         )  # fmt: skip
@@ -141,7 +141,12 @@ def promises(
     from crydistill.lock import exclusive
     from crydistill.metrics.records import write_record
     from crydistill.nights.homes import HomeOptions, draw_homes, score_homes
-    from crydistill.nights.promises import PICTURE_NAME, RESULT_NAME, report, try_promises
+    from crydistill.nights.promises import (
+        PICTURE_NAME,
+        RESULT_NAME,
+        promises_record,
+        try_promises,
+    )
     from crydistill.progress import shown
     from crydistill.reports.promises_page import picture, terminal_table
     from crydistill.student.manifest import load_manifest
@@ -166,7 +171,7 @@ def promises(
             heard, wanted_per_night=per_night, highest=highest, options=options, seed=seed,
             progress=shown,
         )  # fmt: skip
-        record = report(
+        record = promises_record(
             cells, drawn, scorer, unusable, wanted_per_night=per_night, options=options,
             seed=seed, provenance=_provenance(corpus, where, kernels),
         )  # fmt: skip

@@ -43,7 +43,7 @@ _READ_ERRORS = (
 _SPLIT_PART = re.compile(r"\.z\d\d$")
 
 
-def unpack(
+def unpack_archive(
     parts: Sequence[Path],
     folder: Path,
     *,

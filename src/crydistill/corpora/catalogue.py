@@ -22,7 +22,7 @@ from pathlib import Path
 import soundfile
 
 from crydistill import atomic
-from crydistill.corpora.archives import unpack
+from crydistill.corpora.archives import unpack_archive
 from crydistill.corpora.clip import Clip
 from crydistill.corpora.public import CATALOGUE, Archive, PublicCorpus
 from crydistill.download import DEFAULT_RETRIES, DownloadError, RetryPolicy, download, sha256_of
@@ -233,7 +233,7 @@ def _unpack_all(corpus: PublicCorpus, folder: Path, progress: Progress) -> None:
     for leftover in (unfinished, data):
         shutil.rmtree(leftover, ignore_errors=True)
     for group in corpus.archives:
-        unpack(
+        unpack_archive(
             [folder / "archives" / archive.file_name for archive in group],
             unfinished,
             wanted=lambda path: any(path.match(pattern) for pattern in corpus.files),

@@ -41,7 +41,7 @@ FINAL = GONE | {State.DONE}
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """One line of the ledger.
 
     time : Unix time in seconds at the end of the attempt
@@ -101,7 +101,7 @@ class Ledger:
             naming the malformed line.
         """
         path = _path(folder)
-        self.last: dict[str, Entry] = {}
+        self.last: dict[str, LedgerEntry] = {}
         self._unavailable_since: dict[str, float] = {}
         for entry in _entries(path):
             self._remember(entry)
@@ -114,7 +114,7 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: LedgerEntry) -> None:
         """Append a line and flush it to disk."""
         line = json.dumps(dataclasses.asdict(entry), ensure_ascii=False)
         self._file.write(line.encode() + b"\n")
@@ -122,7 +122,7 @@ class Ledger:
         os.fsync(self._file.fileno())
         self._remember(entry)
 
-    def of(self, segment: Segment) -> Entry | None:
+    def of(self, segment: Segment) -> LedgerEntry | None:
         """Return the segment's last entry, None if it was never tried."""
         entry = self.last.get(segment.youtube_id)
         return entry if entry and entry.is_of(segment) else None
@@ -131,13 +131,13 @@ class Ledger:
         """Unix time at which the video was first reported unavailable without a reason."""
         return self._unavailable_since.get(segment.youtube_id)
 
-    def _remember(self, entry: Entry) -> None:
+    def _remember(self, entry: LedgerEntry) -> None:
         self.last[entry.youtube_id] = entry
         if entry.state is State.UNAVAILABLE:
             self._unavailable_since.setdefault(entry.youtube_id, entry.time)
 
 
-def read_ledger(folder: str | Path) -> dict[str, Entry]:
+def read_ledger(folder: str | Path) -> dict[str, LedgerEntry]:
     """Return the last entry of each segment by id; empty if nothing has been fetched yet.
 
     Raises
@@ -148,7 +148,9 @@ def read_ledger(folder: str | Path) -> dict[str, Entry]:
     return {entry.youtube_id: entry for entry in _entries(_path(folder))}
 
 
-def survivors_by_class(ledger: Mapping[str, Entry], segments: Iterable[Segment]) -> list[ClassRow]:
+def survivors_by_class(
+    ledger: Mapping[str, LedgerEntry], segments: Iterable[Segment]
+) -> list[ClassRow]:
     """Count the segments' states by class, in the order of `audioset.CLASS_MIDS`."""
     counts: dict[str, Counter[State | None]] = {name: Counter() for name in (*CLASS_MIDS, "other")}
     for segment in segments:
@@ -166,14 +168,14 @@ def _complete_bytes(path: Path) -> int:
     return path.read_bytes().rfind(b"\n") + 1
 
 
-def _entries(path: Path) -> Iterator[Entry]:
+def _entries(path: Path) -> Iterator[LedgerEntry]:
     if not path.is_file():
         return
     lines = path.read_bytes()[: _complete_bytes(path)].splitlines()
     for number, line in enumerate(lines, start=1):
         try:
             fields = json.loads(line)
-            yield Entry(**{**fields, "state": State(fields["state"])})
+            yield LedgerEntry(**{**fields, "state": State(fields["state"])})
         except (ValueError, TypeError, KeyError) as error:
             raise CorpusError(
                 f"{path}:{number}: not a line of a download ledger ({error}); remove the line to "

@@ -54,7 +54,7 @@ class Origin:
 
 
 @dataclass(frozen=True, order=True)
-class Recording:
+class PublicRecording:
     """A row of a manifest; the fields are its columns.
 
     path : the clip's id, relative to the audio folder
@@ -79,9 +79,9 @@ class Recording:
     native_rate_hz: int
 
 
-COLUMNS = tuple(field.name for field in fields(Recording))
+COLUMNS = tuple(field.name for field in fields(PublicRecording))
 
-_MANIFESTS: MappingProxyType[str, Callable[[Recording], bool]] = MappingProxyType(
+_MANIFESTS: MappingProxyType[str, Callable[[PublicRecording], bool]] = MappingProxyType(
     {
         "base-train.csv": lambda row: (
             row.split in (_TRAIN, _TRAIN_UNLABELLED) and row.licence_class == OPEN
@@ -126,7 +126,7 @@ def write_manifests(
     return written
 
 
-def read_recordings(path: str | Path) -> list[Recording]:
+def read_recordings(path: str | Path) -> list[PublicRecording]:
     """Read a manifest, ignoring additional columns.
 
     Raises
@@ -151,7 +151,7 @@ def read_recordings(path: str | Path) -> list[Recording]:
     return rows
 
 
-def write_recordings(path: str | Path, rows: Iterable[Recording]) -> None:
+def write_recordings(path: str | Path, rows: Iterable[PublicRecording]) -> None:
     """Write a manifest atomically, sorted by path."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
@@ -160,7 +160,7 @@ def write_recordings(path: str | Path, rows: Iterable[Recording]) -> None:
     atomic.write_text(path, buffer.getvalue())
 
 
-def _measure(row: Recording, audio: Path) -> Recording:
+def _measure(row: PublicRecording, audio: Path) -> PublicRecording:
     path = audio / row.path
     try:
         seconds = soundfile.info(path).duration
@@ -169,7 +169,7 @@ def _measure(row: Recording, audio: Path) -> Recording:
     return replace(row, duration_s=round(seconds, 2))
 
 
-def _recording(row: dict[str, str], place: str) -> Recording:
+def _recording(row: dict[str, str], place: str) -> PublicRecording:
     cells = {name: row[name] for name in COLUMNS}
     if None in row or None in cells.values():
         raise CorpusError(f"{place}: the row has more or fewer cells than the header")
@@ -181,7 +181,7 @@ def _recording(row: dict[str, str], place: str) -> Recording:
         raise CorpusError(f"{place}: path '{cells['path']}' leads out of the folder")
     if cells["label"] not in set(Label):
         raise CorpusError(f"{place}: label '{cells['label']}' is not one of {', '.join(Label)}")
-    return Recording(
+    return PublicRecording(
         path=cells["path"],
         split=cells["split"],
         label=Label(cells["label"]),
@@ -212,7 +212,7 @@ def _is_safe_path(path: str) -> bool:
     return plain and not {"", ".", ".."} & set(path.split("/"))
 
 
-def _check_paths(rows: list[Recording], path: Path) -> None:
+def _check_paths(rows: list[PublicRecording], path: Path) -> None:
     seen: set[str] = set()
     for row in rows:
         if row.path in seen:

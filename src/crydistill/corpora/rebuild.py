@@ -23,7 +23,12 @@ from crydistill import atomic
 from crydistill.audio.files import read_audio
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.corpora.catalogue import corpora_with, find_origin
-from crydistill.corpora.public_names import Origin, Recording, read_recordings, write_recordings
+from crydistill.corpora.public_names import (
+    Origin,
+    PublicRecording,
+    read_recordings,
+    write_recordings,
+)
 from crydistill.corpora.ytdlp import find_ffmpeg
 from crydistill.errors import AudioError, CorpusError, MissingExtraError
 from crydistill.lock import exclusive
@@ -51,7 +56,7 @@ class Missing:
     reason : what was not found, or does not match the manifest
     """
 
-    recording: Recording
+    recording: PublicRecording
     corpus: str
     reason: str
 
@@ -114,7 +119,7 @@ def rebuild(
     return Rebuilt(len(recordings) - kept - len(missing), kept, tuple(missing))
 
 
-def _check_formats(recordings: Sequence[Recording], manifest: str | Path) -> None:
+def _check_formats(recordings: Sequence[PublicRecording], manifest: str | Path) -> None:
     for recording in recordings:
         if Path(recording.path).suffix not in _FORMATS:
             raise CorpusError(
@@ -122,7 +127,7 @@ def _check_formats(recordings: Sequence[Recording], manifest: str | Path) -> Non
             )
 
 
-def _exists(path: Path, recording: Recording) -> bool:
+def _exists(path: Path, recording: PublicRecording) -> bool:
     if not path.is_file():
         return False
     try:
@@ -133,7 +138,7 @@ def _exists(path: Path, recording: Recording) -> bool:
 
 
 def _rebuild_one(
-    recording: Recording, folder: Path, copies: Sequence[Path], cache_dir: str | Path
+    recording: PublicRecording, folder: Path, copies: Sequence[Path], cache_dir: str | Path
 ) -> Missing | None:
     """Make a recording from the first matching copy of its public file, or return why not."""
     reason = ""
@@ -158,7 +163,7 @@ def _candidates(origin: Origin, copies: Sequence[Path], cache_dir: str | Path) -
     yield from find_origin(str(origin), cache_dir)
 
 
-def _decode_matching(path: Path, recording: Recording) -> Samples:
+def _decode_matching(path: Path, recording: PublicRecording) -> Samples:
     """Decode a public file and check that it matches the manifest."""
     samples, rate = _decoded(path)
     if recording.duration_s >= LONGEST_SECONDS - DURATION_TOLERANCE:

@@ -32,7 +32,7 @@ from crydistill.audio.files import read_audio
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.corpora.audioset import Segment
 from crydistill.corpora.clip import Clip
-from crydistill.corpora.ledger import FINAL, GONE, Entry, Ledger, State, read_ledger
+from crydistill.corpora.ledger import FINAL, GONE, Ledger, LedgerEntry, State, read_ledger
 from crydistill.corpora.ytdlp import (
     SHORTFALL_SECONDS,
     YOUTUBE_URL,
@@ -253,7 +253,7 @@ class _Run:
             pool.shutdown(cancel_futures=True)
 
     def _download(self, queue: deque[Segment], fetch: Fetch, pool: ThreadPoolExecutor) -> None:
-        in_flight: dict[Future[Entry], Segment] = {}
+        in_flight: dict[Future[LedgerEntry], Segment] = {}
         limiter = _RateLimiter(self._pace, self._delay_from_last_run())
         while in_flight or (queue and not self.stopped):
             if limiter.draining and not in_flight and not limiter.back_off():
@@ -272,7 +272,7 @@ class _Run:
             elif delay:
                 time.sleep(delay)
 
-    def _settle(self, segment: Segment, entry: Entry, queue: deque[Segment]) -> None:
+    def _settle(self, segment: Segment, entry: LedgerEntry, queue: deque[Segment]) -> None:
         """Record an attempt's outcome, and requeue the segment for a retry if needed."""
         entry = self._confirm_removed(segment, entry)
         self._ledger.append(entry)
@@ -291,7 +291,7 @@ class _Run:
                 "fix the cause and run the same command again to resume"
             )
 
-    def _confirm_removed(self, segment: Segment, entry: Entry) -> Entry:
+    def _confirm_removed(self, segment: Segment, entry: LedgerEntry) -> LedgerEntry:
         """Treat "unavailable" as removed if YouTube already reported it an hour ago."""
         since = self._ledger.unavailable_since(segment)
         waited = since is not None and entry.time - since >= _REMOVED_AFTER_SECONDS
@@ -312,7 +312,7 @@ _RATE_LIMIT_MESSAGE = (
 )
 
 
-def _attempt(segment: Segment, folder: Path, fetch: Fetch) -> Entry:
+def _attempt(segment: Segment, folder: Path, fetch: Fetch) -> LedgerEntry:
     """Fetch, decode, check, rename: the file exists if and only if the entry is done."""
     with tempfile.TemporaryDirectory(dir=_parts(folder), ignore_cleanup_errors=True) as name:
         tools_folder, part = Path(name) / "tools", Path(name) / "part.flac"
@@ -333,7 +333,7 @@ def _write(path: Path, samples: Samples) -> None:
         os.fsync(file.fileno())
 
 
-def _check_file(segment: Segment, path: Path) -> Entry:
+def _check_file(segment: Segment, path: Path) -> LedgerEntry:
     """Decode and check a downloaded file; return its ledger entry."""
     try:
         audio = read_audio(path)
@@ -370,9 +370,9 @@ def _is_settled(segment: Segment, folder: Path, ledger: Ledger) -> bool:
     return True
 
 
-def _entry(segment: Segment, state: State, detail: str = "") -> Entry:
+def _entry(segment: Segment, state: State, detail: str = "") -> LedgerEntry:
     now = round(time.time(), 3)
-    return Entry(segment.youtube_id, segment.start, segment.end, state, now, detail)
+    return LedgerEntry(segment.youtube_id, segment.start, segment.end, state, now, detail)
 
 
 def _parts(folder: Path) -> Path:

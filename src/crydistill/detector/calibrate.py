@@ -34,7 +34,7 @@ import numpy.typing as npt
 from scipy.special import expit, gammaincinv, logit
 
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
-from crydistill.detector.calibrated import Calibration, CryCheck, Method, Peak, Range
+from crydistill.detector.calibrated import CryCheck, Method, Peak, Range, RoomCalibration
 from crydistill.detector.levels import AlertLevels, alert_levels, joined
 from crydistill.detector.vote import Scores, VoteSettings, alerts, vote_statistic
 from crydistill.errors import ConfigError
@@ -155,7 +155,7 @@ def calibrate(
     wanted_per_night: float,
     highest: float,
     seed: int = 0,
-) -> Calibration:
+) -> RoomCalibration:
     """Choose the threshold for a target number of false alarms in 8 hours.
 
     Parameters
@@ -203,7 +203,7 @@ def calibrate(
 
 def calibrate_max_margin(
     tracks: Sequence[npt.ArrayLike], vote: VoteSettings, *, margin: float = MARGIN
-) -> Calibration:
+) -> RoomCalibration:
     """Choose the threshold as in the reference recipe: highest vote statistic plus a margin.
 
     Raises
@@ -245,7 +245,7 @@ def _recordings(tracks: Sequence[npt.ArrayLike], vote: VoteSettings) -> _Recordi
     return _Recordings(arrays, vote, levels)
 
 
-def _counted(recordings: _Recordings, alerts_: int, wanted_per_night: float) -> Calibration:
+def _counted(recordings: _Recordings, alerts_: int, wanted_per_night: float) -> RoomCalibration:
     level, number = _level_of(recordings.levels, alerts_)
     low, high = (float(gammaincinv(number, tail)) for tail in _TAILS)
     warnings: tuple[str, ...] = ()
@@ -271,7 +271,7 @@ def _counted(recordings: _Recordings, alerts_: int, wanted_per_night: float) -> 
 
 def _extrapolated(
     recordings: _Recordings, wanted: float, wanted_per_night: float, highest: float, seed: int
-) -> Calibration:
+) -> RoomCalibration:
     tail = _tail(recordings, highest)
     if tail is None:
         plain = calibrate_max_margin(recordings.tracks, recordings.vote)
@@ -355,10 +355,10 @@ def _result(
     wanted_per_night: float | None = None,
     threshold_range: tuple[float, float] | None = None,
     warnings: tuple[str, ...] = (),
-) -> Calibration:
+) -> RoomCalibration:
     lowest, _ = _level_of(recordings.levels, LOUDEST)
     peaks = sorted(recordings.peaks_above(lowest), key=lambda peak: -peak.level)
-    return Calibration(
+    return RoomCalibration(
         # Scores are never negative, and a negative threshold is not allowed.
         vote=recordings.vote.model_copy(update={"threshold": max(0.0, float(threshold))}),
         method=method,

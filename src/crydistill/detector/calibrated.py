@@ -50,7 +50,7 @@ class Peak(_Part):
     level: float
 
 
-class Calibration(_Part):
+class RoomCalibration(_Part):
     """A threshold and the false-alarm rate to expect at it.
 
     vote : the detector's settings with the threshold found
@@ -98,7 +98,7 @@ class CalibratedSettings(_Part):
     format_version: Literal[1] = 1
     student: str
     student_sha256: Sha256
-    calibration: Calibration
+    calibration: RoomCalibration
     cries: CryCheck | None = None
     package_version: str = __version__
 

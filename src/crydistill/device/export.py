@@ -23,7 +23,7 @@ from crydistill.device.c_text import DO_NOT_EDIT, array, float32, include_guard,
 from crydistill.errors import ModelError
 from crydistill.student.activation import activate
 from crydistill.student.manifest import FrontEnd, StudentManifest
-from crydistill.tflite.check import Port, inspect_tflite
+from crydistill.tflite.check import TensorFacts, inspect_tflite
 from crydistill.tflite.file import TfliteFile, read_tflite
 from crydistill.tflite.interpreters import Float32, dequantize
 
@@ -213,7 +213,7 @@ def _run(file: TfliteFile, plan: ArenaPlan, layers: list[Layer | None]) -> str:
     )
 
 
-def _model(manifest: StudentManifest, patch: Port, logits: Port) -> str:
+def _model(manifest: StudentManifest, patch: TensorFacts, logits: TensorFacts) -> str:
     outputs = logits.shape[-1]
     if outputs > _MOST_OUTPUTS:
         raise ModelError(f"{manifest.name}: {outputs} outputs, more than {_MOST_OUTPUTS}")
@@ -239,7 +239,7 @@ def _model(manifest: StudentManifest, patch: Port, logits: Port) -> str:
     return "".join(f"\n{text}" for text in (*tables, model))
 
 
-def _input_factor(manifest: StudentManifest, patch: Port) -> int:
+def _input_factor(manifest: StudentManifest, patch: TensorFacts) -> int:
     """Quantization steps per unit of the log-mel, with 16 fractional bits."""
     factor = round(2**16 / patch.scale)
     if factor >= 2**31:
@@ -250,7 +250,7 @@ def _input_factor(manifest: StudentManifest, patch: Port) -> int:
     return factor
 
 
-def _activation(manifest: StudentManifest, logits: Port) -> Float32:
+def _activation(manifest: StudentManifest, logits: TensorFacts) -> Float32:
     """Activation table of `struct crydistill_model`: 256 values."""
     if manifest.activation == "softmax":
         return np.asarray(np.exp(-np.arange(256) * logits.scale), dtype=np.float32)
@@ -260,7 +260,7 @@ def _activation(manifest: StudentManifest, logits: Port) -> Float32:
 
 
 def _model_header(
-    manifest: StudentManifest, plan: ArenaPlan, logits: Port, presets: dict[str, str]
+    manifest: StudentManifest, plan: ArenaPlan, logits: TensorFacts, presets: dict[str, str]
 ) -> str:
     body = (
         f"/* Student of sha256 {manifest.tflite.sha256}.\n * {DO_NOT_EDIT} */\n"

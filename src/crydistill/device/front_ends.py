@@ -137,7 +137,7 @@ def score_front_ends(
     return FrontEndScores(tuple(scored), found, count, values, other, largest, unreadable)
 
 
-def report(
+def front_ends_record(
     scored: FrontEndScores,
     manifest: StudentManifest,
     *,

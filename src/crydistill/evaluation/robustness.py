@@ -220,7 +220,7 @@ def evaluate_conditions(
     return results
 
 
-def report(
+def robustness_record(
     scored: ScoredClips,
     results: Mapping[str, Sequence[ConditionResult]],
     *,

@@ -19,7 +19,7 @@ from scipy.special import pdtr, pdtrc
 
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.detector.calibrate import calibrate, calibrate_max_margin
-from crydistill.detector.calibrated import Calibration, Method
+from crydistill.detector.calibrated import Method, RoomCalibration
 from crydistill.detector.levels import alert_levels, on_levels
 from crydistill.detector.vote import Scores, VoteSettings
 from crydistill.evaluation.scorers import Scorer
@@ -154,7 +154,7 @@ def try_promises(
     return [Cell(*key, tuple(outcomes)) for key, outcomes in found.items()]
 
 
-def report(
+def promises_record(
     cells: Sequence[Cell],
     homes: Sequence[Home],
     scorer: Scorer,
@@ -206,7 +206,7 @@ class _Trial:
         self._caught = np.array([on[span].max() for span in home.crying.spans])
         self._nights = options.observed_hours / HOURS_PER_NIGHT
 
-    def observe(self, made: Calibration) -> Outcome:
+    def observe(self, made: RoomCalibration) -> Outcome:
         threshold = np.float32(made.vote.threshold)
         counts = {sounds: int(levels.counts(threshold)) for sounds, levels in self._levels.items()}
         expected = made.expected_per_night

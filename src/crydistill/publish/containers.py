@@ -155,7 +155,7 @@ class Unpacked:
     parts: Iterator[Part | Obstacle]
 
 
-def unpack(data: bytes, budget: Budget) -> Unpacked:
+def unpack_blob(data: bytes, budget: Budget) -> Unpacked:
     """Unpack a blob."""
     rest = bytearray(data)
     members: list[Iterator[Part | Obstacle]] = []

@@ -30,7 +30,7 @@ import soundfile
 
 from crydistill.errors import ConfigError
 from crydistill.progress import Progress, silent
-from crydistill.publish.containers import Array, Budget, Obstacle, letters_of, runs, unpack
+from crydistill.publish.containers import Array, Budget, Obstacle, letters_of, runs, unpack_blob
 from crydistill.publish.fingerprints import PieceKind, PrivateFingerprints, as_int16
 from crydistill.publish.sniff import find_sound
 
@@ -262,7 +262,7 @@ class _Guard:
         if depth == 0:
             yield Finding(where, Rule.UNEXAMINED, "nested too deep to be scanned; unpack it")
             return
-        unpacked = unpack(data, budget)
+        unpacked = unpack_blob(data, budget)
         yield from self._surface(unpacked.rest, where)
         for found in unpacked.parts:
             if isinstance(found, Obstacle):

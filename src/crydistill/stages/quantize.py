@@ -22,13 +22,13 @@ from crydistill.student.heads import Heads
 from crydistill.student.manifest import (
     YAMNET_OUTPUTS,
     Arena,
-    Calibration,
     FrontEnd,
+    Int8Calibration,
     ModelFile,
     Port,
     Provenance,
     StudentManifest,
-    Teacher,
+    TeacherInfo,
     TrainingData,
     save_manifest,
     sha256_of_ids,
@@ -134,8 +134,8 @@ def _manifest(
             licences=dict(sorted(Counter(c.licence or "not stated" for c in pool.clips).items())),
             private=any(clip.private for clip in pool.clips),
         ),
-        teacher=Teacher(name=pool.stores[0].identity.name, sha256=context.teacher_fingerprint),
-        calibration=Calibration(
+        teacher=TeacherInfo(name=pool.stores[0].identity.name, sha256=context.teacher_fingerprint),
+        calibration=Int8Calibration(
             corpus=_names(calibrated) or f"held out of {corpora}",
             split=split,
             windows=len(calibration),

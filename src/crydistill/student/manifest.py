@@ -126,14 +126,14 @@ class TrainingData(_Part):
     private: bool
 
 
-class Teacher(_Part):
+class TeacherInfo(_Part):
     """The model that the student was distilled from."""
 
     name: str
     sha256: Sha256
 
 
-class Calibration(_Part):
+class Int8Calibration(_Part):
     """The windows that calibrated the int8 ranges."""
 
     corpus: str
@@ -184,8 +184,8 @@ class StudentManifest(_Part):
     arena: Arena | None
     presets: dict[str, ThresholdPreset] = {}
     training: TrainingData
-    teacher: Teacher
-    calibration: Calibration
+    teacher: TeacherInfo
+    calibration: Int8Calibration
     provenance: Provenance
     minimum_runtimes: dict[str, str] = {}
 

@@ -49,7 +49,7 @@ class TeacherIdentity:
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoreEntry:
     """The position of a clip's rows, and the audio they came from.
 
     sha256 : content hash of the audio file
@@ -67,7 +67,7 @@ class Entry:
     notes: tuple[str, ...] = ()
 
 
-_ENTRY = TypeAdapter(Entry)
+_ENTRY = TypeAdapter(StoreEntry)
 
 
 class ScoreStore:
@@ -101,7 +101,7 @@ class ScoreStore:
         """
         self.directory = Path(directory)
         self.identity = _read_identity(self.directory)
-        self.entries: Mapping[str, Entry] = _read_index(self.directory / "index.jsonl")
+        self.entries: Mapping[str, StoreEntry] = _read_index(self.directory / "index.jsonl")
         self._frames = _rows(self.directory / "frames.f16", MEL_BANDS)
         self._scores = _rows(self.directory / "scores.f16", CLASSES)
         for entry in self.entries.values():
@@ -176,7 +176,7 @@ class StoreWriter:
         """Append a clip: `frames` `[f, 64]`, `logits` `[window_count(f), 521]`."""
         if len(logits) != window_count(len(frames)):
             raise ValueError(f"{clip_id}: {len(logits)} score rows for {len(frames)} frames")
-        entry = Entry(
+        entry = StoreEntry(
             id=clip_id,
             sha256=sha256,
             duration=round(duration, 3),
@@ -277,7 +277,7 @@ def _require_same(found: TeacherIdentity, wanted: TeacherIdentity, directory: Pa
         )
 
 
-def _read_index(path: Path) -> dict[str, Entry]:
+def _read_index(path: Path) -> dict[str, StoreEntry]:
     if not path.exists():
         return {}
     entries = {}

@@ -42,7 +42,7 @@ _REMEDY = "quantise a crydistill student, or download the file again"
 
 
 @dataclass(frozen=True)
-class Port:
+class TensorFacts:
     """Input or output tensor: real value = (step - zero_point) x scale."""
 
     shape: tuple[int, ...]
@@ -64,8 +64,8 @@ class TfliteFacts:
 
     sha256: str
     size_bytes: int
-    input: Port
-    output: Port
+    input: TensorFacts
+    output: TensorFacts
     ops: dict[str, int]
     layers: tuple[LayerCost, ...]
     macs: int
@@ -159,12 +159,12 @@ def _inspect(data: bytes, aligned: bool) -> TfliteFacts:
     )
 
 
-def _port(name: str, tensor: Tensor) -> Port:
+def _port(name: str, tensor: Tensor) -> TensorFacts:
     try:
         check_activation(tensor)
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from None
-    return Port(tensor.shape, tensor.scales[0], tensor.zero_points[0])
+    return TensorFacts(tensor.shape, tensor.scales[0], tensor.zero_points[0])
 
 
 def _is_aligned(file: TfliteFile) -> bool:
