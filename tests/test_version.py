@@ -1,5 +1,6 @@
 """The version is written in `crydistill/__init__.py`; files that must repeat it agree."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,15 @@ def test_the_package_is_built_with_it() -> None:
         cwd=ROOT,
     )
     assert result.stdout.strip() == __version__
+
+
+def test_the_citation_and_the_changelog_have_it_with_one_date() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    latest = re.search(r"^## (\d\S+) - (\S+)$", changelog, re.MULTILINE)
+    assert latest
+    assert (citation["version"], str(citation["date-released"])) == latest.groups()
+    assert citation["version"] == __version__
 
 
 @pytest.mark.parametrize("component", ["crydistill", "crydistill_tflm"])

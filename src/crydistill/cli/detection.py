@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from crydistill.errors import AudioError, CheckFailed
 
 if TYPE_CHECKING:
     from crydistill.detector.calibrated import CalibratedSettings
+    from crydistill.detector.live import Listener, Publisher
     from crydistill.detector.mqtt import MqttPublisher
     from crydistill.detector.vote import VoteSettings
     from crydistill.student.runtime import TfliteStudent
@@ -168,41 +170,48 @@ def listen(
     hold: HoldOption = None,
 ) -> None:
     """Detect cries live; prints events as JSON lines on standard output."""
-    from rich.console import Console
-    from rich.live import Live
-
     from crydistill.detector.alert_clips import AlertClips
-    from crydistill.detector.live import Listener, LiveEvent, Publisher, display
-    from crydistill.detector.live import listen as listen_to
-    from crydistill.detector.sources import microphone_blocks, pcm_blocks
+    from crydistill.detector.live import Listener
 
     student = _student(model)
     vote = _vote(student, settings, preset, threshold, n, m, hold)
+    listener = Listener(student, vote, clips=AlertClips(clips) if clips else None, say=tell)
     publishers: list[Publisher] = []
     if mqtt:
         publishers.append(_mqtt_publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls))
+    try:
+        _listen(source, rate, listener, publishers)
+    finally:
+        for publisher in publishers:
+            publisher.close()
+
+
+def _listen(
+    source: str, rate: int, listener: "Listener", publishers: "Sequence[Publisher]"
+) -> None:
+    """Print and publish events until the source ends; show the state on a terminal."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from crydistill.detector.live import LiveEvent, display, listen
+    from crydistill.detector.sources import microphone_blocks, pcm_blocks
 
     def emit(event: LiveEvent) -> None:
         print(json.dumps(event.to_json()), flush=True)
         for publisher in publishers:
             publisher.publish(event)
 
-    listener = Listener(student, vote, clips=AlertClips(clips) if clips else None, say=tell)
     screen = Console(stderr=True)
-    try:
-        with Live(console=screen, auto_refresh=False, transient=True) as live:
-            listen_to(
-                (lambda: pcm_blocks(sys.stdin.buffer, rate=rate))
-                if source == "-"
-                else (lambda: microphone_blocks(source or None)),
-                listener,
-                emit=emit,
-                show=lambda state: live.update(display(state), refresh=screen.is_terminal),
-                say=tell,
-            )
-    finally:
-        for publisher in publishers:
-            publisher.close()
+    with Live(console=screen, auto_refresh=False, transient=True) as live:
+        listen(
+            (lambda: pcm_blocks(sys.stdin.buffer, rate=rate))
+            if source == "-"
+            else (lambda: microphone_blocks(source or None)),
+            listener,
+            emit=emit,
+            show=lambda state: live.update(display(state), refresh=screen.is_terminal),
+            say=tell,
+        )
 
 
 def _mqtt_publisher(address: str, id_: str, user: str | None, tls: bool) -> "MqttPublisher":
