@@ -62,7 +62,7 @@ def main() -> None:
     plan = json.loads((folder / "plan.json").read_text())
     if "--" not in sys.argv:
         sys.exit(header(HAS | plan.get("has", {})))
-    youtube_id = sys.argv[-1].rsplit("/", 1)[-1]
+    youtube_id = sys.argv[-1].rsplit("/", 1)[-1].removeprefix("watch?v=")
     note(folder / "log", youtube_id)
     if count(folder / "all") in plan.get("limits", []):
         sys.exit(LIMIT)

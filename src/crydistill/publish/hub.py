@@ -252,7 +252,7 @@ def _role(known: Any) -> str | None:
     """What a token may do, by the hub's answer; None if a hub of another kind does not say."""
     for key in ("auth", "accessToken", "role"):
         known = known.get(key) if isinstance(known, dict) else None
-    return known
+    return known if isinstance(known, str) else None
 
 
 def _check_settings(token: str | None, endpoint: str | None) -> None:
