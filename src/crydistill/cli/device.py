@@ -89,7 +89,7 @@ def front_ends(
     import tempfile
 
     from crydistill.boundary import require_outside_work_tree
-    from crydistill.cli.common import columns, tell
+    from crydistill.cli.common import columns, exit_if_skipped
     from crydistill.corpora.folder import read_corpus
     from crydistill.device.front_ends import (
         RESULT_NAME,
@@ -115,10 +115,9 @@ def front_ends(
     provenance = made_by(corpus=corpus.resolve().name, where=columns(where))
     record = front_ends_record(scored, student.manifest, provenance=provenance)
     write_record(out / RESULT_NAME, record)
-    for clip, reason in scored.unreadable.items():
-        tell(f"skipped {clip}: {reason}")
     print(markdown(record))
     print(out / RESULT_NAME)
+    exit_if_skipped(scored.unreadable, len(scored.clips))
 
 
 def _student(model: Path | None) -> tuple[bytes, "StudentManifest"]:

@@ -1,12 +1,11 @@
 """Commands that stress-test a student: robustness, promises."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crydistill.cli.common import columns, tell
+from crydistill.cli.common import columns, exit_if_skipped
 from crydistill.cli.listeners import (
     BedOption,
     PrivateOption,
@@ -18,6 +17,7 @@ from crydistill.cli.listeners import (
 
 if TYPE_CHECKING:
     from crydistill.corpora.clip import Clip
+    from crydistill.evaluation.scorers import Scorer
 
 app = typer.Typer()
 
@@ -99,11 +99,12 @@ def robustness(
         )  # fmt: skip
         write_record(out / RESULT_NAME, record)
         picture(record, out / PICTURE_NAME)
-    _show(record, [scorer.name for scorer in scorers], scored.unreadable)
+    _show(record, [scorer.name for scorer in scorers])
     print(f"{out / RESULT_NAME}\n{out / PICTURE_NAME}")
+    exit_if_skipped(scored.unreadable, len(scored.clips))
 
 
-def _show(record: dict[str, Any], scorers: list[str], unreadable: Mapping[str, str]) -> None:
+def _show(record: dict[str, Any], scorers: list[str]) -> None:
     from rich.console import Console
 
     from crydistill.reports.robustness_page import terminal_table
@@ -111,8 +112,6 @@ def _show(record: dict[str, Any], scorers: list[str], unreadable: Mapping[str, s
     console = Console()
     for name in scorers:
         console.print(terminal_table(record, name))
-    for clip, reason in unreadable.items():
-        tell(f"skipped {clip}: {reason}")
 
 
 @app.command()
@@ -137,7 +136,6 @@ def promises(
     """Calibrate in many simulated homes and check whether the target rate is met."""
     from rich.console import Console
 
-    from crydistill.detector.calibrate import highest_score
     from crydistill.lock import exclusive
     from crydistill.metrics.records import write_record
     from crydistill.nights.homes import HomeOptions, draw_homes, score_homes
@@ -149,13 +147,8 @@ def promises(
     )
     from crydistill.progress import shown
     from crydistill.reports.promises_page import picture, terminal_table
-    from crydistill.student.manifest import load_manifest
 
-    (scorer,) = open_scorers(
-        [student] if student else None, None, chosen_kernels(kernels), fp32=False
-    )
-    assert scorer.manifest_path is not None  # students have one
-    highest = highest_score(load_manifest(scorer.manifest_path))
+    scorer, highest = _scorer(student, kernels)
     every = _clips(corpus, where, private, out)
     ambience = columns(bed, "--bed")
     beds = _clips(corpus, [*(where or []), *(bed or [])], private, out) if ambience else []
@@ -178,9 +171,20 @@ def promises(
         write_record(out / RESULT_NAME, record)
         picture(record, out / PICTURE_NAME)
     Console().print(terminal_table(record))
-    for clip, reason in unusable.items():
-        tell(f"skipped {clip}: {reason}")
     print(f"{out / RESULT_NAME}\n{out / PICTURE_NAME}")
+    exit_if_skipped(unusable, len(heard))
+
+
+def _scorer(student: Path | None, kernels: str) -> "tuple[Scorer, float]":
+    """Open a student; also return the highest score that it can give."""
+    from crydistill.detector.calibrate import highest_score
+    from crydistill.student.manifest import load_manifest
+
+    (scorer,) = open_scorers(
+        [student] if student else None, None, chosen_kernels(kernels), fp32=False
+    )
+    assert scorer.manifest_path is not None  # students have one
+    return scorer, highest_score(load_manifest(scorer.manifest_path))
 
 
 def _clips(corpus: Path | None, where: list[str] | None, private: bool, out: Path) -> "list[Clip]":
