@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
@@ -54,6 +54,19 @@ class LiveEvent:
             "onset_s": round(self.onset, 3),
             "score": round(self.score, 4),
         }
+
+
+class Publisher(Protocol):
+    """Tells others about alerts; no method blocks for long or raises the network's errors."""
+
+    def publish(self, event: LiveEvent) -> None:
+        """Publish an event and the resulting state."""
+
+    def available(self, sound: bool) -> None:
+        """Publish whether there is sound to listen to; there is until told otherwise."""
+
+    def close(self) -> None:
+        """Publish that listening has ended, and disconnect."""
 
 
 @dataclass(frozen=True)
