@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.detector.sounds import LoudnessScorer
 
 from crydistill.audio.mel import SAMPLE_RATE, Samples
-from crydistill.detector import sources
+from crydistill.detector import live, sources
+from crydistill.detector.live import LiveEvent
 from crydistill.detector.sources import SourceLost, in_background, microphone_blocks, pcm_blocks
+from crydistill.detector.vote import VoteSettings
 from crydistill.errors import AudioError, ConfigError, MissingExtraError
 
 
@@ -155,7 +158,7 @@ def test_a_background_source_ticks_while_it_has_nothing() -> None:
     assert [len(next(blocks)) for _ in range(3)] == [0, 0, 0]
     going.set()
     assert next(block for block in blocks if len(block)).shape == (2,)
-    blocks.close()  # type: ignore[attr-defined]
+    blocks.close()
     assert closed.wait(20)
 
 
@@ -185,9 +188,15 @@ class FakePortAudio:
         pass
 
     def __init__(
-        self, *, rates: tuple[int, ...] = (16_000,), blocks: int = 3, value: int = 16_384
+        self,
+        *,
+        rates: tuple[int, ...] = (16_000,),
+        blocks: int = 3,
+        value: int = 16_384,
+        noise: bool = False,
     ) -> None:
         self.rates, self.blocks, self.value = rates, blocks, value
+        self.noise = noise
         self.opened = self.restarts = 0
         self.closed = 0
 
@@ -209,7 +218,8 @@ class FakePortAudio:
     def RawInputStream(self, *, blocksize: int, callback: Any, **_: Any) -> Any:  # noqa: N802
         self.opened += 1
         for _number in range(self.blocks):
-            callback(np.full(blocksize, self.value, "<i2").tobytes(), blocksize, None, None)
+            data = pcm(blocksize) if self.noise else np.full(blocksize, self.value, "<i2")
+            callback(data.tobytes(), blocksize, None, None)
         fake = self
 
         class Stream:
@@ -268,6 +278,29 @@ def test_a_microphone_of_nothing_but_zeros_is_opened_again(monkeypatch: pytest.M
     for _ in range(12):
         assert not next(blocks).any()
     assert (fake.opened, fake.closed) == (3, 2)
+
+
+def test_a_microphone_that_vanishes_ends_its_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "RETRY_SECONDS", (0.05, 0.1))
+    fake = FakePortAudio(blocks=10, noise=True)  # 2.4 s, then nothing more
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    vote = VoteSettings(threshold=0.5, n=2, m=3, hold_seconds=0.3)
+    events, told, said = list[LiveEvent](), list[bool](), list[str]()
+    live.listen(
+        lambda: in_background(lambda: microphone_blocks(patience=0.4)),
+        live.Listener(LoudnessScorer(), vote),
+        emit=events.append,
+        available=told.append,
+        say=said.append,
+        stopping=lambda: len(events) == 4,
+        patience=5,
+    )
+    assert [event.kind.value for event in events] == ["on", "off", "on", "off"]
+    assert all(event.reason == "no sound" for event in events[1::2])
+    assert told == [False, True, False]
+    assert said[0] == "the microphone delivered no audio for 0.4 s; retrying until it works"
+    assert said[1].startswith("sound is back after ")
+    assert fake.opened == fake.closed >= 2
 
 
 def test_no_microphone_is_a_lost_one(monkeypatch: pytest.MonkeyPatch) -> None:

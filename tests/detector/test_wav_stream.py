@@ -104,6 +104,7 @@ def test_files_after_each_other_are_all_read_and_their_tags_are_not() -> None:
 def test_not_a_number_does_not_spread() -> None:
     sound = SOUND.copy()
     sound[100:110] = np.nan
+    sound[200:203] = np.inf
     samples, _ = heard(wav(sound, "FLOAT", 48_000))
     assert np.isfinite(samples).all() and np.abs(samples).max() > 0.5
 

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -14,11 +14,11 @@ from crydistill.cli.common import complain, tell
 from crydistill.errors import AudioError, CheckFailed
 
 if TYPE_CHECKING:
-    from crydistill.audio.mel import Samples
     from crydistill.cli.stop_signals import StopSignals
     from crydistill.detector.calibrated import CalibratedSettings
-    from crydistill.detector.live import LiveEvent, LiveState, Publisher
+    from crydistill.detector.live import Listener, LiveEvent, LiveState, Publisher
     from crydistill.detector.operating_point import OperatingPoint
+    from crydistill.detector.sources import Source
     from crydistill.detector.vote import VoteSettings
     from crydistill.student.runtime import TfliteStudent
 
@@ -179,25 +179,40 @@ def listen(
     hold: HoldOption = None,
 ) -> None:
     """Detect cries live; prints events as JSON lines on standard output."""
-    from crydistill.cli.stop_signals import StopSignals
     from crydistill.detector.alert_clips import AlertClips
     from crydistill.detector.live import Listener
-    from crydistill.detector.live import listen as listen_to
-    from crydistill.detector.sources import in_background
 
+    open_source = _source(source, rate, patience)
     student = _student(model)
     vote = _vote(student, settings, preset, threshold, n, m, hold)
     point = _operating_point(student, vote, settings, preset, threshold, n, m, hold)
-    listener = Listener(
-        student, vote, point=point, clips=AlertClips(clips) if clips else None, say=_say
+    saved = AlertClips(clips) if clips else None
+    listener = Listener(student, vote, point=point, clips=saved, say=_say)
+    _listen(
+        open_source,
+        listener,
+        lambda: _publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls) if mqtt else None,
+        patience,
     )
-    open_source = _source(source, rate, patience)
+
+
+def _listen(
+    source: "Source",
+    listener: "Listener",
+    connect: "Callable[[], Publisher | None]",
+    patience: float,
+) -> None:
+    """Listen until the source ends or a signal comes."""
+    from crydistill.cli.stop_signals import StopSignals
+    from crydistill.detector.live import listen as listen_to
+    from crydistill.detector.sources import in_background
+
     with StopSignals() as stop:
-        publisher = _publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls) if mqtt else None
+        publisher = connect()
         display = _Display()
         try:
             listen_to(
-                lambda: in_background(open_source),
+                lambda: in_background(source),
                 listener,
                 emit=lambda event: _report(event, publisher, stop),
                 show=display.show,
@@ -213,7 +228,7 @@ def listen(
     stop.end()
 
 
-def _source(name: str, rate: int, patience: float) -> "Callable[[], Generator[Samples]]":
+def _source(name: str, rate: int, patience: float) -> "Source":
     """Open a microphone, or standard input for the name -."""
     from crydistill.detector.sources import microphone_blocks, pcm_blocks
 

@@ -39,6 +39,9 @@ have put a device in its place that is always silent."""
 RAW_PIPE = "arecord -t raw -f S16_LE -r 16000 -c 1 | crydistill listen -"
 DECODING_PIPE = "ffmpeg -i - -f s16le -ar 16000 -ac 1 - | crydistill listen -"
 
+Source = Callable[[], Generator[Samples]]
+"""Opens a source and yields blocks of 16 kHz mono audio."""
+
 NOTHING: Samples = np.empty(0, dtype=np.float32)
 
 _BYTES_PER_SAMPLE = 2
@@ -52,9 +55,7 @@ class SourceLost(AudioError):  # noqa: N818 - an event more than an error
     """Raised when a microphone is missing, fails to open or stops; reopening it may work."""
 
 
-def in_background(
-    source: Callable[[], Generator[Samples]], *, tick: float = TICK_SECONDS
-) -> Iterator[Samples]:
+def in_background(source: Source, *, tick: float = TICK_SECONDS) -> Generator[Samples]:
     """Yield a source's blocks, and an empty block whenever none has arrived for a tick.
 
     The source runs in a thread of its own and may block. It is some blocks ahead at most: a source

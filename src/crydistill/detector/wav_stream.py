@@ -27,6 +27,7 @@ _SMALLEST_UNKNOWN = 0x7FFF_0000
 _CANCELLED = 1e-3
 """Power of the channels' mean, relative to the strongest channel's, below which they cancel."""
 _IMPLAUSIBLE_PEAK = 8.0
+_LARGEST_SAMPLE = np.float32(2**31)  # that of 32-bit integers written as floating point
 _LARGEST_FORMAT = 4_096
 _CHUNK_NAME = re.compile(rb"[A-Za-z0-9_ ]{4}")
 
@@ -59,7 +60,8 @@ class WavFormat:
         """Samples, `[n, channels]`, of whole frames; NaN and infinity become 0."""
         samples = self._decoded(data).reshape(-1, self.channels)
         if self.floating:
-            samples = np.where(np.isfinite(samples), samples, np.float32(0))
+            finite = np.where(np.isfinite(samples), samples, np.float32(0))
+            samples = np.clip(finite, -_LARGEST_SAMPLE, _LARGEST_SAMPLE)
         return samples
 
     def _decoded(self, data: bytes) -> Samples:
@@ -123,7 +125,7 @@ def _mono(samples: Samples, say: Callable[[str], None]) -> Samples:
         say("the sound is far above full scale; was it written as floating point unscaled?")
     if samples.shape[1] == 1:
         return samples[:, 0]
-    mono = samples.mean(axis=1, dtype=np.float32)
+    mono: Samples = samples.mean(axis=1, dtype=np.float32)
     powers = np.square(samples, dtype=np.float64).mean(axis=0)
     strongest = int(powers.argmax())
     if np.square(mono, dtype=np.float64).mean() >= _CANCELLED * powers[strongest]:
