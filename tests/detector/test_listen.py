@@ -58,9 +58,7 @@ class Listening:
         return self.process.wait(WAIT_SECONDS)
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, 130)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_stop_loses_nothing(number: signal.Signals, code: int, tmp_path: Path) -> None:
     reading, writing = os.pipe()
     # A shell's background job, as tests may be, ignores SIGINT, and its children inherit that.
@@ -143,7 +141,7 @@ def test_an_input_that_cannot_be_heard_is_one_line(shell: str, message: str) -> 
 
 
 def test_a_terminal_that_closes(tmp_path: Path) -> None:
-    """It hangs up: the clip is there, the exit code is 0, and no event went astray before."""
+    """It hangs up, which is SIGHUP: the clip is there, the exit code is 0, and no event went astray before."""
     import pty
     import termios
     from fcntl import ioctl

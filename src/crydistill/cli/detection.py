@@ -151,7 +151,9 @@ def _show_calibration(out: Path, calibrated: "CalibratedSettings", room: list[Pa
 def listen(
     source: Annotated[
         str,
-        typer.Argument(help="Microphone, or - for raw s16le mono PCM or WAV on standard input."),
+        typer.Argument(
+            help="Microphone (name or index), or - for raw s16le mono PCM or WAV from a pipe."
+        ),
     ] = "",
     rate: Annotated[int, typer.Option(help="Sample rate of raw PCM, in hertz.")] = 16_000,
     patience: Annotated[
@@ -235,7 +237,8 @@ def _source(name: str, rate: int, patience: float) -> "Source":
     if name == "-":
         stream = _standard_input()
         return lambda: pcm_blocks(stream, rate=rate, say=_say)
-    return lambda: microphone_blocks(name or None, patience=patience, say=_say)
+    device = int(name) if name.isdecimal() else name or None
+    return lambda: microphone_blocks(device, patience=patience, say=_say)
 
 
 def _standard_input() -> BinaryIO:
@@ -249,8 +252,9 @@ def _standard_input() -> BinaryIO:
 
 
 def _say(line: str) -> None:
-    with suppress(OSError):  # a terminal that was closed: clips and state matter more
-        tell(line)
+    if sys.stderr is not None:  # closed: `print` would write to standard output instead
+        with suppress(OSError):  # a terminal that hung up: clips and state matter more
+            tell(line)
 
 
 def _report(event: "LiveEvent", publisher: "Publisher | None", stop: "StopSignals") -> None:
@@ -278,7 +282,7 @@ class _Display:
             console=self._screen,
             auto_refresh=False,
             transient=True,
-            redirect_stdout=sys.stdout.isatty(),
+            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
         )
         self._live.start()
 
