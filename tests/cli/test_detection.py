@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.cli import app
 from crydistill.detector import mqtt
-from crydistill.detector.live import LiveEvent
+from crydistill.detector.live import LiveEvent, LiveState
 
 QUIET = np.zeros(15 * SAMPLE_RATE, dtype="<i2").tobytes()
 ALERT_AT_ANY_SCORE = ("--threshold", "0", "-n", "1", "-m", "1")
@@ -30,6 +30,12 @@ class Recorder:
     def publish(self, event: LiveEvent) -> None:
         assert not self.closed
         self.events.append(event)
+
+    def heard(self, state: LiveState) -> None:
+        assert not self.closed
+
+    def available(self, sound: bool) -> None:
+        assert not self.closed
 
     def close(self) -> None:
         self.closed = True

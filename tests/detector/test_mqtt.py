@@ -153,6 +153,19 @@ def test_a_broker_that_comes_late_or_goes_away_gets_all_events(broker: Broker) -
     assert publisher.lost == 0
 
 
+def test_availability_follows_the_sound(broker: Broker) -> None:
+    publisher = MqttPublisher("127.0.0.1", broker.port)
+    publisher.available(False)  # nobody there yet
+    broker.start()
+    subscriber = Subscriber(broker.port)
+    availability = topic("nursery", "availability")
+    until(lambda: subscriber.of(availability) == ["offline"])
+    publisher.available(True)
+    until(lambda: subscriber.of(availability) == ["offline", "online"])
+    publisher.close()
+    subscriber.close()
+
+
 def test_a_broker_that_never_comes_costs_bounded_memory(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

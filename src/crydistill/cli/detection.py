@@ -1,10 +1,12 @@
 """Commands that detect cries: detect, calibrate, listen."""
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -12,9 +14,11 @@ from crydistill.cli.common import complain, tell
 from crydistill.errors import AudioError, CheckFailed
 
 if TYPE_CHECKING:
+    from crydistill.cli.stop_signals import StopSignals
     from crydistill.detector.calibrated import CalibratedSettings
-    from crydistill.detector.live import Listener, Publisher
-    from crydistill.detector.mqtt import MqttPublisher
+    from crydistill.detector.live import Listener, LiveEvent, LiveState, Publisher
+    from crydistill.detector.operating_point import OperatingPoint
+    from crydistill.detector.sources import Source
     from crydistill.detector.vote import VoteSettings
     from crydistill.student.runtime import TfliteStudent
 
@@ -56,6 +60,7 @@ def detect(
 
     student = _student(model)
     vote = _vote(student, settings, preset, threshold, n, m, hold)
+    point = _operating_point(student, vote, settings, preset, threshold, n, m, hold)
     failures = 0
     for path in files:
         try:
@@ -65,7 +70,7 @@ def detect(
             complain(str(error))
             continue
         if json_:
-            print(json.dumps(detection.to_json()), flush=True)
+            print(json.dumps({**detection.to_json(), **point.to_json()}), flush=True)
         else:
             print("\n".join(detection.lines()), flush=True)
     if failures == len(files):
@@ -145,9 +150,15 @@ def _show_calibration(out: Path, calibrated: "CalibratedSettings", room: list[Pa
 @app.command()
 def listen(
     source: Annotated[
-        str, typer.Argument(help="Microphone, or - for raw s16le mono PCM on standard input.")
+        str,
+        typer.Argument(
+            help="Microphone (name or index), or - for raw s16le mono PCM or WAV from a pipe."
+        ),
     ] = "",
     rate: Annotated[int, typer.Option(help="Sample rate of raw PCM, in hertz.")] = 16_000,
+    patience: Annotated[
+        float, typer.Option(min=1, max=3600, help="Seconds without sound: the source is dead.")
+    ] = 10.0,
     clips: Annotated[
         Path | None, typer.Option(help="Folder to save the audio around alerts; private.")
     ] = None,
@@ -173,48 +184,135 @@ def listen(
     from crydistill.detector.alert_clips import AlertClips
     from crydistill.detector.live import Listener
 
+    open_source = _source(source, rate, patience)
     student = _student(model)
     vote = _vote(student, settings, preset, threshold, n, m, hold)
-    listener = Listener(student, vote, clips=AlertClips(clips) if clips else None, say=tell)
-    publishers: list[Publisher] = []
-    if mqtt:
-        publishers.append(_mqtt_publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls))
-    try:
-        _listen(source, rate, listener, publishers)
-    finally:
-        for publisher in publishers:
-            publisher.close()
+    point = _operating_point(student, vote, settings, preset, threshold, n, m, hold)
+    saved = AlertClips(clips) if clips else None
+    listener = Listener(student, vote, point=point, clips=saved, say=_say)
+    connections = []
+    if mqtt is not None:
+        connections.append(lambda: _mqtt_publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls))
+    _listen(open_source, listener, connections, patience)
 
 
 def _listen(
-    source: str, rate: int, listener: "Listener", publishers: "Sequence[Publisher]"
+    source: "Source",
+    listener: "Listener",
+    connections: "Sequence[Callable[[], Publisher]]",
+    patience: float,
 ) -> None:
-    """Print and publish events until the source ends; show the state on a terminal."""
-    from rich.console import Console
-    from rich.live import Live
+    """Listen until the source ends or a signal comes.
 
-    from crydistill.detector.live import LiveEvent, display, listen
+    Parameters
+    ----------
+    connections : each makes a publisher, once signals are handled and an end can be published
+    """
+    from crydistill.cli.stop_signals import StopSignals
+    from crydistill.detector.live import listen as listen_to
+    from crydistill.detector.sources import in_background
+
+    with StopSignals() as stop:
+        publishers = [connect() for connect in connections]
+        display = _Display()
+
+        def show(state: "LiveState") -> None:
+            display.show(state)
+            for publisher in publishers:
+                publisher.heard(state)
+
+        def available(sound: bool) -> None:
+            for publisher in publishers:
+                publisher.available(sound)
+
+        try:
+            listen_to(
+                lambda: in_background(source),
+                listener,
+                emit=lambda event: _report(event, publishers, stop),
+                show=show,
+                say=_say,
+                available=available,
+                stopping=stop.requested,
+                patience=patience,
+            )
+        finally:
+            display.close()
+            for publisher in publishers:
+                publisher.close()
+    stop.end()
+
+
+def _source(name: str, rate: int, patience: float) -> "Source":
+    """Open a microphone, or standard input for the name -."""
     from crydistill.detector.sources import microphone_blocks, pcm_blocks
 
-    def emit(event: LiveEvent) -> None:
+    if name == "-":
+        stream = _standard_input()
+        return lambda: pcm_blocks(stream, rate=rate, say=_say)
+    device = int(name) if name.isdecimal() else name or None
+    return lambda: microphone_blocks(device, patience=patience, say=_say)
+
+
+def _standard_input() -> BinaryIO:
+    from crydistill.detector.sources import RAW_PIPE
+
+    if sys.stdin is None:
+        raise AudioError(f"standard input is closed; pipe sound into it: {RAW_PIPE}")
+    if sys.stdin.isatty():
+        raise AudioError(f"standard input is a terminal; pipe sound into it: {RAW_PIPE}")
+    return sys.stdin.buffer
+
+
+def _say(line: str) -> None:
+    if sys.stderr is not None:  # closed: `print` would write to standard output instead
+        with suppress(OSError):  # a terminal that hung up: clips and state matter more
+            tell(line)
+
+
+def _report(event: "LiveEvent", publishers: "list[Publisher]", stop: "StopSignals") -> None:
+    for publisher in publishers:
+        publisher.publish(event)
+    try:
         print(json.dumps(event.to_json()), flush=True)
-        for publisher in publishers:
-            publisher.publish(event)
+    except OSError:
+        if not stop.requested():
+            raise
+        # The reader was stopped, too. Python would fail to write the line again when it exits.
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
 
-    screen = Console(stderr=True)
-    with Live(console=screen, auto_refresh=False, transient=True) as live:
-        listen(
-            (lambda: pcm_blocks(sys.stdin.buffer, rate=rate))
-            if source == "-"
-            else (lambda: microphone_blocks(source or None)),
-            listener,
-            emit=emit,
-            show=lambda state: live.update(display(state), refresh=screen.is_terminal),
-            say=tell,
+
+class _Display:
+    """The state on a terminal; nothing where standard error is none."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._screen = Console(stderr=True)
+        # Events belong to standard output even while the display is on standard error.
+        self._live = Live(
+            console=self._screen,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
         )
+        self._live.start()
+
+    def show(self, state: "LiveState") -> None:
+        """Draw the state; a terminal that was closed does not end the listening."""
+        from crydistill.detector.live import display
+
+        with suppress(OSError):
+            self._live.update(display(state), refresh=self._screen.is_terminal)
+
+    def close(self) -> None:
+        """Remove the display."""
+        with suppress(OSError):
+            self._live.stop()
 
 
-def _mqtt_publisher(address: str, id_: str, user: str | None, tls: bool) -> "MqttPublisher":
+def _mqtt_publisher(address: str, id_: str, user: str | None, tls: bool) -> "Publisher":
     from crydistill.detector.mqtt import DEFAULT_PORT, MqttPublisher
     from crydistill.settings import mqtt_password
 
@@ -252,3 +350,26 @@ def _vote(
     else:
         base = vote_settings(student.manifest, preset)
     return replaced(base, threshold=threshold, n=n, m=m, hold_seconds=hold)
+
+
+def _operating_point(
+    student: "TfliteStudent",
+    vote: "VoteSettings",
+    settings: Path | None,
+    preset: str,
+    threshold: float | None,
+    n: int | None,
+    m: int | None,
+    hold: float | None,
+) -> "OperatingPoint":
+    from crydistill.detector.operating_point import OperatingPoint
+
+    single = {"threshold": threshold, "n": n, "m": m, "hold": hold}
+    return OperatingPoint(
+        student=student.manifest.name,
+        student_sha256=student.manifest.tflite.sha256,
+        vote=vote,
+        source="preset" if settings is None else "settings",
+        name=preset if settings is None else str(settings),
+        replaced=tuple(name for name, value in single.items() if value is not None),
+    )

@@ -110,6 +110,7 @@ class MqttPublisher:
         self._id, self._prefix, self._say = id_, prefix, say
         self._broker = f"MQTT broker {host}:{port}"
         self._on = False
+        self._sound = True
         self.lost = 0
         self._mqtt = _paho()
         self._client = self._mqtt.Client(
@@ -136,6 +137,11 @@ class MqttPublisher:
         )
         self.lost += sent.rc == self._mqtt.MQTT_ERR_QUEUE_SIZE
 
+    def available(self, sound: bool) -> None:
+        """Publish `online` while there is sound to listen to, else `offline`."""
+        self._sound = sound
+        self._send_availability()
+
     def close(self) -> None:
         """Publish `offline`, if the broker is connected, and disconnect."""
         if self._client.is_connected():
@@ -149,6 +155,9 @@ class MqttPublisher:
     def _send_state(self) -> None:
         self._retain(topic(self._id, "alert"), "ON" if self._on else "OFF")
 
+    def _send_availability(self) -> None:
+        self._retain(topic(self._id, "availability"), "online" if self._sound else "offline")
+
     def _retain(self, where: str, content: str) -> Any:
         return self._client.publish(where, content, _AT_MOST_ONCE, retain=True)
 
@@ -159,7 +168,7 @@ class MqttPublisher:
         self._say(f"{self._broker}: connected")
         where, content = discovery(self._id, prefix=self._prefix)
         self._retain(where, json.dumps(content))
-        self._retain(topic(self._id, "availability"), "online")
+        self._send_availability()
         self._send_state()
 
     def _disconnected(self, client: Any, data: Any, flags: Any, reason: Any, more: Any) -> None:
