@@ -12,6 +12,8 @@ from crydistill.errors import AudioError, CheckFailed
 
 if TYPE_CHECKING:
     from crydistill.detector.calibrated import CalibratedSettings
+    from crydistill.detector.controls import Controls
+    from crydistill.detector.live import Listener
     from crydistill.detector.mqtt import MqttPublisher
     from crydistill.detector.vote import VoteSettings
     from crydistill.student.runtime import TfliteStudent
@@ -32,6 +34,25 @@ NOption = Annotated[int | None, typer.Option("-n", help="Votes needed to raise a
 MOption = Annotated[int | None, typer.Option("-m", help="Number of recent windows that vote.")]
 HoldOption = Annotated[
     float | None, typer.Option(help="Hold time: seconds without a vote that end an alert.")
+]
+
+MqttOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Publish to an MQTT broker, for Home Assistant: HOST, HOST:PORT, "
+        "mqtt://USER@HOST:PORT or, with TLS, mqtts://.",
+    ),
+]
+MqttIdOption = Annotated[str, typer.Option(help="Id of this detector at the broker.")]
+MqttUserOption = Annotated[
+    str | None,
+    typer.Option(help="User name; the password is read from CRYDISTILL_MQTT_PASSWORD."),
+]
+MqttTlsOption = Annotated[bool, typer.Option("--mqtt-tls", help="Use TLS.")]
+MqttCaOption = Annotated[
+    Path | None,
+    typer.Option(help="Certificate of the CA that signed the broker's, if it is your own."),
 ]
 
 
@@ -149,16 +170,11 @@ def listen(
     clips: Annotated[
         Path | None, typer.Option(help="Folder to save the audio around alerts; private.")
     ] = None,
-    mqtt: Annotated[
-        str | None,
-        typer.Option(metavar="HOST[:PORT]", help="Publish to an MQTT broker, for Home Assistant."),
-    ] = None,
-    mqtt_id: Annotated[str, typer.Option(help="Id of this detector at the broker.")] = "crydistill",
-    mqtt_user: Annotated[
-        str | None,
-        typer.Option(help="User name; the password is read from CRYDISTILL_MQTT_PASSWORD."),
-    ] = None,
-    mqtt_tls: Annotated[bool, typer.Option("--mqtt-tls", help="Use TLS.")] = False,
+    mqtt: MqttOption = None,
+    mqtt_id: MqttIdOption = "crydistill",
+    mqtt_user: MqttUserOption = None,
+    mqtt_tls: MqttTlsOption = False,
+    mqtt_ca: MqttCaOption = None,
     model: ModelOption = None,
     settings: SettingsOption = None,
     preset: PresetOption = "balanced",
@@ -172,13 +188,12 @@ def listen(
     from rich.live import Live
 
     from crydistill.detector.alert_clips import AlertClips
-    from crydistill.detector.live import Listener, LiveEvent, display
+    from crydistill.detector.live import Listener, LiveEvent, LiveState, display
     from crydistill.detector.live import listen as listen_to
     from crydistill.detector.sources import microphone_blocks, pcm_blocks
 
     student = _student(model)
     vote = _vote(student, settings, preset, threshold, n, m, hold)
-    publisher = _publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls) if mqtt else None
 
     def emit(event: LiveEvent) -> None:
         print(json.dumps(event.to_json()), flush=True)
@@ -186,34 +201,50 @@ def listen(
             publisher.publish(event)
 
     listener = Listener(student, vote, clips=AlertClips(clips) if clips else None, say=tell)
-    screen = Console(stderr=True)
+    publisher = None
+    if mqtt is not None:
+        controls = _controls(student, vote, listener)
+        publisher = _publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls, mqtt_ca, controls)
+    live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
+
+    def show(state: LiveState) -> None:
+        live.update(display(state), refresh=live.console.is_terminal)
+        if publisher is not None:
+            publisher.heard(state)
+
+    open_source = (
+        (lambda: pcm_blocks(sys.stdin.buffer, rate=rate))
+        if source == "-"
+        else (lambda: microphone_blocks(source or None))
+    )
     try:
-        with Live(console=screen, auto_refresh=False, transient=True) as live:
-            listen_to(
-                (lambda: pcm_blocks(sys.stdin.buffer, rate=rate))
-                if source == "-"
-                else (lambda: microphone_blocks(source or None)),
-                listener,
-                emit=emit,
-                show=lambda state: live.update(display(state), refresh=screen.is_terminal),
-                say=tell,
-            )
+        with live:
+            listen_to(open_source, listener, emit=emit, show=show, say=tell)
     finally:
         if publisher is not None:
             publisher.close()
 
 
-def _publisher(address: str, id_: str, user: str | None, tls: bool) -> "MqttPublisher":
-    from crydistill.detector.mqtt import DEFAULT_PORT, MqttPublisher
+def _publisher(
+    address: str, id_: str, user: str | None, tls: bool, ca: Path | None, controls: "Controls"
+) -> "MqttPublisher":
+    from crydistill.detector.broker import Broker
+    from crydistill.detector.mqtt import MqttPublisher
     from crydistill.settings import mqtt_password
 
-    host, _, port = address.partition(":")
-    if port and not port.isdigit():
-        raise typer.BadParameter("write HOST or HOST:PORT", param_hint="--mqtt")
-    return MqttPublisher(
-        host, int(port or DEFAULT_PORT), id_=id_, username=user,
-        password=mqtt_password(), tls=tls, say=tell,
-    )  # fmt: skip
+    broker = Broker.parse(address, user=user, tls=tls, ca=ca)
+    return MqttPublisher(broker, id_=id_, controls=controls, password=mqtt_password(), say=tell)
+
+
+def _controls(student: "TfliteStudent", vote: "VoteSettings", listener: "Listener") -> "Controls":
+    from crydistill.detector.controls import Controls
+    from crydistill.detector.settings import vote_settings
+
+    manifest = student.manifest
+    presets = {name: vote_settings(manifest, name) for name in manifest.presets}
+    return Controls(
+        vote, presets, student=manifest.tflite.sha256[:12], apply=listener.apply_settings
+    )
 
 
 def _student(model: Path | None) -> "TfliteStudent":

@@ -96,6 +96,7 @@ class Listener:
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._scorer, self._settings = scorer, settings
+        self._wanted = settings  # in force from the next window on
         self._stream, self._vote = ScoreStream(scorer), Vote.of(settings)
         self._clips, self._clock, self._say = clips, clock, say
         self._window = 0  # the next one
@@ -133,7 +134,14 @@ class Listener:
         """Save the clip in progress, if any."""
         self._update_clips(lambda clips: clips.interrupt(self._samples))
 
+    def apply_settings(self, settings: VoteSettings) -> None:
+        """Change the running detector from its next window on; may be called from any thread."""
+        self._wanted = settings
+
     def _voted(self, score: float) -> list[LiveEvent]:
+        if self._wanted is not self._settings:
+            self._settings = self._wanted
+            self._vote.change(self._settings)
         event = self._vote.push(score)
         self._window += 1
         if self._vote.on:
