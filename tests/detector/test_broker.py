@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from crydistill.detector.broker import Broker, why_refused, why_silent, why_unreachable
+from crydistill.detector.publishers import Publishers
 from crydistill.errors import ConfigError
 
 
@@ -61,6 +62,37 @@ def test_what_is_no_address_is_one_line(address: str, message: str) -> None:
         Broker.parse(address)
     assert message in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1 or "\n" in address
+
+
+def test_a_password_is_not_shown() -> None:
+    for address in ("mqtt://ann:secret@broker", "ann:secret@broker:x", "http://ann:sec:ret@b"):
+        with pytest.raises(ConfigError) as caught:
+            Broker.parse(address)
+        assert "sec" not in str(caught.value) and caught.value.__suppress_context__
+
+
+def test_the_document_has_the_lines_that_are_printed() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "home-assistant.md").read_text(encoding="utf-8")
+    broker = Broker("BROKER")
+    unknown = ssl.SSLCertVerificationError(1, "")
+    unknown.verify_code, unknown.verify_message = 20, "unable to get local issuer certificate"
+    for cause in (
+        why_unreachable(broker, ConnectionRefusedError(111, "Connection refused")),
+        why_unreachable(broker, socket.gaierror(-2, "Name or service not known")),
+        why_unreachable(broker, unknown),
+        why_unreachable(
+            Broker("BROKER", tls=True), ConnectionResetError(104, "WRONG_VERSION_NUMBER")
+        ),
+        why_refused("Not authorized"),
+        why_silent(broker),
+    ):
+        assert f"`{cause}`" in text
+    publishers = Publishers("nursery")
+    line = publishers.met({"instance": "a", "host": "pi", "process": 812})
+    assert f"`{line}`" in text
+    with pytest.raises(ConfigError) as caught:
+        Broker.parse("::1")
+    assert f"`{caught.value}`" in text
 
 
 def test_a_user_is_given_once() -> None:

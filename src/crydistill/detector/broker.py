@@ -72,7 +72,8 @@ class Broker:
             found = _user(url, user)
             host = _host(url)
         except ValueError as error:
-            raise ConfigError(f"MQTT broker '{address}': {error}") from error
+            shown = re.sub(r":[^/@]*@", ":...@", address)  # without the password
+            raise ConfigError(f"MQTT broker '{shown}': {error}") from None
         return cls(host, port or (TLS_PORT if secure else PORT), found, secure, ca)
 
     def __str__(self) -> str:
