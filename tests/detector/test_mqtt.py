@@ -452,7 +452,7 @@ def test_a_wrong_password_is_told_once(tmp_path: Path, needs_mosquitto: None) ->
     until(lambda: right.told("connected") == 1)
     for detector in (wrong, nobody):
         until(lambda detector=detector: bool(detector.said))  # type: ignore[misc]
-    time.sleep(2.5)  # two more attempts
+    time.sleep(1.5)  # another attempt
     for detector in (wrong, nobody):
         (line,) = detector.said
         assert "refuses the user (Not authorized); check the user name and the password" in line
@@ -508,7 +508,7 @@ def test_certificates_are_verified_and_told_once(secure: Mosquitto, certificates
     detectors = {text: Detector(broker) for text, broker in cases.items()}
     for detector in detectors.values():
         until(lambda detector=detector: bool(detector.said))  # type: ignore[misc]
-    time.sleep(2.5)  # two more attempts
+    time.sleep(1.5)  # another attempt
     for text, detector in detectors.items():
         (line,) = detector.said
         assert text in line and line.endswith("retrying until it works")
