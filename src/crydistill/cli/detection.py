@@ -16,6 +16,7 @@ from crydistill.errors import AudioError, CheckFailed
 if TYPE_CHECKING:
     from crydistill.cli.stop_signals import StopSignals
     from crydistill.detector.calibrated import CalibratedSettings
+    from crydistill.detector.controls import Controls
     from crydistill.detector.live import Listener, LiveEvent, LiveState, Publisher
     from crydistill.detector.operating_point import OperatingPoint
     from crydistill.detector.sources import Source
@@ -38,6 +39,25 @@ NOption = Annotated[int | None, typer.Option("-n", help="Votes needed to raise a
 MOption = Annotated[int | None, typer.Option("-m", help="Number of recent windows that vote.")]
 HoldOption = Annotated[
     float | None, typer.Option(help="Hold time: seconds without a vote that end an alert.")
+]
+
+MqttOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Publish to an MQTT broker, for Home Assistant: HOST, HOST:PORT, "
+        "mqtt://USER@HOST:PORT or, with TLS, mqtts://.",
+    ),
+]
+MqttIdOption = Annotated[str, typer.Option(help="Id of this detector at the broker.")]
+MqttUserOption = Annotated[
+    str | None,
+    typer.Option(help="User name; the password is read from CRYDISTILL_MQTT_PASSWORD."),
+]
+MqttTlsOption = Annotated[bool, typer.Option("--mqtt-tls", help="Use TLS.")]
+MqttCaOption = Annotated[
+    Path | None,
+    typer.Option(help="Certificate of the CA that signed the broker's, if it is your own."),
 ]
 
 
@@ -162,16 +182,11 @@ def listen(
     clips: Annotated[
         Path | None, typer.Option(help="Folder to save the audio around alerts; private.")
     ] = None,
-    mqtt: Annotated[
-        str | None,
-        typer.Option(metavar="HOST[:PORT]", help="Publish to an MQTT broker, for Home Assistant."),
-    ] = None,
-    mqtt_id: Annotated[str, typer.Option(help="Id of this detector at the broker.")] = "crydistill",
-    mqtt_user: Annotated[
-        str | None,
-        typer.Option(help="User name; the password is read from CRYDISTILL_MQTT_PASSWORD."),
-    ] = None,
-    mqtt_tls: Annotated[bool, typer.Option("--mqtt-tls", help="Use TLS.")] = False,
+    mqtt: MqttOption = None,
+    mqtt_id: MqttIdOption = "crydistill",
+    mqtt_user: MqttUserOption = None,
+    mqtt_tls: MqttTlsOption = False,
+    mqtt_ca: MqttCaOption = None,
     model: ModelOption = None,
     settings: SettingsOption = None,
     preset: PresetOption = "balanced",
@@ -192,7 +207,10 @@ def listen(
     listener = Listener(student, vote, point=point, clips=saved, say=_say)
     connections = []
     if mqtt is not None:
-        connections.append(lambda: _mqtt_publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls))
+        controls = _controls(student, vote, listener)
+        connections.append(
+            lambda: _mqtt_publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls, mqtt_ca, controls)
+        )
     _listen(open_source, listener, connections, patience)
 
 
@@ -312,17 +330,26 @@ class _Display:
             self._live.stop()
 
 
-def _mqtt_publisher(address: str, id_: str, user: str | None, tls: bool) -> "Publisher":
-    from crydistill.detector.mqtt import DEFAULT_PORT, MqttPublisher
+def _mqtt_publisher(
+    address: str, id_: str, user: str | None, tls: bool, ca: Path | None, controls: "Controls"
+) -> "Publisher":
+    from crydistill.detector.broker import Broker
+    from crydistill.detector.mqtt import MqttPublisher
     from crydistill.settings import mqtt_password
 
-    host, _, port = address.partition(":")
-    if port and not port.isdigit():
-        raise typer.BadParameter("write HOST or HOST:PORT", param_hint="--mqtt")
-    return MqttPublisher(
-        host, int(port or DEFAULT_PORT), id_=id_, username=user,
-        password=mqtt_password(), tls=tls, say=tell,
-    )  # fmt: skip
+    broker = Broker.parse(address, user=user, tls=tls, ca=ca)
+    return MqttPublisher(broker, id_=id_, controls=controls, password=mqtt_password(), say=tell)
+
+
+def _controls(student: "TfliteStudent", vote: "VoteSettings", listener: "Listener") -> "Controls":
+    from crydistill.detector.controls import Controls
+    from crydistill.detector.settings import vote_settings
+
+    manifest = student.manifest
+    presets = {name: vote_settings(manifest, name) for name in manifest.presets}
+    return Controls(
+        vote, presets, student=manifest.tflite.sha256[:12], apply=listener.apply_settings
+    )
 
 
 def _student(model: Path | None) -> "TfliteStudent":

@@ -11,7 +11,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -140,6 +140,8 @@ class Listener:
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._scorer, self._settings, self._point = scorer, settings, point
+        self._wanted, self._wanted_name = settings, ""  # in force from the next window on
+        self._started = point
         self._stream, self._vote = ScoreStream(scorer), Vote.of(settings)
         self._clips, self._clock, self._say = clips, clock, say
         self._window = 0  # the next one
@@ -187,7 +189,19 @@ class Listener:
         self._update_clips(lambda clips: clips.interrupt(self._samples))
         return events
 
+    def apply_settings(self, settings: VoteSettings, name: str) -> None:
+        """Change the running detector from its next window on; may be called from any thread.
+
+        Parameters
+        ----------
+        name : of the operating point, for events
+        """
+        self._wanted_name = name
+        self._wanted = settings
+
     def _voted(self, score: float, reason: EndReason = EndReason.QUIET) -> list[LiveEvent]:
+        if self._wanted is not self._settings:
+            self._change(self._wanted, self._wanted_name)
         event = self._vote.push(score)
         self._window += 1
         self._recent.append(score)
@@ -196,6 +210,14 @@ class Listener:
             return []
         at = window_end_seconds(event.window)
         return [self._on(event, at) if event.kind is EventKind.ON else self._off(at, reason)]
+
+    def _change(self, settings: VoteSettings, name: str) -> None:
+        self._settings = settings
+        self._vote.change(settings)
+        self._recent = deque(self._recent, maxlen=settings.m)
+        if self._started is not None:
+            changed = replace(self._started, vote=settings, source="preset", name=name, replaced=())
+            self._point = self._started if settings == self._started.vote else changed
 
     def _on(self, event: Event, at: float) -> LiveEvent:
         since_onset = list(self._recent)[event.onset - event.window - 1 :]
