@@ -25,8 +25,8 @@ from tests.detector.sounds import faint
 from crydistill.synthesis.nursery import compose, render
 
 RATE = 16_000
-PATIENCE = 2.0
-DEAD_SECONDS = 3.0
+PATIENCE = 1.0
+DEAD_SECONDS = 4.0
 ROOM_SECONDS, CRY_SECONDS, AFTER_SECONDS = 20, 10, 25
 EPISODE_SECONDS = ROOM_SECONDS + CRY_SECONDS + AFTER_SECONDS
 
