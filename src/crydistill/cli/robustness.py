@@ -18,6 +18,8 @@ from crydistill.cli.listeners import (
 
 if TYPE_CHECKING:
     from crydistill.corpora.clip import Clip
+    from crydistill.evaluation.scorers import Scorer
+    from crydistill.student.manifest import StudentManifest
 
 app = typer.Typer()
 
@@ -111,8 +113,7 @@ def _show(record: dict[str, Any], scorers: list[str], unreadable: Mapping[str, s
     console = Console()
     for name in scorers:
         console.print(terminal_table(record, name))
-    for clip, reason in unreadable.items():
-        tell(f"skipped {clip}: {reason}")
+    _tell_skipped(unreadable)
 
 
 @app.command()
@@ -138,6 +139,7 @@ def promises(
     from rich.console import Console
 
     from crydistill.detector.calibrate import highest_score
+    from crydistill.detector.settings import reachable_score
     from crydistill.lock import exclusive
     from crydistill.metrics.records import write_record
     from crydistill.nights.homes import HomeOptions, draw_homes, score_homes
@@ -149,13 +151,9 @@ def promises(
     )
     from crydistill.progress import shown
     from crydistill.reports.promises_page import picture, terminal_table
-    from crydistill.student.manifest import load_manifest
 
-    (scorer,) = open_scorers(
-        [student] if student else None, None, chosen_kernels(kernels), fp32=False
-    )
-    assert scorer.manifest_path is not None  # students have one
-    highest = highest_score(load_manifest(scorer.manifest_path))
+    scorer, manifest = _student(student, kernels)
+    highest = highest_score(manifest)
     every = _clips(corpus, where, private, out)
     ambience = columns(bed, "--bed")
     beds = _clips(corpus, [*(where or []), *(bed or [])], private, out) if ambience else []
@@ -168,8 +166,8 @@ def promises(
             seed=seed, progress=shown,
         )  # fmt: skip
         cells = try_promises(
-            heard, wanted_per_night=per_night, highest=highest, options=options, seed=seed,
-            progress=shown,
+            heard, wanted_per_night=per_night, highest=highest,
+            reachable=reachable_score(manifest), options=options, seed=seed, progress=shown,
         )  # fmt: skip
         record = promises_record(
             cells, drawn, scorer, unusable, wanted_per_night=per_night, options=options,
@@ -178,9 +176,23 @@ def promises(
         write_record(out / RESULT_NAME, record)
         picture(record, out / PICTURE_NAME)
     Console().print(terminal_table(record))
-    for clip, reason in unusable.items():
-        tell(f"skipped {clip}: {reason}")
+    _tell_skipped(unusable)
     print(f"{out / RESULT_NAME}\n{out / PICTURE_NAME}")
+
+
+def _student(student: Path | None, kernels: str) -> "tuple[Scorer, StudentManifest]":
+    from crydistill.student.manifest import load_manifest
+
+    (scorer,) = open_scorers(
+        [student] if student else None, None, chosen_kernels(kernels), fp32=False
+    )
+    assert scorer.manifest_path is not None  # students have one
+    return scorer, load_manifest(scorer.manifest_path)
+
+
+def _tell_skipped(clips: Mapping[str, str]) -> None:
+    for clip, reason in clips.items():
+        tell(f"skipped {clip}: {reason}")
 
 
 def _clips(corpus: Path | None, where: list[str] | None, private: bool, out: Path) -> "list[Clip]":
