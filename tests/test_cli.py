@@ -116,7 +116,7 @@ def test_a_foreign_model_is_refused(recordings: dict[str, Path], tmp_path: Path)
         (["detect", "-n", "9", "-m", "5", "x.wav"], "9 of 5 is not a vote"),
         (["detect", "--threshold", "1.2", "x.wav"], "no score of the student base-seed1 reaches"),
         (["detect", "--threshold", "-0.1", "x.wav"], "at least 0"),
-        (["listen", "--threshold", "0.99999", "-"], "choose 0 to 0.9998"),
+        (["listen", "--threshold", "0.99999", "-"], "choose a --threshold of 0 to 0.9998"),
         (["teacher", "record", "none.h5", "out.npz"], "none.h5"),
     ],
 )

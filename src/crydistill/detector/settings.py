@@ -77,5 +77,5 @@ def require_reachable(vote: VoteSettings, manifest: StudentManifest, *, source: 
     shown = np.floor(largest * 10_000) / 10_000
     raise ConfigError(
         f"{source}: no score of the student {manifest.name} reaches {vote.threshold:g}, so that "
-        f"nothing would raise an alert; choose 0 to {shown:g}, or calibrate again"
+        f"nothing would raise an alert; choose a --threshold of 0 to {shown:g}, or calibrate again"
     )
