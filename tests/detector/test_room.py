@@ -103,7 +103,11 @@ def test_a_short_copy_is_refused_and_other_nights_are_not(tmp_path: Path) -> Non
         require_different([heard(path) for path in short])
     nights = [saved(tmp_path / f"{seed}.wav", household(60, seed)) for seed in range(4)]
     steady = [saved(tmp_path / f"hiss{seed}.wav", noise(60, seed)) for seed in range(4)]
-    require_different([heard(path) for path in (*nights, *steady)])
+    faint = [
+        saved(tmp_path / f"faint{seed}.wav", noise(20, seed, level=1e-4), subtype="FLOAT")
+        for seed in range(2)
+    ]
+    require_different([heard(path) for path in (*nights, *steady, *faint)])
 
 
 @pytest.fixture

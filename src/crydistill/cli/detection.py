@@ -114,7 +114,7 @@ def calibrate(
     from crydistill.detector.settings import reachable_score
 
     _choice(method, ("tail", "max-margin"), "--method")
-    _choice(crying, ("refuse", "skip", "keep"), "--crying")
+    _choice(crying, tuple(Crying), "--crying")
     student = _student(model)
     base = _vote(student, None, preset, None, n, m, hold)
     heard, cries = _heard(room, cry or [], student, base)

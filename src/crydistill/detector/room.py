@@ -39,6 +39,9 @@ _EDGE_WINDOWS = 3
 _SAME_DB = 0.01
 """Levels of hops that differ by less belong to the same samples."""
 
+_SMALLEST_DEVIATION = 1e-7
+"""Far below 16 bits' resolution: silence gets a level, too."""
+
 _COPY, _FEWEST_HOPS = 0.5, 60
 """Correlation of a copy's changes in level with the original's, and from how many hops on to tell:
 those of other recordings correlate by 0 +- 0.13 there."""
@@ -121,7 +124,9 @@ class _Activity:
     @property
     def levels(self) -> Scores:
         deviations = np.concatenate(self._deviations)
-        return np.asarray(20 * np.log10(np.maximum(deviations, LIFELESS_SWING)), dtype=np.float32)
+        return np.asarray(
+            20 * np.log10(np.maximum(deviations, _SMALLEST_DEVIATION)), dtype=np.float32
+        )
 
     def lifeless(self, windows: int) -> Windows:
         """Whether each window is without sound, `[windows]`; a window is two hops long."""
