@@ -125,6 +125,9 @@ def test_a_foreign_model_is_refused(recordings: dict[str, Path], tmp_path: Path)
         (["select", "--set", "data.train.0.nursery_seed=null"], "give exactly one of path"),
         (["detect", "--preset", "deaf", "x.wav"], "no preset 'deaf'"),
         (["detect", "-n", "9", "-m", "5", "x.wav"], "9 of 5 is not a vote"),
+        (["detect", "--threshold", "1.2", "x.wav"], "no score of the student base-seed1 reaches"),
+        (["detect", "--threshold", "-0.1", "x.wav"], "at least 0"),
+        (["listen", "--threshold", "0.99999", "-"], "choose a --threshold of 0 to 0.9998"),
         (["teacher", "record", "none.h5", "out.npz"], "none.h5"),
     ],
 )
@@ -159,6 +162,122 @@ def test_a_room_is_calibrated_and_the_settings_are_used(
     quiet, cry = map(json.loads, found.stdout.splitlines())
     assert quiet["alerts"] == []
     assert len(cry["alerts"]) >= 1
+
+
+@pytest.fixture(scope="module")
+def rooms(recordings: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recordings of a room that no threshold should come from."""
+    folder = tmp_path_factory.mktemp("rooms")
+    cry, _ = soundfile.read(recordings["cry"])
+    hiss = np.random.default_rng(0).normal(0, 0.01, 60 * 16_000)
+    sounds = {
+        "silent": np.zeros(60 * 16_000),
+        "constant": np.full(60 * 16_000, 0.25),
+        "hiss": hiss,
+        "brief": hiss[: 2 * 16_000],
+        "crying": np.concatenate([hiss[: 10 * 16_000], np.tile(cry, 2)]),
+    }
+    for name, sound in sounds.items():
+        soundfile.write(folder / f"{name}.wav", sound, 16_000)
+    soundfile.write(folder / "hiss.flac", hiss, 16_000)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["silent.wav"], "silent.wav: holds no sound"),
+        (["hiss.wav", "constant.wav"], "constant.wav: holds no sound"),
+        (["brief.wav"], "brief.wav: 2.0 s are too short to vote"),
+        (["hiss.wav", "hiss.wav"], "hiss.wav: is given twice"),
+        (["hiss.wav", "hiss.flac"], "hiss.flac: holds the same sound as hiss.wav"),
+        (["hiss.wav", "--cry", "hiss.wav"], "hiss.wav: is given twice"),
+        (["crying.wav"], "sounds like crying: crying.wav at 0:1"),
+        (["crying.wav", "--method", "max-margin"], "sounds like crying: crying.wav at 0:1"),
+        (["hiss.wav", "--cry", "silent.wav"], "silent.wav: holds no sound"),
+    ],
+)
+def test_a_recording_that_spoils_the_threshold_is_refused(
+    rooms: Path, given: list[str], message: str
+) -> None:
+    result = subprocess.run(
+        [*CRYDISTILL, "calibrate", *given], capture_output=True, text=True, check=False, cwd=rooms
+    )
+    assert result.returncode == 2
+    assert message in complaint(result)
+    assert not (rooms / "room.json").exists()
+
+
+@pytest.mark.parametrize("method", ["tail", "max-margin"])
+def test_a_threshold_beyond_every_cry_is_capped_and_said(
+    rooms: Path, tmp_path: Path, method: str
+) -> None:
+    crying, settings = rooms / "crying.wav", tmp_path / "room.json"
+    result = run(
+        "calibrate", crying, "--crying", "keep", "--method", method, "--out", settings, "-n", 1,
+        "-m", 1,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert "capped at 0.990" in result.stderr
+    assert json.loads(settings.read_text())["calibration"]["vote"]["threshold"] < 0.99
+    found = run("detect", "--json", "--settings", settings, crying)
+    assert found.returncode == 0, found.stderr
+
+
+def test_crying_can_be_left_out_of_a_calibration(rooms: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "room.json"
+    result = run(
+        "calibrate", rooms / "hiss.wav", rooms / "crying.wav", "--crying", "skip", "--out", settings
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(settings.read_text())["calibration"]["vote"]["threshold"] < 0.3
+
+
+def test_a_threshold_at_which_no_given_cry_is_heard_fails(rooms: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "room.json"
+    soft = tmp_path / "soft.wav"
+    soundfile.write(soft, np.random.default_rng(1).normal(0, 0.01, 20 * 16_000), 16_000)
+    result = run("calibrate", rooms / "hiss.wav", "--out", settings, "--cry", soft)
+    assert result.returncode == 1
+    assert "cries: alert in 0 of 1 recordings" in result.stdout
+    assert "would miss every cry you gave" in result.stderr
+
+
+def test_notes_on_the_audio_reach_the_user_of_calibrate(rooms: Path, tmp_path: Path) -> None:
+    hiss, _ = soundfile.read(rooms / "hiss.wav")
+    room = tmp_path / "room.wav"
+    soundfile.write(room, np.concatenate([hiss, np.zeros(120 * 16_000)]), 16_000)
+    result = run("calibrate", room, "--out", tmp_path / "room.json")
+    assert result.returncode == 0, result.stderr
+    assert "room.wav: 2.0 min without any sound" in result.stderr
+    assert "from 0.02 h" in result.stdout
+
+
+def test_a_clip_too_short_to_vote_is_told_from_one_without_an_alert(rooms: Path) -> None:
+    result = run("detect", rooms / "brief.wav", rooms / "hiss.wav")
+    brief, hiss = result.stdout.splitlines()
+    assert "too short to vote" in brief and "alert" not in brief
+    assert "0 alerts" in hiss
+
+
+def test_settings_that_cannot_fire_are_refused(rooms: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "room.json"
+    run("calibrate", rooms / "hiss.wav", "--out", settings)
+    both = run("detect", "--settings", settings, "--preset", "quiet", rooms / "hiss.wav")
+    assert both.returncode == 2
+    assert "give --settings or --preset, not both" in both.stderr
+    override = run("detect", "--settings", settings, "--threshold", "0.5", rooms / "hiss.wav")
+    assert override.returncode == 0, override.stderr
+    content = json.loads(settings.read_text())
+    content["calibration"]["vote"]["threshold"] = 0.999998
+    settings.write_text(json.dumps(content))
+    for command in ("detect", "listen"):
+        dead = run(command, "--settings", settings, rooms / "hiss.wav")
+        assert dead.returncode == 2
+        assert "room.json: no score of the student" in complaint(dead)
+    exported = run("export", "c", tmp_path / "c", "--settings", settings)
+    assert exported.returncode == 2
+    assert "room.json: no score of the student" in complaint(exported)
 
 
 def test_listening_to_raw_sound_on_standard_input(recordings: dict[str, Path]) -> None:

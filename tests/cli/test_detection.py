@@ -11,6 +11,7 @@ from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.cli import app
 from crydistill.detector import mqtt
 from crydistill.detector.live import LiveEvent, LiveState
+from crydistill.errors import ConfigError
 
 QUIET = np.zeros(15 * SAMPLE_RATE, dtype="<i2").tobytes()
 ALERT_AT_ANY_SCORE = ("--threshold", "0", "-n", "1", "-m", "1")
@@ -58,8 +59,9 @@ def listen(*options: str) -> list[dict[str, Any]]:
 def test_mqtt_gets_every_event_that_is_printed(recorders: list[Recorder]) -> None:
     printed = listen("--mqtt", "broker:1884", "--mqtt-id", "attic", "--mqtt-user", "me")
     (publisher,) = recorders
-    assert publisher.arguments == ("broker", 1884)
-    assert (publisher.options["id_"], publisher.options["username"]) == ("attic", "me")
+    (broker,) = publisher.arguments
+    assert (broker.host, broker.port, broker.user) == ("broker", 1884, "me")
+    assert publisher.options["id_"] == "attic"
     assert [event.to_json() for event in publisher.events] == printed
     assert printed[0]["event"] == "on"
     assert publisher.closed
@@ -72,5 +74,5 @@ def test_nothing_is_published_unless_asked(recorders: list[Recorder]) -> None:
 
 def test_a_port_that_is_no_number(recorders: list[Recorder]) -> None:
     done = CliRunner().invoke(app, ["listen", "-", "--mqtt", "broker:mqtt"], input=QUIET)
-    assert done.exit_code == 2
-    assert "HOST or HOST:PORT" in done.stderr
+    assert isinstance(done.exception, ConfigError)
+    assert "the port must be a number" in str(done.exception)

@@ -9,6 +9,7 @@ from scipy.special import expit, logit
 
 from crydistill.detector.calibrate import (
     MARGIN,
+    REACH,
     calibrate,
     calibrate_max_margin,
     check_cries,
@@ -80,7 +81,8 @@ def test_the_recording_itself_stays_below_the_rate(
     result = found(tracks, wanted, vote)
     raised = sum(len(alerts(track, result.vote)) for track in tracks)
     assert raised == result.alerts
-    assert raised / result.hours * 8 <= wanted * (1 + 1e-9)
+    assert result.capped or raised / result.hours * 8 <= wanted * (1 + 1e-9)
+    assert result.vote.threshold <= np.float32(REACH)
     assert result == found(tracks, wanted, vote)
 
 
@@ -159,8 +161,53 @@ def test_a_short_recording_is_warned_about_with_the_rule_of_three() -> None:
 
 
 def test_a_threshold_that_no_cry_reaches_is_warned_about() -> None:
-    noisy = room(np.random.default_rng(0), 0.5, 60.0, mean=4.0)
-    assert any("few cries reach" in warning for warning in found([noisy], 0.1).warnings)
+    noisy = room(np.random.default_rng(0), 0.5, 60.0, mean=1.5)
+    assert any("few cries reach" in warning for warning in found([noisy], 1.0).warnings)
+
+
+def saturated(rng: np.random.Generator) -> Track:
+    """An hour with twelve sounds as sure as any student can be, and a few lesser ones."""
+    track = room(rng, 1.0, 60.0)
+    for start in range(300, 7_500, 600):
+        track[start : start + 12] = 0.9999
+    return track
+
+
+@pytest.mark.parametrize(
+    ("wanted", "method"), [(0.5, Method.TAIL), (16.0, Method.COUNTED), (None, Method.MAX_MARGIN)]
+)
+def test_no_recording_makes_a_detector_that_cannot_fire(
+    wanted: float | None, method: Method
+) -> None:
+    track = saturated(np.random.default_rng(0))
+    result = (
+        calibrate_max_margin([track], VOTE, highest=1.0) if wanted is None
+        else found([track], wanted)
+    )  # fmt: skip
+    assert result.method is method
+    assert result.capped
+    assert result.vote.threshold == np.float32(0.99)
+    assert result.alerts == 12
+    assert any("capped at 0.990" in warning for warning in result.warnings)
+    # It states the rate that follows, not the one that was asked for: 12 alerts an hour.
+    assert result.expected_per_night is not None
+    assert 60 < result.expected_per_night.value < 140
+    assert check_cries([np.full(9, 0.995, np.float32)], result.vote).raised == 1
+
+
+def test_the_cap_follows_what_the_output_can_give() -> None:
+    track = saturated(np.random.default_rng(0))
+    half = calibrate([track / 2], VOTE, wanted_per_night=0.5, highest=1.0, reachable=0.5)
+    assert half.vote.threshold == np.float32(0.99 * 0.5)
+    assert half.capped
+    two = calibrate([track * 2], VOTE, wanted_per_night=0.5, highest=2.0, reachable=1.9998)
+    assert two.vote.threshold == np.float32(0.99 * 1.9998)
+
+
+def test_a_threshold_below_the_cap_is_not_called_capped() -> None:
+    result = found([room(np.random.default_rng(0), 8.0, 40.0)], 3.0)
+    assert not result.capped
+    assert not any("capped" in warning for warning in result.warnings)
 
 
 def test_a_flat_recording_gets_the_reference_recipe_and_a_warning() -> None:
@@ -179,7 +226,7 @@ def test_a_rate_that_no_threshold_reaches_is_said() -> None:
 
 def test_max_margin_is_the_highest_statistic_plus_margin() -> None:
     track = room(np.random.default_rng(1), 0.5, 60.0)
-    result = calibrate_max_margin([track], VOTE)
+    result = calibrate_max_margin([track], VOTE, highest=1.0)
     assert result.vote.threshold == pytest.approx(float(vote_statistic(track, 5, 9).max()) + MARGIN)
     assert result.alerts == 0
     assert result.expected_per_night is not None

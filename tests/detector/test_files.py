@@ -59,6 +59,18 @@ def test_a_short_recording_is_one_padded_window(tmp_path: Path) -> None:
     assert "padded" in found.notes[0]
 
 
+def test_too_short_to_vote_is_not_called_no_alert(tmp_path: Path) -> None:
+    short = detect_file(recording(tmp_path / "short.wav", 0, 2.5, 0), LoudnessScorer(), SETTINGS)
+    assert len(short.scores) == 4
+    assert "too short to vote" in short.lines()[0]
+    assert "alert" not in short.lines()[0]
+    assert short.to_json()["too_short_to_vote"] is True
+    longer = detect_file(recording(tmp_path / "l.wav", 2.9, 0, 0), LoudnessScorer(), SETTINGS)
+    assert len(longer.scores) == 5
+    assert ", 0 alerts, " in longer.lines()[0]
+    assert longer.to_json()["too_short_to_vote"] is False
+
+
 def test_json_is_plain(tmp_path: Path) -> None:
     path = recording(tmp_path / "night.wav", 2, 10, 0)
     found = json.loads(json.dumps(detect_file(path, LoudnessScorer(), SETTINGS).to_json()))

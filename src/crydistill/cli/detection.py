@@ -15,15 +15,18 @@ from crydistill.errors import AudioError, CheckFailed
 
 if TYPE_CHECKING:
     from crydistill.cli.stop_signals import StopSignals
-    from crydistill.detector.calibrated import CalibratedSettings
+    from crydistill.detector.calibrated import CalibratedSettings, RoomCalibration
     from crydistill.detector.controls import Controls
     from crydistill.detector.live import Listener, LiveEvent, LiveState, Publisher
     from crydistill.detector.operating_point import OperatingPoint
+    from crydistill.detector.room import RoomSound
     from crydistill.detector.sources import Source
     from crydistill.detector.vote import VoteSettings
     from crydistill.student.runtime import TfliteStudent
 
 app = typer.Typer()
+
+DEFAULT_PRESET = "balanced"
 
 ModelOption = Annotated[
     Path | None,
@@ -33,7 +36,10 @@ SettingsOption = Annotated[
     Path | None,
     typer.Option("--settings", help="Settings file from `calibrate`, instead of a preset."),
 ]
-PresetOption = Annotated[str, typer.Option(help="Operating point from the student's manifest.")]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(help=f"Operating point from the student's manifest; default: {DEFAULT_PRESET}."),
+]
 ThresholdOption = Annotated[float | None, typer.Option(help="Score at which a window votes.")]
 NOption = Annotated[int | None, typer.Option("-n", help="Votes needed to raise an alert.")]
 MOption = Annotated[int | None, typer.Option("-m", help="Number of recent windows that vote.")]
@@ -66,7 +72,7 @@ def detect(
     files: Annotated[list[Path], typer.Argument(help="Recordings of any sample rate and length.")],
     model: ModelOption = None,
     settings: SettingsOption = None,
-    preset: PresetOption = "balanced",
+    preset: PresetOption = None,
     threshold: ThresholdOption = None,
     n: NOption = None,
     m: MOption = None,
@@ -113,8 +119,15 @@ def calibrate(
         list[Path] | None,
         typer.Option(help="Recording of a cry to check the threshold with; repeatable."),
     ] = None,
+    crying: Annotated[
+        str,
+        typer.Option(
+            help="Where the room sounds like crying: refuse it, skip (cries: leave them out), or "
+            "keep (no cries: false alarms to avoid)."
+        ),
+    ] = "refuse",
     model: ModelOption = None,
-    preset: PresetOption = "balanced",
+    preset: PresetOption = None,
     n: NOption = None,
     m: MOption = None,
     hold: HoldOption = None,
@@ -124,21 +137,23 @@ def calibrate(
     from crydistill.detector.calibrate import calibrate_max_margin as by_margin
     from crydistill.detector.calibrate import check_cries, highest_score
     from crydistill.detector.calibrated import CalibratedSettings, save_settings
-    from crydistill.detector.files import detect_file
+    from crydistill.detector.room import Crying, settled
+    from crydistill.detector.settings import reachable_score
 
-    if method not in ("tail", "max-margin"):
-        raise typer.BadParameter("choose tail or max-margin", param_hint="--method")
+    _choice(method, ("tail", "max-margin"), "--method")
+    _choice(crying, tuple(Crying), "--crying")
     student = _student(model)
     base = _vote(student, None, preset, None, n, m, hold)
-    tracks = [detect_file(path, student, base).scores for path in room]
+    heard, cries = _heard(room, cry or [], student, base)
+    tracks = [sound.scores for sound in settled(heard, base, Crying(crying))]
+    highest, reachable = highest_score(student.manifest), reachable_score(student.manifest)
     if method == "tail":
-        highest = highest_score(student.manifest)
-        found = by_tail(tracks, base, wanted_per_night=per_night, highest=highest)
+        found = by_tail(
+            tracks, base, wanted_per_night=per_night, highest=highest, reachable=reachable
+        )
     else:
-        found = by_margin(tracks, base)
-    checked = None
-    if cry:
-        checked = check_cries([detect_file(path, student, base).scores for path in cry], found.vote)
+        found = by_margin(tracks, base, highest=highest, reachable=reachable)
+    checked = check_cries([sound.scores for sound in cries], found.vote) if cries else None
     calibrated = CalibratedSettings(
         student=student.manifest.name,
         student_sha256=student.manifest.tflite.sha256,
@@ -147,24 +162,69 @@ def calibrate(
     )
     save_settings(out, calibrated)
     _show_calibration(out, calibrated, room)
+    if found.capped or (checked is not None and checked.raised == 0):
+        raise typer.Exit(CheckFailed.exit_code)
+
+
+def _heard(
+    room: list[Path], cries: list[Path], student: "TfliteStudent", vote: "VoteSettings"
+) -> "tuple[list[RoomSound], list[RoomSound]]":
+    """Score recordings of the room and of cries; print remarks on their audio."""
+    from crydistill.detector.room import hear_room, require_different
+
+    heard: list[RoomSound] = []
+    for path in (*room, *cries):
+        heard.append(hear_room(path, student, vote))
+        for note in heard[-1].notes:
+            tell(f"{path}: {note}")
+    require_different(heard)
+    return heard[: len(room)], heard[len(room) :]
 
 
 def _show_calibration(out: Path, calibrated: "CalibratedSettings", room: list[Path]) -> None:
+    from crydistill.detector.files import clock
+
     found, checked = calibrated.calibration, calibrated.cries
     print(f"{out}: threshold {found.vote.threshold:.4f} from {found.hours:.2f} h ({found.method})")
-    if (expected := found.expected_per_night) is not None:
-        interval = (
-            ""
-            if expected.low is None
-            else f" (95 % interval {expected.low:.2f} to {expected.high:.2f})"
-        )
-        print(f"expect {expected.value:.2f} false alarms per night{interval}")
+    print(_expectation(found))
     for peak in found.loudest:
-        print(f"  loudest: {room[peak.recording]} at {peak.seconds:.0f} s, {peak.level:.3f}")
+        print(f"  loudest: {room[peak.recording]} at {clock(peak.seconds)}, {peak.level:.3f}")
     if checked is not None:
         print(f"cries: alert in {checked.raised} of {checked.recordings} recordings")
+        if checked.raised == 0:
+            tell(
+                "warning: the detector would miss every cry you gave; allow more false alarms "
+                "(--per-night), record the room longer, or put the microphone nearer to the cot"
+            )
     for warning in found.warnings:
         tell(f"warning: {warning}")
+
+
+def _expectation(found: "RoomCalibration") -> str:
+    """Say what rate a calibration promises; max-margin promises none."""
+    expected = found.expected_per_night
+    if expected is None or expected.low is None or expected.high is None:
+        return "the rate of false alarms to expect is unknown"
+    if found.method == "max-margin":
+        heard = f"{found.alerts or 'no'} alert{'' if found.alerts == 1 else 's'}"
+        return (
+            f"{heard} in the recording; up to {_rate(expected.high)} per night cannot be ruled out"
+        )
+    return (
+        f"expect {_rate(expected.value)} false alarms per night "
+        f"(95 % interval {_rate(expected.low)} to {_rate(expected.high)})"
+    )
+
+
+def _rate(per_night: float) -> str:
+    if 0 < per_night < 0.01:
+        return "less than 0.01"
+    return f"{per_night:.{2 if per_night < 100 else 0}f}"
+
+
+def _choice(given: str, choices: tuple[str, ...], option: str) -> None:
+    if given not in choices:
+        raise typer.BadParameter(f"choose {' or '.join(choices)}", param_hint=option)
 
 
 @app.command()
@@ -189,7 +249,7 @@ def listen(
     mqtt_ca: MqttCaOption = None,
     model: ModelOption = None,
     settings: SettingsOption = None,
-    preset: PresetOption = "balanced",
+    preset: PresetOption = None,
     threshold: ThresholdOption = None,
     n: NOption = None,
     m: MOption = None,
@@ -363,27 +423,36 @@ def _student(model: Path | None) -> "TfliteStudent":
 def _vote(
     student: "TfliteStudent",
     settings: Path | None,
-    preset: str,
+    preset: str | None,
     threshold: float | None,
     n: int | None,
     m: int | None,
     hold: float | None,
 ) -> "VoteSettings":
     from crydistill.detector.calibrated import load_settings
-    from crydistill.detector.settings import replaced, vote_settings
+    from crydistill.detector.settings import replaced, require_reachable, vote_settings
 
     if settings is not None:
+        if preset is not None:
+            raise typer.BadParameter("give --settings or --preset, not both", param_hint="--preset")
         base = load_settings(settings, student_sha256=student.manifest.tflite.sha256).vote
     else:
-        base = vote_settings(student.manifest, preset)
-    return replaced(base, threshold=threshold, n=n, m=m, hold_seconds=hold)
+        base = vote_settings(student.manifest, preset or DEFAULT_PRESET)
+    vote = replaced(base, threshold=threshold, n=n, m=m, hold_seconds=hold)
+    source = (
+        "--threshold"
+        if threshold is not None
+        else str(settings or f"preset {preset or DEFAULT_PRESET}")
+    )
+    require_reachable(vote, student.manifest, source=source)
+    return vote
 
 
 def _operating_point(
     student: "TfliteStudent",
     vote: "VoteSettings",
     settings: Path | None,
-    preset: str,
+    preset: str | None,
     threshold: float | None,
     n: int | None,
     m: int | None,
@@ -397,6 +466,6 @@ def _operating_point(
         student_sha256=student.manifest.tflite.sha256,
         vote=vote,
         source="preset" if settings is None else "settings",
-        name=preset if settings is None else str(settings),
+        name=str(settings or preset or DEFAULT_PRESET),
         replaced=tuple(name for name, value in single.items() if value is not None),
     )

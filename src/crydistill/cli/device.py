@@ -130,7 +130,10 @@ def _student(model: Path | None) -> tuple[bytes, "StudentManifest"]:
 
 def _calibrated(settings: Path | None, manifest: "StudentManifest") -> "VoteSettings | None":
     from crydistill.detector.calibrated import load_settings
+    from crydistill.detector.settings import require_reachable
 
     if settings is None:
         return None
-    return load_settings(settings, student_sha256=manifest.tflite.sha256).vote
+    vote = load_settings(settings, student_sha256=manifest.tflite.sha256).vote
+    require_reachable(vote, manifest, source=str(settings))
+    return vote

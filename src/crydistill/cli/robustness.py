@@ -18,6 +18,7 @@ from crydistill.cli.listeners import (
 if TYPE_CHECKING:
     from crydistill.corpora.clip import Clip
     from crydistill.evaluation.scorers import Scorer
+    from crydistill.student.manifest import StudentManifest
 
 app = typer.Typer()
 
@@ -136,6 +137,8 @@ def promises(
     """Calibrate in many simulated homes and check whether the target rate is met."""
     from rich.console import Console
 
+    from crydistill.detector.calibrate import highest_score
+    from crydistill.detector.settings import reachable_score
     from crydistill.lock import exclusive
     from crydistill.metrics.records import write_record
     from crydistill.nights.homes import HomeOptions, draw_homes, score_homes
@@ -148,7 +151,8 @@ def promises(
     from crydistill.progress import shown
     from crydistill.reports.promises_page import picture, terminal_table
 
-    scorer, highest = _scorer(student, kernels)
+    scorer, manifest = _student(student, kernels)
+    highest = highest_score(manifest)
     every = _clips(corpus, where, private, out)
     ambience = columns(bed, "--bed")
     beds = _clips(corpus, [*(where or []), *(bed or [])], private, out) if ambience else []
@@ -161,8 +165,8 @@ def promises(
             seed=seed, progress=shown,
         )  # fmt: skip
         cells = try_promises(
-            heard, wanted_per_night=per_night, highest=highest, options=options, seed=seed,
-            progress=shown,
+            heard, wanted_per_night=per_night, highest=highest,
+            reachable=reachable_score(manifest), options=options, seed=seed, progress=shown,
         )  # fmt: skip
         record = promises_record(
             cells, drawn, scorer, unusable, wanted_per_night=per_night, options=options,
@@ -175,16 +179,14 @@ def promises(
     exit_if_skipped(unusable, len(heard))
 
 
-def _scorer(student: Path | None, kernels: str) -> "tuple[Scorer, float]":
-    """Open a student; also return the highest score that it can give."""
-    from crydistill.detector.calibrate import highest_score
+def _student(student: Path | None, kernels: str) -> "tuple[Scorer, StudentManifest]":
     from crydistill.student.manifest import load_manifest
 
     (scorer,) = open_scorers(
         [student] if student else None, None, chosen_kernels(kernels), fp32=False
     )
     assert scorer.manifest_path is not None  # students have one
-    return scorer, highest_score(load_manifest(scorer.manifest_path))
+    return scorer, load_manifest(scorer.manifest_path)
 
 
 def _clips(corpus: Path | None, where: list[str] | None, private: bool, out: Path) -> "list[Clip]":

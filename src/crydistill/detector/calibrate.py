@@ -1,7 +1,7 @@
 """Choose the threshold for a target false-alarm rate from a recording of the room.
 
-The recording should hold the room's sounds without a crying baby (or nearly so: see `loudest` in
-`calibrated.Calibration`). For the given vote, the number of alerts in it is known at every
+The recording should hold the room's sounds without a crying baby (`detector.room` finds what else
+would spoil it). For the given vote, the number of alerts in it is known at every
 threshold (`detector.levels`), and the threshold is chosen in one of three ways.
 
 COUNTED. If the target rate means at least one alert in a recording of this length, say k: just
@@ -19,6 +19,11 @@ nor a tail that is not exponential. The threshold is never so low that the recor
 raise an alert.
 
 MAX_MARGIN. The highest vote statistic plus 0.05, whatever rate that means.
+
+No threshold exceeds `REACH` of what the student's output can give. Above that a detector looks
+alive and cannot fire: the packaged student's highest score is 0.9999, and none of 191 held-out
+recordings of crying keeps five of nine windows above 0.9995; 15 % do so above 0.99 and 31 % above
+0.95. Where a threshold is capped, the rate that follows is stated, not the one that was wanted.
 
 Sources: Coles, "An Introduction to Statistical Modeling of Extreme Values" (2001), chapters 4 and
 5.3, for peaks over a threshold and their declustering (with shape 0: ten to thirty peaks are
@@ -54,6 +59,9 @@ MAX_BLOCKS, MIN_BLOCK_SECONDS = 20, 60.0
 OUT_OF_REACH = 0.95
 """Fraction of the highest possible score above which a threshold causes a warning."""
 
+REACH = 0.99
+"""Fraction of the highest possible score that no threshold exceeds."""
+
 LOUDEST = 5
 """Number of the highest peaks to report, for the user to listen to."""
 
@@ -62,11 +70,17 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Recordings:
-    """Score tracks of a room, with their alerts at every threshold."""
+    """Score tracks of a room, with their alerts at every threshold.
+
+    highest : upper end of the student's scores
+    cap : largest threshold allowed
+    """
 
     tracks: list[Scores]
     vote: VoteSettings
     levels: AlertLevels
+    highest: float
+    cap: np.float32
 
     @property
     def hours(self) -> float:
@@ -75,6 +89,16 @@ class _Recordings:
 
     def alerts_at(self, threshold: np.float32) -> int:
         return int(self.levels.counts(threshold))
+
+    def rate_at(self, threshold: np.float32) -> Range:
+        """Alerts in 8 h at a threshold, from their number in the recordings."""
+        number = self.alerts_at(threshold)
+        low, high = poisson_interval(number)
+        return Range(
+            value=_per_night(number, self.hours),
+            low=_per_night(low, self.hours),
+            high=_per_night(high, self.hours),
+        )
 
     def peaks_above(self, threshold: np.float32) -> list[Peak]:
         """Highest vote statistic of each alert at a threshold, in time order."""
@@ -144,7 +168,7 @@ class _Tail:
 
 
 def highest_score(manifest: StudentManifest) -> float:
-    """Largest cry score a student can produce: 1, or 1 per independent cry output."""
+    """Upper end of a student's scale of cry scores: 1, or 1 per independent cry output."""
     return 1.0 if manifest.activation == "softmax" else float(len(manifest.cry_outputs))
 
 
@@ -154,6 +178,7 @@ def calibrate(
     *,
     wanted_per_night: float,
     highest: float,
+    reachable: float = np.inf,
     seed: int = 0,
 ) -> RoomCalibration:
     """Choose the threshold for a target number of false alarms in 8 hours.
@@ -164,7 +189,8 @@ def calibrate(
         those of a known cry, count neither as time nor as votes
     vote : n, m and hold time to calibrate for; its threshold is ignored
     wanted_per_night : target false alarms in 8 hours, above 0
-    highest : largest score the student can produce, see `highest_score`
+    highest : upper end of the student's scores, see `highest_score`
+    reachable : largest score its int8 output gives, see `settings.reachable_score`, if lower
     seed : of the bootstrap
 
     Raises
@@ -190,36 +216,38 @@ def calibrate(
             f"{wanted_per_night:g} false alarms per night: must be a number above 0; "
             "for one a month choose 0.03"
         )
-    recordings = _recordings(tracks, vote)
+    recordings = _recordings(tracks, vote, highest, reachable)
     wanted = wanted_per_night * recordings.hours / HOURS_PER_NIGHT
     if wanted >= 1:
         found = _counted(recordings, int(wanted), wanted_per_night)
     else:
-        found = _extrapolated(recordings, wanted, wanted_per_night, highest, seed)
+        found = _extrapolated(recordings, wanted, wanted_per_night, seed)
     return found.model_copy(
         update={"warnings": (*_too_short(recordings.hours, wanted_per_night), *found.warnings)}
     )
 
 
 def calibrate_max_margin(
-    tracks: Sequence[npt.ArrayLike], vote: VoteSettings, *, margin: float = MARGIN
+    tracks: Sequence[npt.ArrayLike],
+    vote: VoteSettings,
+    *,
+    highest: float,
+    reachable: float = np.inf,
+    margin: float = MARGIN,
 ) -> RoomCalibration:
     """Choose the threshold as in the reference recipe: highest vote statistic plus a margin.
+
+    Parameters
+    ----------
+    tracks, vote, highest, reachable : as for `calibrate`
+    margin : added to the highest vote statistic
 
     Raises
     ------
     ConfigError
         if no recording is long enough to raise an alert.
     """
-    recordings = _recordings(tracks, vote)
-    threshold = np.float32(recordings.levels.upto.max() + np.float32(margin))
-    _, most = poisson_interval(0)
-    return _result(
-        recordings,
-        threshold,
-        Method.MAX_MARGIN,
-        expected=Range(value=0.0, low=0.0, high=_per_night(most, recordings.hours)),
-    )
+    return _max_margin(_recordings(tracks, vote, highest, reachable), margin)
 
 
 def check_cries(tracks: Sequence[npt.ArrayLike], vote: VoteSettings) -> CryCheck:
@@ -233,20 +261,33 @@ def check_cries(tracks: Sequence[npt.ArrayLike], vote: VoteSettings) -> CryCheck
     )
 
 
-def _recordings(tracks: Sequence[npt.ArrayLike], vote: VoteSettings) -> _Recordings:
+def _recordings(
+    tracks: Sequence[npt.ArrayLike], vote: VoteSettings, highest: float, reachable: float
+) -> _Recordings:
     arrays = [np.asarray(track, dtype=np.float32) for track in tracks]
     levels = joined([alert_levels(track, vote) for track in arrays])
     if len(levels.upto) == 0:
-        longest = max(map(len, arrays), default=0)
+        longest = max((int(np.count_nonzero(~np.isnan(track))) for track in arrays), default=0)
         raise ConfigError(
             f"the calibration recording has {longest} windows with a score, too few for a vote of "
             f"{vote.n} among {vote.m}; record at least ten minutes"
         )
-    return _Recordings(arrays, vote, levels)
+    return _Recordings(arrays, vote, levels, highest, np.float32(REACH * min(highest, reachable)))
+
+
+def _max_margin(recordings: _Recordings, margin: float) -> RoomCalibration:
+    threshold = np.float32(recordings.levels.upto.max() + np.float32(margin))
+    return _result(
+        recordings,
+        threshold,
+        Method.MAX_MARGIN,
+        expected=recordings.rate_at(min(threshold, recordings.cap)),
+    )
 
 
 def _counted(recordings: _Recordings, alerts_: int, wanted_per_night: float) -> RoomCalibration:
     level, number = _level_of(recordings.levels, alerts_)
+    threshold = np.nextafter(level, np.float32(np.inf))
     low, high = (float(gammaincinv(number, tail)) for tail in _TAILS)
     warnings: tuple[str, ...] = ()
     if number < alerts_:
@@ -254,40 +295,45 @@ def _counted(recordings: _Recordings, alerts_: int, wanted_per_night: float) -> 
             f"the recording never raises more than {number} alerts, at any threshold: this is the "
             "lowest at which they do not merge, and there will be fewer than you allow",
         )
+    chosen = Range(
+        value=_per_night(number, recordings.hours),
+        low=_per_night(low, recordings.hours),
+        high=_per_night(high, recordings.hours),
+    )
+    # A cap is not chosen on the recording, so that the alerts above it are a plain count.
+    capped = threshold > recordings.cap
     return _result(
         recordings,
-        np.nextafter(level, np.float32(np.inf)),
+        threshold,
         Method.COUNTED,
         wanted_per_night=wanted_per_night,
-        expected=Range(
-            value=_per_night(number, recordings.hours),
-            low=_per_night(low, recordings.hours),
-            high=_per_night(high, recordings.hours),
-        ),
+        expected=recordings.rate_at(recordings.cap) if capped else chosen,
         threshold_range=_counted_range(recordings.levels, number),
         warnings=warnings,
     )
 
 
 def _extrapolated(
-    recordings: _Recordings, wanted: float, wanted_per_night: float, highest: float, seed: int
+    recordings: _Recordings, wanted: float, wanted_per_night: float, seed: int
 ) -> RoomCalibration:
-    tail = _tail(recordings, highest)
+    highest = recordings.highest
+    tail = _tail(recordings)
     if tail is None:
-        plain = calibrate_max_margin(recordings.tracks, recordings.vote)
+        plain = _max_margin(recordings, MARGIN)
         reason = (
             f"fewer than {MIN_PEAKS} different peaks in the recording, too few to extrapolate "
             f"from: took its highest vote plus {MARGIN}; record longer, with the room's usual "
             "sounds"
         )
-        changes = {"wanted_per_night": wanted_per_night, "warnings": (reason,)}
+        changes = {"wanted_per_night": wanted_per_night, "warnings": (reason, *plain.warnings)}
         return plain.model_copy(update=changes)
     unseen = np.nextafter(recordings.levels.upto.max(), np.float32(np.inf))
     fitted = tail.threshold_for(wanted, np.array(tail.number), np.array(tail.mean))
     threshold = max(unseen, np.float32(_score(fitted, highest)))
     numbers, means = tail.resampled(seed)
     numbers, means = np.append(numbers, tail.number), np.append(means, tail.mean)
-    expected = tail.alerts_at(_logit(threshold, highest), numbers, means)
+    used = min(threshold, recordings.cap)
+    expected = tail.alerts_at(_logit(used, highest), numbers, means)
     low, high = np.quantile(expected, _TAILS)
     others = _score(tail.threshold_for(wanted, numbers, means), highest)
     lowest_other, highest_other = np.quantile(others, _TAILS)
@@ -302,7 +348,6 @@ def _extrapolated(
             high=_per_night(float(high), recordings.hours),
         ),
         threshold_range=(float(lowest_other), float(highest_other)),
-        warnings=_out_of_reach(threshold, highest),
     )
 
 
@@ -328,8 +373,9 @@ def _counted_range(levels: AlertLevels, number: int) -> tuple[float, float]:
     return float(lowest), float(highest)
 
 
-def _tail(recordings: _Recordings, highest: float) -> _Tail | None:
+def _tail(recordings: _Recordings) -> _Tail | None:
     """Fit the tail to the highest peaks; None if there are too few, or too few distinct ones."""
+    highest = recordings.highest
     _, most = _level_of(recordings.levels, len(recordings.levels.upto))
     # In a short recording, the lower half of the peaks is background, not tail.
     level, _ = _level_of(recordings.levels, min(MAX_PEAKS, max(MIN_PEAKS, most // 2)))
@@ -356,19 +402,24 @@ def _result(
     threshold_range: tuple[float, float] | None = None,
     warnings: tuple[str, ...] = (),
 ) -> RoomCalibration:
+    """Cap a threshold and describe it; `expected` is the rate at the capped one."""
+    cap = recordings.cap
+    capped = bool(threshold > cap)
+    # Scores are never negative, and a negative threshold is not allowed.
+    threshold = max(np.float32(0), min(threshold, cap))
     lowest, _ = _level_of(recordings.levels, LOUDEST)
     peaks = sorted(recordings.peaks_above(lowest), key=lambda peak: -peak.level)
     return RoomCalibration(
-        # Scores are never negative, and a negative threshold is not allowed.
-        vote=recordings.vote.model_copy(update={"threshold": max(0.0, float(threshold))}),
+        vote=recordings.vote.model_copy(update={"threshold": float(threshold)}),
         method=method,
         wanted_per_night=wanted_per_night,
         expected_per_night=expected,
-        threshold_range=threshold_range,
+        threshold_range=threshold_range and tuple(min(end, float(cap)) for end in threshold_range),
         hours=recordings.hours,
         alerts=recordings.alerts_at(threshold),
         loudest=tuple(peaks[:LOUDEST]),
-        warnings=warnings,
+        warnings=(*warnings, *_out_of_reach(threshold, recordings.highest, capped=capped)),
+        capped=capped,
     )
 
 
@@ -379,12 +430,19 @@ def _too_short(hours: float, wanted_per_night: float) -> tuple[str, ...]:
     needed = RULE_OF_THREE * HOURS_PER_NIGHT / wanted_per_night
     return (
         f"{hours:.2g} h of recording cannot promise {wanted_per_night:g} false alarms per night: "
-        f"without a single one it would rule out no less than {limit:.2g}; "
+        f"without a single one it would rule out no less than {limit:.{0 if limit >= 10 else 1}f}; "
         f"record {needed:.2g} h to be sure",
     )
 
 
-def _out_of_reach(threshold: np.float32, highest: float) -> tuple[str, ...]:
+def _out_of_reach(threshold: np.float32, highest: float, *, capped: bool) -> tuple[str, ...]:
+    if capped:
+        return (
+            f"this recording asks for a threshold that no cry reaches: capped at "
+            f"{threshold:.3f}, which only loud, clear crying reaches, and false alarms may be more "
+            "than you allow; record longer, find out what is heard at the times listed, or put the "
+            "microphone nearer to the cot",
+        )
     if threshold < OUT_OF_REACH * highest:
         return ()
     return (

@@ -61,6 +61,7 @@ class RoomCalibration(_Part):
     hours : total length of the recordings
     alerts : number raised in the recordings at this threshold
     loudest : the highest peaks; a cry among them spoils the calibration
+    capped : whether the threshold was lowered to what crying can reach, at the price of the rate
     warnings : for the user, one line each
     """
 
@@ -72,6 +73,7 @@ class RoomCalibration(_Part):
     hours: Annotated[float, Field(gt=0)]
     alerts: Annotated[int, Field(ge=0)]
     loudest: tuple[Peak, ...] = ()
+    capped: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -129,7 +131,9 @@ def load_settings(path: str | Path, *, student_sha256: str | None = None) -> Cal
     --------
     >>> import tempfile
     >>> from crydistill.detector.calibrate import calibrate_max_margin
-    >>> calibration = calibrate_max_margin([[0.1] * 500 + [0.3] * 9], VoteSettings(threshold=0.5))
+    >>> calibration = calibrate_max_margin(
+    ...     [[0.1] * 500 + [0.3] * 9], VoteSettings(threshold=0.5), highest=1.0
+    ... )
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     settings = CalibratedSettings(
     ...         student="demo", student_sha256="0" * 64, calibration=calibration

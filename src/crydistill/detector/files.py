@@ -20,6 +20,7 @@ class Detection:
     scores : cry score of each window, `[windows]`; window i starts at 0.48 i seconds
     alerts : in time order
     notes : remarks on the audio for the user
+    too_short : whether it has fewer windows than an alert needs votes: it says nothing either way
     """
 
     path: Path
@@ -27,6 +28,7 @@ class Detection:
     scores: Scores
     alerts: tuple[Alert, ...]
     notes: tuple[str, ...]
+    too_short: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """JSON-serializable form; times in seconds from the start of the recording."""
@@ -34,6 +36,7 @@ class Detection:
             "file": str(self.path),
             "duration_s": round(self.duration, 3),
             "notes": list(self.notes),
+            "too_short_to_vote": self.too_short,
             "alerts": [
                 {
                     "onset_s": round(alert.onset, 3),
@@ -52,13 +55,14 @@ class Detection:
         notes = f" ({'; '.join(self.notes)})" if self.notes else ""
         peak = f"highest score {self.scores.max():.2f}" if len(self.scores) else "no window"
         count = f"{len(self.alerts)} alert{'' if len(self.alerts) == 1 else 's'}"
-        head = f"{self.path}: {_clock(self.duration)}, {count}, {peak}{notes}"
+        verdict = "too short to vote" if self.too_short else count
+        head = f"{self.path}: {clock(self.duration)}, {verdict}, {peak}{notes}"
         return [head, *(f"  cry {self._span(alert)}" for alert in self.alerts)]
 
     def _span(self, alert: Alert) -> str:
-        end = "the end" if alert.ended_at is None else _clock(alert.ended_at)
+        end = "the end" if alert.ended_at is None else clock(alert.ended_at)
         return (
-            f"from {_clock(alert.onset)} to {end}, alert at {_clock(alert.raised_at)}, "
+            f"from {clock(alert.onset)} to {end}, alert at {clock(alert.raised_at)}, "
             f"highest score {self._peak(alert):.2f}"
         )
 
@@ -92,10 +96,12 @@ def detect_file(path: str | Path, scorer: WindowScorer, settings: VoteSettings) 
     reader = AudioReader(path)
     scores = np.concatenate([np.empty(0, dtype=np.float32), *score_blocks(reader.blocks(), scorer)])
     found = tuple(alerts(scores, settings))
-    return Detection(reader.path, reader.duration, scores, found, reader.notes)
+    too_short = len(scores) < settings.n
+    return Detection(reader.path, reader.duration, scores, found, reader.notes, too_short)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Write a time as minutes, or hours and minutes, and seconds."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"

@@ -165,7 +165,7 @@ def score_homes(
 
     Parameters
     ----------
-    highest : largest score the student can give (`detector.calibrate.highest_score`)
+    highest : upper end of the student's scores (`detector.calibrate.highest_score`)
 
     Returns
     -------

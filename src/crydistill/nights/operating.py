@@ -39,7 +39,7 @@ def choose_presets(
     ----------
     streams : continuous audio, or clips, each scored on its own
     rates : false alarms per hour by preset; in less than 1 / rate hours, none is allowed
-    highest : largest cry score the student can give (`detector.calibrate.highest_score`); a
+    highest : largest cry score the student can give (`detector.settings.reachable_score`); a
         threshold above it could never raise an alert
 
     Raises

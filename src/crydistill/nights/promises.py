@@ -116,6 +116,7 @@ def try_promises(
     *,
     wanted_per_night: float,
     highest: float,
+    reachable: float = np.inf,
     options: HomeOptions,
     votes: Sequence[tuple[int, int]] = VOTES,
     hours: Sequence[float] = CALIBRATION_HOURS,
@@ -127,7 +128,8 @@ def try_promises(
     Parameters
     ----------
     wanted_per_night : target of false alarms per 8 hours
-    highest : largest score the student can give (`detector.calibrate.highest_score`)
+    highest, reachable : upper end of the student's scores, and the largest score that its output
+        gives, as for `detector.calibrate.calibrate`
     hours : lengths of the calibration; a shorter one is the start of the longest
     """
     found: dict[tuple[tuple[int, int], float, Recipe], list[Outcome]] = {}
@@ -145,9 +147,12 @@ def try_promises(
                 for length in hours:
                     part = calibration[: round(length * 3600 / WINDOW_HOP_SECONDS)]
                     by_rate = calibrate(
-                        [part], vote, wanted_per_night=wanted_per_night, highest=highest
+                        [part], vote, wanted_per_night=wanted_per_night, highest=highest,
+                        reachable=reachable,
+                    )  # fmt: skip
+                    by_margin = calibrate_max_margin(
+                        [part], vote, highest=highest, reachable=reachable
                     )
-                    by_margin = calibrate_max_margin([part], vote)
                     for recipe, made in ((Recipe.RATE, by_rate), (Recipe.MAX_MARGIN, by_margin)):
                         found.setdefault(((n, m), length, recipe), []).append(trial.observe(made))
             advance(1)

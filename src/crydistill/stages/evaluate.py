@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from crydistill import atomic
 from crydistill.corpora.clip import Label
-from crydistill.detector.calibrate import highest_score
+from crydistill.detector.settings import reachable_score
 from crydistill.detector.vote import DEFAULT_HOLD_SECONDS, DEFAULT_M, DEFAULT_N
 from crydistill.distill.history import read_history
 from crydistill.distill.targets import against_rivals
@@ -142,7 +142,7 @@ def _choose_presets(context: Context, manifest: StudentManifest, validation: _Sc
         [ScoredStream(track) for track, crying in tracks if not crying],
         n=DEFAULT_N,
         m=DEFAULT_M,
-        highest=highest_score(manifest),
+        highest=reachable_score(manifest),
     )
     presets = {
         name: ThresholdPreset(
