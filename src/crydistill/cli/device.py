@@ -104,7 +104,7 @@ def front_ends(
 
     if private:
         require_outside_work_tree(out, "what was heard in private recordings")
-    clips = read_corpus(corpus, where=columns(where), private=private)
+    clips = read_corpus(corpus, where=columns(where), private=private, say=tell)
     student = TfliteStudent.load(model or packaged_student(), Kernels.OPTIMIZED)
     with tempfile.TemporaryDirectory(prefix="crydistill-") as build:
         built = build_front_ends(student.tflite, student.manifest, firmware, Path(build))

@@ -170,7 +170,7 @@ def _clips(corpus: Path | None, where: list[str] | None, private: bool, out: Pat
     if private:
         require_outside_work_tree(out, "what was heard in private recordings")
     if corpus is not None:
-        return read_split(corpus, where=columns(where), private=private)
+        return read_split(corpus, where=columns(where), private=private, say=tell)
     manifest = write_nursery(out / NURSERY, seed=0, progress=shown)
     return read_split(manifest, where=columns(where) or {"split": "test"})
 

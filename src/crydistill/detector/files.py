@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from crydistill.audio.files import AudioReader
+from crydistill.audio.files import AudioReader, printable
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.detector.stream import WindowScorer, score_blocks
 from crydistill.detector.vote import Alert, Scores, VoteSettings, alerts
@@ -52,7 +52,7 @@ class Detection:
         notes = f" ({'; '.join(self.notes)})" if self.notes else ""
         peak = f"highest score {self.scores.max():.2f}" if len(self.scores) else "no window"
         count = f"{len(self.alerts)} alert{'' if len(self.alerts) == 1 else 's'}"
-        head = f"{self.path}: {_clock(self.duration)}, {count}, {peak}{notes}"
+        head = f"{printable(self.path)}: {_clock(self.duration)}, {count}, {peak}{notes}"
         return [head, *(f"  cry {self._span(alert)}" for alert in self.alerts)]
 
     def _span(self, alert: Alert) -> str:
