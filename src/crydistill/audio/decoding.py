@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol
 
 import soundfile
 
-from crydistill.audio.ffmpeg import FfmpegSound
+from crydistill.audio.ffmpeg import FfmpegSound, NoSoundError
 from crydistill.audio.ogg_links import Link, read_links
 from crydistill.audio.wave_headers import read_layout
 from crydistill.audio.window import Block, Window, file_size
@@ -201,10 +201,17 @@ class Recording:
             if _is_mpeg(file):
                 return FfmpegSound(Window(file))  # libsndfile's MP3 talks on standard error
             return _first_that_opens(Window(file), (FfmpegSound, SoundfileSound))
+        except NoSoundError as error:
+            raise AudioError(f"{self._path}: {error}") from error
         except ValueError as error:
-            raise AudioError(f"{self._path}: {self._advice(str(error))}") from error
+            raise AudioError(f"{self._path}: {self._advice(str(error), file)}") from error
 
-    def _advice(self, reason: str) -> str:
+    def _advice(self, reason: str, file: BinaryIO) -> str:
+        if _starts_with(file, b"ftyp", at=4):
+            return (
+                "its index, which a recorder writes last, is missing or damaged: copy it again, or "
+                "repair it with `untrunc` and another recording of the same device"
+            )
         if self._path.suffix.lower() in _HEADERLESS:
             return (
                 "has no header that says rate and format; if it is 16-bit mono, "
@@ -230,6 +237,8 @@ def _first_that_opens(
         window.seek(0)
         try:
             return decoder(window)
+        except NoSoundError:
+            raise
         except ValueError as error:
             reasons.append(str(error))
     raise ValueError(reasons[0])
@@ -252,8 +261,8 @@ def _opened(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _starts_with(file: BinaryIO, magic: bytes) -> bool:
-    file.seek(0)
+def _starts_with(file: BinaryIO, magic: bytes, at: int = 0) -> bool:
+    file.seek(at)
     return file.read(len(magic)) == magic
 
 

@@ -34,6 +34,10 @@ _LOUDEST = 4.0
 """A damaged frame of a lossy codec can be loud beyond measure, or not a number."""
 
 
+class NoSoundError(ValueError):
+    """Raised when a file is what it says, but without sound: a silent film."""
+
+
 class FfmpegSound:
     """A recording that FFmpeg decodes.
 
@@ -47,7 +51,9 @@ class FfmpegSound:
         Raises
         ------
         ValueError
-            if FFmpeg does not know the format, or there is no sound in it.
+            if FFmpeg cannot open it.
+        NoSoundError
+            if it can, and there is no sound in it.
         """
         import av
 
@@ -73,7 +79,7 @@ class FfmpegSound:
         tracks = self._container.streams.audio
         stream: Any = self._container.streams.best("audio")
         if stream is None:
-            raise ValueError("there is no sound in it")
+            raise NoSoundError("contains no sound, only pictures or text")
         if stream.codec_context is None:
             raise ValueError("its codec is not known")
         self._stream = stream
@@ -114,7 +120,7 @@ class FfmpegSound:
         """Decoded frames; damaged packets are counted, the last frame ends with the recording."""
         import av
 
-        self._packet_bytes = damaged = 0
+        self._sound_bytes = damaged = 0
         held: AudioFrame | None = None
         packets = self._container.demux(self._stream)
         while True:
@@ -130,12 +136,12 @@ class FfmpegSound:
             self._window.check()
             if packet is None:
                 break
-            self._packet_bytes += packet.size
             try:
                 frames = packet.decode()
             except (av.FFmpegError, ValueError):
                 damaged += 1
                 continue
+            self._sound_bytes += packet.size if frames else 0
             for frame in frames:
                 if frame.layout.nb_channels > _MOST_CHANNELS or not frame.sample_rate:
                     damaged += 1
@@ -146,7 +152,7 @@ class FfmpegSound:
         if held is not None:
             yield self._ended(held)
         if damaged:
-            self.remarks.append(f"damaged: {damaged} packets left out")
+            self.remarks.append(f"damaged: {damaged} pieces left out")
 
     def _ended(self, frame: AudioFrame) -> AudioFrame:
         """The last frame without what the encoder filled it up with, where MP4 tells."""
@@ -177,7 +183,7 @@ class FfmpegSound:
         if self._format not in _COUNTED:
             return
         size = len(self._window) - self._tag_bytes()
-        other = size - self._packet_bytes
+        other = size - self._sound_bytes
         if other > max(_WORTH_TELLING, 0.1 * size):
             self.remarks.append(f"{other:,} of the file's {len(self._window):,} bytes are no sound")
 

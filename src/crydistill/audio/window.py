@@ -34,16 +34,17 @@ class Window:
     def read(self, count: int = -1) -> bytes:
         left = max(0, len(self) - self._at)
         count = left if count < 0 else min(count, left)
-        from_header = self._header[self._at : self._at + count]
-        offset = self._at + len(from_header) - len(self._header)
-        try:
-            self._file.seek(self._start + offset)
-            from_body = self._file.read(count - len(from_header))
-        except BaseException as error:  # Ctrl-C, too: C would swallow it
-            self._error = error
-            return b""
-        self._at += len(from_header) + len(from_body)
-        return from_header + from_body
+        data = self._header[self._at : self._at + count]
+        if len(data) < count:
+            body = self._at + len(data) - len(self._header)
+            try:
+                self._file.seek(self._start + body)
+                data += self._file.read(count - len(data))
+            except BaseException as error:  # Ctrl-C, too: C would swallow it
+                self._error = error
+                return b""
+        self._at += len(data)
+        return data
 
     def readinto(self, buffer: memoryview) -> int:
         data = self.read(len(buffer))

@@ -150,7 +150,7 @@ def _left_out(paths: Sequence[Path], folder: Path) -> str:
         return ""
     names = [printable(path.relative_to(folder)) for path in paths[:_NAMED]]
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    return f"left out, as it is of no kind that is read: {', '.join(names)}{more}"
+    return f"left out, as of no kind that is read: {', '.join(names)}{more}"
 
 
 def _clip_in_folder(path: Path, folder: Path, private: bool) -> Clip:
