@@ -203,7 +203,7 @@ def _composed(
     from crydistill.progress import shown
 
     chosen = columns(where)
-    clips = read_split(corpus, where=chosen, private=private)
+    clips = read_split(corpus, where=chosen, private=private, say=tell)
     background = {**chosen, **columns(bed, "--bed")}
     ambience = read_split(corpus, where=background, private=private) if bed else []
     stated = ", ".join(f"{column} {value}" for column, value in chosen.items())

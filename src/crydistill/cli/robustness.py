@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crydistill.cli.common import columns, exit_if_skipped
+from crydistill.cli.common import columns, exit_if_skipped, tell
 from crydistill.cli.listeners import (
     BedOption,
     PrivateOption,
@@ -199,7 +199,7 @@ def _clips(corpus: Path | None, where: list[str] | None, private: bool, out: Pat
     if private:
         require_outside_work_tree(out, "results on private recordings")
     if corpus is not None:
-        return read_split(corpus, where=columns(where), private=private)
+        return read_split(corpus, where=columns(where), private=private, say=tell)
     manifest = write_nursery(out / NURSERY, seed=0, progress=shown)
     return read_split(manifest, where=columns(where) or {"split": "test"})
 
