@@ -209,3 +209,46 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_our_own_configs_are_valid(path: Path) -> None:
     assert load_config(path).data.train
+
+
+def test_a_config_that_declares_nothing_keeps_its_hash() -> None:
+    plain = CorpusConfig(path=Path("tapes"))
+    assert not {"licence", "private"} & plain.model_dump(mode="json").keys()
+    declared = CorpusConfig(path=Path("tapes"), licence="MIT", private=False)
+    stated = declared.model_dump(mode="json")
+    assert (stated["licence"], stated["private"]) == ("MIT", False)
+    assert fingerprint(plain) != fingerprint(declared)
+
+
+def test_a_declaration_is_of_its_recordings_only(tmp_path: Path) -> None:
+    data = {
+        "train": [{"path": "a", "licence": "MIT", "private": False}],
+        "test": [{"path": "b", "private": False}],
+    }
+    file = write(tmp_path, {"data": data})
+    kept = load_config(file, ["data.train.0.weight=2"]).data.train[0]
+    assert (kept.licence, kept.private) == ("MIT", False)
+    mine = load_config(file, ["data.train.0.path=mine", "data.test.0.path=held-out"]).data
+    assert (mine.train[0].path, mine.train[0].licence, mine.train[0].private) == (
+        Path("mine"), "", None,
+    )  # fmt: skip
+    assert mine.test[0].private is None
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"train": [{"nursery_seed": 0, "private": False}]}, "declare the recordings at `path`"),
+        ({"train": [{"captures": True, "licence": "MIT"}]}, "declare the recordings at `path`"),
+        (
+            {"train": [{"path": "a"}], "test": [{"path": "b", "private": True}]},
+            "b is private: use them for training",
+        ),
+        ({"train": [{"path": "a", "private": True}]}, "only private clips in train"),
+    ],
+)
+def test_declarations_that_do_not_hold(
+    tmp_path: Path, data: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(write(tmp_path, {"data": {"test": [{"path": "t"}], **data}}))

@@ -1,6 +1,7 @@
 """Read a corpus from disk: a CSV manifest, or an audio folder with labelled sub-folders."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from crydistill.audio.files import AUDIO_SUFFIXES
@@ -14,15 +15,41 @@ Where = Mapping[str, str | Sequence[str]]
 """Row filter: column name to the value, or values, to keep."""
 
 
+_PRIVATE = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True)
+class _Declaration:
+    """What somebody states of recordings; an empty licence and None: nothing."""
+
+    licence: str
+    private: bool | None
+
+    def of(self, licence: str, private: bool | None) -> tuple[str, bool, bool]:
+        """A clip's licence, privacy and whether both are stated, given what its row states.
+
+        A row's licence comes before that of its corpus; what either calls private is private.
+        """
+        licence = licence or self.licence
+        stated = [each for each in (private, self.private) if each is not None]
+        return licence, any(stated), any(stated) or bool(licence and stated)
+
+
 def read_corpus(
-    path: str | Path, *, where: Where | None = None, private: bool = False
+    path: str | Path,
+    *,
+    where: Where | None = None,
+    licence: str = "",
+    private: bool | None = None,
 ) -> list[Clip]:
     """List the clips of a manifest file, or of a folder (by its `clips.csv` if it has one).
 
     Parameters
     ----------
     where : rows of the manifest to keep
-    private : mark the clips as private
+    licence : of the clips whose manifest states none
+    private : True marks all clips as private; False states that those are not of which the
+        manifest says nothing; None leaves them undeclared (`Clip.declared`)
 
     Raises
     ------
@@ -44,20 +71,24 @@ def read_corpus(
     if path.is_dir():
         manifest = path / "clips.csv"
         if not manifest.is_file():
-            return read_folder(path, private=private)
+            return read_folder(path, licence=licence, private=private)
         path = manifest
-    return read_manifest(path, where=where, private=private)
+    return read_manifest(path, where=where, licence=licence, private=private)
 
 
 def read_manifest(
-    path: str | Path, *, where: Where | None = None, private: bool = False
+    path: str | Path,
+    *,
+    where: Where | None = None,
+    licence: str = "",
+    private: bool | None = None,
 ) -> list[Clip]:
     """List the clips of a manifest: a CSV file with one row per recording.
 
     Columns: `path` (relative to the manifest's folder) and `label` (cry, noncry, unlabelled) are
-    required; `group`, `category`, `source`, `licence`, `native_rate_hz` and `mids` (separated by
-    spaces) are used if present; `where` can select by any column. A recording without a group forms
-    its own group.
+    required; `group`, `category`, `source`, `licence`, `private` (true or false), `native_rate_hz`
+    and `mids` (separated by spaces) are used if present; `where` can select by any column. A
+    recording without a group forms its own group.
 
     Raises
     ------
@@ -68,8 +99,9 @@ def read_manifest(
     if not path.is_file():
         raise CorpusError(f"{path}: no manifest found; set the path to a clips.csv or a folder")
     rows = read_rows(path, REQUIRED_COLUMNS)
+    declaration = _Declaration(licence, private)
     clips = [
-        _clip(row, path, line, private)
+        _clip(row, path, line, declaration)
         for line, row in rows
         if all(_matches(row, column, wanted, path) for column, wanted in (where or {}).items())
     ]
@@ -77,7 +109,9 @@ def read_manifest(
     return clips
 
 
-def read_folder(folder: str | Path, *, private: bool = False) -> list[Clip]:
+def read_folder(
+    folder: str | Path, *, licence: str = "", private: bool | None = None
+) -> list[Clip]:
     """List the audio files below a folder, except hidden ones.
 
     Files below a sub-folder named `cry` or `noncry` get that label, all others are unlabelled. A
@@ -93,23 +127,27 @@ def read_folder(folder: str | Path, *, private: bool = False) -> list[Clip]:
         if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
         if path.is_file()
     )
-    clips = [_clip_in_folder(path, folder, private) for path in files]
+    declaration = _Declaration(licence, private)
+    clips = [_clip_in_folder(path, folder, declaration) for path in files]
     _require(clips, folder, "no audio files below it")
     return clips
 
 
-def _clip_in_folder(path: Path, folder: Path, private: bool) -> Clip:
+def _clip_in_folder(path: Path, folder: Path, declaration: _Declaration) -> Clip:
     relative = path.relative_to(folder)
     labels = [part for part in relative.parts[:-1] if part in (Label.CRY, Label.NONCRY)]
     parent = relative.parent
     own_group = parent == Path() or parent.name in (Label.CRY, Label.NONCRY)
+    licence, private, declared = declaration.of("", None)
     return Clip(
         id=relative.as_posix(),
         path=path,
         label=Label(labels[-1]) if labels else Label.UNLABELLED,
         group=relative.as_posix() if own_group else parent.as_posix(),
         source=folder.name,
+        licence=licence,
         private=private,
+        declared=declared,
     )
 
 
@@ -119,7 +157,7 @@ def _matches(row: dict[str, str], column: str, wanted: str | Sequence[str], path
     return row[column] in ([wanted] if isinstance(wanted, str) else wanted)
 
 
-def _clip(row: dict[str, str], path: Path, line: int, private: bool) -> Clip:
+def _clip(row: dict[str, str], path: Path, line: int, declaration: _Declaration) -> Clip:
     if not row["path"]:
         raise CorpusError(f"{path}:{line}: the path is empty")
     try:
@@ -128,6 +166,8 @@ def _clip(row: dict[str, str], path: Path, line: int, private: bool) -> Clip:
         raise CorpusError(
             f"{path}:{line}: label '{row['label']}' is not one of {', '.join(Label)}"
         ) from error
+    stated = _privacy(row.get("private", ""), path, line)
+    licence, private, declared = declaration.of(row.get("licence", ""), stated)
     return Clip(
         id=row["path"],
         path=path.parent / row["path"],
@@ -136,10 +176,20 @@ def _clip(row: dict[str, str], path: Path, line: int, private: bool) -> Clip:
         mids=tuple(row.get("mids", "").split()),
         category=row.get("category", ""),
         source=row.get("source", ""),
-        licence=row.get("licence", ""),
+        licence=licence,
         native_rate=_rate(row.get("native_rate_hz", ""), path, line),
         private=private,
+        declared=declared,
     )
+
+
+def _privacy(text: str, path: Path, line: int) -> bool | None:
+    if not text.strip():
+        return None
+    try:
+        return _PRIVATE[text.strip().lower()]
+    except KeyError as error:
+        raise CorpusError(f"{path}:{line}: private '{text}' is not true or false") from error
 
 
 def _rate(text: str, path: Path, line: int) -> int | None:

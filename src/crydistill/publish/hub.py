@@ -55,6 +55,8 @@ def plan_publication(
 ) -> Plan:
     """Compare a bundle with a repository, without writing anything (dry run).
 
+    A bundle from undeclared recordings gets no plan.
+
     Parameters
     ----------
     repo : `owner/name` of an existing model repository
@@ -63,9 +65,12 @@ def plan_publication(
 
     Raises
     ------
+    CheckFailed
+        if nobody stated licence and privacy of all recordings behind the bundle.
     HubError
         if the repository cannot be read.
     """
+    _require_declared(bundle)
     with _explained(repo):
         info = _api(token, endpoint).model_info(repo, revision=_BRANCH, files_metadata=True)
     if info.sha is None:
@@ -108,13 +113,14 @@ def publish(
     Raises
     ------
     CheckFailed
-        if the bundle is a draft, its files changed since it was checked, or the downloaded files
-        differ from what was sent.
+        if the bundle is a draft or from undeclared recordings, its files changed since it was
+        checked, or the downloaded files differ from what was sent.
     HubError
         if the hub refuses or cannot be reached. The commit is atomic.
     """
     if bundle.draft:
         raise CheckFailed(f"{bundle.directory}: a draft, made with uncommitted code; bundle again")
+    _require_declared(bundle)
     if not token:
         raise HubError("publishing needs a token with write access; set HF_TOKEN")
     if plan.is_empty:
@@ -123,6 +129,15 @@ def publish(
         commit = _commit(bundle, plan, token, endpoint, message or _message(bundle))
     _verify(bundle, plan.repo, commit, token, endpoint, progress)
     return commit
+
+
+def _require_declared(bundle: Bundle) -> None:
+    if bundle.undeclared:
+        raise CheckFailed(
+            f"{bundle.directory}: nobody has stated licence and privacy of {bundle.undeclared}; "
+            "state them in the corpus's manifest or config, run and bundle again, or, if none of "
+            "them is private, publish with --declare LICENCE"
+        )
 
 
 def _commit(bundle: Bundle, plan: Plan, token: str, endpoint: str | None, message: str) -> str:
