@@ -252,3 +252,10 @@ def test_declarations_that_do_not_hold(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(write(tmp_path, {"data": {"test": [{"path": "t"}], **data}}))
+
+
+def test_a_description_is_not_inherited(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump({**MINIMAL, "description": "all open"}))
+    (tmp_path / "mine.yaml").write_text("extends: base.yaml\nseed: 3\n")
+    assert load_config(tmp_path / "base.yaml").description == "all open"
+    assert load_config(tmp_path / "mine.yaml").description == ""

@@ -83,7 +83,7 @@ def undeclared(manifest: StudentManifest, metrics: Json) -> str:
     ]
     if count := metrics.get("clips", {}).get("undeclared", 0):
         parts.append(f"{count} clips of the test data")
-    return ", ".join(parts)
+    return " and ".join(parts)
 
 
 def require_complete(sources: CardSources) -> None:
