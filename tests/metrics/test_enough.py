@@ -14,12 +14,12 @@ def test_a_recall_needs_cries_of_several_groups(cries: int, groups: int, enough:
 
 def test_a_rate_needs_an_hour() -> None:
     assert hours_missing(1.0) == ""
-    assert hours_missing(0.996) == "0.99 h without a cry, not 1 h"
+    assert hours_missing(0.996) == "0.99 h without a cry where 1 h is needed"
 
 
 def test_a_comparison_needs_groups_of_both_kinds() -> None:
     assert clips_missing(20, 10, 10) == ""
-    assert clips_missing(20, 10, 9) == "9 groups without a cry, not 10"
+    assert clips_missing(20, 10, 9) == "9 groups without a cry where 10 are needed"
     assert clips_missing(3, 2, 1) == (
-        "3 cries of 2 groups, not 20 of 10; 1 group without a cry, not 10"
+        "3 cries of 2 groups where 20 of 10 are needed; 1 group without a cry where 10 are needed"
     )

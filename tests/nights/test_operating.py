@@ -108,9 +108,9 @@ def test_presets_are_measured_on_continuous_audio(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("windows", "groups", "recall", "rated", "why"),
     [
-        (9_000, 9, None, True, "20 cries of 9 groups, not 20 of 10"),
-        (7_500, 20, 0.5, False, "0.92 h without a cry, not 1 h"),
-        (7_500, 9, None, False, "20 cries of 9 groups, not 20 of 10; 0.92 h"),
+        (9_000, 9, None, True, "20 cries of 9 groups where 20 of 10 are needed"),
+        (7_500, 20, 0.5, False, "0.92 h without a cry where 1 h is needed"),
+        (7_500, 9, None, False, "20 cries of 9 groups where 20 of 10 are needed; 0.92 h"),
     ],
 )
 def test_too_little_audio_gives_no_rate(
@@ -135,4 +135,7 @@ def test_a_stream_without_crying_has_no_recall() -> None:
 def test_thresholds_chosen_on_too_little_audio_are_marked() -> None:
     assert too_little_to_choose(1.0) is None
     caution = too_little_to_choose(0.2)
-    assert caution == "chosen on too little audio to keep a rate (0.20 h without a cry, not 1 h)"
+    assert (
+        caution
+        == "chosen on too little audio to keep a rate (0.20 h without a cry where 1 h is needed)"
+    )

@@ -183,14 +183,17 @@ def test_figures_of_too_little_audio_are_not_shown() -> None:
             update={
                 "recall": None,
                 "false_alarms_per_hour": None,
-                "measured_on": "nights; too little to tell (0.04 h without a cry, not 1 h)",
+                "measured_on": "nights; too little to tell (0.04 h)",
                 "caution": "chosen on too little audio",
             }
         )
     )
     card = make_card(sources(public_manifest(presets={"balanced": few}), metrics=metrics))
     text = " ".join(card.text.split())
-    assert "**too little to tell** (7 cries of 3 groups, not 20 of 10; 9 groups without" in text
+    assert (
+        "**too little to tell** (7 cries of 3 groups where 20 of 10 are needed; 9 groups without"
+        in text
+    )
     assert "| balanced | 0.2 | 5 of 9 | 10 s | too little to tell | too little to tell |" in text
     assert "The thresholds were chosen on too little audio: calibrate." in text
     assert "ROC AUC" not in text

@@ -69,5 +69,5 @@ def test_too_few_clips_are_not_tabulated() -> None:
     with console.capture() as capture:
         console.print(summary_table(evaluate(clips, models, replicates=10)))
     text = " ".join(capture.get().replace("│", " ").split())
-    assert "too little to tell: 8 cries of 4 groups, not 20 of 10" in text
+    assert "too little to tell: 8 cries of 4 groups where 20 of 10 are needed" in text
     assert "AUC" not in text

@@ -26,15 +26,14 @@ def cries_missing(cries: int, groups: int) -> str:
     Examples
     --------
     >>> cries_missing(7, 3)
-    '7 cries of 3 groups, not 20 of 10'
+    '7 cries of 3 groups where 20 of 10 are needed'
     >>> cries_missing(20, 10)
     ''
     """
     if cries >= MIN_CRIES and groups >= MIN_GROUPS:
         return ""
-    return (
-        f"{_count(cries, 'cries')} of {_count(groups, 'groups')}, not {MIN_CRIES} of {MIN_GROUPS}"
-    )
+    found = f"{_count(cries, 'cries')} of {_count(groups, 'groups')}"
+    return f"{found} where {MIN_CRIES} of {MIN_GROUPS} are needed"
 
 
 def hours_missing(hours: float) -> str:
@@ -43,12 +42,12 @@ def hours_missing(hours: float) -> str:
     Examples
     --------
     >>> hours_missing(0.25)
-    '0.25 h without a cry, not 1 h'
+    '0.25 h without a cry where 1 h is needed'
     """
     if hours >= MIN_HOURS:
         return ""
     # Not rounded up to the hour that is missing.
-    return f"{min(hours, MIN_HOURS - 0.01):.2f} h without a cry, not {MIN_HOURS:g} h"
+    return f"{min(hours, MIN_HOURS - 0.01):.2f} h without a cry where {MIN_HOURS:g} h is needed"
 
 
 def clips_missing(cries: int, cry_groups: int, other_groups: int) -> str:
@@ -57,11 +56,13 @@ def clips_missing(cries: int, cry_groups: int, other_groups: int) -> str:
     Examples
     --------
     >>> clips_missing(25, 12, 4)
-    '4 groups without a cry, not 10'
+    '4 groups without a cry where 10 are needed'
     """
     reasons = [cries_missing(cries, cry_groups)]
     if other_groups < MIN_GROUPS:
-        reasons.append(f"{_count(other_groups, 'groups')} without a cry, not {MIN_GROUPS}")
+        reasons.append(
+            f"{_count(other_groups, 'groups')} without a cry where {MIN_GROUPS} are needed"
+        )
     return "; ".join(filter(None, reasons))
 
 

@@ -106,9 +106,12 @@ def _headline(
     facts = (
         f"{len(clips):,} clips, {evaluation.cries:,} of them cries, from "
         f"{evaluation.cry_groups + evaluation.other_groups:,} groups of recordings. A clip's score "
-        f"is the {how.words}. FPR: share of the non-cries detected. In brackets: "
-        f"{LEVEL:.0%} confidence intervals."
+        f"is the {how.words}."
     )
+    if not evaluation.too_little:
+        facts += (
+            f" FPR: share of the non-cries detected. In brackets: {LEVEL:.0%} confidence intervals."
+        )
     private = page.PRIVATE if clips.private else ""
     if evaluation.too_little:
         answers = f"<li><b>{TOO_LITTLE.capitalize()}</b>: {escaped(evaluation.too_little)}.</li>"
