@@ -70,15 +70,11 @@ def test_a_night_from_clips(corpus: Path, student: Path, tmp_path: Path) -> None
     assert {row["clip"] for row in rows if row["kind"] == "sound"} == {"2.wav", "3.wav", "4.wav"}
     assert "<canvas" in (out / "night.html").read_text()
     assert "preset" in result.stdout and "in alert" in result.stdout
-    # The annotation is what the JSON says.
-    (model,) = record["models"].values()
-    for preset_name, preset in load_manifest(student / "student.json").presets.items():
-        figures = model["presets"][preset_name]
-        assert preset.recall == pytest.approx(figures["caught"]["value"])
-        assert preset.false_alarms_per_hour == pytest.approx(
-            figures["false_alarms_per_hour"]["value"], abs=1e-3
-        )
+    # Of two episodes and a few seconds, the annotation says that they are too little to tell.
+    for preset in load_manifest(student / "student.json").presets.values():
+        assert preset.recall is preset.false_alarms_per_hour is None
         assert preset.measured_on is not None and name in preset.measured_on
+        assert "too little to tell (2 cries of 2 groups where" in preset.measured_on
 
 
 def test_private_clips_annotate_nothing(corpus: Path, student: Path, tmp_path: Path) -> None:

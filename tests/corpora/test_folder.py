@@ -124,14 +124,18 @@ BAD_ROWS = {
         {"path": "x.wav", "label": "cry", "native_rate_hz": "16k"},
         "clips.csv:3: native_rate_hz '16k'",
     ),
+    "privacy that is neither": (
+        {"path": "x.wav", "label": "cry", "private": "rather"},
+        "clips.csv:3: private 'rather' is not true or false",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", BAD_ROWS)
 def test_a_bad_row_is_named(tmp_path: Path, name: str) -> None:
     row, message = BAD_ROWS[name]
-    good = {"path": "good.wav", "label": "cry", "native_rate_hz": "16000"}
-    manifest = write(tmp_path / "clips.csv", [good, {"native_rate_hz": "", **row}])
+    good = {"path": "good.wav", "label": "cry", "native_rate_hz": "16000", "private": ""}
+    manifest = write(tmp_path / "clips.csv", [good, {"native_rate_hz": "", "private": "", **row}])
     with pytest.raises(CorpusError, match=message):
         read_manifest(manifest)
 
@@ -190,3 +194,37 @@ def test_a_manifest_survives_odd_names(tmp_path: Path, rows) -> None:
     table = [{"path": p, "label": label.value, "group": g} for p, label, g in unique]
     clips = read_manifest(write(tmp_path / "clips.csv", table))
     assert [(clip.id, clip.label, clip.group) for clip in clips] == unique
+
+
+def test_a_folder_is_undeclared_until_licence_and_privacy_are_stated(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+
+    def declared(licence: str, private: bool | None) -> bool:
+        (clip,) = read_corpus(tmp_path, licence=licence, private=private)
+        assert (clip.licence, clip.private) == (licence, private is True)
+        return clip.declared
+
+    assert not declared("", None)
+    assert not declared("MIT", None)
+    assert not declared("", False)
+    assert declared("MIT", False)
+    assert declared("", True)  # private, whatever its licence
+
+
+def test_rows_declare_licence_and_privacy(tmp_path: Path) -> None:
+    rows = [("a", "CC0", "false"), ("b", "CC0", ""), ("c", "", "No"), ("d", "", "yes")]
+    manifest = write(
+        tmp_path / "clips.csv",
+        [
+            {"path": path, "label": "cry", "licence": licence, "private": private}
+            for path, licence, private in rows
+        ],
+    )
+    alone = read_manifest(manifest)
+    assert [clip.declared for clip in alone] == [True, False, False, True]
+    assert [clip.private for clip in alone] == [False, False, False, True]
+    helped = read_manifest(manifest, licence="MIT", private=False)
+    assert all(clip.declared for clip in helped)
+    assert [clip.licence for clip in helped] == ["CC0", "CC0", "MIT", "MIT"]
+    assert [clip.private for clip in helped] == [False, False, False, True]
+    assert all(clip.private for clip in read_manifest(manifest, private=True))

@@ -272,6 +272,7 @@ def test_json_is_plain_and_complete(evaluation: Evaluation) -> None:
         "groups": 40,
         "cry_groups": 10,
         "private": False,
+        "undeclared": 0,
     }
     assert (document["intervals"]["replicates"], document["intervals"]["seed"]) == (200, 4)
     mean = document["models"]["close"]["clip_scores"]["mean"]

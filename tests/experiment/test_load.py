@@ -222,3 +222,53 @@ def test_stage_keys_do_not_depend_on_the_new_name_of_qat() -> None:
     former = training.model_dump(mode="json")
     former["aware"] = former.pop("qat")
     assert fingerprint(training) == fingerprint(former)
+
+
+def test_a_config_that_declares_nothing_keeps_its_hash() -> None:
+    plain = CorpusConfig(path=Path("tapes"))
+    assert not {"licence", "private"} & plain.model_dump(mode="json").keys()
+    declared = CorpusConfig(path=Path("tapes"), licence="MIT", private=False)
+    stated = declared.model_dump(mode="json")
+    assert (stated["licence"], stated["private"]) == ("MIT", False)
+    assert fingerprint(plain) != fingerprint(declared)
+
+
+def test_a_declaration_is_of_its_recordings_only(tmp_path: Path) -> None:
+    data = {
+        "train": [{"path": "a", "licence": "MIT", "private": False}],
+        "test": [{"path": "b", "private": False}],
+    }
+    file = write(tmp_path, {"data": data})
+    kept = load_config(file, ["data.train.0.weight=2"]).data.train[0]
+    assert (kept.licence, kept.private) == ("MIT", False)
+    mine = load_config(file, ["data.train.0.path=mine", "data.test.0.path=held-out"]).data
+    assert (mine.train[0].path, mine.train[0].licence, mine.train[0].private) == (
+        Path("mine"), "", None,
+    )  # fmt: skip
+    assert mine.test[0].private is None
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"train": [{"nursery_seed": 0, "private": False}]}, "declare the recordings at `path`"),
+        ({"train": [{"captures": True, "licence": "MIT"}]}, "declare the recordings at `path`"),
+        (
+            {"train": [{"path": "a"}], "test": [{"path": "b", "private": True}]},
+            "b is private: use them for training",
+        ),
+        ({"train": [{"path": "a", "private": True}]}, "only private clips in train"),
+    ],
+)
+def test_declarations_that_do_not_hold(
+    tmp_path: Path, data: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(write(tmp_path, {"data": {"test": [{"path": "t"}], **data}}))
+
+
+def test_a_description_is_not_inherited(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump({**MINIMAL, "description": "all open"}))
+    (tmp_path / "mine.yaml").write_text("extends: base.yaml\nseed: 3\n")
+    assert load_config(tmp_path / "base.yaml").description == "all open"
+    assert load_config(tmp_path / "mine.yaml").description == ""

@@ -23,7 +23,14 @@ from crydistill.cli import app
 from crydistill.corpora.captures import read_captures
 from crydistill.errors import CheckFailed, ConfigError, CrydistillError, ModelError
 from crydistill.publish import golden
-from crydistill.publish.bundle import SUMS_NAME, Bundle, check_bundle, make_bundle, parse_sums
+from crydistill.publish.bundle import (
+    SUMS_NAME,
+    Bundle,
+    check_bundle,
+    declare,
+    make_bundle,
+    parse_sums,
+)
 from crydistill.publish.fingerprints import fingerprint_private
 from crydistill.quantize.int8 import quantize_ptq
 from crydistill.student.manifest import (
@@ -389,3 +396,80 @@ def test_the_verb_lists_what_it_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert result.exit_code == 0, result.exception
     assert str(tmp_path / "bundle" / "student.tflite") in result.output
     assert "license: apache-2.0" in (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
+
+
+FOLDER = TrainingData(
+    summary="tapes: 42 clips", licences={"not stated": 42}, private=False, undeclared={"tapes": 42}
+)
+
+
+@pytest.fixture(scope="module")
+def from_tapes(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("tapes")
+    run = write_run(folder / "run", public_manifest(training=FOLDER))
+    return make_bundle(run, folder / "bundle", code_commit=COMMIT)
+
+
+def test_undeclared_recordings_make_a_marked_bundle(from_tapes: Bundle) -> None:
+    assert from_tapes.undeclared == "42 training clips of tapes"
+    assert check_bundle(from_tapes.directory) == from_tapes
+    text = (from_tapes.directory / "README.md").read_text(encoding="utf-8")
+    assert "Undeclared recordings" in text
+    assert "license: unknown" in text
+
+
+def test_a_declaration_is_recorded_and_clears_the_bundle(
+    from_tapes: Bundle, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(from_tapes.directory, tmp_path / "copy"))
+    declare(folder, "CC BY 4.0")
+    checked = check_bundle(folder)
+    assert checked.undeclared == ""
+    about = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    assert about["declaration"] == {
+        "licence": "CC BY 4.0", "private": False, "recordings": "42 training clips of tapes",
+    }  # fmt: skip
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert "their licence: CC BY 4.0" in text
+    assert "Undeclared" not in text
+    # Only the record, the card and the sums have changed.
+    same = {name for name in FILES if checked.files[name] == from_tapes.files[name]}
+    assert FILES - same == {"README.md", "bundle.json", SUMS_NAME}
+
+
+def test_a_declaration_needs_a_licence_and_something_to_declare(
+    from_tapes: Bundle, copy: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="leave out --declare"):
+        declare(copy, "MIT")
+    with pytest.raises(ConfigError, match="needs the recordings' licence"):
+        declare(from_tapes.directory, " ")
+    edited = Path(shutil.copytree(from_tapes.directory, tmp_path / "edited"))
+    card = edited / "README.md"
+    card.write_text(card.read_text(encoding="utf-8") + "More.\n", encoding="utf-8")
+    resum(edited)
+    with pytest.raises(CheckFailed, match="has no place in it"):
+        declare(edited, "MIT")
+
+
+def test_a_card_that_hides_what_is_undeclared_is_refused(
+    from_tapes: Bundle, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(from_tapes.directory, tmp_path / "copy"))
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8")
+    card.write_text(text.replace("**not known**", "none"), encoding="utf-8")
+    resum(folder)
+    with pytest.raises(CheckFailed, match="does not say which recordings are undeclared"):
+        check_bundle(folder)
+
+
+def test_a_declaration_of_other_recordings_is_refused(from_tapes: Bundle, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(from_tapes.directory, tmp_path / "copy"))
+    declare(folder, "MIT")
+    about = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    about["declaration"]["recordings"] = "1 training clips of tapes"
+    (folder / "bundle.json").write_text(json.dumps(about), encoding="utf-8")
+    resum(folder)
+    with pytest.raises(CheckFailed, match="declaration: of other recordings"):
+        check_bundle(folder)

@@ -1,5 +1,6 @@
 """The model card: every figure from the run, no required statement omitted."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from tests.publish.runs import COMMIT, FIGURES, LICENCES, public_manifest, publi
 
 from crydistill.errors import CheckFailed
 from crydistill.publish.bundle import NOTES
-from crydistill.publish.card import CardSources, check_card, make_card, require_complete
+from crydistill.publish.card import CardSources, check_card, make_card, require_complete, undeclared
 from crydistill.student.manifest import StudentManifest, TrainingData
 
 
@@ -31,10 +32,11 @@ def test_card_says_what_it_must() -> None:
         "Recall at a false-positive rate of 0.1 % | 0.100 | too few clips",
         "87.5% | 1.25",
         "made-up nights, 3 h",
-        "99 clips, 12 of them with a cry, of 44 separate",
+        "99 clips, 24 of them with a cry, of 44 separate",
         "| CC BY 4.0 | 30 |",
         "| CC0 / public domain | 12 |",
-        "cat (25% of 8 clips)",
+        "cat (2 of 8 clips)",
+        "25% (0.100 to 0.400) of 16 wide-band cries and 2 of 8 narrow-band cries",
         "teacher has a ROC AUC of 0.962",
         COMMIT,
         "audio (split dev)",
@@ -139,3 +141,61 @@ def test_a_card_edited_by_hand_is_checked() -> None:
         check_card(text.replace("safety", "lovely"))
     with pytest.raises(CheckFailed, match="metadata"):
         check_card(text.replace("license: mit", "license: [mit"))
+
+
+FOLDER = TrainingData(
+    summary="tapes: 42 clips", licences={"not stated": 42}, private=False, undeclared={"tapes": 42}
+)
+
+
+def test_a_card_says_what_nobody_has_declared() -> None:
+    made = sources(public_manifest(training=FOLDER))
+    text = " ".join(make_card(made).text.split())
+    assert "> **Undeclared recordings.**" in text
+    assert (
+        "**not known**. Nobody has stated licence and privacy of 42 training clips of tapes."
+        in text
+    )
+    assert "none are in the training data" not in text
+    declared = " ".join(make_card(replace(made, declared="CC BY 4.0")).text.split())
+    assert "Undeclared" not in declared
+    assert "declares that none of them is private, and their licence: CC BY 4.0." in declared
+    public = " ".join(make_card(sources()).text.split())
+    assert "none are in the training data, by what the sources of all its clips state." in public
+
+
+def test_undeclared_test_clips_count_too() -> None:
+    metrics = public_metrics(public_manifest())
+    metrics["clips"]["undeclared"] = 9
+    assert undeclared(public_manifest(), metrics) == "9 clips of the test data"
+    assert "of 9 clips of the test data" in make_card(sources(metrics=metrics)).text
+
+
+def test_figures_of_too_little_audio_are_not_shown() -> None:
+    metrics = public_metrics(public_manifest())
+    metrics["clips"] |= {"cries": 7, "cry_groups": 3, "groups": 12}
+    figures = metrics["models"]["student INT8"]["clip_scores"]["mean"]["metrics"]
+    figures["roc_auc"] |= {"value": 1.0, "low": None, "high": None}
+    few = (
+        public_manifest()
+        .presets["balanced"]
+        .model_copy(
+            update={
+                "recall": None,
+                "false_alarms_per_hour": None,
+                "measured_on": "nights; too little to tell (0.04 h)",
+                "caution": "chosen on too little audio",
+            }
+        )
+    )
+    card = make_card(sources(public_manifest(presets={"balanced": few}), metrics=metrics))
+    text = " ".join(card.text.split())
+    assert (
+        "**too little to tell** (7 cries of 3 groups where 20 of 10 are needed; 9 groups without"
+        in text
+    )
+    assert "| balanced | 0.2 | 5 of 9 | 10 s | too little to tell | too little to tell |" in text
+    assert "The thresholds were chosen on too little audio: calibrate." in text
+    assert "ROC AUC" not in text
+    assert "At a false-positive rate" not in text
+    assert not card.data.eval_results

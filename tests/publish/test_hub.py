@@ -1,20 +1,24 @@
 """Publishing, against a server that speaks the hub's API."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
+import huggingface_hub.constants
 import pytest
 from tests.hubserver import READ_TOKEN, TOKEN, Hub, serving_hub
-from tests.publish.runs import COMMIT, write_run
+from tests.publish.runs import COMMIT, public_manifest, write_run
 from typer.testing import CliRunner
 
 from crydistill.cli import app
 from crydistill.errors import CheckFailed, HubError
 from crydistill.publish.bundle import Bundle, check_bundle, make_bundle
 from crydistill.publish.hub import Plan, check_access, plan_publication, publish
+from crydistill.student.manifest import TrainingData
 
 REPO = "somebody/cry-detector"
 
@@ -382,3 +386,31 @@ def test_the_token_is_written_nowhere(
     assert not any(TOKEN.encode() in content for content in hub.files.values())
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not any(TOKEN.encode() in path.read_bytes() for path in written)
+
+
+def test_undeclared_recordings_are_published_only_when_declared(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = TrainingData(
+        summary="tapes: 42 clips", licences={"not stated": 42}, private=False,
+        undeclared={"tapes": 42},
+    )  # fmt: skip
+    run = write_run(tmp_path / "run", public_manifest(training=training))
+    made = make_bundle(run, tmp_path / "bundle", code_commit=COMMIT)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setenv("HF_ENDPOINT", hub.address)
+    monkeypatch.delenv("CRYDISTILL_CAPTURES", raising=False)
+    words = ["publish", str(made.directory), REPO, "--push"]
+    refused = CliRunner().invoke(app, words)
+    assert isinstance(refused.exception, CheckFailed)
+    assert "42 training clips of tapes" in str(refused.exception)
+    assert "--declare LICENCE" in str(refused.exception)
+    assert len(hub.commits) == 1
+    plan = plan_publication(replace(made, undeclared=""), REPO, token=TOKEN, endpoint=hub.address)
+    with pytest.raises(CheckFailed, match="nobody has stated"):
+        published(made, hub, plan)
+    assert len(hub.commits) == 1
+    declared = CliRunner().invoke(app, [*words, "--declare", "CC BY 4.0"])
+    assert declared.exit_code == 0, declared.exception
+    assert b"their licence: CC BY 4.0" in hub.files["README.md"]
+    assert json.loads(hub.files["bundle.json"])["declaration"]["private"] is False

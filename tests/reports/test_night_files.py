@@ -4,15 +4,15 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from tests.nights.nightly import VOTE, home, scorer, tones
 
 from crydistill.evaluation.scorers import Scorer
 from crydistill.nights.hearing import score_night
 from crydistill.nights.night import Night, RecordedNight
+from crydistill.nights.operating import with_presets
 from crydistill.reports.night_files import annotate_presets, record_night
 from crydistill.roles import Role
-from crydistill.student.manifest import load_manifest
+from crydistill.student.manifest import load_manifest, save_manifest
 from crydistill.student.packaged import packaged_student
 from crydistill.tflite.interpreters import Kernels
 
@@ -60,8 +60,19 @@ def test_only_int8_students_are_annotated(tmp_path: Path) -> None:
     assert list(written) == [manifest]
     after = load_manifest(manifest)
     assert after.presets == {**before.presets, **written[manifest]}
-    figures = record["models"]["int8"]["presets"]["balanced"]
-    assert after.presets["balanced"].false_alarms_per_hour == pytest.approx(
-        figures["false_alarms_per_hour"]["value"], abs=1e-3
-    )
-    assert after.presets["balanced"].recall == figures["caught"]["value"] == 1.0
+    assert record["models"]["int8"]["presets"]["balanced"]["caught"]["value"] == 1.0
+    told = after.presets["balanced"]
+    assert told.recall is told.false_alarms_per_hour is None
+    assert told.measured_on is not None and "too little to tell (" in told.measured_on
+
+
+def test_a_preset_chosen_on_too_little_audio_stays_marked(tmp_path: Path) -> None:
+    shutil.copytree(packaged_student(), tmp_path / "student")
+    manifest = tmp_path / "student" / "student.json"
+    base = load_manifest(manifest)
+    chosen = {name: p.model_copy(update={"caution": "few"}) for name, p in base.presets.items()}
+    save_manifest(manifest, with_presets(base, chosen))
+    int8 = replace(scorer("int8", {"balanced": VOTE}), manifest_path=manifest)
+    result, _ = recorded(tones(tmp_path), [int8], tmp_path)
+    assert annotate_presets(result)[manifest]["balanced"].caution == "few"
+    assert load_manifest(manifest).presets["balanced"].caution == "few"

@@ -22,9 +22,11 @@ def estimate(value: float | None, low: float | None = None, high: float | None =
 def figures(threshold: float, false_alarms: int, caught: float) -> dict[str, Any]:
     return {
         "settings": {"threshold": threshold, "n": 5, "m": 9, "hold_seconds": 10.0},
+        "hours": 2.0,
         "false_alarms": false_alarms,
         "false_alarms_per_hour": estimate(false_alarms / 2, 0.1, 9.5),
         "false_alarms_per_night": estimate(4.0 * false_alarms, 0.8, 76.0),
+        "episodes": 50,
         "caught": estimate(caught, 0.5, 0.9),
         "delay_s": {"median": 4.25, "p90": None},
         "time_in_alert": 0.0123,
@@ -105,6 +107,15 @@ def test_hindsight_is_of_the_first_vote_where_the_shown_one_was_not_judged() -> 
     assert [row[1] for row in rows if row[0] == "teacher"] == [
         "1 per hour, hindsight", "1 per night, hindsight",
     ]  # fmt: skip
+
+
+def test_too_little_audio_gives_counts_and_no_rates() -> None:
+    short = record()
+    short["models"]["student INT8"]["presets"]["balanced"] |= {"hours": 0.9, "episodes": 10}
+    rows = [row for row in sheets(short)[0].rows if row[1] == "preset balanced"]
+    assert rows[0][5:9] == ["too little to tell", "too little to tell", "7.5", "7 of 10"]
+    cells = [list(column.cells)[4] for column in summary_table(short).columns]
+    assert cells[:4] == ["preset balanced", "0.2500", "too little to tell", "7 of 10"]
 
 
 def test_facts_say_what_is_no_evidence() -> None:

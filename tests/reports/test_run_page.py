@@ -14,6 +14,7 @@ from crydistill.evaluation.compare import Evaluation, choose_thresholds, evaluat
 from crydistill.metrics.ranking import ClipScore
 from crydistill.reports import run_page as report
 from crydistill.reports.run_page import WorstMistake, write_report
+from crydistill.student.manifest import TrainingData
 
 EVIL = "<script>alert('x')</script>\"$title"
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -96,7 +97,9 @@ def test_the_page_says_what_the_evaluation_says(html: str, evaluation: Evaluatio
     judged = evaluation.models["int8"].by_score[ClipScore.MEAN]
     recall = judged.metrics["recall_at_fpr_1pct"]
     assert f"int8 finds {recall.value:.1%} of the cries" in text
-    assert "It ranks clips significantly worse" in text
+    assert (
+        "tells cries from other sounds worse than teacher, and most likely would on other" in text
+    )
     assert f"{recall.value:.3f} [{recall.low:.3f}, {recall.high:.3f}]" in text
     beside = text.partition("By the mean of the 4 highest windows")[2].partition("Curves")[0]
     for model in ("teacher", "float", "int8"):
@@ -115,7 +118,8 @@ def test_the_page_says_what_the_evaluation_says(html: str, evaluation: Evaluatio
 
 def test_clips_that_do_not_tell_models_apart_are_said_to(html: str) -> None:
     sentence = Page(html).text.partition("float finds")[2].partition("int8 finds")[0]
-    assert "two rankings do not differ significantly" in sentence
+    assert "cannot be said from these clips (difference in ROC AUC: " in sentence
+    assert "significant" not in Page(html).text
 
 
 def test_the_page_needs_nothing_else(html: str) -> None:
@@ -140,8 +144,8 @@ def test_ids_are_referred_to_and_colours_are_defined(html: str) -> None:
 
 def test_text_from_data_is_escaped(tmp_path: Path) -> None:
     listed = [
-        clip(n, cry=n < 4, category=f"{EVIL} category {n % 2}", source=f"{EVIL} source")
-        for n in range(12)
+        clip(n, cry=n < 20, category=f"{EVIL} category {n % 2}", source=f"{EVIL} source")
+        for n in range(30)
     ]
     clips = EvaluatedClips.from_clips(listed)
     clips = EvaluatedClips(
@@ -162,12 +166,23 @@ def test_text_from_data_is_escaped(tmp_path: Path) -> None:
         provenance={f"{EVIL} key": f"{EVIL} value", "list": [EVIL]},
         worst=[mistake(f"{EVIL} clip 1", Label.CRY, student)],
         limits=[f"{EVIL} limit"],
+        training=TrainingData(summary=f"{EVIL} data", licences={f"{EVIL} MIT": 1}, private=False),
     )
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     page = Page(html)
     assert "<script" not in html
     assert "script" not in page.tags
-    for what in ("category 1", "source", "clip 1", "student", "key", "value", "limit", "report"):
+    for what in (
+        "category 1",
+        "source",
+        "clip 1",
+        "student",
+        "key",
+        "value",
+        "limit",
+        "data",
+        "MIT",
+    ):
         assert f"{EVIL} {what}" in page.text
     assert f"{EVIL}_loss" in page.text
 
@@ -188,14 +203,64 @@ def test_a_public_evaluation_is_not(html: str) -> None:
     assert "nothing may be published" not in html
 
 
-def test_clips_of_one_class_make_a_report_without_curves(tmp_path: Path) -> None:
-    clips = EvaluatedClips.from_clips([clip(n, cry=False, category="fan") for n in range(9)])
+RATE = re.compile(r"\d\.\d{2,3} \[|\d+\.\d ?%")
+"""A rate with an interval, or in tenths of a percent."""
+
+
+@pytest.mark.parametrize(
+    ("cries", "others", "why"),
+    [
+        (
+            0,
+            9,
+            "0 cries of 0 groups where 20 of 10 are needed; 9 groups without a cry where 10",
+        ),
+        (19, 40, "19 cries of 19 groups where 20 of 10 are needed"),
+        (40, 9, "9 groups without a cry where 10 are needed"),
+    ],
+)
+def test_too_few_clips_make_a_report_without_rates(
+    tmp_path: Path, cries: int, others: int, why: str
+) -> None:
+    listed = [clip(n, cry=n < cries, category="fan") for n in range(cries + others)]
+    clips = EvaluatedClips.from_clips(listed)
     models = [noisy_model(name, clips, noise=0.2) for name in ("teacher", "student")]
-    write_report(
-        tmp_path / "report.html",
-        title="Fans",
-        evaluation=evaluate(clips, models, replicates=10),
-    )
+    worst = [mistake(f"clip {cries}", Label.NONCRY, "student")]
+    evaluation = evaluate(clips, models, replicates=10)
+    write_report(tmp_path / "report.html", title="Fans", evaluation=evaluation, worst=worst)
     text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
-    assert "student : without both cries and non-cries nothing can be ranked" in text
-    assert "Curves" not in text
+    assert f"Too little to tell : {why}" in text
+    assert not RATE.search(text.partition("Fans")[2].rpartition("}")[2])
+    for heading in ("Scores", "Worst mistakes", "Limits"):
+        assert heading in text
+    for heading in ("Curves", "Where it fails", "All metrics"):
+        assert heading not in text
+
+
+def test_few_clips_of_a_kind_are_counted(html: str) -> None:
+    assert not RATE.fullmatch("2 of 7")
+    few = nursery_clips(cries=40, others=12)
+    models = [noisy_model(name, few, noise=0.4) for name in ("teacher", "student")]
+    clips = EvaluatedClips(
+        few.ids, few.labels, [f"{n}" for n in range(52)], few.categories, few.sources,
+        few.native_rates,
+    )  # fmt: skip
+    section = report.slices(evaluate(clips, models, replicates=10), ClipScore.MEAN)
+    cats = section.partition(">cat<")[2].partition("</tr>")[0]
+    assert re.search(r"<td>\d of 3</td>", cats)
+    assert "[" not in cats
+
+
+def test_it_says_what_the_student_was_trained_on(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    training = TrainingData(
+        summary="tapes: 12 clips", licences={"MIT": 5, "not stated": 7}, private=False,
+        undeclared={"tapes": 7},
+    )  # fmt: skip
+    write_report(path, title="A", evaluation=evaluation, training=training)
+    text = Page(path.read_text(encoding="utf-8")).text
+    assert "Trained on tapes: 12 clips. Licences, by clips: MIT (5), not stated (7)." in text
+    assert "Nobody has declared licence and privacy of some of these clips: tapes (7)." in text
+    declared = training.model_copy(update={"undeclared": {}, "licences": {"MIT": 12}})
+    write_report(path, title="A", evaluation=evaluation, training=declared)
+    assert "Nobody has declared" not in path.read_text(encoding="utf-8")

@@ -60,3 +60,14 @@ def test_differences_show_their_sign() -> None:
     assert Estimate(0.0123, -0.001, 0.02).text(SIGNED) == "+0.012 [-0.001, +0.020]"
     assert Estimate(-0.5, np.nan, np.nan).text(SIGNED) == "-0.500"
     assert Estimate(np.nan, np.nan, np.nan).text(SIGNED) == "–"
+
+
+def test_too_few_clips_are_not_tabulated() -> None:
+    clips = nursery_clips(cries=8)
+    models = [noisy_model(name, clips, noise=0.2) for name in ("teacher", "student")]
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(summary_table(evaluate(clips, models, replicates=10)))
+    text = " ".join(capture.get().replace("│", " ").split())
+    assert "too little to tell: 8 cries of 4 groups where 20 of 10 are needed" in text
+    assert "AUC" not in text

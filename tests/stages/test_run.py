@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from crydistill.cli import app
@@ -20,6 +21,7 @@ from crydistill.corpora.clip import Label
 from crydistill.errors import ConfigError, CorpusError
 from crydistill.experiment.load import load_config
 from crydistill.run_directory import RunDirectory
+from crydistill.settings import private_dir
 from crydistill.stages.context import Context
 from crydistill.stages.evaluate import TAUGHT, evaluate
 from crydistill.stages.quantize import quantize
@@ -227,6 +229,70 @@ def test_a_stage_alone_refuses_what_another_config_made(finished: Context) -> No
         quantize(other)
     with pytest.raises(ConfigError, match="crydistill quantize"):
         evaluate(other)
+
+
+@pytest.fixture
+def tapes(finished: Context, tmp_path: Path) -> Path:
+    """The nursery's sounds as the folder of somebody who says nothing about them, and a config."""
+    shutil.copytree(finished.run.path.parents[1] / "stores/nursery-0", tmp_path / "tapes")
+    listed = (tmp_path / "tapes/clips.csv").read_text()
+    (tmp_path / "tapes/clips.csv").write_text(listed.replace("licence", "kept", 1))
+    config = tmp_path / "mine.yaml"
+    corpora = {
+        split: [{"path": str(tmp_path / "tapes"), "where": {"split": split}}]
+        for split in ("train", "validation", "test")
+    }
+    data = {**corpora, "validation": {"corpora": corpora["validation"]}}
+    general = {"description": "openly licensed recordings", "teacher": {"recorded": True}}
+    config.write_text(yaml.safe_dump({**general, "data": data}))
+    return config
+
+
+def test_nothing_is_said_of_recordings_that_nobody_said(tapes: Path) -> None:
+    made = context(tapes.parent, "training.epochs=1", config=tapes)
+    run_all(made)
+    training = load_manifest(made.run.manifest).training
+    assert training.undeclared == {"tapes": 47}
+    assert training.licences == {"not stated": 47}
+    assert json.loads(made.run.metrics.read_text())["clips"]["undeclared"] == 20
+    report = made.run.report.read_text()
+    assert "<h1>mine, trained on tapes (split train)</h1>" in report
+    assert "Nobody has declared licence and privacy of some of these clips: tapes (47)" in report
+    trained = made.run.student_fp32.stat().st_mtime_ns
+    # Declared afterwards, in the config: no training again.
+    splits = ("train.0", "validation.corpora.0", "test.0")
+    stated = [f"data.{at}.{key}" for at in splits for key in ("licence=MIT", "private=false")]
+    declared = context(tapes.parent, "training.epochs=1", *stated, config=tapes)
+    run_all(declared)
+    assert declared.run.student_fp32.stat().st_mtime_ns == trained
+    after = load_manifest(declared.run.manifest)
+    assert (after.training.licences, after.training.undeclared) == ({"MIT": 47}, {})
+    assert json.loads(declared.run.metrics.read_text())["clips"]["undeclared"] == 0
+    assert "Nobody has declared" not in declared.run.report.read_text()
+    assert all(preset.measured_on for preset in after.presets.values())
+
+
+def test_private_rows_train_but_are_not_judged_by(tapes: Path) -> None:
+    table = tapes.parent / "tapes/clips.csv"
+    rows = list(csv.DictReader(table.open(newline="")))
+
+    def mark(split: str) -> None:
+        marked = [{**row, "private": "yes" if row["split"] == split else ""} for row in rows]
+        with table.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(marked[0]))
+            writer.writeheader()
+            writer.writerows(marked)
+
+    mark("test")
+    with pytest.raises(CorpusError, match=r"tapes: .* is private: use it for training"):
+        _ = context(tapes.parent, config=tapes).splits
+    mark("train")
+    made = context(tapes.parent, config=tapes)
+    assert all(clip.private for _, clips in made.splits.train for clip in clips)
+    corpus = made.config.data.train[0]
+    # The scores lie with those of captures, not beside the run.
+    assert made.store_directory(corpus).parent == private_dir()
+    assert context(tapes.parent).store_directory(corpus).parent == tapes.parent / "stores"
 
 
 def test_a_group_on_both_sides_is_refused(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from crydistill.student.manifest import (
     save_manifest,
     sha256_of_ids,
 )
+from crydistill.student.packaged import packaged_student
 
 texts = st.text(max_size=20)
 sha256s = st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -175,3 +176,20 @@ def test_light_modules_import_no_tensorflow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_undeclared_also_of_manifests_from_before_it_was_said() -> None:
+    declared = TrainingData(summary="tapes: 12 clips", licences={"MIT": 12}, private=False)
+    assert declared.all_undeclared == {}
+    former = declared.model_copy(update={"licences": {"MIT": 5, "not stated": 7}})
+    assert former.all_undeclared == {"tapes": 7}
+    named = former.model_copy(update={"undeclared": {"attic": 9}})
+    assert named.all_undeclared == {"attic": 9}
+
+
+def test_the_packaged_manifest_reads_and_writes_the_same_bytes(tmp_path: Path) -> None:
+    path = packaged_student() / "student.json"
+    manifest = load_manifest(path)
+    assert manifest.training.all_undeclared == {}
+    save_manifest(tmp_path / "student.json", manifest)
+    assert (tmp_path / "student.json").read_bytes() == path.read_bytes()

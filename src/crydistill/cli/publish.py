@@ -24,8 +24,12 @@ def bundle(
     run: Annotated[Path, typer.Argument(help="Evaluated run directory.")],
     directory: Annotated[Path, typer.Argument(help="Folder to create.")],
     licence: Annotated[
-        str, typer.Option(help="The student's licence, as an identifier of the hub.")
-    ] = "mit",
+        str | None,
+        typer.Option(
+            help="The student's licence, as an identifier of the hub; default: mit, or unknown "
+            "if nobody stated licence and privacy of the recordings."
+        ),
+    ] = None,
     library: Annotated[
         Path | None,
         typer.Option(help="Sources of the C library; default: the package's own."),
@@ -54,6 +58,11 @@ def bundle(
     )
     for name, digest in made.files.items():
         print(f"{digest}  {made.directory / name}")
+    if made.undeclared:
+        tell(
+            f"nobody has stated licence and privacy of {made.undeclared}: the card says so, and "
+            "`crydistill publish` wants them declared"
+        )
 
 
 @app.command()
@@ -65,6 +74,14 @@ def publish(
         str | None, typer.Option(help="Commit that must be the repository's newest.")
     ] = None,
     message: Annotated[str, typer.Option(help="Commit message.")] = "",
+    declare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LICENCE",
+            help="State that the undeclared recordings have this licence and that none of them is "
+            "private; recorded in the bundle and its card.",
+        ),
+    ] = None,
     private: PrivateOption = None,
     allow: Annotated[Path | None, typer.Option(help="Allowlist (sha256) for the guard.")] = None,
 ) -> None:
@@ -74,6 +91,7 @@ def publish(
     """
     from crydistill.progress import shown
     from crydistill.publish.bundle import check_bundle
+    from crydistill.publish.bundle import declare as record_declaration
     from crydistill.publish.guard import read_allowed
     from crydistill.publish.hub import check_access, plan_publication
     from crydistill.publish.hub import publish as push_bundle
@@ -82,6 +100,8 @@ def publish(
     token, endpoint = hub_token(), hub_endpoint()
     check_access(token=token, endpoint=endpoint, push=push)
     allowed = read_allowed(allow) if allow else frozenset[str]()
+    if declare is not None:
+        record_declaration(directory, declare)
     checked = check_bundle(
         directory, private=_fingerprints(private), allowed=allowed, progress=shown
     )

@@ -28,6 +28,8 @@ class Clip:
     licence : of the recording, as its source states it
     native_rate : sample rate in hertz of the original recording, None where unknown
     private : nothing derived from the clip may be published
+    declared : its source states its licence, and whether it is private; recordings of which nobody
+        said either may train a model, which may be published only when somebody has
 
     Examples
     --------
@@ -48,6 +50,7 @@ class Clip:
     licence: str = ""
     native_rate: int | None = None
     private: bool = False
+    declared: bool = True
 
     @property
     def is_cry(self) -> bool:

@@ -1,6 +1,7 @@
 """Read a corpus from disk: a CSV manifest, or an audio folder with labelled sub-folders."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from crydistill.audio.files import AUDIO_SUFFIXES, printable
@@ -28,11 +29,32 @@ Where = Mapping[str, str | Sequence[str]]
 """Row filter: column name to the value, or values, to keep."""
 
 
+_PRIVATE = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True)
+class _Declaration:
+    """What somebody states of recordings; an empty licence and None: nothing."""
+
+    licence: str
+    private: bool | None
+
+    def of(self, licence: str, private: bool | None) -> tuple[str, bool, bool]:
+        """A clip's licence, privacy and whether both are stated, given what its row states.
+
+        A row's licence comes before that of its corpus; what either calls private is private.
+        """
+        licence = licence or self.licence
+        stated = [each for each in (private, self.private) if each is not None]
+        return licence, any(stated), any(stated) or bool(licence and stated)
+
+
 def read_corpus(
     path: str | Path,
     *,
     where: Where | None = None,
-    private: bool = False,
+    licence: str = "",
+    private: bool | None = None,
     say: Say = lambda line: None,
 ) -> list[Clip]:
     """List the clips of a manifest file, or of a folder (by its `clips.csv` if it has one).
@@ -40,7 +62,9 @@ def read_corpus(
     Parameters
     ----------
     where : rows of the manifest to keep
-    private : mark the clips as private
+    licence : of the clips whose manifest states none
+    private : True marks all clips as private; False states that those are not of which the
+        manifest says nothing; None leaves them undeclared (`Clip.declared`)
     say : told of the files in a folder that are left out
 
     Raises
@@ -63,20 +87,24 @@ def read_corpus(
     if path.is_dir():
         manifest = path / "clips.csv"
         if not manifest.is_file():
-            return read_folder(path, private=private, say=say)
+            return read_folder(path, licence=licence, private=private, say=say)
         path = manifest
-    return read_manifest(path, where=where, private=private)
+    return read_manifest(path, where=where, licence=licence, private=private)
 
 
 def read_manifest(
-    path: str | Path, *, where: Where | None = None, private: bool = False
+    path: str | Path,
+    *,
+    where: Where | None = None,
+    licence: str = "",
+    private: bool | None = None,
 ) -> list[Clip]:
     """List the clips of a manifest: a CSV file with one row per recording.
 
     Columns: `path` (relative to the manifest's folder) and `label` (cry, noncry, unlabelled) are
-    required; `group`, `category`, `source`, `licence`, `native_rate_hz` and `mids` (separated by
-    spaces) are used if present; `where` can select by any column. A recording without a group forms
-    its own group.
+    required; `group`, `category`, `source`, `licence`, `private` (true or false), `native_rate_hz`
+    and `mids` (separated by spaces) are used if present; `where` can select by any column. A
+    recording without a group forms its own group.
 
     Raises
     ------
@@ -87,8 +115,9 @@ def read_manifest(
     if not path.is_file():
         raise CorpusError(f"{path}: no manifest found; set the path to a clips.csv or a folder")
     rows = read_rows(path, REQUIRED_COLUMNS)
+    declaration = _Declaration(licence, private)
     clips = [
-        _clip(row, path, line, private)
+        _clip(row, path, line, declaration)
         for line, row in rows
         if all(_matches(row, column, wanted, path) for column, wanted in (where or {}).items())
     ]
@@ -97,7 +126,11 @@ def read_manifest(
 
 
 def read_folder(
-    folder: str | Path, *, private: bool = False, say: Say = lambda line: None
+    folder: str | Path,
+    *,
+    licence: str = "",
+    private: bool | None = None,
+    say: Say = lambda line: None,
 ) -> list[Clip]:
     """List the audio files below a folder, except hidden ones.
 
@@ -111,7 +144,8 @@ def read_folder(
         raise CorpusError(f"{folder}: no such folder; use a folder of recordings or a clips.csv")
     files, others = find_recordings(folder)
     left_out = _left_out(others, folder)
-    clips = [_clip_in_folder(path, folder, private) for path in files if not _is_hidden(path)]
+    declaration = _Declaration(licence, private)
+    clips = [_clip_in_folder(path, folder, declaration) for path in files if not _is_hidden(path)]
     _require(clips, folder, f"no audio files below it{left_out and f'; {left_out}'}")
     if left_out:
         say(f"{folder}: {left_out}")
@@ -153,18 +187,21 @@ def _left_out(paths: Sequence[Path], folder: Path) -> str:
     return f"left out, as of no kind that is read: {', '.join(names)}{more}"
 
 
-def _clip_in_folder(path: Path, folder: Path, private: bool) -> Clip:
+def _clip_in_folder(path: Path, folder: Path, declaration: _Declaration) -> Clip:
     relative = path.relative_to(folder)
     labels = [part for part in relative.parts[:-1] if part in (Label.CRY, Label.NONCRY)]
     parent = relative.parent
     own_group = parent == Path() or parent.name in (Label.CRY, Label.NONCRY)
+    licence, private, declared = declaration.of("", None)
     return Clip(
         id=relative.as_posix(),
         path=path,
         label=Label(labels[-1]) if labels else Label.UNLABELLED,
         group=relative.as_posix() if own_group else parent.as_posix(),
         source=folder.name,
+        licence=licence,
         private=private,
+        declared=declared,
     )
 
 
@@ -174,7 +211,7 @@ def _matches(row: dict[str, str], column: str, wanted: str | Sequence[str], path
     return row[column] in ([wanted] if isinstance(wanted, str) else wanted)
 
 
-def _clip(row: dict[str, str], path: Path, line: int, private: bool) -> Clip:
+def _clip(row: dict[str, str], path: Path, line: int, declaration: _Declaration) -> Clip:
     if not row["path"]:
         raise CorpusError(f"{path}:{line}: the path is empty")
     try:
@@ -183,6 +220,8 @@ def _clip(row: dict[str, str], path: Path, line: int, private: bool) -> Clip:
         raise CorpusError(
             f"{path}:{line}: label '{row['label']}' is not one of {', '.join(Label)}"
         ) from error
+    stated = _privacy(row.get("private", ""), path, line)
+    licence, private, declared = declaration.of(row.get("licence", ""), stated)
     return Clip(
         id=row["path"],
         path=path.parent / row["path"],
@@ -191,10 +230,20 @@ def _clip(row: dict[str, str], path: Path, line: int, private: bool) -> Clip:
         mids=tuple(row.get("mids", "").split()),
         category=row.get("category", ""),
         source=row.get("source", ""),
-        licence=row.get("licence", ""),
+        licence=licence,
         native_rate=_rate(row.get("native_rate_hz", ""), path, line),
         private=private,
+        declared=declared,
     )
+
+
+def _privacy(text: str, path: Path, line: int) -> bool | None:
+    if not text.strip():
+        return None
+    try:
+        return _PRIVATE[text.strip().lower()]
+    except KeyError as error:
+        raise CorpusError(f"{path}:{line}: private '{text}' is not true or false") from error
 
 
 def _rate(text: str, path: Path, line: int) -> int | None:

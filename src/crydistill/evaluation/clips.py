@@ -33,6 +33,7 @@ class EvaluatedClips:
     labels : true for cries, bool [n]
     native_rates : sample rate in hertz of the original recording, None where unknown
     private : at least one clip is private, and so is everything derived from them
+    undeclared : number of clips of which nobody stated licence and privacy (`Clip.declared`)
     """
 
     ids: Sequence[str]
@@ -42,6 +43,7 @@ class EvaluatedClips:
     sources: Sequence[str]
     native_rates: Sequence[int | None]
     private: bool = False
+    undeclared: int = 0
 
     @classmethod
     def from_clips(cls, clips: Corpus) -> "EvaluatedClips":
@@ -69,6 +71,7 @@ class EvaluatedClips:
             sources=tuple(clip.source for clip in clips),
             native_rates=tuple(clip.native_rate for clip in clips),
             private=any(clip.private for clip in clips),
+            undeclared=sum(not clip.declared for clip in clips),
         )
 
     def __len__(self) -> int:

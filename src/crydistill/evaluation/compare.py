@@ -19,6 +19,7 @@ from crydistill.evaluation.agreement import Agreement, agreement
 from crydistill.evaluation.clips import EvaluatedClips, ModelScores
 from crydistill.evaluation.slices import Slice, slices, source_auc
 from crydistill.metrics import ranking
+from crydistill.metrics.enough import clips_missing
 from crydistill.metrics.intervals import (
     LEVEL,
     REPLICATES,
@@ -132,6 +133,11 @@ class Evaluation:
         return int(self.clips.labels.sum())
 
     @property
+    def too_little(self) -> str:
+        """Why the clips are too few to compare models on; empty if they are enough."""
+        return clips_missing(self.cries, self.cry_groups, self.other_groups)
+
+    @property
     def students(self) -> list[str]:
         """Names of all models but the teacher."""
         return [name for name in self.models if name != self.reference]
@@ -145,6 +151,7 @@ class Evaluation:
                 "groups": self.cry_groups + self.other_groups,
                 "cry_groups": self.cry_groups,
                 "private": self.clips.private,
+                "undeclared": self.clips.undeclared,
             },
             "intervals": {
                 "level": LEVEL,

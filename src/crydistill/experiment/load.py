@@ -80,6 +80,8 @@ def _read_yaml(path: Path, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for name in extended:
         merged = _merged(merged, _read_yaml(path.parent / name, (*heirs, path.resolve())))
+    # What another config says of itself need not be true of this one.
+    merged.pop("description", None)
     return _merged(merged, raw)
 
 

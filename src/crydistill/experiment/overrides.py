@@ -33,8 +33,12 @@ def set_key(raw: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: the value is not valid YAML") from error
     if isinstance(node, list):
         node[_position(node, last, override)] = parsed
-    else:
-        node[last] = parsed
+        return
+    if last == "path":
+        # What a config declares of some recordings is not true of others.
+        node.pop("licence", None)
+        node.pop("private", None)
+    node[last] = parsed
 
 
 def _child(node: Any, part: str, override: str) -> Any:

@@ -33,6 +33,9 @@ class CorpusConfig(_Section):
     formulas_kind : `sounds` of any kind, `voices` close to the boundary between cries and others,
         or `scenes` of several sounds
     captures : private home recordings, in the folder that CRYDISTILL_CAPTURES names
+    licence : of the recordings at `path`, where their manifest states none
+    private : whether the recordings at `path` are private: true treats them like captures, false
+        declares that they are not, null leaves it to the manifest
     """
 
     name: str = ""
@@ -48,6 +51,9 @@ class CorpusConfig(_Section):
     formulas_clips: int = Field(600, ge=1)
     formulas_kind: Literal["sounds", "voices", "scenes"] = "sounds"
     captures: bool = False
+    # Left out of the resolved config where not given, which so keeps its hash.
+    licence: str = Field("", exclude_if=lambda value: not value)
+    private: bool | None = Field(None, exclude_if=lambda value: value is None)
 
     @model_validator(mode="after")
     def _one_source(self) -> "CorpusConfig":
@@ -56,6 +62,19 @@ class CorpusConfig(_Section):
             found = ", ".join(given) or "none"
             raise ValueError(f"give exactly one of {', '.join(self._sources)}; found {found}")
         return self
+
+    @model_validator(mode="after")
+    def _declares_a_path(self) -> "CorpusConfig":
+        if self.path is None and (self.licence or self.private is not None):
+            raise ValueError(
+                "licence and private declare the recordings at `path`, no other source"
+            )
+        return self
+
+    @property
+    def is_private(self) -> bool:
+        """Whether all its recordings are private."""
+        return self.captures or self.private is True
 
     @property
     def store_name(self) -> str:
@@ -163,10 +182,14 @@ class DataConfig(_Section):
     @model_validator(mode="after")
     def _private_clips_only_train(self) -> "DataConfig":
         # Checkpoints, thresholds and published figures come from public recordings alone.
-        if any(corpus.captures for corpus in [*self.validation.corpora, *self.test]):
-            raise ValueError("captures are private: use them for training, not to validate or test")
-        if not self.validation.corpora and all(corpus.captures for corpus in self.train):
-            raise ValueError("with only captures in train, give public validation corpora")
+        for corpus in [*self.validation.corpora, *self.test]:
+            if corpus.is_private:
+                raise ValueError(
+                    f"{'captures are' if corpus.captures else f'{corpus.store_name} is'} private: "
+                    "use them for training, not to validate or test"
+                )
+        if not self.validation.corpora and all(corpus.is_private for corpus in self.train):
+            raise ValueError("with only private clips in train, give public validation corpora")
         return self
 
 

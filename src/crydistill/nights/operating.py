@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crydistill.detector.vote import DEFAULT_HOLD_SECONDS, VoteSettings
+from crydistill.metrics.enough import TOO_LITTLE, cries_missing, hours_missing
 from crydistill.metrics.rates import HOURS_PER_NIGHT
 from crydistill.nights.alarms import DetCurve, NightFigures, ScoredStream, det_curve
 from crydistill.student.manifest import StudentManifest, ThresholdPreset
@@ -54,28 +55,49 @@ def choose_presets(
     return {name: min(_lowest_threshold(curve, rate), highest) for name, rate in rates.items()}
 
 
-def annotated_preset(figures: NightFigures, *, audio: str) -> ThresholdPreset:
+def annotated_preset(
+    figures: NightFigures, *, audio: str, groups: int, caution: str | None = None
+) -> ThresholdPreset:
     """Make a manifest's preset of a setting's measured figures.
+
+    A figure from too little audio (`metrics.enough`) is left out, and `measured_on` says why.
 
     Parameters
     ----------
     figures : of a threshold chosen on other audio
     audio : what the figures were measured on, for display
+    groups : number of groups that the episodes of crying are of
+    caution : of the preset as chosen (`too_little_to_choose`)
     """
     settings, crying = figures.settings, figures.episodes > 0
     episodes = f"{figures.episodes} episodes of crying; " if crying else ""
+    few_cries = cries_missing(figures.episodes, groups) if crying else ""
+    few_hours = hours_missing(figures.hours)
+    reasons = "; ".join(filter(None, (few_cries, few_hours)))
     return ThresholdPreset(
         threshold=settings.threshold,
         n=settings.n,
         m=settings.m,
         hold_seconds=settings.hold_seconds,
-        recall=round(figures.caught.value, 4) if crying else None,
-        false_alarms_per_hour=round(figures.per_hour.value, 3) if figures.hours else None,
+        recall=round(figures.caught.value, 4) if crying and not few_cries else None,
+        false_alarms_per_hour=None if few_hours else round(figures.per_hour.value, 3),
         measured_on=(
             f"continuous audio from {audio}: {episodes}{figures.false_alarms} false alarms in "
-            f"{figures.hours:.2f} h"
+            f"{figures.hours:.2f} h" + (f"; {TOO_LITTLE} ({reasons})" if reasons else "")
         ),
+        caution=caution,
     )
+
+
+def too_little_to_choose(hours: float) -> str | None:
+    """Say why thresholds chosen on so much audio keep no rates; None if they can.
+
+    Parameters
+    ----------
+    hours : without a cry, that thresholds are chosen on
+    """
+    missing = hours_missing(hours)
+    return f"chosen on too little audio to keep a rate ({missing})" if missing else None
 
 
 def with_presets(

@@ -13,16 +13,17 @@
     SHA256SUMS            checksums of all other files
 
 A bundle is refused if it derives from private recordings, if files do not belong together, if the
-code that made it was not committed, or if the card would be incomplete. Absolute paths in the run's
-records are reduced to their last component.
+code that made it was not committed, or if the card would be incomplete. One from recordings of
+which nobody stated licence and privacy is marked, and can be published once somebody has
+(`declare`). Absolute paths in the run's records are reduced to their last component.
 """
 
 import json
 import re
 import shutil
 import tempfile
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,12 @@ from crydistill.publish.fingerprints import PrivateFingerprints
 from crydistill.publish.guard import scan
 from crydistill.publish.places import absolute_paths, without_absolute_paths
 from crydistill.run_directory import RunDirectory
-from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, StudentManifest
+from crydistill.student.manifest import (
+    MANIFEST_NAME,
+    TFLITE_NAME,
+    StudentManifest,
+    load_manifest,
+)
 from crydistill.student.runtime import TfliteStudent
 from crydistill.tflite.check import check_tflite, tflite_bytes
 from crydistill.tflite.float_io import float_twin
@@ -56,6 +62,8 @@ C_FOLDER = "c"
 GOLDEN_FOLDER = "golden"
 
 DEFAULT_LICENCE = "mit"
+UNKNOWN_LICENCE = "unknown"
+"""Of a student from undeclared recordings, unless its maker names one; an identifier of the hub."""
 
 NOTES = {
     TFLITE_NAME: "the student with int8 input and output, for TFLite Micro and LiteRT",
@@ -85,12 +93,15 @@ class Bundle:
 
     files : sha256 by path relative to `directory`, SHA256SUMS included
     draft : made from uncommitted code; cannot be published
+    undeclared : recordings of which nobody stated licence and privacy, so that it cannot be
+        published; empty if there are none
     """
 
     directory: Path
     manifest: StudentManifest
     files: dict[str, str]
     draft: bool
+    undeclared: str = ""
 
 
 def make_bundle(
@@ -98,7 +109,7 @@ def make_bundle(
     directory: str | Path,
     *,
     code_commit: str | None,
-    licence: str = DEFAULT_LICENCE,
+    licence: str | None = None,
     draft: bool = False,
     library: str | Path | None = None,
     private: PrivateFingerprints | None = None,
@@ -113,7 +124,8 @@ def make_bundle(
     run : an evaluated run directory
     directory : must not exist
     code_commit : commit of the running code (`provenance.git_commit`); None outside a repository
-    licence : the student's licence, as an identifier of the hub
+    licence : the student's licence, as an identifier of the hub; by default MIT, or unknown if
+        recordings are undeclared
     draft : accept uncommitted code; the bundle is marked and cannot be published
     library : folder of the C library's sources, to copy next to the student's; None to omit them
     private : fingerprints of recordings that must not be in it
@@ -135,8 +147,10 @@ def make_bundle(
     student = TfliteStudent.load(files.path)
     metrics = _read_json(files.metrics, "evaluate the run first")
     manifest = student.manifest
-    sources = CardSources(manifest, metrics, licence, NOTES, draft)
     _require_publishable(manifest, metrics, code_commit, draft)
+    if licence is None:
+        licence = UNKNOWN_LICENCE if card.undeclared(manifest, metrics) else DEFAULT_LICENCE
+    sources = CardSources(manifest, metrics, licence, NOTES, draft)
     require_complete(sources)
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".bundle-") as name:
@@ -144,7 +158,47 @@ def make_bundle(
         _fill(made, files, student, sources, library, code_commit)
         check_bundle(made, private=private, progress=progress)
         made.rename(directory)
-    return Bundle(directory, manifest, _hashes(directory), draft)
+    undeclared = card.undeclared(manifest, metrics)
+    return Bundle(directory, manifest, _hashes(directory), draft, undeclared)
+
+
+def declare(directory: str | Path, licence: str) -> None:
+    """Record in a bundle what its publisher states of the undeclared recordings behind it.
+
+    That they have this licence, and that none of them is private, goes into `bundle.json` and the
+    card. Check the bundle afterwards (`check_bundle`).
+
+    Raises
+    ------
+    ConfigError
+        if the licence is empty, or nothing is undeclared.
+    ModelError
+        if a file is missing, damaged or does not match SHA256SUMS.
+    CheckFailed
+        if the card was edited by hand or made by another release.
+    """
+    directory = Path(directory)
+    if not licence.strip():
+        raise ConfigError("the declaration needs the recordings' licence, such as 'CC BY 4.0'")
+    _verified(directory)
+    about = _read_json(directory / ABOUT_NAME, "bundle again")
+    sources = _card_sources(directory, about)
+    if not card.undeclared(sources.manifest, sources.metrics):
+        raise ConfigError(
+            f"{directory}: licence and privacy of all recordings are stated; leave out --declare"
+        )
+    path = directory / card.FILE_NAME
+    if _read_text(path, "bundle again") != str(make_card(sources)):
+        raise CheckFailed(
+            f"{path}: edited, or made by another release, so that the declaration has no place in "
+            "it; bundle again"
+        )
+    declared = replace(sources, declared=licence.strip())
+    about["declaration"] = _declaration(declared)
+    atomic.write_text(path, str(make_card(declared)))
+    atomic.write_text(directory / ABOUT_NAME, json.dumps(about, indent=2) + "\n")
+    (directory / SUMS_NAME).unlink()
+    atomic.write_text(directory / SUMS_NAME, _sums(directory))
 
 
 def _fill(
@@ -199,14 +253,16 @@ def check_bundle(
     files = _verified(directory)
     student = TfliteStudent.load(directory)
     manifest = student.manifest
-    metrics = _read_json(directory / METRICS_NAME, "bundle again")
     about = _read_json(directory / ABOUT_NAME, "bundle again")
-    draft = about.get("draft") is not False
+    sources = _card_sources(directory, about)
+    metrics, draft = sources.metrics, sources.draft
     commit = about.get("code_commit")
     _require_publishable(manifest, metrics, None if commit is None else str(commit), draft)
-    require_complete(CardSources(manifest, metrics, str(about.get("licence", "")), NOTES, draft))
+    require_complete(sources)
     _require_no_absolute_paths(directory)
-    check_card(_read_text(directory / card.FILE_NAME, "bundle again"))
+    text = _read_text(directory / card.FILE_NAME, "bundle again")
+    check_card(text)
+    undeclared = _require_stated(directory, sources, about, text)
     tflite, size = student.tflite, manifest.tflite.size_bytes
     name = str(directory / TFLITE_NAME)
     check_tflite(tflite, golden.golden_patches(), size_limit=size, name=name)
@@ -225,7 +281,47 @@ def check_bundle(
         raise CheckFailed(
             f"{directory}: the guard reports {len(findings)} findings, the first: {findings[0]}"
         )
-    return Bundle(directory, manifest, files, draft)
+    return Bundle(directory, manifest, files, draft, undeclared)
+
+
+def _card_sources(directory: Path, about: dict[str, Any]) -> CardSources:
+    """Sources of a bundle's card, from the bundle itself."""
+    declaration = about.get("declaration")
+    licence = declaration.get("licence") if isinstance(declaration, dict) else None
+    return CardSources(
+        load_manifest(directory / MANIFEST_NAME),
+        _read_json(directory / METRICS_NAME, "bundle again"),
+        str(about.get("licence", "")),
+        NOTES,
+        about.get("draft") is not False,
+        str(licence) if licence else None,
+    )
+
+
+def _require_stated(directory: Path, sources: CardSources, about: dict[str, Any], text: str) -> str:
+    """Check that card and record agree on undeclared recordings; returns the open ones."""
+    if not card.undeclared(sources.manifest, sources.metrics):
+        return ""
+    if card.privacy(sources) not in text:
+        raise CheckFailed(
+            f"{directory / card.FILE_NAME}: does not say which recordings are undeclared, or who "
+            "declared them; bundle again"
+        )
+    if sources.declared is None:
+        return card.undeclared(sources.manifest, sources.metrics)
+    if about["declaration"] != _declaration(sources):
+        raise CheckFailed(
+            f"{directory / ABOUT_NAME}: declaration: of other recordings; bundle again"
+        )
+    return ""
+
+
+def _declaration(sources: CardSources) -> dict[str, Any]:
+    return {
+        "licence": sources.declared,
+        "private": False,
+        "recordings": card.undeclared(sources.manifest, sources.metrics),
+    }
 
 
 def parse_sums(text: str, name: str) -> dict[str, str]:
@@ -250,7 +346,7 @@ def parse_sums(text: str, name: str) -> dict[str, str]:
 
 
 def _require_publishable(
-    manifest: StudentManifest, metrics: dict[str, Any], code_commit: str | None, draft: bool
+    manifest: StudentManifest, metrics: Mapping[str, Any], code_commit: str | None, draft: bool
 ) -> None:
     problems = []
     if manifest.training.private:

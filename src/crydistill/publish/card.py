@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from crydistill.errors import CheckFailed, MissingExtraError
+from crydistill.metrics.enough import MIN_GROUPS, TOO_LITTLE, clips_missing
+from crydistill.metrics.records import markdown_table
 from crydistill.roles import Role
 from crydistill.student.manifest import YAMNET_OUTPUTS, StudentManifest, ThresholdPreset
 
@@ -61,6 +63,8 @@ class CardSources:
     licence : the student's licence, as an identifier of the hub
     files : files of the bundle, with a description each
     draft : made from uncommitted code
+    declared : licence of the undeclared recordings, as whoever publishes stated it, together with
+        that none of them is private; None if nobody did
     """
 
     manifest: StudentManifest
@@ -68,6 +72,18 @@ class CardSources:
     licence: str
     files: Mapping[str, str]
     draft: bool = False
+    declared: str | None = None
+
+
+def undeclared(manifest: StudentManifest, metrics: Json) -> str:
+    """Name the recordings of which nobody stated licence and privacy; empty if there are none."""
+    parts = [
+        f"{count:,} training clips of {name}"
+        for name, count in manifest.training.all_undeclared.items()
+    ]
+    if count := metrics.get("clips", {}).get("undeclared", 0):
+        parts.append(f"{count} clips of the test data")
+    return " and ".join(parts)
 
 
 def require_complete(sources: CardSources) -> None:
@@ -88,8 +104,7 @@ def require_complete(sources: CardSources) -> None:
     missing += [
         f"student.json: presets.{name}.{field}"
         for name, preset in manifest.presets.items()
-        for field in ("recall", "false_alarms_per_hour", "measured_on")
-        if getattr(preset, field) is None
+        for field in _lacking(preset)
     ]
     if manifest.arena is None:
         missing.append("student.json: arena")
@@ -156,15 +171,25 @@ def _model_card_class() -> "type[ModelCard]":
     return ModelCard
 
 
+def _lacking(preset: ThresholdPreset) -> list[str]:
+    """Fields of a preset without a value, unless it says that its audio was too little for one."""
+    if preset.measured_on is not None and TOO_LITTLE in preset.measured_on:
+        return []
+    fields = ("recall", "false_alarms_per_hour", "measured_on")
+    return [field for field in fields if getattr(preset, field) is None]
+
+
 def _missing_metrics(metrics: Json) -> list[str]:
     try:
         figures = _figures(metrics, Role.INT8)
         have = {key for key in METRICS if figures.get(key, {}).get("low") is not None}
         corpora = _test_corpora(metrics)
+        too_little = "clips" in metrics and _too_little(metrics)
     except (KeyError, TypeError, AttributeError) as error:
         return [f"{error.args[0]} (of the INT8 student)"]
     # Recall at a rate too low for the number of clips has no interval; the AUC always has one.
-    missing = [key for key in ("roc_auc", "average_precision") if key not in have]
+    wanted = () if too_little else ("roc_auc", "average_precision")
+    missing = [key for key in wanted if key not in have]
     missing += [field for field in ("clips", "intervals", "provenance") if field not in metrics]
     return missing if corpora else [*missing, "provenance.config.data.test"]
 
@@ -208,11 +233,12 @@ def _text(sources: CardSources) -> str:
     manifest, metrics = sources.manifest, sources.metrics
     provenance, arena = manifest.provenance, manifest.arena
     assert arena is not None  # require_complete
-    clips, intervals = metrics["clips"], metrics["intervals"]
+    clips = metrics["clips"]
     parameters = f"{manifest.parameters:,}-parameter"
     return Template(_template()).substitute(
         title=_title(manifest),
         draft=_DRAFT if sources.draft else "",
+        undeclared=_UNDECLARED if _open_question(sources) else "",
         pitch=(
             f"An int8 network of {manifest.tflite.size_bytes:,} bytes that detects a baby's cry on "
             f"a microcontroller. It is a {parameters} student ({manifest.architecture}) of "
@@ -237,12 +263,7 @@ def _text(sources: CardSources) -> str:
             f"{clips['cries']:,} of them with a cry, of {clips['groups']:,} separate people, "
             "households or recordings."
         ),
-        metrics="\n".join(
-            f"| {title} | {figure['value']:.3f} | {_interval(figure)} |"
-            for (_, title), figure in _shown_figures(metrics)
-        ),
-        intervals=(f"Intervals: {intervals['method']}, {intervals['replicates']:,} resamples."),
-        comparison=_comparison(metrics),
+        metrics=_metrics(metrics),
         presets=_presets(manifest.presets),
         bands=_bands(metrics),
         hardest=_hardest(metrics),
@@ -256,12 +277,18 @@ def _text(sources: CardSources) -> str:
             for name, count in manifest.training.licences.items()
         ),
         test_data=_test_data(metrics),
+        privacy=privacy(sources),
         licence=f"The student: {sources.licence}",
     )
 
 
 _DRAFT = """> **Draft.** Made from uncommitted code, so it cannot be reproduced. Not for
 > publication.
+
+"""
+
+_UNDECLARED = """> **Undeclared recordings.** Nobody has stated licence and privacy of all
+> recordings behind this student (see "How it was trained"). Not for publication.
 
 """
 
@@ -299,13 +326,66 @@ def _figures(metrics: Json, model: str) -> Json:
     return figures
 
 
+def _too_little(metrics: Json) -> str:
+    """Why the test clips are too few for figures; empty if they are enough."""
+    clips = metrics["clips"]
+    cry_groups = clips["cry_groups"]
+    return clips_missing(clips["cries"], cry_groups, clips["groups"] - cry_groups)
+
+
 def _shown_figures(metrics: Json) -> list[tuple[tuple[str, str], Json]]:
+    if _too_little(metrics):
+        return []
     figures = _figures(metrics, Role.INT8)
     return [
         (names, figures[key])
         for key, names in METRICS.items()
         if figures.get(key, {}).get("value") is not None
     ]
+
+
+def _metrics(metrics: Json) -> str:
+    """Tabulate the figures and explain them, or say that the clips are too few for any."""
+    if reason := _too_little(metrics):
+        return f"How well it works on such clips: **{TOO_LITTLE}** ({reason})."
+    intervals = metrics["intervals"]
+    table = markdown_table(
+        ["metric", "value", f"{intervals['level']:.0%} interval".replace("%", " %")],
+        [
+            [title, f"{figure['value']:.3f}", _interval(figure)]
+            for (_, title), figure in _shown_figures(metrics)
+        ],
+    )
+    return (
+        f"{table}\n\n"
+        "The metrics are for single clips, scored by the mean over their windows. Intervals: "
+        f'{intervals["method"]}, {intervals["replicates"]:,} resamples. "Validated" '
+        "thresholds were chosen on validation clips, not on these. The intervals cover the "
+        "variation between recordings of the same kind; they do not cover how much your room "
+        f"differs from them.\n\n{_comparison(metrics)}"
+    )
+
+
+def _open_question(sources: CardSources) -> str:
+    """The undeclared recordings, if whoever publishes has not declared them either."""
+    return "" if sources.declared else undeclared(sources.manifest, sources.metrics)
+
+
+def privacy(sources: CardSources) -> str:
+    """What is known of private recordings behind the student, as the card says it."""
+    which = undeclared(sources.manifest, sources.metrics)
+    if not which:
+        return "none are in the training data, by what the sources of all its clips state."
+    if sources.declared:
+        return (
+            f"none are in the training data. Of {which}, the files state nothing; whoever "
+            f"published this student declares that none of them is private, and their licence: "
+            f"{sources.declared}."
+        )
+    return (
+        f"**not known**. Nobody has stated licence and privacy of {which}. Until somebody "
+        "has, this student must not be published."
+    )
 
 
 def _comparison(metrics: Json) -> str:
@@ -326,22 +406,27 @@ def _presets(presets: Mapping[str, ThresholdPreset]) -> str:
     ]
     lines += [
         f"| {name} | {preset.threshold:.4g} | {preset.n} of {preset.m} | {preset.hold_seconds:g} s "
-        f"| {preset.recall:.1%} | {preset.false_alarms_per_hour:.2f} |"
+        f"| {_told(preset.recall, '.1%')} | {_told(preset.false_alarms_per_hour, '.2f')} |"
         for name, preset in presets.items()
     ]
     audio = sorted({preset.measured_on or "" for preset in presets.values()})
-    return "\n".join(lines) + "\n\nMeasured on: " + "; ".join(audio) + "."
+    cautions = sorted({preset.caution for preset in presets.values() if preset.caution})
+    caution = f" The thresholds were {'; '.join(cautions)}: calibrate." if cautions else ""
+    return "\n".join(lines) + "\n\nMeasured on: " + "; ".join(audio) + "." + caution
+
+
+def _told(figure: float | None, form: str) -> str:
+    return TOO_LITTLE if figure is None else format(figure, form)
 
 
 def _bands(metrics: Json) -> str:
     """Recall by bandwidth of the cries, if both kinds were tested."""
     recalls = [
-        f"{part['recall']['value']:.0%} ({_interval(part['recall'])}) of {part['clips']} "
-        f"{part['name']}-band cries"
+        f"{_share(part, part['recall'])} {part['name']}-band cries"
         for part in _slices(metrics, "band")
         if part.get("recall")
     ]
-    if len(recalls) < 2:
+    if len(recalls) < 2 or _too_little(metrics):
         return ""
     return (
         f" At a false-positive rate of 1 % it detects {' and '.join(recalls)} "
@@ -356,16 +441,29 @@ def _slices(metrics: Json, kind: str) -> list[Json]:
 
 def _hardest(metrics: Json) -> str:
     """Categories of sounds most often mistaken for a cry."""
+    if _too_little(metrics):
+        return ""
     wrong = [
-        (part["false_positive_rate"]["value"], part["name"], part["clips"])
+        (part["false_positive_rate"]["value"], part["name"], part)
         for part in _slices(metrics, "category")
         if part["name"] and part.get("false_positive_rate")
     ]
-    worst = [row for row in sorted(wrong, reverse=True) if row[0]][:_HARDEST]
+    worst = [row for row in sorted(wrong, key=lambda row: row[:2], reverse=True) if row[0]]
     if not worst:
         return ""
-    named = ", ".join(f"{name} ({rate:.0%} of {clips} clips)" for rate, name, clips in worst)
+    named = ", ".join(
+        f"{name} ({_share(part, part['false_positive_rate'])} clips)"
+        for _, name, part in worst[:_HARDEST]
+    )
     return f" At a false-positive rate of 1 % over all clips, mistaken for a cry were: {named}."
+
+
+def _share(part: Json, rate: Json) -> str:
+    """A slice's rate with its interval, or a count where its clips are too few for a rate."""
+    clips = part["clips"]
+    if part["groups"] < MIN_GROUPS:
+        return f"{round(rate['value'] * clips)} of {clips}"
+    return f"{rate['value']:.0%} ({_interval(rate)}) of {clips}"
 
 
 def _test_corpora(metrics: Json) -> Sequence[Json]:

@@ -93,6 +93,8 @@ def plan_publication(
 ) -> Plan:
     """Compare a bundle with a repository, without writing anything (dry run).
 
+    A bundle from undeclared recordings gets no plan.
+
     Parameters
     ----------
     repo : `owner/name` of an existing model repository
@@ -101,9 +103,12 @@ def plan_publication(
 
     Raises
     ------
+    CheckFailed
+        if nobody stated licence and privacy of all recordings behind the bundle.
     HubError
         if the repository cannot be read.
     """
+    _require_declared(bundle)
     _check_settings(token, endpoint)
     with _explained(repo):
         info = _api(token, endpoint).model_info(repo, revision=_BRANCH, files_metadata=True)
@@ -147,13 +152,14 @@ def publish(
     Raises
     ------
     CheckFailed
-        if the bundle is a draft, its files changed since it was checked, or the downloaded files
-        differ from what was sent.
+        if the bundle is a draft or from undeclared recordings, its files changed since it was
+        checked, or the downloaded files differ from what was sent.
     HubError
         if the hub refuses or cannot be reached. The commit is atomic.
     """
     if bundle.draft:
         raise CheckFailed(f"{bundle.directory}: a draft, made with uncommitted code; bundle again")
+    _require_declared(bundle)
     if not token:
         raise HubError(_NO_WRITE_TOKEN)
     if plan.is_empty:
@@ -162,6 +168,15 @@ def publish(
         commit = _commit(bundle, plan, token, endpoint, message or _message(bundle))
     _verify(bundle, plan.repo, commit, token, endpoint, progress)
     return commit
+
+
+def _require_declared(bundle: Bundle) -> None:
+    if bundle.undeclared:
+        raise CheckFailed(
+            f"{bundle.directory}: nobody has stated licence and privacy of {bundle.undeclared}; "
+            "state them in the corpus's manifest or config, run and bundle again, or, if none of "
+            "them is private, publish with --declare LICENCE"
+        )
 
 
 def _commit(bundle: Bundle, plan: Plan, token: str, endpoint: str | None, message: str) -> str:

@@ -79,13 +79,20 @@ def annotate_presets(result: NightResult) -> dict[Path, dict[str, ThresholdPrese
         if a manifest can no longer be read.
     """
     annotated = {}
+    groups = len({episode.group for episode in result.night.episodes})
     for model in result.models:
         path = model.scored.scorer.manifest_path
         if model.scored.scorer.role is not Role.INT8 or path is None:
             continue
+        manifest = load_manifest(path)
         annotated[path] = {
-            name: annotated_preset(figures, audio=result.night.source)
+            name: annotated_preset(
+                figures,
+                audio=result.night.source,
+                groups=groups,
+                caution=manifest.presets[name].caution if name in manifest.presets else None,
+            )
             for name, figures in model.presets.items()
         }
-        save_manifest(path, with_presets(load_manifest(path), annotated[path]))
+        save_manifest(path, with_presets(manifest, annotated[path]))
     return annotated

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crydistill.errors import ConfigError
 from crydistill.json_file import read_json
+from crydistill.metrics.enough import MIN_CRIES, TOO_LITTLE, hours_missing
 from crydistill.metrics.intervals import NOTHING
 from crydistill.metrics.records import (
     Record,
@@ -86,8 +87,8 @@ def summary_table(record: Record) -> "Table":
             table.add_row(
                 setting,
                 f"{figures['settings']['threshold']:.4f}",
-                escape(estimate_text(figures["false_alarms_per_hour"], "{:.1f}")),
-                escape(estimate_text(figures["caught"], "{:.2f}")),
+                escape(_alarms_text(figures, "false_alarms_per_hour", "{:.1f}")),
+                escape(_caught_text(figures)),
                 number_text(figures["delay_s"]["median"], "{:.1f} s"),
                 number_text(figures["time_in_alert"], "{:.1%}"),
             )
@@ -108,8 +109,8 @@ def night_summary(record: Record) -> str:
         [
             name,
             setting,
-            estimate_text(figures["false_alarms_per_hour"], "{:.1f}"),
-            estimate_text(figures["caught"], "{:.2f}"),
+            _alarms_text(figures, "false_alarms_per_hour", "{:.1f}"),
+            _caught_text(figures),
             number_text(figures["delay_s"]["median"], "{:.1f}"),
             number_text(figures["time_in_alert"], "{:.1%}"),
         ]
@@ -191,13 +192,26 @@ def _figures_cells(figures: Record) -> list[str]:
         f"{settings['n']} of {settings['m']}",
         f"{settings['threshold']:.4f}",
         str(figures["false_alarms"]),
-        estimate_text(figures["false_alarms_per_hour"], "{:.2f}"),
-        estimate_text(figures["false_alarms_per_night"], "{:.1f}"),
+        _alarms_text(figures, "false_alarms_per_hour", "{:.2f}"),
+        _alarms_text(figures, "false_alarms_per_night", "{:.1f}"),
         _small(independent["false_alarms_per_hour"]),
-        estimate_text(figures["caught"], "{:.2f}"),
+        _caught_text(figures),
         f"{number_text(delay['median'], '{:.1f}')} ({number_text(delay['p90'], '{:.1f}')})",
         number_text(figures["time_in_alert"], "{:.2%}"),
     ]
+
+
+def _alarms_text(figures: Record, rate: str, form: str) -> str:
+    """A rate of false alarms, unless it is from too little audio to tell."""
+    return TOO_LITTLE if hours_missing(figures["hours"]) else estimate_text(figures[rate], form)
+
+
+def _caught_text(figures: Record) -> str:
+    """The share of episodes caught, or a count of too few of them for a share."""
+    caught, episodes = figures["caught"], figures["episodes"]
+    if caught["value"] is None or episodes >= MIN_CRIES:
+        return estimate_text(caught, "{:.2f}")
+    return f"{round(caught['value'] * episodes)} of {episodes}"
 
 
 def _votes_sheet(record: Record) -> Sheet:
@@ -221,7 +235,7 @@ def _vote_cells(model: Record, n: int, m: int) -> list[str]:
         for figures in vote["in_hindsight"]:
             if (vote["n"], vote["m"], figures["wanted_per_hour"]) == (n, m, _COMPARED_RATE):
                 return [
-                    estimate_text(figures["caught"], "{:.2f}"),
+                    _caught_text(figures),
                     number_text(figures["delay_s"]["median"], "{:.1f}"),
                     f"{figures['settings']['threshold']:.4f}",
                 ]

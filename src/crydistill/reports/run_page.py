@@ -17,11 +17,13 @@ from crydistill import atomic
 from crydistill.corpora.clip import Label
 from crydistill.evaluation.compare import METRICS, Evaluation, ScoreEvaluation
 from crydistill.evaluation.slices import Slice
+from crydistill.metrics.enough import MIN_GROUPS, TOO_LITTLE
 from crydistill.metrics.intervals import LEVEL, SIGNED, UNDEFINED, Estimate
 from crydistill.metrics.ranking import FPR_BOUND, STRICT_FPR_BOUND, ClipScore
 from crydistill.reports import figures, page
 from crydistill.reports.page import escaped
 from crydistill.reports.summary import Section, summary_rows
+from crydistill.student.manifest import TrainingData
 
 _HEADLINE = ("recall_at_fpr_1pct", "recall_at_fpr_0.1pct", "roc_auc", "average_precision")
 _AT_VALIDATED_THRESHOLD = ("f1_at_validation", "recall_at_validation", "fpr_at_validation")
@@ -57,10 +59,14 @@ def write_report(
     provenance: Mapping[str, Any] | None = None,
     worst: Sequence[WorstMistake] = (),
     limits: Sequence[str] = (),
+    training: TrainingData | None = None,
     night: str | None = None,
     how: ClipScore = ClipScore.MEAN,
 ) -> None:
     """Write the report of an evaluation.
+
+    Of clips too few to compare models on (`metrics.enough`) it shows only what is there to see:
+    scores and mistakes, but no rates.
 
     Parameters
     ----------
@@ -69,20 +75,23 @@ def write_report(
         `distill.history.read_history` returns; epochs may lack columns
     provenance : what made the model: versions, commit, seeds, config; may be nested
     worst : mistakes to show, worst first (`compare.worst_mistakes` finds them)
+    training : what the student was trained on
     night : URL of the page about continuous audio, relative to this one
     limits : sentences about the limits of these clips, in addition to those of every report
     how : clip score of the headline, figures and slices; the full table has every one
     """
+    enough = not evaluation.too_little
     sections = [
-        _headline(evaluation, title, how),
+        _headline(evaluation, title, how, training),
+        _headline_table(evaluation, how) if enough else "",
         _night(night),
-        _curves(evaluation, how),
+        _curves(evaluation, how) if enough else "",
         _histograms(evaluation, how),
-        _reliability(evaluation, how),
-        slices(evaluation, how),
+        _reliability(evaluation, how) if enough else "",
+        slices(evaluation, how) if enough else "",
         _mistakes(evaluation, worst),
         _training(history),
-        _all_metrics(evaluation),
+        _all_metrics(evaluation) if enough else "",
         _limits(evaluation, limits),
         _provenance(provenance or {}),
     ]
@@ -90,20 +99,43 @@ def write_report(
     atomic.write_text(path, page.fill("run_page.html", title=escaped(title), body=body))
 
 
-def _headline(evaluation: Evaluation, title: str, how: ClipScore) -> str:
+def _headline(
+    evaluation: Evaluation, title: str, how: ClipScore, training: TrainingData | None
+) -> str:
     clips = evaluation.clips
     facts = (
         f"{len(clips):,} clips, {evaluation.cries:,} of them cries, from "
         f"{evaluation.cry_groups + evaluation.other_groups:,} groups of recordings. A clip's score "
-        f"is the {how.words}. FPR: share of the non-cries detected. In brackets: "
-        f"{LEVEL:.0%} confidence intervals."
+        f"is the {how.words}."
     )
+    if not evaluation.too_little:
+        facts += (
+            f" FPR: share of the non-cries detected. In brackets: {LEVEL:.0%} confidence intervals."
+        )
     private = page.PRIVATE if clips.private else ""
-    answers = "".join(f"<li>{_answer(evaluation, name, how)}</li>" for name in evaluation.students)
+    if evaluation.too_little:
+        answers = f"<li><b>{TOO_LITTLE.capitalize()}</b>: {escaped(evaluation.too_little)}.</li>"
+    else:
+        lines = (_answer(evaluation, name, how) for name in evaluation.students)
+        answers = "".join(f"<li>{line}</li>" for line in lines)
     return (
-        f'<header><h1>{escaped(title)}</h1><p class="facts">{facts}</p>{private}'
-        f'<ul class="answers">{answers}</ul></header>' + _headline_table(evaluation, how)
+        f'<header><h1>{escaped(title)}</h1>{_trained_on(training)}<p class="facts">{facts}</p>'
+        f'{private}<ul class="answers">{answers}</ul></header>'
     )
+
+
+def _trained_on(training: TrainingData | None) -> str:
+    if training is None:
+        return ""
+    licences = ", ".join(f"{name} ({count:,})" for name, count in training.licences.items())
+    lines = [f"Trained on {training.summary}. Licences, by clips: {licences}."]
+    if training.all_undeclared:
+        where = ", ".join(f"{name} ({n:,})" for name, n in training.all_undeclared.items())
+        lines.append(
+            f"Nobody has declared licence and privacy of some of these clips: {where}. The student "
+            "cannot be published until somebody has."
+        )
+    return "".join(f'<p class="facts">{escaped(line)}</p>' for line in lines)
 
 
 def _night(address: str | None) -> str:
@@ -116,29 +148,31 @@ def _night(address: str | None) -> str:
 
 
 def _answer(evaluation: Evaluation, student: str, how: ClipScore) -> str:
-    """Summarize the table in two sentences, and whether the difference is significant."""
+    """Summarize the table in two sentences: what is found, and which model is the better one."""
     judged = evaluation.models[student].by_score[how]
     recall, teacher = (
         evaluation.models[name].by_score[how].metrics["recall_at_fpr_1pct"].value
         for name in (student, evaluation.reference)
     )
-    if np.isnan(recall):
-        return f"<b>{escaped(student)}</b>: without both cries and non-cries nothing can be ranked."
     return (
         f"<b>{escaped(student)}</b> finds <b>{recall:.1%}</b> of the cries at an FPR of "
         f"{FPR_BOUND:.0%}, {escaped(evaluation.reference)} {teacher:.1%}. "
-        f"{_verdict(judged.differences['roc_auc'])}"
+        f"{_verdict(judged.differences['roc_auc'], evaluation.reference)}"
     )
 
 
-def _verdict(difference: Estimate) -> str:
-    number = f"(Δ ROC AUC {difference.text(SIGNED)})"
-    if np.isnan(difference.low):
-        return f"Their difference has no interval {number}."
-    if difference.low <= 0 <= difference.high:
-        return f"The two rankings do not differ significantly on these clips {number}."
+def _verdict(difference: Estimate, reference: str) -> str:
+    number = f"(difference in ROC AUC: {difference.text(SIGNED)})"
+    if np.isnan(difference.low) or difference.low <= 0 <= difference.high:
+        return (
+            "Which of the two tells cries from other sounds better cannot be said from these clips "
+            f"{number}."
+        )
     word = "better" if difference.value > 0 else "worse"
-    return f"It ranks clips significantly {word} {number}."
+    return (
+        f"It tells cries from other sounds {word} than {escaped(reference)}, and most likely would "
+        f"on other recordings of these kinds too {number}."
+    )
 
 
 def _headline_table(evaluation: Evaluation, how: ClipScore) -> str:
@@ -160,8 +194,6 @@ def _headline_table(evaluation: Evaluation, how: ClipScore) -> str:
 
 
 def _curves(evaluation: Evaluation, how: ClipScore) -> str:
-    if not 0 < evaluation.cries < len(evaluation.clips):
-        return ""
     curves = figures.curves_of(evaluation, how)
     plots = (
         _figure(figures.roc_svg(curves), "<b>ROC</b>, dotted: FPR 0.1 % and 1 %"),
@@ -243,8 +275,15 @@ def _slice_row(part: Slice, judged: Sequence[ScoreEvaluation]) -> tuple[str, lis
         for each in judged
     ]
     title = _BANDS[part.name] if part.kind == "band" else part.name or "(none given)"
-    detected = [str(each.detected) for each in same]
+    detected = [_detected(each) for each in same]
     return title, [f"{part.clips:,}", f"{part.groups:,}", *detected]
+
+
+def _detected(part: Slice) -> str:
+    """A slice's rate, or only the count of its clips where they are too few for a rate."""
+    if part.groups >= MIN_GROUPS or np.isnan(part.detected.value):
+        return str(part.detected)
+    return f"{round(part.detected.value * part.clips)} of {part.clips}"
 
 
 def _size(evaluation: Evaluation, source: str) -> list[str]:
@@ -309,8 +348,19 @@ def _all_metrics(evaluation: Evaluation) -> str:
 
 
 def _limits(evaluation: Evaluation, more: Sequence[str]) -> str:
+    general = [
+        "Labels apply to whole clips; most of a cry clip may be something else.",
+        "A share of clips is not a rate over time: false alarms per hour need continuous audio and "
+        "the detector's vote.",
+    ]
+    sentences = [] if evaluation.too_little else _limits_of_rates(evaluation)
+    items = "".join(f"<li>{escaped(sentence)}</li>" for sentence in [*sentences, *general, *more])
+    return f"<h2>Limits</h2><ul>{items}</ul>"
+
+
+def _limits_of_rates(evaluation: Evaluation) -> list[str]:
     negatives = len(evaluation.clips) - evaluation.cries
-    sentences = [
+    return [
         f"The {LEVEL:.0%} intervals come from {evaluation.replicates:,} bootstrap resamples (seed "
         f"{evaluation.seed}) of {evaluation.cry_groups:,} groups of recordings with cries and "
         f"{evaluation.other_groups:,} without, each drawn whole. They show how much the numbers "
@@ -321,13 +371,9 @@ def _limits(evaluation: Evaluation, more: Sequence[str]) -> str:
         f"There are {negatives:,} non-cries: FPR 1 % allows {_allowed(negatives, FPR_BOUND)} of "
         f"them, FPR 0.1 % {_allowed(negatives, STRICT_FPR_BOUND)}. "
         "Recall at these rates depends on those few clips.",
-        "Labels apply to whole clips; most of a cry clip may be something else.",
-        "A share of clips is not a rate over time: false alarms per hour need continuous audio and "
-        "the detector's vote.",
-        *more,
+        f"Counts such as 2 of 7 stand where clips of fewer than {MIN_GROUPS} groups are too few "
+        "for a rate.",
     ]
-    items = "".join(f"<li>{escaped(sentence)}</li>" for sentence in sentences)
-    return f"<h2>Limits</h2><ul>{items}</ul>"
 
 
 def _allowed(negatives: int, bound: float) -> int:

@@ -11,6 +11,7 @@ from crydistill.evaluation.compare import (
     ModelEvaluation,
     ScoreEvaluation,
 )
+from crydistill.metrics.enough import TOO_LITTLE
 from crydistill.metrics.intervals import LEVEL, SIGNED, UNDEFINED
 from crydistill.metrics.ranking import ClipScore
 
@@ -47,13 +48,23 @@ def summary_rows(evaluation: Evaluation) -> list[Section]:
 
 
 def summary_table(evaluation: Evaluation) -> "Table":
-    """Tabulate metrics with intervals, one row per metric and one column per model."""
+    """Tabulate metrics with intervals, one row per metric and one column per model.
+
+    Of clips too few to compare models on (`metrics.enough`), only say so.
+    """
     from rich.markup import escape
     from rich.table import Table
 
+    title = (
+        f"{len(evaluation.clips)} clips, {evaluation.cries} cries, "
+        f"{evaluation.cry_groups + evaluation.other_groups} groups"
+    )
+    if evaluation.too_little:
+        table = Table(title=title, show_header=False)
+        table.add_row(f"{TOO_LITTLE}: {evaluation.too_little}")
+        return table
     table = Table(
-        title=f"{len(evaluation.clips)} clips, {evaluation.cries} cries, "
-        f"{evaluation.cry_groups + evaluation.other_groups} groups",
+        title=title,
         caption=f"{LEVEL:.0%} intervals from {evaluation.replicates} bootstrap resamples of "
         f"groups; Δ: minus {escape(evaluation.reference)}",
     )

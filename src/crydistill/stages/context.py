@@ -55,7 +55,8 @@ class Context:
         Raises
         ------
         CorpusError
-            if a corpus is missing or malformed, or a group is in two splits.
+            if a corpus is missing or malformed, a group is in two splits, or a clip to validate
+            or test on is private.
         """
         data = self.config.data
         train = [self._part(corpus) for corpus in data.train]
@@ -66,6 +67,7 @@ class Context:
             validation += held
         splits = Splits(train, validation, [self._part(corpus) for corpus in data.test])
         _require_disjoint_groups(splits)
+        _require_public([*splits.validation, *splits.test])
         return splits
 
     @cached_property
@@ -108,7 +110,7 @@ class Context:
             )
 
     def store_directory(self, corpus: CorpusConfig, round_number: int | None = None) -> Path:
-        """Directory of this teacher's scores of a corpus; for captures, outside any work tree.
+        """Directory of this teacher's scores of a corpus; outside any work tree if it is private.
 
         Parameters
         ----------
@@ -119,13 +121,23 @@ class Context:
         CorpusError
             if the directory for private stores is inside a git work tree.
         """
-        stores = private_dir() if corpus.captures else self.config.stores
-        if corpus.captures:
-            require_outside_work_tree(stores, "the scores of private captures")
+        stores = self.config.stores
+        if corpus.is_private or corpus.store_name in self._with_private_clips:
+            stores = private_dir()
+            require_outside_work_tree(stores, "the scores of private recordings")
         name = f"{corpus.store_name}-{self.teacher_fingerprint[:8]}"
         if round_number is not None:
             name += f"-varied-{self.variation_key[:8]}-{round_number}"
         return stores / name
+
+    @cached_property
+    def _with_private_clips(self) -> set[str]:
+        """Names of the corpora whose manifests mark some clips as private."""
+        return {
+            corpus.store_name
+            for corpus, clips in self.splits.train
+            if any(clip.private for clip in clips)
+        }
 
     @cached_property
     def noises(self) -> list[Clip]:
@@ -220,12 +232,13 @@ class Context:
         self, train: list[Part], share: float, also: set[str]
     ) -> tuple[list[Part], list[Part]]:
         """Hold out public groups, including `also`; all private clips stay in training."""
+        private = {clip.group for _, clips in train for clip in clips if clip.private}
         _, held = hold_out_groups(
             [
                 clip
                 for corpus, clips in train
                 for clip in clips
-                if corpus.hold_out and not clip.private
+                if corpus.hold_out and clip.group not in private
             ],
             share=share,
             seed=self.config.data.validation.seed,
@@ -247,3 +260,14 @@ def _require_disjoint_groups(splits: Splits) -> None:
                         f"group {clip.group} is in both {owner[clip.group]} and {name} "
                         f"({clip.id}); give each split clips of its own in the config"
                     )
+
+
+def _require_public(parts: list[Part]) -> None:
+    """Checkpoints, thresholds and figures come from recordings that are not private."""
+    for corpus, clips in parts:
+        for clip in clips:
+            if clip.private:
+                raise CorpusError(
+                    f"{corpus.store_name}: {clip.id} is private: use it for training, not to "
+                    "validate or test; leave it out there with `where`"
+                )

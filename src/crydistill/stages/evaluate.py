@@ -20,10 +20,10 @@ from crydistill.evaluation.compare import evaluate as compare
 from crydistill.evaluation.paired import save_scores
 from crydistill.evaluation.pooled import student_scores, target_scores, teacher_scores
 from crydistill.evaluation.scorers import StudentNetwork, student_networks
-from crydistill.experiment.schema import CorpusConfig
+from crydistill.experiment.schema import CorpusConfig, ExperimentConfig
 from crydistill.metrics.ranking import ClipScore
-from crydistill.nights.alarms import ScoredStream
-from crydistill.nights.operating import choose_presets, with_presets
+from crydistill.nights.alarms import WINDOWS_PER_HOUR, ScoredStream
+from crydistill.nights.operating import choose_presets, too_little_to_choose, with_presets
 from crydistill.provenance import made_by
 from crydistill.reports.figures import summary_figure
 from crydistill.reports.run_page import WorstMistake, write_report
@@ -37,6 +37,9 @@ from crydistill.student.manifest import StudentManifest, ThresholdPreset, save_m
 
 TAUGHT = "teacher against rivals"
 """Name of the model that scores with the targets of `training.rival_floor`, for comparison."""
+
+_NAMED = 3
+"""Corpora of the training set that the report's title names."""
 
 Scores = npt.NDArray[np.float32]
 
@@ -61,7 +64,14 @@ def evaluate_key(context: Context) -> str:
         context.data_key(context.splits.test),
         context.config.evaluation,
         list(ClipScore),
+        _declared(context),
     )
+
+
+def _declared(context: Context) -> list[bool]:
+    """Whether licence and privacy of each clip that trains or is tested on are stated."""
+    parts = [*context.splits.train, *context.splits.test]
+    return [clip.declared for _, clips in parts for clip in clips]
 
 
 def evaluate(context: Context) -> None:
@@ -97,7 +107,8 @@ def evaluate(context: Context) -> None:
     atomic.write_text(run.metrics, json.dumps(metrics, indent=2) + "\n")
     write_report(
         run.report,
-        title=config.description or config.name,
+        title=_title(config),
+        training=manifest.training,
         evaluation=evaluation,
         history=read_history(run.training / "history.csv"),
         provenance=provenance,
@@ -138,26 +149,43 @@ def _choose_presets(context: Context, manifest: StudentManifest, validation: _Sc
     The next stage measures them on a night composed of the test clips.
     """
     tracks = zip(validation.int8.windows, validation.clips.labels, strict=True)
+    quiet = [ScoredStream(track) for track, crying in tracks if not crying]
+    caution = too_little_to_choose(sum(len(each.scores) for each in quiet) / WINDOWS_PER_HOUR)
     thresholds = choose_presets(
-        [ScoredStream(track) for track, crying in tracks if not crying],
+        quiet,
         n=DEFAULT_N,
         m=DEFAULT_M,
         highest=reachable_score(manifest),
     )
     presets = {
         name: ThresholdPreset(
-            threshold=threshold, n=DEFAULT_N, m=DEFAULT_M, hold_seconds=DEFAULT_HOLD_SECONDS
+            threshold=threshold,
+            n=DEFAULT_N,
+            m=DEFAULT_M,
+            hold_seconds=DEFAULT_HOLD_SECONDS,
+            caution=caution,
         )
         for name, threshold in thresholds.items()
     }
     save_manifest(context.run.manifest, with_presets(manifest, presets))
 
 
+def _title(config: ExperimentConfig) -> str:
+    """Name the run and what it was trained on; a description may have been inherited."""
+    corpora = config.data.train
+    more = len(corpora) - _NAMED
+    rest = f" and {more} more" if more > 0 else ""
+    return f"{config.name}, trained on {names_of(corpora[:_NAMED])}{rest}"
+
+
 def names_of(corpora: Sequence[CorpusConfig]) -> str:
     """Names of corpora with their row filters, for display: "audio (split dev)"."""
     names = []
     for corpus in corpora:
-        where = ", ".join(f"{key} {value}" for key, value in corpus.where.items())
+        where = ", ".join(
+            f"{key} {value if isinstance(value, str) else '/'.join(value)}"
+            for key, value in corpus.where.items()
+        )
         names.append(f"{corpus.store_name} ({where})" if where else corpus.store_name)
     return "; ".join(names)
 

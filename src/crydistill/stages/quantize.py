@@ -20,6 +20,7 @@ from crydistill.stages.select import calibration_windows
 from crydistill.stages.train import train_key
 from crydistill.student.heads import Heads
 from crydistill.student.manifest import (
+    NOT_STATED,
     YAMNET_OUTPUTS,
     Arena,
     FrontEnd,
@@ -30,6 +31,7 @@ from crydistill.student.manifest import (
     StudentManifest,
     TeacherInfo,
     TrainingData,
+    load_manifest,
     save_manifest,
     sha256_of_ids,
 )
@@ -61,6 +63,7 @@ def quantize(context: Context) -> None:
     key = quantize_key(context)
     if run.is_done("quantize", key, [run.student, run.manifest, run.calibration, run.check]):
         context.say("the INT8 student is up to date")
+        _declare_again(context)
         return
     context.require("train", train_key(context), run.student_fp32)
     model = keras.saving.load_model(run.student_fp32, compile=False)
@@ -98,6 +101,38 @@ def _write_calibration(context: Context, names: list[WindowName]) -> None:
     atomic.write_text(context.run.calibration, text.getvalue())
 
 
+def _declare_again(context: Context) -> None:
+    """Bring what the manifest says of the training data up to date; it takes no training."""
+    manifest, training = load_manifest(context.run.manifest), _training_data(context)
+    if manifest.training != training:
+        declared = manifest.model_copy(update={"training": training})
+        save_manifest(context.run.manifest, declared)
+        context.say(f"{context.run.manifest}: licences and privacy of the training data updated")
+
+
+def _training_data(context: Context) -> TrainingData:
+    pool = context.pool(context.splits.train)
+    minutes = sum(s.entries[c.id].duration for c, s in zip(pool.clips, pool.stores, strict=True))
+    return TrainingData(
+        summary=f"{_names(context.config.data.train)}: {len(pool.clips)} clips, "
+        f"{minutes / 60:.0f} minutes",
+        licences=dict(sorted(Counter(c.licence or NOT_STATED for c in pool.clips).items())),
+        private=any(clip.private for clip in pool.clips),
+        undeclared=_undeclared(context, pool),
+    )
+
+
+def _undeclared(context: Context, pool: WindowPool) -> dict[str, int]:
+    names = {context.store_directory(c): c.store_name for c, _ in context.splits.train}
+    return dict(
+        Counter(
+            names[store.directory]
+            for clip, store in zip(pool.clips, pool.stores, strict=True)
+            if not clip.declared
+        )
+    )
+
+
 def _manifest(
     context: Context,
     report: CheckReport,
@@ -105,12 +140,10 @@ def _manifest(
     parameters: int,
 ) -> StudentManifest:
     config, facts = context.config, report.facts
-    pool = context.pool(context.splits.train)
     heads = Heads.from_mids(config.student.outputs)
     corpora = _names(config.data.train)
     split = config.quantization.calibration_split
     calibrated = config.data.train if split == "train" else config.data.validation.corpora
-    minutes = sum(s.entries[c.id].duration for c, s in zip(pool.clips, pool.stores, strict=True))
     return StudentManifest(
         name=config.name,
         architecture=config.student.architecture,
@@ -129,12 +162,11 @@ def _manifest(
             tflite_micro=report.tflite_micro,
             host_bits=report.host_bits,
         ),
-        training=TrainingData(
-            summary=f"{corpora}: {len(pool.clips)} clips, {minutes / 60:.0f} minutes",
-            licences=dict(sorted(Counter(c.licence or "not stated" for c in pool.clips).items())),
-            private=any(clip.private for clip in pool.clips),
+        training=_training_data(context),
+        teacher=TeacherInfo(
+            name=context.pool(context.splits.train).stores[0].identity.name,
+            sha256=context.teacher_fingerprint,
         ),
-        teacher=TeacherInfo(name=pool.stores[0].identity.name, sha256=context.teacher_fingerprint),
         calibration=Int8Calibration(
             corpus=_names(calibrated) or f"held out of {corpora}",
             split=split,

@@ -36,7 +36,13 @@ def list_clips(
         if the source is missing, malformed or empty.
     """
     if corpus.path is not None:
-        return read_corpus(corpus.path, where=corpus.where, say=say)
+        return read_corpus(
+            corpus.path,
+            where=corpus.where,
+            licence=corpus.licence,
+            private=corpus.private,
+            say=say,
+        )
     if corpus.catalogue is not None:
         return corpus_clips(corpus.catalogue, cache_dir())
     if corpus.audioset is not None:
@@ -56,8 +62,8 @@ def list_clips(
             kind=corpus.formulas_kind,
             progress=progress,
         )
-        return read_corpus(manifest, where=corpus.where)
+        return read_corpus(manifest, where=corpus.where, private=False)
     assert corpus.nursery_seed is not None  # the config has exactly one source
     folder = stores / f"nursery-{corpus.nursery_seed}"
     manifest = write_nursery(folder, seed=corpus.nursery_seed, progress=progress)
-    return read_corpus(manifest, where=corpus.where)
+    return read_corpus(manifest, where=corpus.where, private=False)

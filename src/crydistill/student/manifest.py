@@ -28,6 +28,9 @@ MANIFEST_NAME = "student.json"
 YAMNET_OUTPUTS = "yamnet-521"
 """Stands for YAMNet's 521 class names, in YAMNet's order."""
 
+NOT_STATED = "not stated"
+"""Stands in `TrainingData.licences` for the licence of clips that have none."""
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 
@@ -92,7 +95,10 @@ class ThresholdPreset(_Part):
     hold_seconds : hold time; the alert goes off after this long without a vote
     recall : fraction of the cries that raised an alert, 0 to 1
     false_alarms_per_hour : alerts per hour of audio without a cry
-    measured_on : the audio that recall and false alarms were measured on
+    measured_on : the audio that recall and false alarms were measured on; where it was too little
+        to tell one of them (`crydistill.metrics.enough`), that one is None and this says why
+    caution : why the threshold does not keep the rate its name stands for: it was chosen on too
+        little audio; None if there was enough
     """
 
     threshold: Annotated[float, Field(ge=0)]
@@ -102,6 +108,7 @@ class ThresholdPreset(_Part):
     recall: Annotated[float, Field(ge=0, le=1)] | None = None
     false_alarms_per_hour: Annotated[float, Field(ge=0)] | None = None
     measured_on: str | None = None
+    caution: str | None = Field(None, exclude_if=lambda value: value is None)
 
     @validator(mode="after")
     def _consistent(self) -> Self:
@@ -119,11 +126,22 @@ class TrainingData(_Part):
     summary : human-readable description
     licences : number of clips by licence
     private : some of the data is private, so nothing derived from it may be published
+    undeclared : by corpus, number of clips of which nobody stated the licence, or whether they are
+        private (`Clip.declared`)
     """
 
     summary: str
     licences: dict[str, Count]
     private: bool
+    undeclared: dict[str, Count] = Field({}, exclude_if=lambda value: not value)
+
+    @property
+    def all_undeclared(self) -> dict[str, int]:
+        """`undeclared`, also of manifests from before it: clips there without a stated licence."""
+        unstated = self.licences.get(NOT_STATED, 0)
+        if self.undeclared or not unstated:
+            return self.undeclared
+        return {self.summary.partition(":")[0]: unstated}
 
 
 class TeacherInfo(_Part):
