@@ -10,12 +10,20 @@ from crydistill.errors import CorpusError
 
 REQUIRED_COLUMNS = ("path", "label")
 
+LAYOUT = (
+    "put recordings with crying into a sub-folder cry and others into noncry, or write a clips.csv "
+    f"with the columns {', '.join(REQUIRED_COLUMNS)}"
+)
+"""How a user's recordings become a labelled corpus: the end of error messages."""
+
+_NO_ROWS = "the manifest has no rows; add one per recording"
+
 Where = Mapping[str, str | Sequence[str]]
 """Row filter: column name to the value, or values, to keep."""
 
 
 def read_corpus(
-    path: str | Path, *, where: Where | None = None, private: bool = False
+    path: str | Path, *, where: Where | None = None, private: bool = False, name: str = ""
 ) -> list[Clip]:
     """List the clips of a manifest file, or of a folder (by its `clips.csv` if it has one).
 
@@ -23,6 +31,8 @@ def read_corpus(
     ----------
     where : rows of the manifest to keep
     private : mark the clips as private
+    name : of the corpus, with which every group begins that is not stated; the folder's name by
+        default
 
     Raises
     ------
@@ -44,20 +54,20 @@ def read_corpus(
     if path.is_dir():
         manifest = path / "clips.csv"
         if not manifest.is_file():
-            return read_folder(path, private=private)
+            return read_folder(path, private=private, name=name)
         path = manifest
-    return read_manifest(path, where=where, private=private)
+    return read_manifest(path, where=where, private=private, name=name)
 
 
 def read_manifest(
-    path: str | Path, *, where: Where | None = None, private: bool = False
+    path: str | Path, *, where: Where | None = None, private: bool = False, name: str = ""
 ) -> list[Clip]:
     """List the clips of a manifest: a CSV file with one row per recording.
 
     Columns: `path` (relative to the manifest's folder) and `label` (cry, noncry, unlabelled) are
     required; `group`, `category`, `source`, `licence`, `native_rate_hz` and `mids` (separated by
     spaces) are used if present; `where` can select by any column. A recording without a group forms
-    its own group.
+    its own group, named after the corpus and the recording.
 
     Raises
     ------
@@ -67,22 +77,29 @@ def read_manifest(
     path = Path(path)
     if not path.is_file():
         raise CorpusError(f"{path}: no manifest found; set the path to a clips.csv or a folder")
+    if path.suffix.lower() in AUDIO_SUFFIXES:
+        raise CorpusError(
+            f"{path}: a recording, not a corpus; give its folder or a clips.csv, "
+            f"or evaluate this one recording with `crydistill night --recording {path}`"
+        )
     rows = read_rows(path, REQUIRED_COLUMNS)
+    corpus = name or path.resolve().parent.name
     clips = [
-        _clip(row, path, line, private)
+        _clip(row, path, line, private, corpus)
         for line, row in rows
         if all(_matches(row, column, wanted, path) for column, wanted in (where or {}).items())
     ]
-    _require(clips, path, f"no row matches {dict(where)}" if where else "the manifest has no rows")
+    _require(clips, path, f"no row matches {dict(where or {})}" if rows else _NO_ROWS)
     return clips
 
 
-def read_folder(folder: str | Path, *, private: bool = False) -> list[Clip]:
+def read_folder(folder: str | Path, *, private: bool = False, name: str = "") -> list[Clip]:
     """List the audio files below a folder, except hidden ones.
 
     Files below a sub-folder named `cry` or `noncry` get that label, all others are unlabelled. A
     recording's group is its folder; directly in the root or in a `cry` or `noncry` folder, each
-    recording forms its own group.
+    recording forms its own group. Groups begin with the corpus's name, since recordings and folders
+    of several corpora tend to have the same names.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -93,12 +110,13 @@ def read_folder(folder: str | Path, *, private: bool = False) -> list[Clip]:
         if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
         if path.is_file()
     )
-    clips = [_clip_in_folder(path, folder, private) for path in files]
-    _require(clips, folder, "no audio files below it")
+    corpus = name or folder.resolve().name
+    clips = [_clip_in_folder(path, folder, private, corpus) for path in files]
+    _require(clips, folder, f"no audio files below it; {LAYOUT}")
     return clips
 
 
-def _clip_in_folder(path: Path, folder: Path, private: bool) -> Clip:
+def _clip_in_folder(path: Path, folder: Path, private: bool, corpus: str) -> Clip:
     relative = path.relative_to(folder)
     labels = [part for part in relative.parts[:-1] if part in (Label.CRY, Label.NONCRY)]
     parent = relative.parent
@@ -107,8 +125,8 @@ def _clip_in_folder(path: Path, folder: Path, private: bool) -> Clip:
         id=relative.as_posix(),
         path=path,
         label=Label(labels[-1]) if labels else Label.UNLABELLED,
-        group=relative.as_posix() if own_group else parent.as_posix(),
-        source=folder.name,
+        group=f"{corpus}:{(relative if own_group else parent).as_posix()}",
+        source=folder.resolve().name,
         private=private,
     )
 
@@ -119,7 +137,7 @@ def _matches(row: dict[str, str], column: str, wanted: str | Sequence[str], path
     return row[column] in ([wanted] if isinstance(wanted, str) else wanted)
 
 
-def _clip(row: dict[str, str], path: Path, line: int, private: bool) -> Clip:
+def _clip(row: dict[str, str], path: Path, line: int, private: bool, corpus: str) -> Clip:
     if not row["path"]:
         raise CorpusError(f"{path}:{line}: the path is empty")
     try:
@@ -132,7 +150,7 @@ def _clip(row: dict[str, str], path: Path, line: int, private: bool) -> Clip:
         id=row["path"],
         path=path.parent / row["path"],
         label=label,
-        group=row.get("group") or row["path"],
+        group=row.get("group") or f"{corpus}:{row['path']}",
         mids=tuple(row.get("mids", "").split()),
         category=row.get("category", ""),
         source=row.get("source", ""),

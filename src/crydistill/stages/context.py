@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from crydistill.boundary import require_outside_work_tree
 from crydistill.corpora.clip import Clip, Label
+from crydistill.corpora.folder import LAYOUT
 from crydistill.corpora.split import hold_out_groups
 from crydistill.download import sha256_of
 from crydistill.errors import ConfigError, CorpusError
@@ -55,7 +56,8 @@ class Context:
         Raises
         ------
         CorpusError
-            if a corpus is missing or malformed, or a group is in two splits.
+            if a corpus is missing or malformed, a group or a recording is in two splits, or
+            validation or test clips lack a label.
         """
         data = self.config.data
         train = [self._part(corpus) for corpus in data.train]
@@ -65,7 +67,14 @@ class Context:
             train, held = self._held_out(train, share, named)
             validation += held
         splits = Splits(train, validation, [self._part(corpus) for corpus in data.test])
-        _require_disjoint_groups(splits)
+        _require_disjoint(splits)
+        if absent := _absent_labels(splits.validation):
+            raise CorpusError(_lacking("validation", splits.validation, absent))
+        if absent := _absent_labels(splits.test):
+            fault = _lacking("test", splits.test, absent)
+            if len(absent) > 1:
+                raise CorpusError(fault)
+            self.say(f"warning: {fault}; what needs both kinds will not be measured")
         return splits
 
     @cached_property
@@ -220,13 +229,15 @@ class Context:
         self, train: list[Part], share: float, also: set[str]
     ) -> tuple[list[Part], list[Part]]:
         """Hold out public groups, including `also`; all private clips stay in training."""
+        divided = [
+            (corpus, [clip for clip in clips if not clip.private])
+            for corpus, clips in train
+            if corpus.hold_out
+        ]
+        if absent := _absent_labels(divided):
+            raise CorpusError(_lacking("training", divided, absent))
         _, held = hold_out_groups(
-            [
-                clip
-                for corpus, clips in train
-                for clip in clips
-                if corpus.hold_out and not clip.private
-            ],
+            [clip for _, clips in divided for clip in clips],
             share=share,
             seed=self.config.data.validation.seed,
         )
@@ -237,13 +248,27 @@ class Context:
         )
 
 
-def _require_disjoint_groups(splits: Splits) -> None:
-    owner: dict[str, str] = {}
+def _require_disjoint(splits: Splits) -> None:
+    """Refuse a group, or a file below two corpora, that is in more than one split."""
+    owner: dict[tuple[str, str], str] = {}
     for name in ("train", "validation", "test"):
         for _, clips in getattr(splits, name):
             for clip in clips:
-                if owner.setdefault(clip.group, name) != name:
-                    raise CorpusError(
-                        f"group {clip.group} is in both {owner[clip.group]} and {name} "
-                        f"({clip.id}); give each split clips of its own in the config"
-                    )
+                file = str(clip.path.resolve())
+                for what, which in (("group", clip.group), ("recording", file)):
+                    other = owner.setdefault((what, which), name)
+                    if other != name:
+                        raise CorpusError(
+                            f"{what} {which} is in both {other} and {name} ({clip.id}); give each "
+                            "split clips of its own in the config"
+                        )
+
+
+def _absent_labels(parts: Sequence[Part]) -> list[Label]:
+    found = {clip.label for _, clips in parts for clip in clips}
+    return [label for label in (Label.CRY, Label.NONCRY) if label not in found]
+
+
+def _lacking(split: str, parts: Sequence[Part], absent: Sequence[Label]) -> str:
+    places = ", ".join(str(corpus.path or corpus.store_name) for corpus, _ in parts)
+    return f"{places}: no {split} clip is labelled {' or '.join(absent)}; {LAYOUT}"
