@@ -145,7 +145,10 @@ def test_a_malformed_manifest_is_one_clear_line(tmp_path: Path, text: str, messa
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no manifest found"):
+    with pytest.raises(
+        CorpusError,
+        match=r"nowhere\.csv: no manifest found; set the path to a clips\.csv or a folder",
+    ):
         read_corpus(tmp_path / "nowhere.csv")
     with pytest.raises(CorpusError, match="no audio files below it; put recordings with crying"):
         read_folder(tmp_path)

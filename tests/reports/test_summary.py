@@ -1,16 +1,13 @@
-"""The summary as text and as a table on a terminal."""
-
-import re
+"""The summary as text."""
 
 import numpy as np
 import pytest
-from rich.console import Console
 from tests.evaluation.made_up import noisy_model, nursery_clips
 
 from crydistill.evaluation.compare import METRICS, Evaluation, choose_thresholds, evaluate
 from crydistill.metrics.intervals import SIGNED, Estimate
 from crydistill.metrics.ranking import ClipScore
-from crydistill.reports.summary import summary_rows, summary_table
+from crydistill.reports.summary import summary_rows
 
 
 @pytest.fixture(scope="module")
@@ -40,20 +37,6 @@ def test_rows_hold_every_metric_of_every_clip_score(evaluation: Evaluation) -> N
         assert cells["Δ ROC AUC"][0] == "–"
         assert cells["Δ ROC AUC"][1] == student.by_score[how].differences["roc_auc"].text(SIGNED)
         assert cells["Threshold: validation"] == cells["Threshold: hindsight"]
-
-
-def test_the_table_fits_a_terminal(evaluation: Evaluation) -> None:
-    console = Console(width=80)
-    with console.capture() as capture:
-        console.print(summary_table(evaluation))
-    text = capture.get()
-    auc = evaluation.models["student"].by_score[ClipScore.MEAN].metrics["roc_auc"]
-    assert str(auc) in text
-    assert "80 clips, 20 cries, 40 groups" in text
-    # A name is text, not markup: in the header, a section's heading and the caption.
-    assert re.search(r"\[red\]teacher ┃ +student", text)
-    assert "Agreement with [red]teacher" in text
-    assert "Δ: minus [red]teacher" in text
 
 
 def test_differences_show_their_sign() -> None:

@@ -4,7 +4,6 @@ Every command imports what it needs when it runs, so that `--help` is fast and `
 TensorFlow.
 """
 
-import os
 import sys
 
 import typer
@@ -23,6 +22,7 @@ from crydistill.cli import (
 )
 from crydistill.cli.common import complain
 from crydistill.errors import CrydistillError, MissingExtraError
+from crydistill.native_noise import silence_tensorflow
 
 _TRAINING_MODULES = frozenset(
     {"h5py", "keras", "matplotlib", "sklearn", "tensorflow", "tensorboard", "tflite_micro"}
@@ -53,8 +53,7 @@ for room in (
 
 def main() -> None:
     """Run the command line; expected errors give one line and an exit code."""
-    # Must be set before TensorFlow's import to silence its C++ logging on standard error.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    silence_tensorflow()
     try:
         app(standalone_mode=True)
     except CrydistillError as error:
@@ -68,6 +67,3 @@ def main() -> None:
             "pip install 'crydistill[train]'"
         )
         sys.exit(MissingExtraError.exit_code)
-    except KeyboardInterrupt:
-        complain("interrupted; run the same command again to resume")
-        sys.exit(130)

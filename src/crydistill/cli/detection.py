@@ -51,13 +51,14 @@ def detect(
 ) -> None:
     """Detect cries in recordings. Works without TensorFlow."""
     from crydistill.detector.files import detect_file
+    from crydistill.progress import shown_meanwhile
 
     student = _student(model)
     vote = _vote(student, settings, preset, threshold, n, m, hold)
     failures = 0
     for path in files:
         try:
-            detection = detect_file(path, student, vote)
+            detection = detect_file(path, student, vote, progress=shown_meanwhile)
         except AudioError as error:
             failures += 1
             complain(str(error))

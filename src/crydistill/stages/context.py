@@ -1,11 +1,10 @@
 """The context shared by all stages: config, run directory, clips and score stores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from crydistill.boundary import require_outside_work_tree
 from crydistill.corpora.clip import Clip, Label
@@ -22,9 +21,6 @@ from crydistill.stages.sources import Say, list_clips
 from crydistill.teacher.ensemble import joint_fingerprint
 from crydistill.teacher.fetch import teacher_path as official_teacher
 from crydistill.teacher.scores import ScoreStore, corpus_fingerprint
-
-if TYPE_CHECKING:
-    from crydistill.evaluation.compare import Evaluation
 
 Part = tuple[CorpusConfig, list[Clip]]
 """A corpus and those of its clips that are in a split."""
@@ -47,7 +43,6 @@ class Context:
     run: RunDirectory
     progress: Progress = silent
     say: Say = lambda line: None
-    show: Callable[["Evaluation"], None] = lambda evaluation: None
 
     @cached_property
     def splits(self) -> Splits:
@@ -165,19 +160,29 @@ class Context:
         StoreError
             if a round has not been scored by this teacher.
         """
+        self.require_known_sources()
         out = set(self.config.selection.leave_out)
-        sources = {clip.source for _, clips in self.splits.train for clip in clips}
-        if unknown := sorted(out - sources):
-            raise ConfigError(
-                f"selection.leave_out: no training clip has source '{unknown[0]}'; "
-                f"choose from {', '.join(sorted(sources))}"
-            )
         parts = [(self.store_directory(corpus), clips) for corpus, clips in self.splits.train]
         parts += [(self.store_directory(c, number), clips) for number, c, clips in self.varied]
         return window_pool(
             (self._store(directory), [clip for clip in clips if clip.source not in out])
             for directory, clips in parts
         )
+
+    def require_known_sources(self) -> None:
+        """Check that there are clips of the sources to leave out.
+
+        Raises
+        ------
+        ConfigError
+            naming one that has none.
+        """
+        sources = {clip.source for _, clips in self.splits.train for clip in clips}
+        if unknown := sorted(set(self.config.selection.leave_out) - sources):
+            raise ConfigError(
+                f"selection.leave_out: no training clip has source '{unknown[0]}'; "
+                f"choose from {', '.join(sorted(sources))}"
+            )
 
     @cached_property
     def varied(self) -> list[tuple[int, CorpusConfig, list[Clip]]]:

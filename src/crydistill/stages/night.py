@@ -49,11 +49,7 @@ def night(context: Context) -> None:
     )
     presets = annotate_presets(result)[run.manifest]
     run.mark_done("night", key)
-    for name, preset in presets.items():
-        context.say(
-            f"{name}: threshold {preset.threshold:.3g}, episode recall {preset.recall}, "
-            f"{preset.false_alarms_per_hour} false alarms per hour in {built.seconds / 3600:.1f} h"
-        )
+    context.say(f"night: {len(presets)} presets measured on {built.seconds / 3600:.1f} h")
 
 
 def _built(context: Context) -> ClipNight:
