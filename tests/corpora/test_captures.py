@@ -156,7 +156,7 @@ def test_what_is_of_no_kind_that_is_read_is_named(folder: Path) -> None:
 
 def test_no_folder_says_what_to_do(tmp_path: Path) -> None:
     for missing in (None, "", tmp_path / "nowhere"):
-        with pytest.raises(CorpusError, match="--captures FOLDER or set CRYDISTILL_CAPTURES"):
+        with pytest.raises(CorpusError, match="set the environment variable CRYDISTILL_CAPTURES"):
             read_captures(missing)
 
 
@@ -204,7 +204,7 @@ def test_tiers(folder: Path) -> None:
     ("text", "message"),
     [
         ("file,sort\n", r"tiers.csv:1: no column 'tier'; the columns are file, sort"),
-        ("", r"tiers.csv:1: no column 'file'"),
+        ("", r"tiers.csv: empty; its first line names the columns, at least file, tier"),
         ("file,tier\nnowhere.wav,low\n", r"tiers.csv:2: no capture 'nowhere.wav'"),
         ("file,tier\n{0},high\n", r"tiers.csv:2: tier 'high' is not one of high_pos, medium_pos"),
         ("file,tier\n{0},low\n{0},low\n", r"tiers.csv:3: .* has a tier already"),

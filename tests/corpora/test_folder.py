@@ -40,7 +40,26 @@ def test_a_manifest_row_becomes_a_clip(tmp_path: Path) -> None:
 
 def test_without_a_group_a_recording_is_its_own(tmp_path: Path) -> None:
     manifest = write(tmp_path / "clips.csv", [{"path": "x.wav", "label": "noncry"}])
-    assert read_manifest(manifest)[0].group == "x.wav"
+    assert read_manifest(manifest)[0].group == f"{tmp_path.name}:x.wav"
+
+
+def test_default_groups_of_two_corpora_differ(tmp_path: Path) -> None:
+    """Recordings are called 1.wav everywhere; those of two corpora are not one group."""
+    for corpus in ("mine", "held-out"):
+        for name in ("cry/1.wav", "noncry/tom/1.wav"):
+            (tmp_path / corpus / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / corpus / name).touch()
+    groups = [
+        [clip.group for clip in read_corpus(tmp_path / corpus)] for corpus in ("mine", "held-out")
+    ]
+    assert groups == [
+        ["mine:cry/1.wav", "mine:noncry/tom"],
+        ["held-out:cry/1.wav", "held-out:noncry/tom"],
+    ]
+    named = read_corpus(tmp_path / "mine", name="home")
+    assert [clip.group for clip in named] == ["home:cry/1.wav", "home:noncry/tom"]
+    manifest = write(tmp_path / "mine/clips.csv", [{"path": "cry/1.wav", "label": "cry"}])
+    assert read_corpus(manifest, name="home")[0].group == "home:cry/1.wav"
 
 
 def test_where_selects_rows(tmp_path: Path) -> None:
@@ -84,7 +103,7 @@ def test_a_folder_of_audio(tmp_path: Path) -> None:
         "d.mp3": "unlabelled",
     }
     assert clips["noncry/tom/b.FLAC"].group == clips["noncry/tom/c.opus"].group
-    assert clips["cry/a.wav"].group == "cry/a.wav"
+    assert clips["cry/a.wav"].group == f"{tmp_path.name}:cry/a.wav"
 
 
 def test_phone_recordings_are_clips(tmp_path: Path) -> None:
@@ -148,8 +167,8 @@ def test_a_bad_row_is_named(tmp_path: Path, name: str) -> None:
         ("path,label\nx.wav\n", "clips.csv:2: the row has more or fewer cells"),
         ("path,label\nx.wav,cry,more\n", "clips.csv:2: the row has more or fewer cells"),
         ("path,label\nx.wav,cry\nx.wav,noncry\n", "two rows name x.wav"),
-        ("path,label\n", "the manifest has no rows"),
-        ("", "no column 'path'"),
+        ("path,label\n", "the manifest has no rows; add one per recording"),
+        ("", "clips.csv: empty; its first line names the columns, at least path, label"),
         ('path,label\n"x.wav,cry\n', "not a readable CSV"),
     ],
 )
@@ -161,10 +180,19 @@ def test_a_malformed_manifest_is_one_clear_line(tmp_path: Path, text: str, messa
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no manifest found"):
+    with pytest.raises(
+        CorpusError,
+        match=r"nowhere\.csv: no manifest found; set the path to a clips\.csv or a folder",
+    ):
         read_corpus(tmp_path / "nowhere.csv")
-    with pytest.raises(CorpusError, match="no audio files"):
+    with pytest.raises(CorpusError, match="no audio files below it; put recordings with crying"):
         read_folder(tmp_path)
+
+
+def test_a_recording_is_no_corpus(tmp_path: Path) -> None:
+    (tmp_path / "night.wav").touch()
+    with pytest.raises(CorpusError, match=r"`crydistill night --recording .*night\.wav`"):
+        read_corpus(tmp_path / "night.wav")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,7 +1,10 @@
 import multiprocessing
 import os
+import re
 import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -12,6 +15,7 @@ from crydistill.distill.fit import FitOptions, LearningRate, fit
 from crydistill.distill.history import best_epoch, read_history
 from crydistill.distill.losses import sigmoid_bce
 from crydistill.errors import ConfigError
+from crydistill.progress import Progress, silent
 from crydistill.selection.sampler import FixedSampler
 
 
@@ -69,7 +73,7 @@ def options(**changes) -> FitOptions:
     )
 
 
-def train(directory: Path, **changes) -> keras.Model:
+def train(directory: Path, progress: Progress = silent, **changes) -> keras.Model:
     model = network()
     sampler = FixedSampler(np.arange(512), seed=5)
     fit(
@@ -81,6 +85,7 @@ def train(directory: Path, **changes) -> keras.Model:
         validate,
         options(**changes),
         directory,
+        progress=progress,
     )
     return model
 
@@ -217,3 +222,28 @@ def test_an_epoch_smaller_than_a_batch(tmp_path: Path) -> None:
 def test_schedules(rate: LearningRate, points: dict[float, float]) -> None:
     for epoch, expected in points.items():
         assert rate.at(epoch, 10) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_bar_tells_epoch_loss_and_the_chosen_metric(tmp_path: Path) -> None:
+    notes: list[str] = []
+    units: list[int] = []
+
+    @contextmanager
+    def meter(task: str, total: int, unit: str) -> Iterator[Callable[..., None]]:
+        def advance(count: int, note: str = "") -> None:
+            units.append(count)
+            notes.append(note)
+
+        assert (task, total, unit) == ("training", 1024, "windows")
+        yield advance
+
+    train(tmp_path, epochs=2, progress=meter)
+    assert sum(units) == 1024
+    said = list(dict.fromkeys(filter(None, notes)))
+    first, second = read_history(tmp_path / "history.csv")
+    assert said[0] == "epoch 1/2"
+    assert re.fullmatch(r"epoch 1/2, loss [0-9.]+", said[1])
+    accuracy = f"accuracy {first['val_accuracy']:.3f} (best {first['val_accuracy']:.3f}, epoch 1)"
+    assert said[2] == f"epoch 1/2, loss {first['loss']:.4g}, {accuracy}"
+    assert said[3] == f"epoch 2/2, {accuracy}"
+    assert said[-1].startswith(f"epoch 2/2, loss {second['loss']:.4g}, accuracy")

@@ -1,16 +1,13 @@
-"""The summary as text and as a table on a terminal."""
-
-import re
+"""The summary as text."""
 
 import numpy as np
 import pytest
-from rich.console import Console
 from tests.evaluation.made_up import noisy_model, nursery_clips
 
 from crydistill.evaluation.compare import METRICS, Evaluation, choose_thresholds, evaluate
 from crydistill.metrics.intervals import SIGNED, Estimate
 from crydistill.metrics.ranking import ClipScore
-from crydistill.reports.summary import summary_rows, summary_table
+from crydistill.reports.summary import summary_rows
 
 
 @pytest.fixture(scope="module")
@@ -42,32 +39,7 @@ def test_rows_hold_every_metric_of_every_clip_score(evaluation: Evaluation) -> N
         assert cells["Threshold: validation"] == cells["Threshold: hindsight"]
 
 
-def test_the_table_fits_a_terminal(evaluation: Evaluation) -> None:
-    console = Console(width=80)
-    with console.capture() as capture:
-        console.print(summary_table(evaluation))
-    text = capture.get()
-    auc = evaluation.models["student"].by_score[ClipScore.MEAN].metrics["roc_auc"]
-    assert str(auc) in text
-    assert "80 clips, 20 cries, 40 groups" in text
-    # A name is text, not markup: in the header, a section's heading and the caption.
-    assert re.search(r"\[red\]teacher ┃ +student", text)
-    assert "Agreement with [red]teacher" in text
-    assert "Δ: minus [red]teacher" in text
-
-
 def test_differences_show_their_sign() -> None:
     assert Estimate(0.0123, -0.001, 0.02).text(SIGNED) == "+0.012 [-0.001, +0.020]"
     assert Estimate(-0.5, np.nan, np.nan).text(SIGNED) == "-0.500"
     assert Estimate(np.nan, np.nan, np.nan).text(SIGNED) == "–"
-
-
-def test_too_few_clips_are_not_tabulated() -> None:
-    clips = nursery_clips(cries=8)
-    models = [noisy_model(name, clips, noise=0.2) for name in ("teacher", "student")]
-    console = Console(width=80)
-    with console.capture() as capture:
-        console.print(summary_table(evaluate(clips, models, replicates=10)))
-    text = " ".join(capture.get().replace("│", " ").split())
-    assert "too little to tell: 8 cries of 4 groups where 20 of 10 are needed" in text
-    assert "AUC" not in text

@@ -15,6 +15,8 @@ from crydistill.stages.context import Context
 from crydistill.stages.private_report import report_captures
 from crydistill.stages.quantize import quantize
 from crydistill.stages.run import run_all
+from crydistill.stages.score import score
+from crydistill.stages.train import train
 from crydistill.student.manifest import load_manifest
 from crydistill.synthesis.home import write_captures
 
@@ -80,6 +82,7 @@ def test_with_captures_alone_int8_ranges_need_public_clips(shared: Path, tmp_pat
     made = context(shared, tmp_path, alone, "selection.method=random_windows")
     with pytest.raises(CorpusError, match="public audio only"):
         run_all(made)
+    assert not (made.run.path / "stages.json").exists()  # found before the first stage
     allowed = context(
         shared,
         tmp_path,
@@ -87,7 +90,8 @@ def test_with_captures_alone_int8_ranges_need_public_clips(shared: Path, tmp_pat
         "selection.method=random_windows",
         "quantization.calibration_split=validation",
     )
-    quantize(allowed)
+    for stage in (score, train, quantize):
+        stage(allowed)
     assert load_manifest(allowed.run.manifest).calibration.split == "validation"
 
 

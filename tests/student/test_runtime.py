@@ -94,11 +94,19 @@ def test_refuses_another_file_than_the_manifests(student_dir: Path) -> None:
         TfliteStudent.load(student_dir)
 
 
-@pytest.mark.parametrize("name", ["student.tflite", "student.json"])
-def test_refuses_half_a_student(student_dir: Path, name: str) -> None:
-    (student_dir / name).unlink()
-    with pytest.raises(ModelError, match=rf"{name}: cannot be read"):
+def test_refuses_half_a_student(student_dir: Path) -> None:
+    (student_dir / "student.json").unlink()
+    with pytest.raises(ModelError, match=r"student\.json: cannot be read"):
         TfliteStudent.load(student_dir)
+    (student_dir / "student.tflite").unlink()
+    with pytest.raises(ModelError, match=f"{student_dir}: holds no student.tflite; name a"):
+        TfliteStudent.load(student_dir)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.tflite"])
+def test_a_path_that_is_not_there_is_named(student_dir: Path, name: str) -> None:
+    with pytest.raises(ModelError, match=f"{name}: no such file or folder; name a student's"):
+        TfliteStudent.load(student_dir / name)
 
 
 def test_refuses_a_manifest_that_belies_the_file(student_dir: Path) -> None:

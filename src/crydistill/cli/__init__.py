@@ -26,12 +26,14 @@ from crydistill.cli import (
 )
 from crydistill.cli.common import complain
 from crydistill.errors import CrydistillError
+from crydistill.native_noise import silence_tensorflow
 
 _TRAINING_MODULES = frozenset(
     {"h5py", "keras", "matplotlib", "sklearn", "tensorflow", "tensorboard", "tflite_micro"}
 )
 
-_INTERRUPTED = 130
+_INTERRUPTED = (130, 143)
+"""Exit codes after Ctrl-C and SIGTERM."""
 
 app = typer.Typer(
     name="crydistill",
@@ -76,8 +78,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; expected errors give one line and an exit code (docs/commands.md)."""
-    # Must be set before TensorFlow's import to silence its C++ logging on standard error.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    silence_tensorflow()
     try:
         app(standalone_mode=True)
     except CrydistillError as error:
@@ -85,7 +86,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except SystemExit as end:
         # Typer has handled Ctrl-C by then, without a word.
-        if end.code == _INTERRUPTED:
+        if end.code in _INTERRUPTED:
             complain("interrupted; run the same command again to resume")
         raise
     except Exception as error:

@@ -1,8 +1,11 @@
 """Options and messages shared by several commands."""
 
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +13,7 @@ import typer
 from crydistill.errors import CheckFailed, CrydistillError
 
 if TYPE_CHECKING:
-    from crydistill.evaluation.compare import Evaluation
+    from crydistill.run_directory import RunDirectory
     from crydistill.stages.context import Context
 
 ConfigArgument = Annotated[
@@ -35,7 +38,43 @@ def open_experiment(config: Path | None, overrides: list[str] | None, runs: Path
     loaded = load_config(config, overrides or [])
     directory = RunDirectory(runs / loaded.name)
     directory.start(loaded)
-    return Context(loaded, directory, shown, tell, _print_evaluation)
+    return Context(loaded, directory, shown, tell)
+
+
+class Terminated(KeyboardInterrupt):
+    """Raised where SIGTERM arrives, so that it ends a command as Ctrl-C does."""
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """End on Ctrl-C or SIGTERM with the signal's exit code; `cli.main` says what it means."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+        raise typer.Exit(128 + number) from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def print_results(run: "RunDirectory", *, night: bool) -> None:
+    """Print the rows of an evaluation, and of its night, that matter, and where the rest is."""
+    from rich.console import Console
+
+    from crydistill.reports.essentials import clip_table, night_table, sizes
+
+    console = Console()
+    console.print(clip_table(run.metrics))
+    if night:
+        console.print(night_table(run.night))
+    print(sizes(run.metrics))
+    print(f"all figures: {run.report}" + (f", the night: {run.night_page}" if night else ""))
+    print(f"to use it: crydistill detect --model {run.path} RECORDING")
 
 
 def columns(texts: list[str] | None, option: str = "--where") -> dict[str, str]:
@@ -73,11 +112,3 @@ def tell(line: str) -> None:
 def complain(line: str) -> None:
     """Print a one-line error message."""
     tell(f"crydistill: {line}")
-
-
-def _print_evaluation(evaluation: "Evaluation") -> None:
-    from rich.console import Console
-
-    from crydistill.reports.summary import summary_table
-
-    Console().print(summary_table(evaluation))

@@ -83,6 +83,7 @@ def detect(
 ) -> None:
     """Detect cries in recordings. Works without TensorFlow."""
     from crydistill.detector.files import detect_file
+    from crydistill.progress import shown_meanwhile
 
     student = _student(model)
     vote = _vote(student, settings, preset, threshold, n, m, hold)
@@ -90,7 +91,7 @@ def detect(
     failures = 0
     for path in files:
         try:
-            detection = detect_file(path, student, vote)
+            detection = detect_file(path, student, vote, progress=shown_meanwhile)
         except AudioError as error:
             failures += 1
             complain(str(error))
@@ -318,7 +319,6 @@ def _listen(
             display.close()
             for publisher in publishers:
                 publisher.close()
-    stop.end()
 
 
 def _source(name: str, rate: int, patience: float) -> "Source":

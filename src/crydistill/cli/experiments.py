@@ -11,6 +11,8 @@ from crydistill.cli.common import (
     RunsOption,
     SetOption,
     open_experiment,
+    print_results,
+    resumable,
 )
 
 app = typer.Typer()
@@ -23,9 +25,10 @@ def run(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption 
     """Run all stages: score, select, train, quantize, evaluate on clips and on a night."""
     from crydistill.stages.run import run_all
 
-    context = open_experiment(config, set_, runs)
-    run_all(context)
-    print(f"report: {context.run.report}, night: {context.run.night_page}")
+    with resumable():
+        context = open_experiment(config, set_, runs)
+        run_all(context)
+        print_results(context.run, night=True)
 
 
 @app.command()
@@ -33,7 +36,8 @@ def score(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOptio
     """Compute the teacher's scores for every clip of an experiment."""
     from crydistill.stages.score import score
 
-    score(open_experiment(config, set_, runs))
+    with resumable():
+        score(open_experiment(config, set_, runs))
 
 
 @app.command()
@@ -41,7 +45,8 @@ def select(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOpti
     """Select the training windows."""
     from crydistill.stages.select import select
 
-    select(open_experiment(config, set_, runs))
+    with resumable():
+        select(open_experiment(config, set_, runs))
 
 
 @app.command()
@@ -49,7 +54,8 @@ def train(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOptio
     """Train the student, or resume an interrupted training."""
     from crydistill.stages.train import train
 
-    train(open_experiment(config, set_, runs))
+    with resumable():
+        train(open_experiment(config, set_, runs))
 
 
 @app.command()
@@ -59,7 +65,8 @@ def quantize(
     """Convert the trained student to a checked INT8 .tflite with its manifest."""
     from crydistill.stages.quantize import quantize
 
-    quantize(open_experiment(config, set_, runs))
+    with resumable():
+        quantize(open_experiment(config, set_, runs))
 
 
 @app.command()
@@ -76,13 +83,12 @@ def evaluate(
     from crydistill.stages.evaluate import evaluate
     from crydistill.stages.night import night
 
-    context = open_experiment(config, set_, runs)
-    evaluate(context)
-    if with_night:
-        night(context)
-        print(f"report: {context.run.report}, night: {context.run.night_page}")
-    else:
-        print(f"report: {context.run.report}")
+    with resumable():
+        context = open_experiment(config, set_, runs)
+        evaluate(context)
+        if with_night:
+            night(context)
+        print_results(context.run, night=with_night)
 
 
 @teacher_app.command("fetch")

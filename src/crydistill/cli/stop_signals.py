@@ -4,11 +4,6 @@ import signal
 from types import FrameType, TracebackType
 from typing import Self
 
-from typer import Exit
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C."""
-
 
 class StopSignals:
     """Turns SIGINT, SIGTERM and SIGHUP into a request to stop, while it is entered.
@@ -43,11 +38,6 @@ class StopSignals:
     def requested(self) -> bool:
         """Whether a signal has come."""
         return self.received is not None
-
-    def end(self) -> None:
-        """End the command: a deliberate stop is no failure, but Ctrl-C is 130 everywhere."""
-        if self.received == signal.SIGINT:
-            raise Exit(INTERRUPTED)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.received = number

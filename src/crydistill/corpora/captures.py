@@ -99,7 +99,7 @@ def read_captures(folder: str | Path | None, *, tiers: str | Path | None = None)
     if not clips:
         raise CorpusError(
             f"{folder}: no readable recording below it ({len(unreadable)} unreadable); "
-            f"point --captures or {CAPTURES_VARIABLE} at the folder the device's captures are in"
+            f"set {CAPTURES_VARIABLE} to the folder the device's captures are in"
         )
     _require_distinct(clips)
     recorded_at = {clip.id: recording_time(clip.path) for clip in clips}
@@ -194,7 +194,7 @@ def _zone(offset: str) -> timezone:
 
 
 def _checked_folder(folder: str | Path | None) -> Path:
-    hint = f"pass --captures FOLDER or set {CAPTURES_VARIABLE} to the folder of the recordings"
+    hint = f"set the environment variable {CAPTURES_VARIABLE} to the folder of the recordings"
     if folder is None or not str(folder).strip():
         raise CorpusError(f"captures: no folder given; {hint}")
     folder = Path(folder).expanduser()

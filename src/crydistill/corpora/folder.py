@@ -25,6 +25,14 @@ _DOCUMENTS = frozenset(("README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "CH
 
 _NAMED = 3
 
+LAYOUT = (
+    "put recordings with crying into a sub-folder cry and others into noncry, or write a clips.csv "
+    f"with the columns {', '.join(REQUIRED_COLUMNS)}"
+)
+"""How a user's recordings become a labelled corpus: the end of error messages."""
+
+_NO_ROWS = "the manifest has no rows; add one per recording"
+
 Where = Mapping[str, str | Sequence[str]]
 """Row filter: column name to the value, or values, to keep."""
 
@@ -55,6 +63,7 @@ def read_corpus(
     where: Where | None = None,
     licence: str = "",
     private: bool | None = None,
+    name: str = "",
     say: Say = lambda line: None,
 ) -> list[Clip]:
     """List the clips of a manifest file, or of a folder (by its `clips.csv` if it has one).
@@ -65,6 +74,8 @@ def read_corpus(
     licence : of the clips whose manifest states none
     private : True marks all clips as private; False states that those are not of which the
         manifest says nothing; None leaves them undeclared (`Clip.declared`)
+    name : of the corpus, with which every group begins that is not stated; the folder's name by
+        default
     say : told of the files in a folder that are left out
 
     Raises
@@ -87,9 +98,9 @@ def read_corpus(
     if path.is_dir():
         manifest = path / "clips.csv"
         if not manifest.is_file():
-            return read_folder(path, licence=licence, private=private, say=say)
+            return read_folder(path, licence=licence, private=private, name=name, say=say)
         path = manifest
-    return read_manifest(path, where=where, licence=licence, private=private)
+    return read_manifest(path, where=where, licence=licence, private=private, name=name)
 
 
 def read_manifest(
@@ -98,13 +109,14 @@ def read_manifest(
     where: Where | None = None,
     licence: str = "",
     private: bool | None = None,
+    name: str = "",
 ) -> list[Clip]:
     """List the clips of a manifest: a CSV file with one row per recording.
 
     Columns: `path` (relative to the manifest's folder) and `label` (cry, noncry, unlabelled) are
     required; `group`, `category`, `source`, `licence`, `private` (true or false), `native_rate_hz`
     and `mids` (separated by spaces) are used if present; `where` can select by any column. A
-    recording without a group forms its own group.
+    recording without a group forms its own group, named after the corpus and the recording.
 
     Raises
     ------
@@ -114,14 +126,20 @@ def read_manifest(
     path = Path(path)
     if not path.is_file():
         raise CorpusError(f"{path}: no manifest found; set the path to a clips.csv or a folder")
+    if path.suffix.lower() in AUDIO_SUFFIXES:
+        raise CorpusError(
+            f"{path}: a recording, not a corpus; give its folder or a clips.csv, "
+            f"or evaluate this one recording with `crydistill night --recording {path}`"
+        )
     rows = read_rows(path, REQUIRED_COLUMNS)
+    corpus = name or path.resolve().parent.name
     declaration = _Declaration(licence, private)
     clips = [
-        _clip(row, path, line, declaration)
+        _clip(row, path, line, declaration, corpus)
         for line, row in rows
         if all(_matches(row, column, wanted, path) for column, wanted in (where or {}).items())
     ]
-    _require(clips, path, f"no row matches {dict(where)}" if where else "the manifest has no rows")
+    _require(clips, path, f"no row matches {dict(where or {})}" if rows else _NO_ROWS)
     return clips
 
 
@@ -130,6 +148,7 @@ def read_folder(
     *,
     licence: str = "",
     private: bool | None = None,
+    name: str = "",
     say: Say = lambda line: None,
 ) -> list[Clip]:
     """List the audio files below a folder, except hidden ones.
@@ -137,7 +156,8 @@ def read_folder(
     `say` is told which files are left out because their suffix is of no kind that is read. Files
     below a sub-folder named `cry` or `noncry` get that label, all others are unlabelled. A
     recording's group is its folder; directly in the root or in a `cry` or `noncry` folder, each
-    recording forms its own group.
+    recording forms its own group. Groups begin with the corpus's name, since recordings and folders
+    of several corpora tend to have the same names.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -145,8 +165,11 @@ def read_folder(
     files, others = find_recordings(folder)
     left_out = _left_out(others, folder)
     declaration = _Declaration(licence, private)
-    clips = [_clip_in_folder(path, folder, declaration) for path in files if not _is_hidden(path)]
-    _require(clips, folder, f"no audio files below it{left_out and f'; {left_out}'}")
+    corpus = name or folder.resolve().name
+    clips = [
+        _clip_in_folder(path, folder, declaration, corpus) for path in files if not _is_hidden(path)
+    ]
+    _require(clips, folder, f"no audio files below it{left_out and f'; {left_out}'}; {LAYOUT}")
     if left_out:
         say(f"{folder}: {left_out}")
     return clips
@@ -187,7 +210,7 @@ def _left_out(paths: Sequence[Path], folder: Path) -> str:
     return f"left out, as of no kind that is read: {', '.join(names)}{more}"
 
 
-def _clip_in_folder(path: Path, folder: Path, declaration: _Declaration) -> Clip:
+def _clip_in_folder(path: Path, folder: Path, declaration: _Declaration, corpus: str) -> Clip:
     relative = path.relative_to(folder)
     labels = [part for part in relative.parts[:-1] if part in (Label.CRY, Label.NONCRY)]
     parent = relative.parent
@@ -197,8 +220,8 @@ def _clip_in_folder(path: Path, folder: Path, declaration: _Declaration) -> Clip
         id=relative.as_posix(),
         path=path,
         label=Label(labels[-1]) if labels else Label.UNLABELLED,
-        group=relative.as_posix() if own_group else parent.as_posix(),
-        source=folder.name,
+        group=f"{corpus}:{(relative if own_group else parent).as_posix()}",
+        source=folder.resolve().name,
         licence=licence,
         private=private,
         declared=declared,
@@ -211,7 +234,9 @@ def _matches(row: dict[str, str], column: str, wanted: str | Sequence[str], path
     return row[column] in ([wanted] if isinstance(wanted, str) else wanted)
 
 
-def _clip(row: dict[str, str], path: Path, line: int, declaration: _Declaration) -> Clip:
+def _clip(
+    row: dict[str, str], path: Path, line: int, declaration: _Declaration, corpus: str
+) -> Clip:
     if not row["path"]:
         raise CorpusError(f"{path}:{line}: the path is empty")
     try:
@@ -226,7 +251,7 @@ def _clip(row: dict[str, str], path: Path, line: int, declaration: _Declaration)
         id=row["path"],
         path=path.parent / row["path"],
         label=label,
-        group=row.get("group") or row["path"],
+        group=row.get("group") or f"{corpus}:{row['path']}",
         mids=tuple(row.get("mids", "").split()),
         category=row.get("category", ""),
         source=row.get("source", ""),

@@ -28,7 +28,11 @@ def hold_out_groups(
     held: set[str] = set()
     for name, kind in (("with cries", crying), ("without cries", others)):
         if len(kind) < 2:
-            raise CorpusError(f"{len(kind)} group(s) {name}: hold-out validation needs at least 2")
+            raise CorpusError(
+                f"the training clips have {len(kind)} group{'' if len(kind) == 1 else 's'} {name}; "
+                "to hold some out for validation there must be at least 2: add recordings, or give "
+                "validation clips of its own in data.validation.corpora"
+            )
         count = min(len(kind) - 1, max(1, round(share * len(kind))))
         held.update(generator.permutation(sorted(kind))[:count].tolist())
     kept = [clip for clip in clips if clip.group not in held]

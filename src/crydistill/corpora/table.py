@@ -1,13 +1,13 @@
 """Read the CSV files that people write about their recordings."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 from crydistill.errors import CorpusError
 
 
-def read_rows(path: Path, required: Iterable[str]) -> list[tuple[int, dict[str, str]]]:
+def read_rows(path: Path, required: Collection[str]) -> list[tuple[int, dict[str, str]]]:
     """Read a CSV file with a header: line number and cells of each row.
 
     Raises
@@ -21,6 +21,11 @@ def read_rows(path: Path, required: Iterable[str]) -> list[tuple[int, dict[str, 
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
             columns = reader.fieldnames or []
+            if not columns:
+                raise CorpusError(
+                    f"{path}: empty; its first line names the columns, "
+                    f"at least {', '.join(required)}"
+                )
             for column in required:
                 if column not in columns:
                     raise CorpusError(

@@ -1,15 +1,22 @@
 """Detect cries in a recording: score track and alerts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 
 from crydistill.audio.files import AudioReader, printable
+from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.detector.stream import WindowScorer, score_blocks
 from crydistill.detector.vote import Alert, Scores, VoteSettings, alerts
+from crydistill.progress import Advance, Progress, silent
+
+LONG_SECONDS = 60
+"""A shorter recording is done before a progress bar could be read."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +77,18 @@ class Detection:
         return float(self.scores[alert.onset_window : alert.end_window].max())
 
 
-def detect_file(path: str | Path, scorer: WindowScorer, settings: VoteSettings) -> Detection:
+def detect_file(
+    path: str | Path,
+    scorer: WindowScorer,
+    settings: VoteSettings,
+    *,
+    progress: Progress = silent,
+) -> Detection:
     """Find the alerts in a recording of any length without loading all of its audio.
+
+    Parameters
+    ----------
+    progress : shown for recordings longer than `LONG_SECONDS`
 
     Raises
     ------
@@ -94,10 +111,28 @@ def detect_file(path: str | Path, scorer: WindowScorer, settings: VoteSettings) 
     (3.0, 5, ())
     """
     reader = AudioReader(path)
-    scores = np.concatenate([np.empty(0, dtype=np.float32), *score_blocks(reader.blocks(), scorer)])
+    seconds = _stated_seconds(path)
+    meter = silent if 0 < seconds < LONG_SECONDS else progress
+    with meter(reader.path.name, seconds, "seconds") as advance:
+        blocks = _counted(reader, advance)
+        scores = np.concatenate([np.empty(0, dtype=np.float32), *score_blocks(blocks, scorer)])
     found = tuple(alerts(scores, settings))
     too_short = len(scores) < settings.n
     return Detection(reader.path, reader.duration, scores, found, reader.notes, too_short)
+
+
+def _stated_seconds(path: str | Path) -> int:
+    """Length by the file's header, for the progress bar alone; 0 if it states none."""
+    try:
+        return round(float(soundfile.info(path).duration))
+    except (soundfile.SoundFileError, OSError, ValueError):
+        return 0
+
+
+def _counted(reader: AudioReader, advance: Advance) -> Iterator[Samples]:
+    for block in reader.blocks():
+        yield block
+        advance(len(block) // SAMPLE_RATE)
 
 
 def clock(seconds: float) -> str:

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +35,9 @@ from crydistill.errors import ConfigError
 from crydistill.progress import Advance, Progress, silent
 from crydistill.selection.pool import Indices, WindowPool
 from crydistill.selection.sampler import Sampler
+
+_STEPS_PER_REPORT = 20
+"""Steps between two losses on the progress bar."""
 
 Validate = Callable[[keras.Model], dict[str, float]]
 """Measures the student on validation audio: metric name to value."""
@@ -137,8 +141,10 @@ def fit(
         for epoch in range(first, options.epochs):
             if _should_stop(history, options):
                 break
+            report = partial(_report, advance, history, options, epoch)
+            report(0)
             row = _train_epoch(
-                step, model, pool, targets, sampler.epoch(epoch), epoch, average, options, advance
+                step, model, pool, targets, sampler.epoch(epoch), epoch, average, options, report
             )
             with average.in_place() if options.average_decay else nullcontext():
                 if (epoch + 1) % options.validate_every == 0 or epoch + 1 == options.epochs:
@@ -147,6 +153,7 @@ def fit(
                 if _is_best(history, options):
                     with atomic.replacing(directory / "best.keras") as temporary:
                         model.save(temporary, include_optimizer=False)
+            report(0, row["loss"])
             _save_state(model, average, history, directory)
             write_history(directory / "history.csv", history)
     _write_tensorboard(history, directory / "tensorboard")
@@ -182,7 +189,7 @@ def _train_epoch(
     epoch: int,
     average: WeightAverage,
     options: FitOptions,
-    advance: Advance,
+    report: Callable[[int, float | None], None],
 ) -> dict[str, float]:
     size = options.batch_size
     losses = []
@@ -198,12 +205,41 @@ def _train_epoch(
         losses.append(train(patches[..., None], taught))
         if options.average_decay:
             average.after_step()
-        advance(size)
+        # Reading losses waits for the device, so they are not read at every step.
+        report(size, _mean(losses[-_STEPS_PER_REPORT:]) if step % _STEPS_PER_REPORT == 0 else None)
     return {
         "epoch": epoch + 1,
         "learning_rate": rate,
-        "loss": float(np.mean(list(map(float, losses)))),
+        "loss": _mean(losses),
     }
+
+
+def _mean(losses: Sequence[Any]) -> float:
+    return float(np.mean(list(map(float, losses))))
+
+
+def _report(
+    advance: Advance,
+    history: Sequence[dict[str, float]],
+    options: FitOptions,
+    epoch: int,
+    windows: int,
+    loss: float | None = None,
+) -> None:
+    """Report windows done; with the first and with a loss, also how training stands."""
+    if windows and loss is None:
+        advance(windows)
+        return
+    parts = [f"epoch {epoch + 1}/{options.epochs}"]
+    if loss is not None:
+        parts.append(f"loss {loss:.4g}")
+    key = f"val_{options.best_metric}"
+    measured = [row[key] for row in history if key in row]
+    best = best_epoch(history, options.best_metric)
+    if measured and best is not None:
+        name = "validation loss" if options.best_metric == "loss" else options.best_metric
+        parts.append(f"{name} {measured[-1]:.3f} (best {history[best][key]:.3f}, epoch {best + 1})")
+    advance(windows, ", ".join(parts))
 
 
 def _is_best(history: Sequence[dict[str, float]], options: FitOptions) -> bool:

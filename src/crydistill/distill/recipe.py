@@ -38,6 +38,14 @@ VALIDATED = {
 """Clip metrics by their name in the training log, with their keys in `ranking_metrics`."""
 
 
+VALIDATION_METRICS = (
+    "loss",
+    "correlation",
+    *(f"{name}{suffix}" for suffix in ("", "_top4") for name in VALIDATED),
+)
+"""What `make_validation` measures, by name: what `training.best_metric` may be."""
+
+
 @dataclass(frozen=True)
 class LossKind:
     """A loss that `training.loss` can name.

@@ -87,8 +87,8 @@ def summary_table(record: Record) -> "Table":
             table.add_row(
                 setting,
                 f"{figures['settings']['threshold']:.4f}",
-                escape(_alarms_text(figures, "false_alarms_per_hour", "{:.1f}")),
-                escape(_caught_text(figures)),
+                escape(alarms_text(figures, "false_alarms_per_hour", "{:.1f}")),
+                escape(caught_text(figures)),
                 number_text(figures["delay_s"]["median"], "{:.1f} s"),
                 number_text(figures["time_in_alert"], "{:.1%}"),
             )
@@ -109,8 +109,8 @@ def night_summary(record: Record) -> str:
         [
             name,
             setting,
-            _alarms_text(figures, "false_alarms_per_hour", "{:.1f}"),
-            _caught_text(figures),
+            alarms_text(figures, "false_alarms_per_hour", "{:.1f}"),
+            caught_text(figures),
             number_text(figures["delay_s"]["median"], "{:.1f}"),
             number_text(figures["time_in_alert"], "{:.1%}"),
         ]
@@ -192,21 +192,21 @@ def _figures_cells(figures: Record) -> list[str]:
         f"{settings['n']} of {settings['m']}",
         f"{settings['threshold']:.4f}",
         str(figures["false_alarms"]),
-        _alarms_text(figures, "false_alarms_per_hour", "{:.2f}"),
-        _alarms_text(figures, "false_alarms_per_night", "{:.1f}"),
+        alarms_text(figures, "false_alarms_per_hour", "{:.2f}"),
+        alarms_text(figures, "false_alarms_per_night", "{:.1f}"),
         _small(independent["false_alarms_per_hour"]),
-        _caught_text(figures),
+        caught_text(figures),
         f"{number_text(delay['median'], '{:.1f}')} ({number_text(delay['p90'], '{:.1f}')})",
         number_text(figures["time_in_alert"], "{:.2%}"),
     ]
 
 
-def _alarms_text(figures: Record, rate: str, form: str) -> str:
+def alarms_text(figures: Record, rate: str, form: str) -> str:
     """A rate of false alarms, unless it is from too little audio to tell."""
     return TOO_LITTLE if hours_missing(figures["hours"]) else estimate_text(figures[rate], form)
 
 
-def _caught_text(figures: Record) -> str:
+def caught_text(figures: Record) -> str:
     """The share of episodes caught, or a count of too few of them for a share."""
     caught, episodes = figures["caught"], figures["episodes"]
     if caught["value"] is None or episodes >= MIN_CRIES:
@@ -235,7 +235,7 @@ def _vote_cells(model: Record, n: int, m: int) -> list[str]:
         for figures in vote["in_hindsight"]:
             if (vote["n"], vote["m"], figures["wanted_per_hour"]) == (n, m, _COMPARED_RATE):
                 return [
-                    _caught_text(figures),
+                    caught_text(figures),
                     number_text(figures["delay_s"]["median"], "{:.1f}"),
                     f"{figures['settings']['threshold']:.4f}",
                 ]

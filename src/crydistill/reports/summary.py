@@ -1,8 +1,7 @@
-"""An evaluation as text, every number with its interval, for terminals and the report."""
+"""An evaluation as text, every number with its interval, for the report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from crydistill.evaluation.compare import (
     DIFFERENCES,
@@ -11,12 +10,8 @@ from crydistill.evaluation.compare import (
     ModelEvaluation,
     ScoreEvaluation,
 )
-from crydistill.metrics.enough import TOO_LITTLE
-from crydistill.metrics.intervals import LEVEL, SIGNED, UNDEFINED
+from crydistill.metrics.intervals import SIGNED, UNDEFINED
 from crydistill.metrics.ranking import ClipScore
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 THRESHOLDS = {
     "validation": "validation",
@@ -45,40 +40,6 @@ def summary_rows(evaluation: Evaluation) -> list[Section]:
         *sections,
         Section(f"Agreement with {evaluation.reference}", _agreement_rows(models)),
     ]
-
-
-def summary_table(evaluation: Evaluation) -> "Table":
-    """Tabulate metrics with intervals, one row per metric and one column per model.
-
-    Of clips too few to compare models on (`metrics.enough`), only say so.
-    """
-    from rich.markup import escape
-    from rich.table import Table
-
-    title = (
-        f"{len(evaluation.clips)} clips, {evaluation.cries} cries, "
-        f"{evaluation.cry_groups + evaluation.other_groups} groups"
-    )
-    if evaluation.too_little:
-        table = Table(title=title, show_header=False)
-        table.add_row(f"{TOO_LITTLE}: {evaluation.too_little}")
-        return table
-    table = Table(
-        title=title,
-        caption=f"{LEVEL:.0%} intervals from {evaluation.replicates} bootstrap resamples of "
-        f"groups; Δ: minus {escape(evaluation.reference)}",
-    )
-    table.add_column("")
-    for name in evaluation.models:
-        table.add_column(escape(name), justify="right")
-    # More than two numbers with their intervals do not fit side by side in 80 columns.
-    gap = " " if len(evaluation.models) <= 2 else "\n"
-    for section in summary_rows(evaluation):
-        table.add_row(escape(section.heading), style="bold")
-        for title, cells in section.rows:
-            table.add_row(title, *(escape(cell.replace(" [", f"{gap}[")) for cell in cells))
-        table.add_section()
-    return table
 
 
 def _score_rows(judged: Sequence[ScoreEvaluation]) -> list[tuple[str, list[str]]]:

@@ -1,14 +1,14 @@
 """The context shared by all stages: config, run directory, clips and score stores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from crydistill.boundary import require_outside_work_tree
 from crydistill.corpora.clip import Clip, Label
+from crydistill.corpora.folder import LAYOUT
 from crydistill.corpora.split import hold_out_groups
 from crydistill.download import sha256_of
 from crydistill.errors import ConfigError, CorpusError
@@ -21,9 +21,6 @@ from crydistill.stages.sources import Say, list_clips
 from crydistill.teacher.ensemble import joint_fingerprint
 from crydistill.teacher.fetch import teacher_path as official_teacher
 from crydistill.teacher.scores import ScoreStore, corpus_fingerprint
-
-if TYPE_CHECKING:
-    from crydistill.evaluation.compare import Evaluation
 
 Part = tuple[CorpusConfig, list[Clip]]
 """A corpus and those of its clips that are in a split."""
@@ -46,7 +43,6 @@ class Context:
     run: RunDirectory
     progress: Progress = silent
     say: Say = lambda line: None
-    show: Callable[["Evaluation"], None] = lambda evaluation: None
 
     @cached_property
     def splits(self) -> Splits:
@@ -55,8 +51,8 @@ class Context:
         Raises
         ------
         CorpusError
-            if a corpus is missing or malformed, a group is in two splits, or a clip to validate
-            or test on is private.
+            if a corpus is missing or malformed, a group or a recording is in two splits,
+            validation or test clips lack a label, or one of them is private.
         """
         data = self.config.data
         train = [self._part(corpus) for corpus in data.train]
@@ -66,8 +62,15 @@ class Context:
             train, held = self._held_out(train, share, named)
             validation += held
         splits = Splits(train, validation, [self._part(corpus) for corpus in data.test])
-        _require_disjoint_groups(splits)
+        _require_disjoint(splits)
         _require_public([*splits.validation, *splits.test])
+        if absent := _absent_labels(splits.validation):
+            raise CorpusError(_lacking("validation", splits.validation, absent))
+        if absent := _absent_labels(splits.test):
+            fault = _lacking("test", splits.test, absent)
+            if len(absent) > 1:
+                raise CorpusError(fault)
+            self.say(f"warning: {fault}; what needs both kinds will not be measured")
         return splits
 
     @cached_property
@@ -168,19 +171,29 @@ class Context:
         StoreError
             if a round has not been scored by this teacher.
         """
+        self.require_known_sources()
         out = set(self.config.selection.leave_out)
-        sources = {clip.source for _, clips in self.splits.train for clip in clips}
-        if unknown := sorted(out - sources):
-            raise ConfigError(
-                f"selection.leave_out: no training clip has source '{unknown[0]}'; "
-                f"choose from {', '.join(sorted(sources))}"
-            )
         parts = [(self.store_directory(corpus), clips) for corpus, clips in self.splits.train]
         parts += [(self.store_directory(c, number), clips) for number, c, clips in self.varied]
         return window_pool(
             (self._store(directory), [clip for clip in clips if clip.source not in out])
             for directory, clips in parts
         )
+
+    def require_known_sources(self) -> None:
+        """Check that there are clips of the sources to leave out.
+
+        Raises
+        ------
+        ConfigError
+            naming one that has none.
+        """
+        sources = {clip.source for _, clips in self.splits.train for clip in clips}
+        if unknown := sorted(set(self.config.selection.leave_out) - sources):
+            raise ConfigError(
+                f"selection.leave_out: no training clip has source '{unknown[0]}'; "
+                f"choose from {', '.join(sorted(sources))}"
+            )
 
     @cached_property
     def varied(self) -> list[tuple[int, CorpusConfig, list[Clip]]]:
@@ -233,13 +246,15 @@ class Context:
     ) -> tuple[list[Part], list[Part]]:
         """Hold out public groups, including `also`; all private clips stay in training."""
         private = {clip.group for _, clips in train for clip in clips if clip.private}
+        divided = [
+            (corpus, [clip for clip in clips if clip.group not in private])
+            for corpus, clips in train
+            if corpus.hold_out
+        ]
+        if absent := _absent_labels(divided):
+            raise CorpusError(_lacking("training", divided, absent))
         _, held = hold_out_groups(
-            [
-                clip
-                for corpus, clips in train
-                for clip in clips
-                if corpus.hold_out and clip.group not in private
-            ],
+            [clip for _, clips in divided for clip in clips],
             share=share,
             seed=self.config.data.validation.seed,
         )
@@ -250,16 +265,20 @@ class Context:
         )
 
 
-def _require_disjoint_groups(splits: Splits) -> None:
-    owner: dict[str, str] = {}
+def _require_disjoint(splits: Splits) -> None:
+    """Refuse a group, or a file below two corpora, that is in more than one split."""
+    owner: dict[tuple[str, str], str] = {}
     for name in ("train", "validation", "test"):
         for _, clips in getattr(splits, name):
             for clip in clips:
-                if owner.setdefault(clip.group, name) != name:
-                    raise CorpusError(
-                        f"group {clip.group} is in both {owner[clip.group]} and {name} "
-                        f"({clip.id}); give each split clips of its own in the config"
-                    )
+                file = str(clip.path.resolve())
+                for what, which in (("group", clip.group), ("recording", file)):
+                    other = owner.setdefault((what, which), name)
+                    if other != name:
+                        raise CorpusError(
+                            f"{what} {which} is in both {other} and {name} ({clip.id}); give each "
+                            "split clips of its own in the config"
+                        )
 
 
 def _require_public(parts: list[Part]) -> None:
@@ -271,3 +290,13 @@ def _require_public(parts: list[Part]) -> None:
                     f"{corpus.store_name}: {clip.id} is private: use it for training, not to "
                     "validate or test; leave it out there with `where`"
                 )
+
+
+def _absent_labels(parts: Sequence[Part]) -> list[Label]:
+    found = {clip.label for _, clips in parts for clip in clips}
+    return [label for label in (Label.CRY, Label.NONCRY) if label not in found]
+
+
+def _lacking(split: str, parts: Sequence[Part], absent: Sequence[Label]) -> str:
+    places = ", ".join(str(corpus.path or corpus.store_name) for corpus, _ in parts)
+    return f"{places}: no {split} clip is labelled {' or '.join(absent)}; {LAYOUT}"

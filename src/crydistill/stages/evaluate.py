@@ -118,7 +118,6 @@ def evaluate(context: Context) -> None:
     save_scores(run.scores, test.clips, test.models)
     summary_figure(evaluation, run.figure)
     run.mark_done("evaluate", key)
-    context.show(evaluation)
 
 
 def _score_split(

@@ -3,7 +3,6 @@
 from crydistill.corpora.clip import Label
 from crydistill.evaluation.scorers import student_scorers
 from crydistill.experiment.streams import StreamOptions
-from crydistill.metrics.enough import TOO_LITTLE
 from crydistill.nights.hearing import score_night
 from crydistill.nights.night import ClipNight, clip_night
 from crydistill.reports.night_files import annotate_presets, record_night
@@ -50,20 +49,10 @@ def night(context: Context) -> None:
     )
     presets = annotate_presets(result)[run.manifest]
     run.mark_done("night", key)
-    for name, preset in presets.items():
-        context.say(
-            f"{name}: threshold {preset.threshold:.3g}, episodes caught: {_told(preset.recall)}, "
-            f"false alarms per hour: {_told(preset.false_alarms_per_hour)}"
-        )
-    # All presets are measured on the same audio and chosen on the same audio.
-    preset = next(iter(presets.values()))
-    context.say(f"measured on {preset.measured_on}")
-    if preset.caution:
-        context.say(f"the presets are there to try, but {preset.caution}")
-
-
-def _told(figure: float | None) -> str:
-    return f"({TOO_LITTLE})" if figure is None else f"{figure:.2f}"
+    context.say(f"night: {len(presets)} presets measured on {built.seconds / 3600:.1f} h")
+    # All presets are chosen on the same audio.
+    if caution := next(iter(presets.values())).caution:
+        context.say(f"the presets are there to try, but {caution}")
 
 
 def _built(context: Context) -> ClipNight:

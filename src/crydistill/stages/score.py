@@ -4,6 +4,7 @@ from crydistill.audio.variation import Variation
 from crydistill.corpora.clip import Clip
 from crydistill.errors import CorpusError
 from crydistill.experiment.schema import CorpusConfig
+from crydistill.stages.check_config import require_trainable
 from crydistill.stages.context import Context
 from crydistill.teacher.base import Teacher
 from crydistill.teacher.ensemble import Ensemble
@@ -20,7 +21,10 @@ def score(context: Context) -> None:
     ------
     CorpusError
         if not a single clip could be scored.
+    ConfigError
+        if the config asks for what a later stage cannot do.
     """
+    require_trainable(context)
     splits = context.splits
     known: dict[str, tuple[CorpusConfig, dict[str, Clip]]] = {}
     for corpus, clips in [*splits.train, *splits.validation, *splits.test]:

@@ -41,6 +41,7 @@ def list_clips(
             where=corpus.where,
             licence=corpus.licence,
             private=corpus.private,
+            name=corpus.store_name,
             say=say,
         )
     if corpus.catalogue is not None:

@@ -17,7 +17,8 @@ from crydistill.distill.recipe import (
     make_validation,
     qat_options,
 )
-from crydistill.experiment.schema import QatConfig, TrainingConfig
+from crydistill.errors import ConfigError
+from crydistill.experiment.schema import QatConfig, StudentConfig, TrainingConfig
 from crydistill.quantize import qat
 from crydistill.run_directory import RunDirectory, fingerprint
 from crydistill.selection.pool import WindowPool
@@ -58,9 +59,7 @@ def train(context: Context) -> None:
     _start(context, run.training, "train started", _key(context, plain))
     keras.utils.set_random_seed(config.seed)
     heads = Heads.from_mids(config.student.outputs)
-    model = build(
-        config.student.architecture, outputs=len(heads) + CLASSES, **config.student.options
-    )
+    model = build_student(config.student, heads)
     validation = context.pool(context.splits.validation)
     options, directory = fit_options(config.training, config.seed), run.training
     trained = _fit(context, model, heads, validation, options, directory)
@@ -99,6 +98,21 @@ def _adopt_former_qat(run: RunDirectory, directory: Path, key: str) -> None:
         run.mark_done(_QAT_STARTED, key)
 
 
+def build_student(student: StudentConfig, heads: Heads) -> keras.Model:
+    """Build the network to train, with fresh weights: its own outputs and the teacher's classes.
+
+    Raises
+    ------
+    ConfigError
+        if there is no such architecture, or its options make no network.
+    """
+    if "outputs" in student.options:
+        raise ConfigError(
+            "student.options.outputs: leave it out; the outputs are set by student.outputs"
+        )
+    return build(student.architecture, outputs=len(heads) + CLASSES, **student.options)
+
+
 def _start(context: Context, directory: Path, mark: str, key: str) -> None:
     """Create a training directory, emptied unless training with the same key started in it."""
     if not context.run.is_done(mark, key, [directory]):
@@ -119,17 +133,26 @@ def _fit(
     training = context.config.training
     loss = make_loss(training, heads)
     pool = context.train_pool
-    best = fit(
-        model,
-        mine_hard_examples(loss, training.hardest_share),
-        pool,
-        make_targets(pool, heads, training),
-        make_sampler(context, pool),
-        make_validation(validation, heads, loss, training),
-        options,
-        directory,
-        progress=context.progress,
-    )
+    try:
+        best = fit(
+            model,
+            mine_hard_examples(loss, training.hardest_share),
+            pool,
+            make_targets(pool, heads, training),
+            make_sampler(context, pool),
+            make_validation(validation, heads, loss, training),
+            options,
+            directory,
+            progress=context.progress,
+        )
+    except KeyboardInterrupt:
+        history = directory / "history.csv"
+        kept = len(read_history(history)) if history.exists() else 0
+        context.say(
+            f"training stopped; {kept} of {options.epochs} epochs are kept in {directory}, and it "
+            f"resumes with epoch {kept + 1}"
+        )
+        raise
     known = {**CUSTOM_OBJECTS, **qat.CUSTOM_OBJECTS}
     return keras.saving.load_model(best, custom_objects=known, compile=False)
 

@@ -121,6 +121,12 @@ def _blocks(count: int) -> Iterator[slice]:
 
 
 def _files(path: Path) -> tuple[Path, Path]:
+    if not (path / TFLITE_NAME if path.is_dir() else path).exists():
+        raise ModelError(
+            f"{path}: {f'holds no {TFLITE_NAME}' if path.is_dir() else 'no such file or folder'}; "
+            f"name a student's .tflite, or a folder with {TFLITE_NAME} and {MANIFEST_NAME}, such "
+            "as that of a finished run"
+        )
     if path.is_dir():
         return path / TFLITE_NAME, path / MANIFEST_NAME
     return path, path.with_suffix(".json")

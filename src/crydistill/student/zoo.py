@@ -34,7 +34,7 @@ def build(name: str, **options: Any) -> keras.Model:
     Raises
     ------
     ConfigError
-        if the architecture is unknown or has no such option.
+        if the architecture is unknown or has no such option, or its options make no network.
     """
     try:
         builder = ARCHITECTURES[name]
@@ -50,4 +50,10 @@ def build(name: str, **options: Any) -> keras.Model:
             f"student architecture '{name}': no option '{unknown[0]}'; "
             f"it has {', '.join(known_options) or 'none'}"
         )
-    return builder(**options)
+    try:
+        return builder(**options)
+    except (TypeError, ValueError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError(
+            f"student architecture '{name}': its options make no network ({reason})"
+        ) from error
