@@ -4,6 +4,7 @@ Every verb imports what it needs when it runs, so that `--help` answers at once 
 loads TensorFlow.
 """
 
+import io
 import os
 import sys
 
@@ -55,6 +56,8 @@ def main() -> None:
     """Run the command line; deliberate errors are one line and an exit code."""
     # TensorFlow's C++ side chatters on standard error unless told so before its import.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be none that it can show
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(standalone_mode=True)
     except CrydistillError as error:
