@@ -27,6 +27,9 @@ _COUNTED = frozenset({"mp3", "aac"})
 
 _XING = (b"Xing", b"Info", b"VBRI")
 _WORTH_TELLING = 4096
+_AMR_GOOD = 0x04
+"""Bit of an AMR frame's first byte; without it zeros in a file would pass for frames."""
+
 _MOST_CHANNELS = 8
 """PyAV reads past its memory in frames of more, which damaged AAC claims."""
 
@@ -90,6 +93,7 @@ class FfmpegSound:
         self.rate, self.channels = int(stream.rate or 0), max(1, int(stream.channels or 1))
         if self.channels > _MOST_CHANNELS:
             raise ValueError(f"it has {self.channels} channels, of which at most 8 can be read")
+        self._is_amr = stream.codec_context.name.startswith(("amr", "libopencore_amr"))
         self._lossy = not stream.codec_context.name.startswith("pcm_")
         is_mp4 = "mp4" in self._format and stream.duration
         self._end = (stream.start_time or 0) + stream.duration if is_mp4 else None
@@ -102,15 +106,15 @@ class FfmpegSound:
         import av
 
         fifo: Any = None
+        kind = None
         seconds, beyond = 0.0, 0
         for frame in self._frames():
             beyond, frame.pts = self._beyond_end(frame), None  # a queue wants times without gaps
-            if fifo is not None and fifo.samples < frames:
-                try:
-                    fifo.write(frame)
-                    continue
-                except ValueError:  # another rate, or number of channels, from here on
-                    pass
+            before, kind = kind, (frame.sample_rate, frame.layout.nb_channels, frame.format.name)
+            # The queue does not look, and writes past its memory where channels change.
+            if kind == before and fifo.samples < frames:
+                fifo.write(frame)
+                continue
             if fifo is not None:
                 seconds += fifo.samples / fifo.sample_rate
                 yield fifo.sample_rate, self._floats(fifo.read())
@@ -143,6 +147,8 @@ class FfmpegSound:
             if packet is None:
                 break
             try:
+                if self._is_amr and packet.size and not bytes(packet)[0] & _AMR_GOOD:
+                    raise ValueError("marked as damaged")
                 frames = packet.decode()
             except (av.FFmpegError, ValueError):
                 damaged += 1
