@@ -154,10 +154,29 @@ def test_a_stretch_at_another_rate_keeps_its_length(tmp_path: Path) -> None:
     assert read(tmp_path, mp3(tmp_path) + slow).duration == pytest.approx(10.05, abs=0.1)
 
 
+@pytest.mark.parametrize("turns", [1, 40])
+def test_channels_may_come_and_go(turns: int, tmp_path: Path) -> None:
+    """PyAV's queue of frames writes past its memory there."""
+    tone = sweep(2, 44_100)
+    soundfile.write(tmp_path / "one.mp3", tone, 44_100)
+    soundfile.write(tmp_path / "two.mp3", np.stack([tone, tone], axis=1), 44_100)
+    pair = (tmp_path / "two.mp3").read_bytes() + (tmp_path / "one.mp3").read_bytes()
+    assert read(tmp_path, turns * pair).duration == pytest.approx(4 * turns, abs=0.15 * turns)
+
+
 def test_a_phone_that_died_left_no_index(tmp_path: Path) -> None:
     path = encode(tmp_path / "whole.m4a", "aac", 44_100, sweep(2, 44_100))
     with pytest.raises(AudioError, match="its index, which a recorder writes last, is missing"):
         read(tmp_path, path.read_bytes()[:-2_000], "dead.m4a")
+
+
+def test_zeros_in_amr_are_no_frames(tmp_path: Path) -> None:
+    """They read as frames of 13 bytes, each marked as damaged: 20 ms of sound apiece."""
+    path = encode(tmp_path / "voice.amr", "libopencore_amrnb", 8_000, sweep(4, 8_000))
+    data = path.read_bytes()
+    reader = read(tmp_path, data[:3_002] + bytes(6_500) + data[3_002:], "hole.amr")
+    assert reader.duration == pytest.approx(4.0, abs=0.1)
+    assert "damaged: 500 pieces left out" in reader.notes
 
 
 def test_damaged_aac_with_many_channels_does_no_harm(tmp_path: Path) -> None:

@@ -24,6 +24,12 @@ ROUND = 200
 _VALUES_A_BYTE = 2
 """At most, in files of samples: ADPCM. There a damaged header may well change width or channels."""
 
+_AAC_TIMES = 4
+"""A damaged AAC frame may claim two channels, and the double rate of its high-efficiency kind."""
+
+_AMR_BYTES, _AMR_SAMPLES = 6, 160
+"""The smallest frame of AMR, which damage may make of a larger one, and what it holds."""
+
 _MARKS = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\1", b"\1\0\0\0")
 
 
@@ -87,6 +93,10 @@ def run_round(folder: Path, seed: int, count: int) -> int:
         most = 1.1 * longer * held[name] + 20_000
         if name in SAMPLED:
             most = max(most, _VALUES_A_BYTE * len(data))
+        if name == "voice.aac":
+            most *= _AAC_TIMES
+        if name == "voice.amr":
+            most = max(most, len(data) / _AMR_BYTES * _AMR_SAMPLES)
         if found := fault(path, most):
             print(f"{path}: {found}", flush=True)
             faults += 1

@@ -27,6 +27,9 @@ _COUNTED = frozenset({"mp3", "aac"})
 
 _XING = (b"Xing", b"Info", b"VBRI")
 _WORTH_TELLING = 4096
+_AMR_GOOD = 0x04
+"""Bit of an AMR frame's first byte; without it zeros in a file would pass for frames."""
+
 _MOST_CHANNELS = 8
 """PyAV reads past its memory in frames of more, which damaged AAC claims."""
 
@@ -90,7 +93,10 @@ class FfmpegSound:
         self.rate, self.channels = int(stream.rate or 0), max(1, int(stream.channels or 1))
         if self.channels > _MOST_CHANNELS:
             raise ValueError(f"it has {self.channels} channels, of which at most 8 can be read")
+        self._is_amr = stream.codec_context.name.startswith(("amr", "libopencore_amr"))
         self._lossy = not stream.codec_context.name.startswith("pcm_")
+        is_mp4 = "mp4" in self._format and stream.duration
+        self._end = (stream.start_time or 0) + stream.duration if is_mp4 else None
         if self._format == "flac":
             # A frame whose checksum is wrong would be noise.
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
@@ -99,29 +105,33 @@ class FfmpegSound:
         """Yield sample rate and samples `[n, channels]`, about `frames` at a time."""
         import av
 
-        fifo, kind = av.AudioFifo(), None
-        seconds = 0.0
+        fifo: Any = None
+        kind = None
+        seconds, beyond = 0.0, 0
         for frame in self._frames():
-            now = (frame.sample_rate, frame.format.name, frame.layout.nb_channels)
-            if kind is not None and now != kind and (rest := fifo.read()) is not None:
-                yield kind[0], self._floats(rest)
-            if now != kind:
-                fifo, kind = av.AudioFifo(), now
-            seconds += frame.samples / frame.sample_rate
-            frame.pts = None
+            beyond, frame.pts = self._beyond_end(frame), None  # a queue wants times without gaps
+            before, kind = kind, (frame.sample_rate, frame.layout.nb_channels, frame.format.name)
+            # The queue does not look, and writes past its memory where channels change.
+            if kind == before and fifo.samples < frames:
+                fifo.write(frame)
+                continue
+            if fifo is not None:
+                seconds += fifo.samples / fifo.sample_rate
+                yield fifo.sample_rate, self._floats(fifo.read())
+            fifo = av.AudioFifo()
             fifo.write(frame)
-            if fifo.samples >= frames and (block := fifo.read()) is not None:
-                yield kind[0], self._floats(block)
-        if kind is not None and (rest := fifo.read()) is not None:
-            yield kind[0], self._floats(rest)
+        if fifo is not None:
+            block = self._floats(fifo.read())
+            block = block[: len(block) - beyond]
+            seconds += len(block) / fifo.sample_rate
+            yield fifo.sample_rate, block
         self._compare(seconds)
 
     def _frames(self) -> Iterator[AudioFrame]:
-        """Decoded frames; damaged packets are counted, the last frame ends with the recording."""
+        """Decoded frames; what is damaged is counted and left out."""
         import av
 
         self._sound_bytes = damaged = 0
-        held: AudioFrame | None = None
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -137,6 +147,8 @@ class FfmpegSound:
             if packet is None:
                 break
             try:
+                if self._is_amr and packet.size and not bytes(packet)[0] & _AMR_GOOD:
+                    raise ValueError("marked as damaged")
                 frames = packet.decode()
             except (av.FFmpegError, ValueError):
                 damaged += 1
@@ -146,22 +158,16 @@ class FfmpegSound:
                 if frame.layout.nb_channels > _MOST_CHANNELS or not frame.sample_rate:
                     damaged += 1
                 elif frame.samples:
-                    if held is not None:
-                        yield held
-                    held = frame
-        if held is not None:
-            yield self._ended(held)
+                    yield frame
         if damaged:
             self.remarks.append(f"damaged: {damaged} pieces left out")
 
-    def _ended(self, frame: AudioFrame) -> AudioFrame:
-        """The last frame without what the encoder filled it up with, where MP4 tells."""
-        stream = self._stream
-        if "mp4" not in self._format or not stream.duration or frame.pts is None:
-            return frame
-        end = (stream.start_time or 0) + stream.duration
-        samples = round((end - frame.pts) * stream.time_base * frame.sample_rate)
-        return _cut(frame, samples) if 0 < samples < frame.samples else frame
+    def _beyond_end(self, frame: AudioFrame) -> int:
+        """Samples of a frame with which an encoder filled the last one up, where MP4 tells."""
+        if self._end is None or frame.pts is None:
+            return 0
+        left = round((self._end - frame.pts) * self._stream.time_base * frame.sample_rate)
+        return frame.samples - left if 0 < left < frame.samples else 0
 
     def _floats(self, frame: AudioFrame) -> Block:
         samples = frame.to_ndarray()
@@ -171,7 +177,7 @@ class FfmpegSound:
             samples = (samples.astype(np.float32) - 128) / np.float32(128)
         elif samples.dtype.kind == "i":
             samples = samples.astype(np.float64) / 2 ** (8 * samples.dtype.itemsize - 1)
-        elif self._lossy:
+        elif self._lossy and not -_LOUDEST <= samples.min() <= samples.max() <= _LOUDEST:
             samples = np.nan_to_num(np.clip(samples, -_LOUDEST, _LOUDEST))
         return np.ascontiguousarray(samples.T, dtype=np.float32)
 
@@ -216,19 +222,6 @@ class FfmpegSound:
         for byte in head[6:]:
             size = size << 7 | byte & 0x7F
         return 10 + size
-
-
-def _cut(frame: AudioFrame, samples: int) -> AudioFrame:
-    from av.audio.frame import AudioFrame as Frame
-
-    axis = 1 if frame.format.is_planar else frame.layout.nb_channels
-    values: Any = frame.to_ndarray()
-    kept = values[:, :samples] if axis == 1 else values[:, : samples * axis]
-    cut = Frame.from_ndarray(
-        np.ascontiguousarray(kept), format=frame.format.name, layout=frame.layout.name
-    )
-    cut.sample_rate = frame.sample_rate
-    return cut
 
 
 def _reason(error: BaseException) -> str:

@@ -4,6 +4,7 @@ Every command imports what it needs when it runs, so that `--help` is fast and `
 TensorFlow.
 """
 
+import io
 import os
 import sys
 import traceback
@@ -79,6 +80,8 @@ def _options(
 def main() -> None:
     """Run the command line; expected errors give one line and an exit code (docs/commands.md)."""
     silence_tensorflow()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be none that it can show
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(standalone_mode=True)
     except CrydistillError as error:
