@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--teacher", type=Path, help="YAMNet weights (.h5)")
     arguments = parser.parse_args()
-    rows = [help_seconds(), *detection(), night(), *training()]
+    rows = [help_seconds(), *detection(), night(), listening(), *training()]
     if arguments.teacher:
         rows.append(scoring(arguments.teacher))
     print("| what | figure |\n| --- | --- |")

@@ -1,15 +1,16 @@
 """The site's configuration: `make docs` builds `build/docs` from these folders."""
 
 import sys
-from importlib.metadata import version as installed_version
 from pathlib import Path
+
+from crydistill import __version__
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "crydistill"
 author = "The crydistill authors"
 project_copyright = "The crydistill authors, MIT licence"
-release = version = installed_version("crydistill")
+release = version = __version__
 
 extensions = [
     "myst_parser",

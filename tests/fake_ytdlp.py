@@ -1,10 +1,11 @@
 """A fake yt-dlp that fails according to a plan. Standard library only, since it starts often.
 
-    fake_ytdlp.py PLAN_FOLDER [yt-dlp's options] -- URL
+    fake_ytdlp.py PLAN_FOLDER [yt-dlp's options] [-- URL]
 
 `plan.json` maps an id to the outcomes of its attempts in order, then always "ok"; "limits" lists
 the attempts, counted over all ids, that are rate-limited. `log` gets a line at the start of each
-attempt, `ends` one at each success.
+attempt, `ends` one at each success. Without a URL it says what it has, like yt-dlp: "has" in the
+plan, by default everything.
 """
 
 import array
@@ -17,6 +18,11 @@ import wave
 from pathlib import Path
 
 RATE = 16_000
+HAS = {
+    "exe versions": "ffmpeg 7.0.2-static (setts)",
+    "Optional libraries": "certifi-2026.10.18, yt_dlp_ejs-0.8.0",
+    "JS runtimes": "deno-2.9.8",
+}
 LIMIT = "ERROR: [youtube] x: Unable to download webpage: HTTP Error 429: Too Many Requests"
 
 
@@ -45,10 +51,18 @@ def write_audio(youtube_id: str, seconds: float) -> None:
         file.writeframes(samples.tobytes())
 
 
+def header(has: dict[str, str]) -> str:
+    """What yt-dlp writes to standard error with --verbose and no URL."""
+    lines = [f"[debug] {name}: {value}" for name, value in has.items()]
+    return "\n".join([*lines, "", "yt-dlp: error: You must provide at least one URL."])
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
-    youtube_id = sys.argv[-1].rsplit("/", 1)[-1]
     plan = json.loads((folder / "plan.json").read_text())
+    if "--" not in sys.argv:
+        sys.exit(header(HAS | plan.get("has", {})))
+    youtube_id = sys.argv[-1].rsplit("/", 1)[-1].removeprefix("watch?v=")
     note(folder / "log", youtube_id)
     if count(folder / "all") in plan.get("limits", []):
         sys.exit(LIMIT)

@@ -1,8 +1,8 @@
 """A Hugging Face hub on the loopback address: a model repository, with the API that a commit uses.
 
-It speaks what huggingface_hub 2 speaks: repository info with blobs, preupload, the LFS batch API
-with PUT and verify, a commit as NDJSON with the parent's check, and resolve with ETag and a
-redirect to another host for large files. Faults can be told to happen.
+It speaks what huggingface_hub 2 speaks: whose a token is, repository info with blobs, preupload,
+the LFS batch API with PUT and verify, a commit as NDJSON with the parent's check, and resolve with
+ETag and a redirect to another host for large files. Faults can be told to happen.
 """
 
 import base64
@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "hf_a-token-that-may-write"
+READ_TOKEN = "hf_a-token-that-may-read"
 LFS_SUFFIXES = (".tflite", ".s16", ".i8")
 
 Files = dict[str, bytes]
@@ -127,8 +128,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"error": "told to fail"}, fault)
         elif path.startswith(("/storage/", "/cdn/")):
             self._storage(method, path, body)
-        elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
+        elif self.headers.get("Authorization") not in (f"Bearer {TOKEN}", f"Bearer {READ_TOKEN}"):
             self._json({"error": "Invalid username or password."}, 401)
+        elif path == "/api/whoami-v2":
+            role = "read" if READ_TOKEN in self.headers["Authorization"] else "write"
+            self._json({"name": "somebody", "auth": {"accessToken": {"role": role}}})
         elif not path.startswith((f"/api/models/{hub.repo}/", f"/{hub.repo}", "/api/validate")):
             self._json({"error": "Repository not found"}, 404, {"X-Error-Code": "RepoNotFound"})
         else:

@@ -21,6 +21,16 @@ main()
 """
 
 
+LOADED_MODULES = """
+import sys
+from crydistill.cli import main
+try:
+    main()
+except SystemExit:
+    print(sorted(sys.modules))
+"""
+
+
 def run(*arguments: object, command: list[str] = CRYDISTILL) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*command, *map(str, arguments)], capture_output=True, text=True, check=False
@@ -53,9 +63,10 @@ def test_help_names_the_verbs() -> None:
         assert f"\n  {verb} " in result.stdout
 
 
-def test_help_loads_nothing_heavy() -> None:
-    code = "import sys; sys.argv=['crydistill','--help']\ntry:\n  from crydistill.cli import main; main()\nexcept SystemExit: pass\nprint(sorted(sys.modules))"  # noqa: E501
-    modules = run("-c", code, command=[sys.executable]).stdout
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_an_answer_at_once_loads_nothing_heavy(option: str) -> None:
+    modules = run("-c", LOADED_MODULES, option, command=[sys.executable]).stdout
+    assert "'typer'" in modules
     for heavy in ("numpy", "scipy", "pydantic", "tensorflow", "keras", "ai_edge_litert"):
         assert f"'{heavy}'" not in modules
 

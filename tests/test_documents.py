@@ -2,13 +2,17 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from crydistill.experiment.schema import ExperimentConfig
 from crydistill.reports.documents import update_document
+from crydistill.student.zoo import ARCHITECTURES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -23,6 +27,23 @@ def test_the_configuration_document_lists_every_key_with_its_default() -> None:
     expected = defaults.model_dump(mode="json")
     expected["data"]["train"] = expected["data"]["test"] = [corpus]
     assert stated == expected
+
+
+def test_the_configuration_document_names_every_choice() -> None:
+    """Values that a key may take, and architectures, which are a table of the student zoo."""
+    text = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    for choice in (*choices(ExperimentConfig), *ARCHITECTURES):
+        assert re.search(rf"\b{choice}\b", text), choice
+
+
+def choices(section: type[BaseModel]) -> Iterator[str]:
+    """Every value of a `Literal`, of a section and those below it."""
+    for field in section.model_fields.values():
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if get_origin(kind) is Literal:
+                yield from get_args(kind)
+            elif isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from choices(kind)
 
 
 @pytest.mark.parametrize(

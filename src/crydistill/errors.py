@@ -1,7 +1,8 @@
 """Exceptions that crydistill raises deliberately.
 
 Each message is one line: which file, row or field, what is wrong, what to do. The command line
-prints it and exits with `CrydistillError.exit_code`; any other uncaught exception is a bug.
+prints it and exits with `CrydistillError.exit_code`; any other uncaught exception is a bug. What
+each exit code means is in docs/commands.md.
 """
 
 
@@ -39,11 +40,15 @@ class HubError(CrydistillError):
     """Raised when the model hub is unreachable, rejects a request, or has changed meanwhile."""
 
 
-class MissingExtraError(CrydistillError):
+class SetupError(CrydistillError):
+    """Raised when a program that a command needs is missing or broken on this machine."""
+
+
+class MissingExtraError(SetupError):
     """Raised when a command needs the full install: `pip install 'crydistill[train]'`."""
 
 
 class CheckFailed(CrydistillError):  # noqa: N818 - the command ran; it is the artefact that failed
-    """Raised when a command completed, but the artefact it made or checked did not pass."""
+    """Raised when a command completed, but a check did not pass or something was left out."""
 
     exit_code = 1

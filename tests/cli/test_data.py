@@ -79,6 +79,7 @@ def test_manifest_and_rebuild(audio: Path, tmp_path: Path) -> None:
     assert [clip.id for clip in read_corpus(tmp_path / "out")] == ["train/1.wav", "train/2.wav"]
 
     alone = run(*command[:-1], tmp_path / "empty")
+    assert alone.exit_code == 2
     assert "and 2 more" in alone.stderr.splitlines()
     assert not (tmp_path / "empty" / "clips.csv").exists()
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,20 @@ def test_robustness_measures_and_goes_on(
     assert run(*arguments).exit_code == 0
     assert scores.read_text().splitlines(keepends=True) == lines
     assert json.loads((tmp_path / "robustness.json").read_text())["students"] == record["students"]
+
+
+def test_a_clip_that_cannot_be_read_is_left_out_and_said(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyroomacoustics", reason="rooms need crydistill[train]")
+    monkeypatch.setattr(robustness, "conditions", lambda: conditions()[:1])
+    broken = shutil.copytree(corpus, tmp_path / "corpus") / "noncry" / "broken.wav"
+    broken.write_bytes(b"nothing")
+    result = run("robustness", tmp_path / "corpus", "--out", tmp_path / "out", "--replicates", 2)
+    assert result.exit_code == 1, result.output
+    assert "skipped noncry/broken.wav" in result.stderr
+    record = json.loads((tmp_path / "out" / "robustness.json").read_text())
+    assert record["clips"]["clips"] == 6
 
 
 @pytest.mark.parametrize(

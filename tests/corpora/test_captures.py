@@ -11,6 +11,7 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.audio.encode import encode, sweep
 
 from crydistill.corpora.captures import (
     BURST_GAP_SECONDS,
@@ -134,7 +135,23 @@ def test_unreadable_captures_are_recorded(folder: Path) -> None:
     captures = read_captures(folder)
     assert len(captures.clips) == 5
     assert set(captures.unreadable) == {"broken.wav", "empty.flac", "none.wav"}
-    assert captures.unreadable["none.wav"] == "no audio in the file"
+    assert captures.unreadable["none.wav"] == "contains no audio; record or export it again"
+
+
+def test_phone_recordings_are_captures(folder: Path) -> None:
+    encode(folder / f"cry-{STAMP}+1000.m4a", "aac", 44_100, sweep(2, 44_100))
+    encode(folder / "voice.amr", "libopencore_amrnb", 8_000, sweep(2, 8_000))
+    captures = read_captures(folder)
+    rates = {clip.path.suffix: clip.native_rate for clip in captures.clips}
+    assert rates == {".wav": 16_000, ".m4a": 44_100, ".amr": 8_000}
+    assert captures.unreadable == {}
+
+
+def test_what_is_of_no_kind_that_is_read_is_named(folder: Path) -> None:
+    (folder / "take.raw").write_bytes(bytes(32_000))
+    for name in ("tiers.csv", ".DS_Store", "README"):
+        (folder / name).touch()
+    assert read_captures(folder).unreadable == {"take.raw": "of no kind that is read"}
 
 
 def test_no_folder_says_what_to_do(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,36 @@ def test_a_folder_of_audio(tmp_path: Path) -> None:
     }
     assert clips["noncry/tom/b.FLAC"].group == clips["noncry/tom/c.opus"].group
     assert clips["cry/a.wav"].group == "cry/a.wav"
+
+
+def test_phone_recordings_are_clips(tmp_path: Path) -> None:
+    for name in ("cry/a.m4a", "cry/b.3gp", "c.AMR", "d.webm", "e.wma", "f.mov", "g.aac", "h.caf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert len(read_folder(tmp_path)) == 8
+
+
+def test_what_is_left_out_is_named(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.raw", "c.xyz", "d", "e.sph", "notes.txt", "README", ".hidden.raw"):
+        (tmp_path / name).touch()
+    said: list[str] = []
+    assert [clip.id for clip in read_corpus(tmp_path, say=said.append)] == ["a.wav"]
+    left_out = "left out, as of no kind that is read: b.raw, c.xyz, d and 1 more"
+    assert said == [f"{tmp_path}: {left_out}"]
+    (tmp_path / "a.wav").unlink()
+    with pytest.raises(CorpusError, match=f"no audio files below it; {left_out}"):
+        read_folder(tmp_path)
+
+
+def test_a_name_that_is_not_utf_8_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xe9.wav")).touch()
+    except (OSError, ValueError):
+        pytest.skip("this file system wants UTF-8")
+    said: list[str] = []
+    assert [clip.id for clip in read_folder(tmp_path, say=said.append)] == ["a.wav"]
+    assert said[0].endswith("of no kind that is read: b\\udce9.wav")
 
 
 BAD_ROWS = {

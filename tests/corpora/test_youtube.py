@@ -28,9 +28,9 @@ from crydistill.corpora.youtube import (
     fetch_segments,
     fetched_clips,
 )
-from crydistill.corpora.ytdlp import Tools, find_tools
+from crydistill.corpora.ytdlp import Tools, check_tools, find_tools
 from crydistill.download import sha256_of
-from crydistill.errors import ConfigError, CorpusError, MissingExtraError
+from crydistill.errors import ConfigError, CorpusError, SetupError
 from crydistill.lock import BusyError, exclusive
 
 FAKE = Path(__file__).parents[1] / "fake_ytdlp.py"
@@ -41,6 +41,9 @@ PRIVATE = "ERROR: [youtube] x: Private video. Sign in if you've been granted acc
 AGE = "ERROR: [youtube] x: Sign in to confirm your age. This video may be inappropriate"
 REGION = "ERROR: [youtube] x: The uploader has not made this video available in your country"
 BARE = "ERROR: [youtube] x: Video unavailable"
+BOT = "ERROR: [youtube] x: Sign in to confirm you're not a bot. Use --cookies-from-browser"
+SIGN_IN = "ERROR: [youtube] x: Please sign in. Use --cookies-from-browser or --cookies"
+NO_RUNTIME = "ERROR: [youtube] x: WARNING: No supported JavaScript runtime could be found."
 RESET = "ERROR: [youtube] x: Unable to download API page: Connection reset by peer"
 
 
@@ -190,6 +193,54 @@ def test_a_lasting_rate_limit_stops_the_run_and_condemns_nothing(fake: Fake, fol
     # The two concurrent attempts, then a single one after each wait.
     assert len(fake.log()) <= 2 + 2 + 2
     fake.plan({})
+    assert fetch(fake, folder) == FetchReport({State.DONE: 6}, waiting=0)
+    check_folder(folder, SEGMENTS)
+
+
+@pytest.mark.parametrize("message", [BOT, SIGN_IN])
+def test_a_request_to_sign_in_is_waited_out(fake: Fake, folder: Path, message: str) -> None:
+    fake.plan({SEGMENTS[0].youtube_id: [message] * 2})
+    pace = Pace(per_hour=1e9, workers=1, backoff=(0.3, 0.3))
+    report = fetch(fake, folder, SEGMENTS[:1], pace)
+    assert report == FetchReport({State.DONE: 1}, waiting=0)
+    times = [when for _, when, _ in fake.log()]
+    assert len(times) == 3
+    assert min(times[1] - times[0], times[2] - times[1]) > 0.25
+    check_folder(folder, SEGMENTS[:1])
+
+
+def test_a_video_that_always_asks_to_sign_in_does_not_hold_up_the_others(
+    fake: Fake, folder: Path
+) -> None:
+    fake.plan({SEGMENTS[0].youtube_id: [SIGN_IN] * 99})
+    report = fetch(fake, folder)
+    assert report.states == {State.DONE: 5, State.RATE_LIMITED: 1}
+    assert report.waiting == 1
+    assert report.stopped.startswith("YouTube's rate limit persisted")
+
+
+def test_what_this_machine_lacks_is_found_before_the_first_download(
+    fake: Fake, folder: Path
+) -> None:
+    fake.plan({"has": {"JS runtimes": "none"}})
+    with pytest.raises(SetupError, match=r"no JavaScript runtime.*nothing was downloaded"):
+        fetch(fake, folder)
+    assert fake.log() == []
+    assert read_ledger(folder) == {}
+    fake.plan({})
+    assert fetch(fake, folder) == FetchReport({State.DONE: 6}, waiting=0)
+    # With nothing left to download, nothing is needed.
+    fake.plan({"has": {"JS runtimes": "none"}})
+    assert fetch(fake, folder).waiting == 0
+
+
+def test_what_this_machine_lacks_later_stops_the_run_and_marks_nothing(
+    fake: Fake, folder: Path
+) -> None:
+    fake.plan({SEGMENTS[2].youtube_id: [NO_RUNTIME]})
+    with pytest.raises(SetupError, match="run the same command again to resume"):
+        fetch(fake, folder, pace=Pace(per_hour=1e9, workers=1))
+    assert {entry.state for entry in read_ledger(folder).values()} == {State.DONE}
     assert fetch(fake, folder) == FetchReport({State.DONE: 6}, waiting=0)
     check_folder(folder, SEGMENTS)
 
@@ -450,9 +501,11 @@ def test_faults_and_kills_lose_and_double_nothing(
 @pytest.fixture(scope="module")
 def tools() -> Tools:
     try:
-        return find_tools()
-    except MissingExtraError as error:
+        found = find_tools()
+        check_tools(found)
+    except SetupError as error:
         pytest.skip(str(error))
+    return found
 
 
 class TestRealYtDlp:

@@ -1,7 +1,9 @@
 """Tests of running yt-dlp. The messages in `data/yt_dlp_messages.json` are from issue threads
 (`seen_in`) or from yt-dlp's source."""
 
+import importlib.metadata
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -9,11 +11,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fake_ytdlp import HAS, header
 
 from crydistill.corpora.audioset import Segment
 from crydistill.corpora.ledger import GONE, State
-from crydistill.corpora.ytdlp import FetchFailedError, Tools, YtDlp, classify, find_tools
-from crydistill.errors import MissingExtraError
+from crydistill.corpora.ytdlp import (
+    FetchFailedError,
+    Tools,
+    YtDlp,
+    check_tools,
+    classify,
+    find_tools,
+)
+from crydistill.errors import MissingExtraError, SetupError
 
 MESSAGES = json.loads(
     (Path(__file__).parent / "data" / "yt_dlp_messages.json").read_text(encoding="utf-8")
@@ -47,6 +57,14 @@ def test_recorded_messages(recorded: dict[str, str], tmp_path: Path) -> None:
 
 def test_every_state_that_a_message_can_mean_was_recorded() -> None:
     assert {recorded["state"] for recorded in MESSAGES} == set(State) - {State.DONE}
+
+
+def test_a_request_to_sign_in_that_gives_a_reason_is_about_the_video() -> None:
+    assert classify("This is a private video. Please sign in to verify that you may see it.") is (
+        State.PRIVATE
+    )
+    assert classify("Please sign in to confirm your age.") is State.AGE_RESTRICTED
+    assert classify("Please sign in.") is State.RATE_LIMITED
 
 
 @given(st.text())
@@ -127,8 +145,135 @@ def test_stopped_it_starts_nothing(tmp_path: Path) -> None:
 
 def test_a_vanished_program(tmp_path: Path) -> None:
     tools = Tools((str(tmp_path / "nothing"),), tmp_path / "ffmpeg")
-    with pytest.raises(MissingExtraError, match="nothing: cannot be run"):
+    with pytest.raises(SetupError, match="nothing: cannot be run"):
         YtDlp(tools, "x/{id}", 5.0).fetch(SEGMENT, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("warning", "fault"),
+    [
+        (
+            "WARNING: [youtube] No supported JavaScript runtime could be found. Only deno is "
+            "enabled by default; to use another runtime add  --js-runtimes RUNTIME[:PATH]",
+            "no JavaScript runtime",
+        ),
+        (
+            "WARNING: [youtube] [jsc:deno] Challenge solver lib script version 0.7.0 is not "
+            "supported (source: python package, variant: minified, supported version: 0.8.0)",
+            "yt-dlp-ejs that belongs to its version",
+        ),
+        (
+            "WARNING: [youtube] [jsc] Remote component challenge solver script (deno) was skipped. "
+            "It may be required to solve JS challenges.",
+            "yt-dlp-ejs that belongs to its version",
+        ),
+        (
+            "ERROR: You have requested downloading the video partially, but ffmpeg is not "
+            "installed. Aborting",
+            "finds no ffmpeg",
+        ),
+        (
+            "ERROR: unable to write data: [Errno 28] No space left on device",
+            "the disk is full",
+        ),
+    ],
+)
+def test_what_this_machine_lacks_says_nothing_about_the_video(
+    warning: str, fault: str, tmp_path: Path
+) -> None:
+    """Not even with the answer that YouTube gives those who do not run its JavaScript."""
+    errors = f"{warning}\nERROR: [youtube] x: Sign in to confirm you're not a bot.\n"
+    source = f"import sys; sys.stderr.write({errors!r}); sys.exit(1)"
+    (tmp_path / "work").mkdir()
+    with pytest.raises(SetupError, match=fault) as raised:
+        YtDlp(program(tmp_path, source), "x/{id}", 20.0).fetch(SEGMENT, tmp_path / "work")
+    assert "\n" not in str(raised.value)
+
+
+def test_formats_that_yt_dlp_could_not_unlock_are_not_missing(tmp_path: Path) -> None:
+    errors = (
+        "WARNING: [youtube] x: n challenge solving failed: Some formats may be missing.\n"
+        "ERROR: [youtube] x: Requested format is not available.\n"
+    )
+    failure = attempt(
+        program(tmp_path, f"import sys; sys.stderr.write({errors!r}); sys.exit(1)"), tmp_path
+    )
+    assert failure.state is State.NOT_UNDERSTOOD
+    assert "pip install --upgrade" in str(failure)
+
+
+class TestCheckTools:
+    """What yt-dlp's verbose header says of this machine."""
+
+    @staticmethod
+    def saying(folder: Path, **has: str) -> Tools:
+        said = header(HAS | {name.replace("_", " "): value for name, value in has.items()})
+        return program(folder, f"import sys; sys.exit({said!r})")
+
+    def test_nothing_is_missing(self, tmp_path: Path) -> None:
+        check_tools(self.saying(tmp_path))
+        check_tools(self.saying(tmp_path, JS_runtimes="deno-2.9.8, node-20.20.2 (unsupported)"))
+        check_tools(self.saying(tmp_path, JS_runtimes="node-22.1.0"))
+
+    @pytest.mark.parametrize(
+        ("has", "fault"),
+        [
+            ({"JS_runtimes": "none"}, "no JavaScript runtime, which YouTube needs: pip install"),
+            (
+                {"JS_runtimes": "node-20.20.2 (unsupported)"},
+                r"no JavaScript runtime, which YouTube needs \(node-20\.20\.2 is too old\)",
+            ),
+            ({"Optional_libraries": "certifi-2026.10.18"}, "lacks its package yt-dlp-ejs"),
+            ({"Optional_libraries": "none"}, "lacks its package yt-dlp-ejs"),
+            ({"exe_versions": "none"}, "ffmpeg: ffmpeg cannot be run"),
+        ],
+    )
+    def test_what_is_missing_is_named(
+        self, has: dict[str, str], fault: str, tmp_path: Path
+    ) -> None:
+        with pytest.raises(SetupError, match=fault) as raised:
+            check_tools(self.saying(tmp_path, **has))
+        assert "\n" not in str(raised.value)
+        assert str(raised.value).endswith(
+            "pip install 'crydistill[audioset]'; nothing was downloaded"
+        )
+
+    def test_a_deno_that_does_not_run_is_named(self, tmp_path: Path) -> None:
+        tools = self.saying(tmp_path, JS_runtimes="none")
+        with pytest.raises(SetupError, match=r"\(x/deno does not run here\)"):
+            check_tools(Tools(tools.yt_dlp, tools.ffmpeg, Path("x/deno")))
+
+    def test_yt_dlp_from_before_javascript_was_needed(self, tmp_path: Path) -> None:
+        said = "Usage: yt-dlp [OPTIONS] URL\n\nyt-dlp: error: no such option: --js-runtimes"
+        with pytest.raises(SetupError, match="too old for today's YouTube: pip install --upgrade"):
+            check_tools(program(tmp_path, f"import sys; sys.exit({said!r})"))
+
+    def test_yt_dlp_that_does_not_run(self, tmp_path: Path) -> None:
+        with pytest.raises(SetupError, match=r"yt-dlp cannot be run \(ImportError: broken\)"):
+            check_tools(program(tmp_path, "raise ImportError('broken')"))
+        with pytest.raises(SetupError, match="nothing: yt-dlp cannot be run"):
+            check_tools(Tools((str(tmp_path / "nothing"),), tmp_path / "ffmpeg"))
+
+    def test_the_real_one(self, tmp_path: Path) -> None:
+        """Its answer holds what is asked of it, and one install brings everything."""
+        try:
+            tools = find_tools()
+        except MissingExtraError as error:
+            pytest.skip(str(error))
+        nothing = Tools(tools.yt_dlp, tmp_path / "ffmpeg", tmp_path / "deno")
+        with pytest.raises(SetupError, match="ffmpeg: ffmpeg cannot be run"):
+            check_tools(nothing)
+        try:
+            importlib.metadata.version("yt-dlp-ejs")
+            importlib.metadata.version("deno")
+        except importlib.metadata.PackageNotFoundError as error:
+            pytest.skip(f"{error.name} is not installed")
+        assert tools.deno is not None
+        version = subprocess.run(
+            [tools.deno, "--version"], capture_output=True, check=True, text=True
+        )
+        assert version.stdout.startswith("deno ")
+        check_tools(tools)
 
 
 class TestFindTools:

@@ -31,3 +31,9 @@ def loud(seconds: float) -> Samples:
 def quiet(seconds: float) -> Samples:
     """Silence, which scores 0."""
     return np.zeros(int(seconds * SAMPLE_RATE), dtype=np.float32)
+
+
+def faint(seconds: float) -> Samples:
+    """A quiet room, which scores 0: noise of one 16-bit step, never still like a dead source."""
+    steps = np.random.default_rng(5).integers(-1, 2, int(seconds * SAMPLE_RATE))
+    return np.asarray(steps / 32_768, dtype=np.float32)

@@ -10,6 +10,7 @@ from crydistill.detector.alert_clips import AlertClips
 from crydistill.errors import ConfigError, CorpusError
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5)
+NAME = f"alert-{WHEN:%Y%m%dT%H%M%S}"
 
 
 def ramp(start: float, stop: float) -> Samples:
@@ -39,7 +40,7 @@ def test_a_clip_runs_from_before_the_onset_to_after_the_end(tmp_path: Path) -> N
     assert clips.saved == 0
     fed(clips, 15, 18)
     assert clips.saved == 1
-    assert extent(tmp_path / "alert-20260102T030405.wav") == (7.0, 16.0)
+    assert extent(tmp_path / f"{NAME}.wav") == (7.0, 16.0)
 
 
 def test_a_long_alert_is_cut_and_memory_stays(tmp_path: Path) -> None:
@@ -64,8 +65,8 @@ def test_what_is_not_there_any_more_is_left_out(tmp_path: Path) -> None:
     found = sorted(extent(path) for path in tmp_path.iterdir())
     assert found == [(0.0, 1.0), (50.0, 52.0)]
     assert {path.name for path in tmp_path.iterdir()} == {
-        "alert-20260102T030405.wav",
-        "alert-20260102T030405-2.wav",
+        f"{NAME}.wav",
+        f"{NAME}-2.wav",
     }
 
 

@@ -35,7 +35,7 @@ from crydistill.student.manifest import (
     load_manifest,
 )
 from crydistill.student.packaged import packaged_student
-from crydistill.tflite.file import ALIGNMENT, TfliteFile, read_tflite
+from crydistill.tflite.file import ALIGNMENT, OPERATOR_KINDS, TfliteFile, read_tflite
 
 FILES = [
     "crydistill_tables.h",
@@ -83,6 +83,22 @@ def test_only_the_kernels_in_the_graph(
         "crydistill_fully_connected",
         "crydistill_pad_2d",
     }
+
+
+def test_every_allowed_operator_has_a_kernel() -> None:
+    computed = {kind.name for kind in OPERATOR_KINDS.values()} - {"RESHAPE"}
+    assert set(c_layers._WRITERS) == computed
+
+
+def test_the_counting_program_knows_every_kernel() -> None:
+    """One that its table lacks would be called at address 0, under emulation only."""
+    firmware = Path(__file__).parents[2] / "firmware"
+    header = (firmware / "src" / "crydistill_engine.h").read_text(encoding="utf-8")
+    table = header.partition("struct crydistill_kernels {")[2].partition("};")[0]
+    counting = (firmware / "emulator" / "cost.c").read_text(encoding="utf-8")
+    places = set(re.findall(r"\(\*(\w+)\)", table))
+    assert len(places) == len(c_layers._WRITERS)
+    assert set(re.findall(r"\.(\w+) = counted_\1,", counting)) == places
 
 
 def lifetimes(file: TfliteFile) -> dict[int, tuple[int, int]]:

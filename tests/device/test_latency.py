@@ -3,7 +3,7 @@
 import pytest
 from tests.student_fixtures import manifest_for
 
-from crydistill.device.boards import BOARDS, KIB, Needs, Verdict, fit
+from crydistill.device.boards import BOARDS, KIB, MHZ, Needs, Verdict, fit
 from crydistill.device.cost_record import recorded_sha256
 from crydistill.device.latency import (
     Instructions,
@@ -75,6 +75,14 @@ def test_a_small_student_fits_boards_with_an_fpu_and_a_huge_one_none() -> None:
         judged = fit(board, huge)
         assert judged.verdict == Verdict.DOES_NOT_FIT
         assert {reason.split()[0] for reason in judged.reasons} >= {"flash", "RAM", "too"}
+
+
+def test_boards_are_in_bytes_and_hertz() -> None:
+    for board in BOARDS:
+        assert 64 * KIB <= board.ram_bytes <= board.flash_bytes <= 65_536 * KIB, board.name
+        assert 16 * MHZ <= board.clock_hz <= 1_000 * MHZ, board.name
+        assert board.source, board.name
+    assert len({board.name for board in BOARDS}) == len(BOARDS)
 
 
 def test_what_is_missing_is_said_to_the_byte() -> None:

@@ -2,7 +2,10 @@
 
 from typing import get_args
 
+import keras
+import numpy as np
 import pytest
+from scipy.special import expit
 
 from crydistill.distill.losses import kl_softmax
 from crydistill.distill.recipe import (
@@ -15,7 +18,7 @@ from crydistill.distill.recipe import (
 from crydistill.errors import ConfigError
 from crydistill.experiment.schema import TrainingConfig
 from crydistill.student.heads import Heads
-from crydistill.taxonomy import BABY_CRY
+from crydistill.taxonomy import BABY_CRY, CLASSES
 
 NO_HEADS, CRY_HEAD = Heads(), Heads.from_mids({"cry": [BABY_CRY]})
 
@@ -26,6 +29,20 @@ def training(**options: object) -> TrainingConfig:
 
 def test_every_loss_that_the_schema_allows_is_in_the_table() -> None:
     assert set(get_args(TrainingConfig.model_fields["loss"].annotation)) == set(LOSSES)
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+@pytest.mark.parametrize("heads", [NO_HEADS, CRY_HEAD], ids=["no heads", "cry head"])
+def test_every_loss_is_one_finite_number_a_window(name: str, heads: Heads) -> None:
+    if heads and LOSSES[name].make_headed is None:
+        pytest.skip("not for students with outputs of their own")
+    outputs = len(heads) + CLASSES
+    targets, logits = np.random.default_rng(0).normal(0, 100, (2, 7, outputs)).astype(np.float32)
+    loss = make_loss(training(loss=name), heads)
+    taught = expit(targets) if heads else targets
+    found = keras.ops.convert_to_numpy(loss(taught, logits))
+    assert found.shape == (7,)
+    assert np.isfinite(found).all()
 
 
 def test_losses_by_name() -> None:

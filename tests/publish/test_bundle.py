@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -335,7 +336,8 @@ def test_private_samples_are_noticed_in_a_table(copy: Path, tmp_path: Path) -> N
     home = tmp_path / "home"
     home.mkdir()
     noise = np.random.default_rng(0).normal(0, 3_000, 48_000).astype("<i2")
-    soundfile.write(home / "cry-20250102T030405+0100.wav", noise, 16_000)
+    at = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
+    soundfile.write(home / f"cry-{at:%Y%m%dT%H%M%S%z}.wav", noise, 16_000)
     known = fingerprint_private(read_captures(home).clips)
     check_bundle(copy, private=known)
     (copy / "c" / "table.bin").write_bytes(noise[1000:9000].tobytes())

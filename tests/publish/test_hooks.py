@@ -5,12 +5,17 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import yaml
+from typer.testing import CliRunner
+
+from crydistill.cli import app
+from crydistill.publish.guard import scan
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,3 +98,42 @@ def test_hook_for_the_pre_commit_program() -> None:
     assert hook["id"] == "crydistill-guard"
     assert hook["entry"] == "crydistill guard"
     assert hook["language"] == "python"
+
+
+def own_hooks() -> list[dict[str, str]]:
+    """The hooks for commits to this repository."""
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    (repository,) = config["repos"]
+    assert repository["repo"] == "local"
+    return list(repository["hooks"])
+
+
+@pytest.mark.parametrize("hook", own_hooks(), ids=lambda hook: hook["id"])
+def test_a_hook_of_our_own_is_a_program_that_make_installs(hook: dict[str, str]) -> None:
+    program, *_ = hook["entry"].split()
+    folder, name = program.rsplit("/", 1)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert f"VENV   ?= {folder.removesuffix('/bin')}\n" in makefile
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    tools = {re.split("[=><]", tool)[0] for tool in project["dependency-groups"]["dev"]}
+    assert name in tools | set(project["project"]["scripts"])
+    assert hook["language"] == "system"  # so that it needs no network
+
+
+def test_hooks_of_our_own_ask_what_make_check_asks_and_the_guard() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    asked = {hook["entry"].removeprefix(".venv/bin/") for hook in own_hooks()}
+    assert asked == {"ruff format", "ruff check", "mypy", "crydistill guard"}
+    for entry in asked - {"crydistill guard"}:
+        assert f"\t$(BIN)/{entry}" in makefile
+    assert CliRunner().invoke(app, ["guard", str(ROOT / "LICENSE")]).exit_code == 0
+
+
+@needs_git
+def test_the_guard_finds_nothing_in_this_repository() -> None:
+    """What is committed here is published."""
+    listed = git(ROOT, "ls-files", "-z")
+    if listed.returncode != 0:
+        pytest.skip("needs a git work tree")
+    files = [ROOT / name for name in listed.stdout.split("\0") if name]
+    assert [str(finding) for file in files if file.is_file() for finding in scan(file)] == []

@@ -7,14 +7,14 @@ from typing import Any
 
 import huggingface_hub
 import pytest
-from tests.hubserver import TOKEN, Hub, serving_hub
+from tests.hubserver import READ_TOKEN, TOKEN, Hub, serving_hub
 from tests.publish.runs import COMMIT, write_run
 from typer.testing import CliRunner
 
 from crydistill.cli import app
 from crydistill.errors import CheckFailed, HubError
 from crydistill.publish.bundle import Bundle, check_bundle, make_bundle
-from crydistill.publish.hub import Plan, plan_publication, publish
+from crydistill.publish.hub import Plan, check_access, plan_publication, publish
 
 REPO = "somebody/cry-detector"
 
@@ -241,6 +241,100 @@ def test_no_token_is_taken_from_this_computer(
         publish(bundle, planned(bundle, hub), token=None, endpoint=hub.address)
 
 
+class TestCheckAccess:
+    """What is wrong with this machine's settings is said before anything is sent."""
+
+    @pytest.mark.parametrize("token", [TOKEN, READ_TOKEN])
+    def test_a_dry_run_needs_no_more_than_reading(self, hub: Hub, token: str) -> None:
+        check_access(token=token, endpoint=hub.address)
+        assert hub.requests == [("GET", "/api/whoami-v2")]
+
+    def test_without_a_token_nothing_is_sent(self, hub: Hub) -> None:
+        check_access(token=None, endpoint=hub.address)
+        with pytest.raises(HubError, match="set HF_TOKEN"):
+            check_access(token=None, endpoint=hub.address, push=True)
+        assert hub.requests == []
+
+    def test_a_token_that_may_only_read_does_not_push(self, hub: Hub) -> None:
+        check_access(token=TOKEN, endpoint=hub.address, push=True)
+        with pytest.raises(HubError, match="may only read") as raised:
+            check_access(token=READ_TOKEN, endpoint=hub.address, push=True)
+        assert READ_TOKEN not in str(raised.value)
+
+    def test_a_token_that_the_hub_does_not_know(self, hub: Hub) -> None:
+        with pytest.raises(HubError, match="does not know this token") as raised:
+            check_access(token="hf_expired", endpoint=hub.address)
+        assert str(raised.value).startswith(hub.address)
+
+    @pytest.mark.parametrize(
+        ("token", "message"),
+        [
+            ("hf_abc def", "spaces, quotes"),
+            ("hf_abc\nhf_def", "spaces, quotes"),
+            ("'hf_abcdef'", "spaces, quotes"),
+            ("<your token>", "spaces, quotes"),
+            ("$HF_TOKEN", "spaces, quotes"),
+            ("hf_ab\u200bc", "spaces, quotes"),
+            ("password", "starts with hf_"),
+        ],
+    )
+    def test_what_no_token_looks_like(self, token: str, message: str) -> None:
+        with pytest.raises(HubError, match=message) as raised:
+            check_access(token=token)
+        assert token not in str(raised.value).replace("HF_TOKEN", "")
+
+    def test_other_hubs_have_other_tokens(self, hub: Hub) -> None:
+        with pytest.raises(HubError, match="does not know this token"):
+            check_access(token="their-own", endpoint=hub.address)
+        assert len(hub.requests) == 1
+
+    @pytest.mark.parametrize(
+        "endpoint",
+        [
+            "huggingface.co",
+            "htps://huggingface.co",
+            "https://",
+            "https://hub:abc",
+            "https://hub:99999",
+            "https://hub .example",
+            "https://[::1",
+            "https://hub.example/?token=x",
+            "file:///etc",
+        ],
+    )
+    def test_what_is_no_hub_s_address(self, endpoint: str, bundle: Bundle) -> None:
+        with pytest.raises(HubError, match="is not the URL of a hub") as raised:
+            check_access(token=TOKEN, endpoint=endpoint)
+        assert f"'{endpoint}'" in str(raised.value)
+        with pytest.raises(HubError, match="is not the URL of a hub"):
+            plan_publication(bundle, REPO, endpoint=endpoint)
+
+    def test_a_password_in_the_address_is_not_repeated(self) -> None:
+        with pytest.raises(HubError, match="holds a user name") as raised:
+            check_access(token=TOKEN, endpoint="https://me:secret@hub.example")
+        assert "secret" not in str(raised.value)
+
+    def test_a_server_that_is_no_hub(self, hub: Hub) -> None:
+        hub.faults = failing("GET", "/api/whoami-v2", 404)
+        with pytest.raises(HubError, match="no Hugging Face hub; check HF_ENDPOINT"):
+            check_access(token=TOKEN, endpoint=hub.address)
+
+    def test_a_hub_that_is_not_there(self, hub: Hub) -> None:
+        hub.faults = failing("GET", "/api/whoami-v2", -1)
+        with pytest.raises(HubError, match=f"{hub.address}: the hub is unreachable"):
+            check_access(token=TOKEN, endpoint=hub.address)
+
+    def test_offline_mode_has_its_own_line(
+        self, bundle: Bundle, hub: Hub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+        with pytest.raises(HubError, match="offline mode, nothing is sent; unset HF_HUB_OFFLINE"):
+            check_access(token=TOKEN, endpoint=hub.address)
+        with pytest.raises(HubError, match="unset HF_HUB_OFFLINE"):
+            planned(bundle, hub)
+        assert hub.requests == []
+
+
 @pytest.fixture
 def command(hub: Hub, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """The verb `publish` on the bundle."""
@@ -261,6 +355,18 @@ def test_the_verb_only_plans_unless_told_to_push(command: Callable[..., Any], hu
     assert pushed.exit_code == 0, pushed.exception
     assert hub.head in pushed.output
     assert TOKEN not in result.output + pushed.output
+
+
+def test_the_verb_checks_the_token_before_the_bundle(
+    command: Callable[..., Any], hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreached(*_: Any, **__: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setenv("HF_TOKEN", READ_TOKEN)
+    monkeypatch.setattr("crydistill.publish.bundle.check_bundle", unreached)
+    assert "may only read" in str(command("--push").exception)
+    assert hub.requests == [("GET", "/api/whoami-v2")]
 
 
 def test_the_verb_refuses_another_parent(command: Callable[..., Any], hub: Hub) -> None:

@@ -181,6 +181,23 @@ def test_qat_of_a_finished_training(cry_headed: Context) -> None:
     assert run.student.read_bytes() != cry_headed.run.student.read_bytes()
 
 
+def test_unfinished_qat_of_a_former_version_is_resumed(cry_headed: Context) -> None:
+    runs = cry_headed.run.path.parent
+    shutil.copytree(cry_headed.run.path, runs / "former")
+    made = context(runs.parent, *HEADED, "training.qat={epochs: 1}", "name=former")
+    train(made)
+    training, stages = made.run.training, made.run.path / "stages.json"
+    finished = (training / "qat/last.npz").stat().st_mtime_ns
+    (training / "qat").rename(training / "aware")
+    made.run.student_fp32.unlink()
+    text = stages.read_text().replace('"QAT started"', '"aware training started"')
+    stages.write_text(text)
+    train(made)
+    assert made.run.student_fp32.exists()
+    assert (training / "qat/last.npz").stat().st_mtime_ns == finished
+    assert not (training / "aware").exists()
+
+
 def modified(run: RunDirectory) -> dict[str, int]:
     names = ("student.keras", "student.tflite", "selection.json", "metrics.json", "report.html")
     return {name: (run.path / name).stat().st_mtime_ns for name in names}

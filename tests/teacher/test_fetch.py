@@ -60,6 +60,14 @@ def test_two_teachers_lie_side_by_side(
     assert [path.read_bytes() for path in fetched] == [BODY, BODY[::-1]]
 
 
+def test_pins_are_complete_and_lie_apart() -> None:
+    for pin in TEACHERS.values():
+        assert pin.url.startswith("https://")
+        assert pin.size > 0
+        assert len(bytes.fromhex(pin.sha256)) == 32
+    assert len({pin.name for pin in TEACHERS.values()}) == len(TEACHERS)
+
+
 def test_an_unknown_teacher(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'vggish' is not one of yamnet, yamnet-relu6"):
         fetch_teacher(tmp_path, "vggish")

@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.teacher.contract import assert_keeps_the_contract
 
 from crydistill import settings
 from crydistill.audio.mel import log_mel
-from crydistill.audio.windows import window_count
 from crydistill.download import sha256_of
 from crydistill.errors import TeacherError
 from crydistill.teacher.base import Recording, Teacher
@@ -28,13 +28,6 @@ def sine() -> Recording:
     t = np.arange(16_000, dtype=np.float32) / 16_000
     samples = (0.5 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)[:15_600]
     return Recording("sine", samples, log_mel(samples))
-
-
-def noise(seed: int, windows: int) -> Recording:
-    frames = 48 * (windows - 1) + 96 + 20
-    random = np.random.default_rng(seed)
-    samples = random.normal(0.0, 0.1, 400 + 160 * (frames - 1)).astype(np.float32)
-    return Recording(f"noise {seed}", samples, log_mel(samples))
 
 
 def logit(scores: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -73,22 +66,8 @@ def test_identity(rebuilt: Teacher, shared: Path) -> None:
 
 
 @pytest.mark.shared
-def test_how_windows_are_batched_does_not_matter(rebuilt: Teacher) -> None:
-    """Recordings of 0 to 70 windows, together and alone, across batch boundaries."""
-    none = Recording("none", np.zeros(0, dtype=np.float32), np.zeros((0, 64), dtype=np.float32))
-    recordings = [noise(1, 3), none, noise(2, 70), noise(3, 1), none]
-    together = rebuilt.logits(recordings)
-    assert [len(rows) for rows in together] == [3, 0, 70, 1, 0]
-    assert [window_count(len(r.frames)) for r in recordings] == [3, 0, 70, 1, 0]
-    for recording, rows in zip(recordings, together, strict=True):
-        assert rows.dtype == np.float32
-        (alone,) = rebuilt.logits([recording])
-        np.testing.assert_allclose(rows, alone, atol=1e-4)
-
-
-@pytest.mark.shared
-def test_no_recordings(rebuilt: Teacher) -> None:
-    assert rebuilt.logits([]) == []
+def test_it_keeps_the_contract(rebuilt: Teacher) -> None:
+    assert_keeps_the_contract(rebuilt)
 
 
 @pytest.mark.shared

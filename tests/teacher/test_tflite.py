@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.teacher.contract import assert_keeps_the_contract
 
 from crydistill.audio.mel import log_mel
 from crydistill.audio.windows import windows
@@ -145,6 +146,11 @@ def test_several_recordings_and_a_short_one(tf: Any, tmp_path: Path) -> None:
     found = teacher.logits([RECORDING, short, RECORDING])
     assert [rows.shape for rows in found] == [(5, 521), (0, 521), (5, 521)]
     np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_it_keeps_the_contract(tf: Any, tmp_path: Path) -> None:
+    path = convert(tmp_path / "mel.tflite", mel_network(tf, tf.identity), [1, 96, 64])
+    assert_keeps_the_contract(load_teacher(path))
 
 
 def test_identity_of_a_teacher(tf: Any, tmp_path: Path) -> None:

@@ -5,22 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 
+from crydistill.audio.decoding import Recording
 from crydistill.audio.mel import SAMPLE_RATE, Samples
+from crydistill.audio.plausibility import SILENCE_PEAK, Downmix, SampleCheck
+from crydistill.audio.window import Block
 from crydistill.audio.windows import WINDOW_SAMPLES
 from crydistill.errors import AudioError
 
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"}
-)
+_PLAIN = (".wav", ".wave", ".w64", ".rf64", ".bwf", ".aif", ".aiff", ".aifc", ".au", ".voc")
+_PACKED = (".flac", ".caf", ".wv", ".ape", ".tta")
+_MUSIC = (".mp3", ".mp2", ".mpga", ".ogg", ".oga", ".ogx", ".opus", ".spx", ".ac3", ".eac3", ".wma")
+_PHONE = (".m4a", ".m4b", ".m4r", ".aac", ".amr", ".awb", ".3gp", ".3gpp", ".3g2", ".3ga", ".weba")
+_VIDEO = (".mp4", ".m4v", ".mov", ".qt", ".webm", ".mka", ".mkv", ".ogv", ".wmv", ".asf", ".avi",
+          ".flv", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg")  # fmt: skip
+AUDIO_SUFFIXES = frozenset((*_PLAIN, *_PACKED, *_MUSIC, *_PHONE, *_VIDEO))
 """File name suffixes treated as audio when searching a folder; decoding goes by content."""
-
-SILENCE_PEAK = 1e-4
-"""A recording whose peak is below this (-80 dBFS) is reported as silent."""
-
-_BLOCK_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,15 @@ class AudioReader:
 
     path : the file
     samples : number of 16 kHz samples read so far, without padding
+    native_rate : the file's own sample rate in hertz, where it begins; 0 before the first block
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.samples = 0
+        self.native_rate = 0
         self._peak = 0.0
+        self._remarks: list[str] = []
 
     def blocks(self) -> Iterator[Samples]:
         """Yield consecutive float32 blocks of 16 kHz mono, resampled without seams between them.
@@ -57,16 +61,42 @@ class AudioReader:
         Raises
         ------
         AudioError
-            if the file is missing, cannot be decoded, is empty, or contains NaN or infinity.
+            if the file is missing, cannot be decoded, is empty, or cannot be sound: its rate is not
+            between 4 and 192 kHz, samples are NaN, infinite or far above full scale.
         """
-        for block in _decoded(self.path):
+        for block in self._resampled():
             self.samples += len(block)
             self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
             yield block
         if self.samples == 0:
-            raise AudioError(f"{self.path}: contains no audio; remove it or record it again")
+            raise _no_audio(self.path)
         if self.samples < WINDOW_SAMPLES:
             yield np.zeros(WINDOW_SAMPLES - self.samples, dtype=np.float32)
+
+    def _resampled(self) -> Iterator[Samples]:
+        check, downmix = SampleCheck(), Downmix()
+        resampler: soxr.ResampleStream | None = None
+        rate = SAMPLE_RATE
+        with Recording(self.path) as recording:
+            for now, native in recording.blocks():
+                self.native_rate = self.native_rate or now
+                mono = downmix.mono(native)
+                self._look(check, mono, now)
+                if now != rate:
+                    if resampler is not None:
+                        yield _rest(resampler)
+                    rate = now
+                    resampler = None if rate == SAMPLE_RATE else _resampler(rate)
+                yield mono if resampler is None else resampler.resample_chunk(mono)
+            if resampler is not None:
+                yield _rest(resampler)
+            self._remarks = [*recording.remarks, *downmix.remarks, *check.remarks]
+
+    def _look(self, check: SampleCheck, mono: Samples, rate: int) -> None:
+        try:
+            check.look(mono, rate)
+        except ValueError as error:
+            raise AudioError(f"{self.path}: {error}") from error
 
     @property
     def duration(self) -> float:
@@ -76,7 +106,7 @@ class AudioReader:
     @property
     def notes(self) -> tuple[str, ...]:
         """Remarks for the user; complete once the recording has been read to its end."""
-        notes = []
+        notes = list(self._remarks)
         if self._peak < SILENCE_PEAK:
             notes.append("silent")
         if self.samples < WINDOW_SAMPLES:
@@ -114,29 +144,74 @@ def read_audio(path: str | Path) -> Audio:
     return Audio(samples, reader.duration, reader.notes)
 
 
-def _decoded(path: Path) -> Iterator[Samples]:
-    if not path.is_file():
-        raise AudioError(f"{path}: no such file")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path}: the file is empty; remove it or copy it again")
-    try:
-        with soundfile.SoundFile(path) as file:
-            yield from _resampled_blocks(file, path)
-    except soundfile.LibsndfileError as error:
-        reason = str(error.error_string).rstrip(".")
-        raise AudioError(
-            f"{path}: cannot be decoded ({reason}); convert it to wav or flac, "
-            "for instance with `ffmpeg -i IN OUT.wav`"
-        ) from error
+def native_rate(path: str | Path) -> int:
+    """Sample rate of a recording in hertz, where it begins; reads no more than half a minute.
+
+    Raises
+    ------
+    AudioError
+        if it cannot be decoded, or holds no sound.
+    """
+    with Recording(Path(path)) as recording:
+        for rate, _ in recording.blocks():
+            return rate
+    raise _no_audio(path)
 
 
-def _resampled_blocks(file: soundfile.SoundFile, path: Path) -> Iterator[Samples]:
-    rate = file.samplerate
-    resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
-    for block in file.blocks(_BLOCK_SECONDS * rate, dtype="float32", always_2d=True):
-        mono = block.mean(axis=1, dtype=np.float32)
-        if not np.isfinite(mono).all():
-            raise AudioError(f"{path}: contains NaN or infinite samples; export it again")
-        yield mono if rate == SAMPLE_RATE else resampler.resample_chunk(mono)
-    if rate != SAMPLE_RATE:
-        yield resampler.resample_chunk(np.empty(0, dtype=np.float32), last=True)
+def read_native(path: str | Path) -> list[tuple[int, Block]]:
+    """Decode a whole recording as it is in the file.
+
+    Returns
+    -------
+    Sample rate and samples, float32 `[n, channels]`, of each stretch; one, unless rate or channels
+    change within the file.
+
+    Raises
+    ------
+    AudioError
+        if it cannot be decoded.
+    """
+    stretches: list[tuple[int, list[Block]]] = []
+    with Recording(Path(path)) as recording:
+        for rate, block in recording.blocks():
+            if not stretches or _differs(stretches[-1], rate, block):
+                stretches.append((rate, []))
+            stretches[-1][1].append(block)
+    return [(rate, np.concatenate(blocks)) for rate, blocks in stretches]
+
+
+def recording_seconds(path: str | Path) -> float:
+    """Seconds of sound in a recording, which is decoded for it: headers are often wrong.
+
+    Raises
+    ------
+    AudioError
+        if it cannot be decoded, or holds no sound.
+    """
+    with Recording(Path(path)) as recording:
+        seconds = sum(len(block) / rate for rate, block in recording.blocks())
+    if not seconds:
+        raise _no_audio(path)
+    return seconds
+
+
+def printable(path: str | Path) -> str:
+    """A path as text that can be printed: bytes in it that are not UTF-8 are escaped."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
+def _differs(stretch: tuple[int, list[Block]], rate: int, block: Block) -> bool:
+    before, blocks = stretch
+    return before != rate or blocks[-1].shape[1] != block.shape[1]
+
+
+def _no_audio(path: str | Path) -> AudioError:
+    return AudioError(f"{path}: contains no audio; record or export it again")
+
+
+def _resampler(rate: int) -> soxr.ResampleStream:
+    return soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+
+
+def _rest(resampler: soxr.ResampleStream) -> Samples:
+    return np.asarray(resampler.resample_chunk(np.empty(0, dtype=np.float32), last=True))

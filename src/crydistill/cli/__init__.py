@@ -6,9 +6,12 @@ TensorFlow.
 
 import os
 import sys
+import traceback
+from typing import Annotated
 
 import typer
 
+from crydistill import __version__
 from crydistill.cli import (
     data,
     detection,
@@ -22,11 +25,13 @@ from crydistill.cli import (
     tables,
 )
 from crydistill.cli.common import complain
-from crydistill.errors import CrydistillError, MissingExtraError
+from crydistill.errors import CrydistillError
 
 _TRAINING_MODULES = frozenset(
     {"h5py", "keras", "matplotlib", "sklearn", "tensorflow", "tensorboard", "tflite_micro"}
 )
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="crydistill",
@@ -51,8 +56,26 @@ for room in (
     app.add_typer(room.app)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"crydistill {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options that need no verb; Typer takes them from a callback."""
+
+
 def main() -> None:
-    """Run the command line; expected errors give one line and an exit code."""
+    """Run the command line; expected errors give one line and an exit code (docs/commands.md)."""
     # Must be set before TensorFlow's import to silence its C++ logging on standard error.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
@@ -60,14 +83,36 @@ def main() -> None:
     except CrydistillError as error:
         complain(str(error))
         sys.exit(error.exit_code)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _TRAINING_MODULES:
-            raise
-        complain(
-            f"this command needs {error.name}, which is part of the full install: "
-            "pip install 'crydistill[train]'"
-        )
-        sys.exit(MissingExtraError.exit_code)
-    except KeyboardInterrupt:
-        complain("interrupted; run the same command again to resume")
-        sys.exit(130)
+    except SystemExit as end:
+        # Typer has handled Ctrl-C by then, without a word.
+        if end.code == _INTERRUPTED:
+            complain("interrupted; run the same command again to resume")
+        raise
+    except Exception as error:
+        complain(_missing_module(error) or _file_error(error) or _bug())
+        sys.exit(CrydistillError.exit_code)
+
+
+def _missing_module(error: Exception) -> str:
+    """What to install if a module of the full install is missing, else empty."""
+    name = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+    if name.partition(".")[0] not in _TRAINING_MODULES:
+        return ""
+    return (
+        f"this command needs {name}, which is part of the full install: "
+        "pip install 'crydistill[train]'"
+    )
+
+
+def _file_error(error: Exception) -> str:
+    """Which file the system refused to read or write, and why; empty for other errors."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return ""
+    place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return f"{place}{error.strerror}"
+
+
+def _bug() -> str:
+    """Show the exception. Left to Python it would end with 1, which says that the command ran."""
+    traceback.print_exc()
+    return "this is an error in crydistill itself; please report it with the lines above"

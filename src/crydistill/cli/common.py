@@ -1,10 +1,13 @@
 """Options and messages shared by several commands."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from crydistill.errors import CheckFailed, CrydistillError
 
 if TYPE_CHECKING:
     from crydistill.evaluation.compare import Evaluation
@@ -44,6 +47,22 @@ def columns(texts: list[str] | None, option: str = "--where") -> dict[str, str]:
             raise typer.BadParameter(f"'{text}': write COLUMN=VALUE", param_hint=option)
         chosen[column] = value
     return chosen
+
+
+def exit_if_left_out(left_out: int, done: int) -> None:
+    """End a command that could not do all of what it was asked for: exit code 1, or 2 if nothing.
+
+    left_out, done : number of recordings, files or videos without and with a result
+    """
+    if left_out:
+        raise typer.Exit(CheckFailed.exit_code if done else CrydistillError.exit_code)
+
+
+def exit_if_skipped(skipped: Mapping[str, str], done: int) -> None:
+    """Name the clips that a command skipped, with the reason, and end it with exit code 1 or 2."""
+    for clip, reason in skipped.items():
+        tell(f"skipped {clip}: {reason}")
+    exit_if_left_out(len(skipped), done)
 
 
 def tell(line: str) -> None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crydistill.cli.common import complain, tell
-from crydistill.errors import CheckFailed
+from crydistill.cli.common import complain, exit_if_left_out, tell
 
 if TYPE_CHECKING:
     from crydistill.corpora.rebuild import Missing
@@ -118,7 +117,7 @@ def corpora_rebuild(
     print(f"{folder}: {done.made:,} made, {done.kept:,} were here, {len(done.missing):,} missing")
     if done.missing:
         _tell_missing(done.missing)
-        raise typer.Exit(CheckFailed.exit_code)
+    exit_if_left_out(len(done.missing), done.made + done.kept)
 
 
 def _tell_missing(missing: Sequence["Missing"]) -> None:
@@ -182,10 +181,14 @@ def _fetch_corpus(name: str) -> None:
 
     found = fetch_corpus(name, cache_dir(), progress=shown)
     print(f"{found.name}: {found.clips:,} clips, {found.minutes:,.0f} minutes, {found.licence}")
+    if found.unreadable:
+        tell(f"{found.unreadable:,} of its files cannot be read and are left out")
+    exit_if_left_out(found.unreadable, found.clips)
 
 
 def _fetch_audioset(lists: list[Path], per_hour: float, workers: int) -> None:
     from crydistill.corpora.audioset import read_segments
+    from crydistill.corpora.ledger import GONE, State
     from crydistill.corpora.youtube import Pace, fetch_segments
     from crydistill.corpora.ytdlp import find_tools
     from crydistill.progress import shown
@@ -206,9 +209,12 @@ def _fetch_audioset(lists: list[Path], per_hour: float, workers: int) -> None:
         print(f"{state}: {count}")
     if report.stopped:
         complain(report.stopped)
+    gone = sum(report.states.get(state, 0) for state in GONE)
+    if gone:
+        tell(f"{gone} segments are no longer public and stay left out")
     if report.waiting:
         tell(f"{report.waiting} segments are still pending; run the same command again in an hour")
-        raise typer.Exit(CheckFailed.exit_code)
+    exit_if_left_out(gone + report.waiting, report.states.get(State.DONE, 0))
 
 
 def _print_survivors(lists: list[Path]) -> None:

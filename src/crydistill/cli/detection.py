@@ -1,9 +1,12 @@
 """Commands that detect cries: detect, calibrate, listen."""
 
 import json
+import os
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -11,9 +14,13 @@ from crydistill.cli.common import complain, tell
 from crydistill.errors import AudioError, CheckFailed
 
 if TYPE_CHECKING:
+    from crydistill.cli.stop_signals import StopSignals
     from crydistill.detector.calibrated import CalibratedSettings, RoomCalibration
-    from crydistill.detector.mqtt import MqttPublisher
+    from crydistill.detector.controls import Controls
+    from crydistill.detector.live import Listener, LiveEvent, LiveState, Publisher
+    from crydistill.detector.operating_point import OperatingPoint
     from crydistill.detector.room import RoomSound
+    from crydistill.detector.sources import Source
     from crydistill.detector.vote import VoteSettings
     from crydistill.student.runtime import TfliteStudent
 
@@ -40,6 +47,25 @@ HoldOption = Annotated[
     float | None, typer.Option(help="Hold time: seconds without a vote that end an alert.")
 ]
 
+MqttOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Publish to an MQTT broker, for Home Assistant: HOST, HOST:PORT, "
+        "mqtt://USER@HOST:PORT or, with TLS, mqtts://.",
+    ),
+]
+MqttIdOption = Annotated[str, typer.Option(help="Id of this detector at the broker.")]
+MqttUserOption = Annotated[
+    str | None,
+    typer.Option(help="User name; the password is read from CRYDISTILL_MQTT_PASSWORD."),
+]
+MqttTlsOption = Annotated[bool, typer.Option("--mqtt-tls", help="Use TLS.")]
+MqttCaOption = Annotated[
+    Path | None,
+    typer.Option(help="Certificate of the CA that signed the broker's, if it is your own."),
+]
+
 
 @app.command()
 def detect(
@@ -60,6 +86,7 @@ def detect(
 
     student = _student(model)
     vote = _vote(student, settings, preset, threshold, n, m, hold)
+    point = _operating_point(student, vote, settings, preset, threshold, n, m, hold)
     failures = 0
     for path in files:
         try:
@@ -69,7 +96,7 @@ def detect(
             complain(str(error))
             continue
         if json_:
-            print(json.dumps(detection.to_json()), flush=True)
+            print(json.dumps({**detection.to_json(), **point.to_json()}), flush=True)
         else:
             print("\n".join(detection.lines()), flush=True)
     if failures == len(files):
@@ -203,22 +230,23 @@ def _choice(given: str, choices: tuple[str, ...], option: str) -> None:
 @app.command()
 def listen(
     source: Annotated[
-        str, typer.Argument(help="Microphone, or - for raw s16le mono PCM on standard input.")
+        str,
+        typer.Argument(
+            help="Microphone (name or index), or - for raw s16le mono PCM or WAV from a pipe."
+        ),
     ] = "",
     rate: Annotated[int, typer.Option(help="Sample rate of raw PCM, in hertz.")] = 16_000,
+    patience: Annotated[
+        float, typer.Option(min=1, max=3600, help="Seconds without sound: the source is dead.")
+    ] = 10.0,
     clips: Annotated[
         Path | None, typer.Option(help="Folder to save the audio around alerts; private.")
     ] = None,
-    mqtt: Annotated[
-        str | None,
-        typer.Option(metavar="HOST[:PORT]", help="Publish to an MQTT broker, for Home Assistant."),
-    ] = None,
-    mqtt_id: Annotated[str, typer.Option(help="Id of this detector at the broker.")] = "crydistill",
-    mqtt_user: Annotated[
-        str | None,
-        typer.Option(help="User name; the password is read from CRYDISTILL_MQTT_PASSWORD."),
-    ] = None,
-    mqtt_tls: Annotated[bool, typer.Option("--mqtt-tls", help="Use TLS.")] = False,
+    mqtt: MqttOption = None,
+    mqtt_id: MqttIdOption = "crydistill",
+    mqtt_user: MqttUserOption = None,
+    mqtt_tls: MqttTlsOption = False,
+    mqtt_ca: MqttCaOption = None,
     model: ModelOption = None,
     settings: SettingsOption = None,
     preset: PresetOption = None,
@@ -228,52 +256,160 @@ def listen(
     hold: HoldOption = None,
 ) -> None:
     """Detect cries live; prints events as JSON lines on standard output."""
-    from rich.console import Console
-    from rich.live import Live
-
     from crydistill.detector.alert_clips import AlertClips
-    from crydistill.detector.live import Listener, LiveEvent, display
-    from crydistill.detector.live import listen as listen_to
-    from crydistill.detector.sources import microphone_blocks, pcm_blocks
+    from crydistill.detector.live import Listener
 
+    open_source = _source(source, rate, patience)
     student = _student(model)
     vote = _vote(student, settings, preset, threshold, n, m, hold)
-    publisher = _publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls) if mqtt else None
+    point = _operating_point(student, vote, settings, preset, threshold, n, m, hold)
+    saved = AlertClips(clips) if clips else None
+    listener = Listener(student, vote, point=point, clips=saved, say=_say)
+    connections = []
+    if mqtt is not None:
+        controls = _controls(student, vote, listener)
+        connections.append(
+            lambda: _mqtt_publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls, mqtt_ca, controls)
+        )
+    _listen(open_source, listener, connections, patience)
 
-    def emit(event: LiveEvent) -> None:
-        print(json.dumps(event.to_json()), flush=True)
-        if publisher is not None:
-            publisher.publish(event)
 
-    listener = Listener(student, vote, clips=AlertClips(clips) if clips else None, say=tell)
-    screen = Console(stderr=True)
-    try:
-        with Live(console=screen, auto_refresh=False, transient=True) as live:
+def _listen(
+    source: "Source",
+    listener: "Listener",
+    connections: "Sequence[Callable[[], Publisher]]",
+    patience: float,
+) -> None:
+    """Listen until the source ends or a signal comes.
+
+    Parameters
+    ----------
+    connections : each makes a publisher, once signals are handled and an end can be published
+    """
+    from crydistill.cli.stop_signals import StopSignals
+    from crydistill.detector.live import listen as listen_to
+    from crydistill.detector.sources import in_background
+
+    with StopSignals() as stop:
+        publishers = [connect() for connect in connections]
+        display = _Display()
+
+        def show(state: "LiveState") -> None:
+            display.show(state)
+            for publisher in publishers:
+                publisher.heard(state)
+
+        def available(sound: bool) -> None:
+            for publisher in publishers:
+                publisher.available(sound)
+
+        try:
             listen_to(
-                (lambda: pcm_blocks(sys.stdin.buffer, rate=rate))
-                if source == "-"
-                else (lambda: microphone_blocks(source or None)),
+                lambda: in_background(source),
                 listener,
-                emit=emit,
-                show=lambda state: live.update(display(state), refresh=screen.is_terminal),
-                say=tell,
+                emit=lambda event: _report(event, publishers, stop),
+                show=show,
+                say=_say,
+                available=available,
+                stopping=stop.requested,
+                patience=patience,
             )
-    finally:
-        if publisher is not None:
-            publisher.close()
+        finally:
+            display.close()
+            for publisher in publishers:
+                publisher.close()
+    stop.end()
 
 
-def _publisher(address: str, id_: str, user: str | None, tls: bool) -> "MqttPublisher":
-    from crydistill.detector.mqtt import DEFAULT_PORT, MqttPublisher
+def _source(name: str, rate: int, patience: float) -> "Source":
+    """Open a microphone, or standard input for the name -."""
+    from crydistill.detector.sources import microphone_blocks, pcm_blocks
+
+    if name == "-":
+        stream = _standard_input()
+        return lambda: pcm_blocks(stream, rate=rate, say=_say)
+    device = int(name) if name.isdecimal() else name or None
+    return lambda: microphone_blocks(device, patience=patience, say=_say)
+
+
+def _standard_input() -> BinaryIO:
+    from crydistill.detector.sources import RAW_PIPE
+
+    if sys.stdin is None:
+        raise AudioError(f"standard input is closed; pipe sound into it: {RAW_PIPE}")
+    if sys.stdin.isatty():
+        raise AudioError(f"standard input is a terminal; pipe sound into it: {RAW_PIPE}")
+    return sys.stdin.buffer
+
+
+def _say(line: str) -> None:
+    if sys.stderr is not None:  # closed: `print` would write to standard output instead
+        with suppress(OSError):  # a terminal that hung up: clips and state matter more
+            tell(line)
+
+
+def _report(event: "LiveEvent", publishers: "list[Publisher]", stop: "StopSignals") -> None:
+    for publisher in publishers:
+        publisher.publish(event)
+    try:
+        print(json.dumps(event.to_json()), flush=True)
+    except OSError:
+        if not stop.requested():
+            raise
+        # The reader was stopped, too. Python would fail to write the line again when it exits.
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+
+
+class _Display:
+    """The state on a terminal; nothing where standard error is none."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._screen = Console(stderr=True)
+        # Events belong to standard output even while the display is on standard error.
+        self._live = Live(
+            console=self._screen,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
+        )
+        self._live.start()
+
+    def show(self, state: "LiveState") -> None:
+        """Draw the state; a terminal that was closed does not end the listening."""
+        from crydistill.detector.live import display
+
+        with suppress(OSError):
+            self._live.update(display(state), refresh=self._screen.is_terminal)
+
+    def close(self) -> None:
+        """Remove the display."""
+        with suppress(OSError):
+            self._live.stop()
+
+
+def _mqtt_publisher(
+    address: str, id_: str, user: str | None, tls: bool, ca: Path | None, controls: "Controls"
+) -> "Publisher":
+    from crydistill.detector.broker import Broker
+    from crydistill.detector.mqtt import MqttPublisher
     from crydistill.settings import mqtt_password
 
-    host, _, port = address.partition(":")
-    if port and not port.isdigit():
-        raise typer.BadParameter("write HOST or HOST:PORT", param_hint="--mqtt")
-    return MqttPublisher(
-        host, int(port or DEFAULT_PORT), id_=id_, username=user,
-        password=mqtt_password(), tls=tls, say=tell,
-    )  # fmt: skip
+    broker = Broker.parse(address, user=user, tls=tls, ca=ca)
+    return MqttPublisher(broker, id_=id_, controls=controls, password=mqtt_password(), say=tell)
+
+
+def _controls(student: "TfliteStudent", vote: "VoteSettings", listener: "Listener") -> "Controls":
+    from crydistill.detector.controls import Controls
+    from crydistill.detector.settings import vote_settings
+
+    manifest = student.manifest
+    presets = {name: vote_settings(manifest, name) for name in manifest.presets}
+    return Controls(
+        vote, presets, student=manifest.tflite.sha256[:12], apply=listener.apply_settings
+    )
 
 
 def _student(model: Path | None) -> "TfliteStudent":
@@ -310,3 +446,26 @@ def _vote(
     )
     require_reachable(vote, student.manifest, source=source)
     return vote
+
+
+def _operating_point(
+    student: "TfliteStudent",
+    vote: "VoteSettings",
+    settings: Path | None,
+    preset: str | None,
+    threshold: float | None,
+    n: int | None,
+    m: int | None,
+    hold: float | None,
+) -> "OperatingPoint":
+    from crydistill.detector.operating_point import OperatingPoint
+
+    single = {"threshold": threshold, "n": n, "m": m, "hold": hold}
+    return OperatingPoint(
+        student=student.manifest.name,
+        student_sha256=student.manifest.tflite.sha256,
+        vote=vote,
+        source="preset" if settings is None else "settings",
+        name=str(settings or preset or DEFAULT_PRESET),
+        replaced=tuple(name for name, value in single.items() if value is not None),
+    )

@@ -89,7 +89,7 @@ def front_ends(
     import tempfile
 
     from crydistill.boundary import require_outside_work_tree
-    from crydistill.cli.common import columns, tell
+    from crydistill.cli.common import columns, exit_if_skipped, tell
     from crydistill.corpora.folder import read_corpus
     from crydistill.device.front_ends import (
         RESULT_NAME,
@@ -107,7 +107,7 @@ def front_ends(
 
     if private:
         require_outside_work_tree(out, "results on private recordings")
-    clips = read_corpus(corpus, where=columns(where), private=private)
+    clips = read_corpus(corpus, where=columns(where), private=private, say=tell)
     student = TfliteStudent.load(model or packaged_student(), Kernels.OPTIMIZED)
     with tempfile.TemporaryDirectory(prefix="crydistill-") as build:
         built = build_front_ends(student.tflite, student.manifest, firmware, Path(build))
@@ -115,10 +115,9 @@ def front_ends(
     provenance = made_by(corpus=corpus.resolve().name, where=columns(where))
     record = front_ends_record(scored, student.manifest, provenance=provenance)
     write_record(out / RESULT_NAME, record)
-    for clip, reason in scored.unreadable.items():
-        tell(f"skipped {clip}: {reason}")
     print(markdown(record))
     print(out / RESULT_NAME)
+    exit_if_skipped(scored.unreadable, len(scored.clips))
 
 
 def _student(model: Path | None) -> tuple[bytes, "StudentManifest"]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crydistill.cli.common import columns, tell
+from crydistill.cli.common import columns, exit_if_left_out, tell
 from crydistill.cli.listeners import (
     BedOption,
     PrivateOption,
@@ -19,7 +19,7 @@ from crydistill.experiment.streams import StreamOptions
 
 if TYPE_CHECKING:
     from crydistill.evaluation.scorers import Scorer
-    from crydistill.nights.night import Night
+    from crydistill.nights.night import ClipNight, Night
     from crydistill.tflite.interpreters import Kernels
 
 app = typer.Typer()
@@ -107,12 +107,15 @@ def night(
     pairs = _pairs(votes, hold)
     chosen = chosen_kernels(kernels)
     scorers = open_scorers(student, teacher, chosen, fp32=fp32)
+    left_out = 0
+    night_audio: Night
     if corpus is not None and recording is None and labels is None:
         options = StreamOptions(
             hours=hours, episodes=episodes, mean_gap_seconds=gap, snr_db=snr, rooms=rooms,
             microphone_db=gain,
         )  # fmt: skip
-        night_audio = _composed(corpus, where, bed, private, options, seed)
+        night_audio = composed = _composed(corpus, where, bed, private, options, seed)
+        left_out = len(composed.unusable)
     elif recording is not None and corpus is None:
         night_audio = _recorded(recording, labels, public)
     else:
@@ -122,6 +125,7 @@ def night(
     _evaluate(
         night_audio, scorers, out, chosen, pairs, hold_seconds=hold, seed=seed, annotate=annotate
     )
+    exit_if_left_out(left_out, len(scorers))
 
 
 def _evaluate(
@@ -194,12 +198,12 @@ def _composed(
     private: bool,
     options: StreamOptions,
     seed: int,
-) -> "Night":
+) -> "ClipNight":
     from crydistill.nights.night import clip_night, read_split
     from crydistill.progress import shown
 
     chosen = columns(where)
-    clips = read_split(corpus, where=chosen, private=private)
+    clips = read_split(corpus, where=chosen, private=private, say=tell)
     background = {**chosen, **columns(bed, "--bed")}
     ambience = read_split(corpus, where=background, private=private) if bed else []
     stated = ", ".join(f"{column} {value}" for column, value in chosen.items())

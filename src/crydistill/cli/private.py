@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from crydistill.cli.common import exit_if_left_out, tell
 from crydistill.errors import CheckFailed
 
 app = typer.Typer()
@@ -62,6 +63,11 @@ def captures_fingerprint(captures: CapturesOption = None) -> None:
     assert folder is not None  # read_captures raises if it is None
     fingerprints.save(folder / FILE_NAME)
     print(f"{folder / FILE_NAME}: fingerprints of {len(found.clips)} recordings")
+    unreadable = [f"{folder / name}: {reason}" for name, reason in found.unreadable.items()]
+    left_out = [*unreadable, *fingerprints.unreadable]
+    for reason in left_out:
+        tell(f"left out: {reason}")
+    exit_if_left_out(len(left_out), len(found.clips))
 
 
 @captures_app.command("report")
@@ -94,3 +100,6 @@ def captures_report(
     report.write_full(full)
     report.write_shareable(shareable)
     print(f"shareable: {shareable}\nprivate: {full}")
+    if report.unusable:
+        tell(f"{len(report.unusable)} recordings were left out; the private report names them")
+    exit_if_left_out(len(report.unusable), done=1)

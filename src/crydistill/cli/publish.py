@@ -75,16 +75,17 @@ def publish(
     from crydistill.progress import shown
     from crydistill.publish.bundle import check_bundle
     from crydistill.publish.guard import read_allowed
-    from crydistill.publish.hub import plan_publication
+    from crydistill.publish.hub import check_access, plan_publication
     from crydistill.publish.hub import publish as push_bundle
     from crydistill.settings import hub_endpoint, hub_token
 
+    token, endpoint = hub_token(), hub_endpoint()
+    check_access(token=token, endpoint=endpoint, push=push)
     allowed = read_allowed(allow) if allow else frozenset[str]()
     checked = check_bundle(
         directory, private=_fingerprints(private), allowed=allowed, progress=shown
     )
     tell(f"{directory}: {len(checked.files)} files, all checks passed")
-    token, endpoint = hub_token(), hub_endpoint()
     plan = plan_publication(checked, repo, token=token, endpoint=endpoint)
     for mark, names in (("+", plan.added), ("~", plan.changed), ("-", plan.removed)):
         for name in names:

@@ -1,12 +1,11 @@
 """Commands that stress-test a student: robustness, promises."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crydistill.cli.common import columns, tell
+from crydistill.cli.common import columns, exit_if_skipped, tell
 from crydistill.cli.listeners import (
     BedOption,
     PrivateOption,
@@ -101,11 +100,12 @@ def robustness(
         )  # fmt: skip
         write_record(out / RESULT_NAME, record)
         picture(record, out / PICTURE_NAME)
-    _show(record, [scorer.name for scorer in scorers], scored.unreadable)
+    _show(record, [scorer.name for scorer in scorers])
     print(f"{out / RESULT_NAME}\n{out / PICTURE_NAME}")
+    exit_if_skipped(scored.unreadable, len(scored.clips))
 
 
-def _show(record: dict[str, Any], scorers: list[str], unreadable: Mapping[str, str]) -> None:
+def _show(record: dict[str, Any], scorers: list[str]) -> None:
     from rich.console import Console
 
     from crydistill.reports.robustness_page import terminal_table
@@ -113,7 +113,6 @@ def _show(record: dict[str, Any], scorers: list[str], unreadable: Mapping[str, s
     console = Console()
     for name in scorers:
         console.print(terminal_table(record, name))
-    _tell_skipped(unreadable)
 
 
 @app.command()
@@ -176,8 +175,8 @@ def promises(
         write_record(out / RESULT_NAME, record)
         picture(record, out / PICTURE_NAME)
     Console().print(terminal_table(record))
-    _tell_skipped(unusable)
     print(f"{out / RESULT_NAME}\n{out / PICTURE_NAME}")
+    exit_if_skipped(unusable, len(heard))
 
 
 def _student(student: Path | None, kernels: str) -> "tuple[Scorer, StudentManifest]":
@@ -190,11 +189,6 @@ def _student(student: Path | None, kernels: str) -> "tuple[Scorer, StudentManife
     return scorer, load_manifest(scorer.manifest_path)
 
 
-def _tell_skipped(clips: Mapping[str, str]) -> None:
-    for clip, reason in clips.items():
-        tell(f"skipped {clip}: {reason}")
-
-
 def _clips(corpus: Path | None, where: list[str] | None, private: bool, out: Path) -> "list[Clip]":
     """List a corpus's clips; by default, render the synthetic nursery in `out`."""
     from crydistill.boundary import require_outside_work_tree
@@ -205,7 +199,7 @@ def _clips(corpus: Path | None, where: list[str] | None, private: bool, out: Pat
     if private:
         require_outside_work_tree(out, "results on private recordings")
     if corpus is not None:
-        return read_split(corpus, where=columns(where), private=private)
+        return read_split(corpus, where=columns(where), private=private, say=tell)
     manifest = write_nursery(out / NURSERY, seed=0, progress=shown)
     return read_split(manifest, where=columns(where) or {"split": "test"})
 

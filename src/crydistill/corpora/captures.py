@@ -18,13 +18,13 @@ from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from crydistill.audio.files import AUDIO_SUFFIXES
+from crydistill.audio.files import native_rate
 from crydistill.boundary import require_outside_work_tree
 from crydistill.corpora.clip import Clip, Label
+from crydistill.corpora.folder import find_recordings
 from crydistill.corpora.table import read_rows
-from crydistill.errors import ConfigError, CorpusError
+from crydistill.errors import AudioError, ConfigError, CorpusError
 from crydistill.settings import CAPTURES_VARIABLE
 
 TIER_COLUMNS = ("file", "tier")
@@ -55,7 +55,8 @@ class Captures:
     clips : private and unlabelled, in chronological order; a clip's group is its burst
     recorded_at : start of each clip by id, local time with UTC offset
     tier : by clip id, for the clips in the CSV file
-    unreadable : files that cannot be decoded or are empty: the reason by id
+    unreadable : files that cannot be decoded, are empty or of no kind that is read: the reason by
+        id
     """
 
     clips: Sequence[Clip]
@@ -69,7 +70,7 @@ class Captures:
 
 
 def read_captures(folder: str | Path | None, *, tiers: str | Path | None = None) -> Captures:
-    """List the recordings below a folder, reading only their headers.
+    """List the recordings below a folder, reading only their beginnings.
 
     Parameters
     ----------
@@ -84,19 +85,15 @@ def read_captures(folder: str | Path | None, *, tiers: str | Path | None = None)
         it contains a recording twice, or if the CSV file is malformed (naming the line).
     """
     folder = _checked_folder(folder)
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and path.suffix.lower() in AUDIO_SUFFIXES
-    )
+    files, others = find_recordings(folder)
     clips: list[Clip] = []
-    unreadable: dict[str, str] = {}
+    unreadable = {_id(path, folder): "of no kind that is read" for path in others}
     for path in files:
-        clip_id = path.relative_to(folder).as_posix()
+        clip_id = _id(path, folder)
         try:
-            rate = _rate_of(path)
-        except ValueError as error:
-            unreadable[clip_id] = str(error)
+            rate = native_rate(path)
+        except AudioError as error:
+            unreadable[clip_id] = str(error).removeprefix(f"{path}: ")
         else:
             clips.append(_clip(clip_id, path, rate))
     if not clips:
@@ -207,14 +204,8 @@ def _checked_folder(folder: str | Path | None) -> Path:
     return folder
 
 
-def _rate_of(path: Path) -> int:
-    try:
-        info = soundfile.info(path)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"cannot be decoded ({str(error.error_string).rstrip('.')})") from error
-    if info.frames == 0:
-        raise ValueError("no audio in the file")
-    return int(info.samplerate)
+def _id(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
 
 
 def _clip(clip_id: str, path: Path, rate: int) -> Clip:
@@ -240,7 +231,7 @@ def _require_distinct(clips: Sequence[Clip]) -> None:
                 key = clip.path.name, hashlib.file_digest(file, "sha256").hexdigest()
             if key in seen:
                 raise CorpusError(
-                    f"{clip.path}: the same recording as {seen[key]}; remove one of the two"
+                    f"{clip.path}: the same recording as {seen[key]}; keep one of the two elsewhere"
                 )
             seen[key] = clip.id
 

@@ -22,11 +22,12 @@ from pathlib import Path
 import soundfile
 
 from crydistill import atomic
+from crydistill.audio.files import recording_seconds
 from crydistill.corpora.archives import unpack_archive
 from crydistill.corpora.clip import Clip
 from crydistill.corpora.public import CATALOGUE, Archive, PublicCorpus
 from crydistill.download import DEFAULT_RETRIES, DownloadError, RetryPolicy, download, sha256_of
-from crydistill.errors import CorpusError
+from crydistill.errors import AudioError, CorpusError
 from crydistill.lock import exclusive
 from crydistill.progress import Progress, silent
 
@@ -256,13 +257,20 @@ def _measure(corpus: PublicCorpus, data: Path, progress: Progress) -> Installed:
         for path, is_cry in clips:
             advance(1)
             try:
-                seconds += soundfile.info(path).duration
+                seconds += _seconds(path)
                 cries += is_cry
-            except soundfile.LibsndfileError:
+            except AudioError:
                 unreadable += 1
     return Installed(
         corpus.name, corpus.licence, len(clips) - unreadable, cries, seconds / 60, unreadable
     )
+
+
+def _seconds(path: Path) -> float:
+    try:
+        return float(soundfile.info(path).duration)
+    except soundfile.LibsndfileError:
+        return recording_seconds(path)
 
 
 def _glob_all(folder: Path, patterns: Iterable[str]) -> list[Path]:

@@ -1,21 +1,39 @@
 """Read a corpus from disk: a CSV manifest, or an audio folder with labelled sub-folders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from crydistill.audio.files import AUDIO_SUFFIXES
+from crydistill.audio.files import AUDIO_SUFFIXES, printable
 from crydistill.corpora.clip import Clip, Label, duplicate_ids
 from crydistill.corpora.table import read_rows
 from crydistill.errors import CorpusError
 
 REQUIRED_COLUMNS = ("path", "label")
 
+Say = Callable[[str], None]
+"""Receives one line for the user."""
+
+_NO_RECORDINGS = frozenset(
+    (".csv", ".tsv", ".txt", ".md", ".rst", ".json", ".jsonl", ".yaml", ".yml", ".xml", ".html",
+     ".pdf", ".docx", ".xlsx", ".jpg", ".jpeg", ".png", ".gif", ".svg", ".heic", ".webp", ".py",
+     ".ipynb", ".sh", ".toml", ".lab", ".textgrid", ".rttm", ".npy", ".npz", ".zip", ".gz", ".tar",
+     ".log", ".lock", ".md5", ".sha256", ".ini", ".db", ".fingerprints")
+)  # fmt: skip
+_DOCUMENTS = frozenset(("README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "CHANGELOG"))
+"""Suffixes and names of what lies beside recordings and is not missed."""
+
+_NAMED = 3
+
 Where = Mapping[str, str | Sequence[str]]
 """Row filter: column name to the value, or values, to keep."""
 
 
 def read_corpus(
-    path: str | Path, *, where: Where | None = None, private: bool = False
+    path: str | Path,
+    *,
+    where: Where | None = None,
+    private: bool = False,
+    say: Say = lambda line: None,
 ) -> list[Clip]:
     """List the clips of a manifest file, or of a folder (by its `clips.csv` if it has one).
 
@@ -23,6 +41,7 @@ def read_corpus(
     ----------
     where : rows of the manifest to keep
     private : mark the clips as private
+    say : told of the files in a folder that are left out
 
     Raises
     ------
@@ -44,7 +63,7 @@ def read_corpus(
     if path.is_dir():
         manifest = path / "clips.csv"
         if not manifest.is_file():
-            return read_folder(path, private=private)
+            return read_folder(path, private=private, say=say)
         path = manifest
     return read_manifest(path, where=where, private=private)
 
@@ -77,25 +96,61 @@ def read_manifest(
     return clips
 
 
-def read_folder(folder: str | Path, *, private: bool = False) -> list[Clip]:
+def read_folder(
+    folder: str | Path, *, private: bool = False, say: Say = lambda line: None
+) -> list[Clip]:
     """List the audio files below a folder, except hidden ones.
 
-    Files below a sub-folder named `cry` or `noncry` get that label, all others are unlabelled. A
+    `say` is told which files are left out because their suffix is of no kind that is read. Files
+    below a sub-folder named `cry` or `noncry` get that label, all others are unlabelled. A
     recording's group is its folder; directly in the root or in a `cry` or `noncry` folder, each
     recording forms its own group.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise CorpusError(f"{folder}: no such folder; use a folder of recordings or a clips.csv")
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
-        if path.is_file()
-    )
-    clips = [_clip_in_folder(path, folder, private) for path in files]
-    _require(clips, folder, "no audio files below it")
+    files, others = find_recordings(folder)
+    left_out = _left_out(others, folder)
+    clips = [_clip_in_folder(path, folder, private) for path in files if not _is_hidden(path)]
+    _require(clips, folder, f"no audio files below it{left_out and f'; {left_out}'}")
+    if left_out:
+        say(f"{folder}: {left_out}")
     return clips
+
+
+def find_recordings(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Find the recordings below a folder by their suffixes.
+
+    Returns
+    -------
+    Recordings; and other files that may be some, of a kind that is not read or whose name is not
+    UTF-8 and so cannot be a clip's id. Both in the order of their names.
+    """
+    recordings: list[Path] = []
+    others: list[Path] = []
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        suffix = path.suffix.lower()
+        is_text = printable(path) == str(path)
+        if suffix in AUDIO_SUFFIXES and is_text:
+            recordings.append(path)
+        elif not (_is_hidden(path) or suffix in _NO_RECORDINGS or path.name in _DOCUMENTS):
+            others.append(path)
+    return recordings, others
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith(".")
+
+
+def _left_out(paths: Sequence[Path], folder: Path) -> str:
+    """Which files are left out, in words; empty if none is."""
+    if not paths:
+        return ""
+    names = [printable(path.relative_to(folder)) for path in paths[:_NAMED]]
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return f"left out, as of no kind that is read: {', '.join(names)}{more}"
 
 
 def _clip_in_folder(path: Path, folder: Path, private: bool) -> Clip:

@@ -14,11 +14,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-import soundfile
-
 from crydistill import atomic
+from crydistill.audio.files import recording_seconds
 from crydistill.corpora.clip import Label
-from crydistill.errors import AudioError, CorpusError
+from crydistill.errors import CorpusError
 from crydistill.progress import Progress, silent
 
 OPEN = "open"
@@ -162,11 +161,7 @@ def write_recordings(path: str | Path, rows: Iterable[PublicRecording]) -> None:
 
 def _measure(row: PublicRecording, audio: Path) -> PublicRecording:
     path = audio / row.path
-    try:
-        seconds = soundfile.info(path).duration
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: cannot be read ({error.error_string})") from error
-    return replace(row, duration_s=round(seconds, 2))
+    return replace(row, duration_s=round(recording_seconds(path), 2))
 
 
 def _recording(row: dict[str, str], place: str) -> PublicRecording:

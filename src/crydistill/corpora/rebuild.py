@@ -10,17 +10,16 @@ A file is searched in the folders given by the user, then in the corpora install
 Existing files are kept, so the command is resumable.
 """
 
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
+import numpy as np
 import soundfile
 
 from crydistill import atomic
-from crydistill.audio.files import read_audio
+from crydistill.audio.files import AudioReader
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.corpora.catalogue import corpora_with, find_origin
 from crydistill.corpora.public_names import (
@@ -29,8 +28,7 @@ from crydistill.corpora.public_names import (
     read_recordings,
     write_recordings,
 )
-from crydistill.corpora.ytdlp import find_ffmpeg
-from crydistill.errors import AudioError, CorpusError, MissingExtraError
+from crydistill.errors import AudioError, CorpusError
 from crydistill.lock import exclusive
 from crydistill.progress import Progress, silent
 
@@ -43,9 +41,6 @@ LONGEST_SECONDS = 120.0
 _FORMATS = MappingProxyType(
     {".opus": ("OGG", "OPUS"), ".flac": ("FLAC", "PCM_16"), ".wav": ("WAV", "PCM_16")}
 )
-
-_FFMPEG_SECONDS = 60.0
-"""Timeout of the decoder."""
 
 
 @dataclass(frozen=True)
@@ -183,48 +178,9 @@ def _decode_matching(path: Path, recording: PublicRecording) -> Samples:
 
 def _decoded(path: Path) -> tuple[Samples, int]:
     """Decode to 16 kHz mono without padding; return the samples and the native rate."""
-    try:
-        rate = soundfile.info(path).samplerate
-    except soundfile.LibsndfileError:
-        return _decoded_by_ffmpeg(path)
-    return _unpadded(path), rate
-
-
-def _unpadded(path: Path) -> Samples:
-    audio = read_audio(path)
-    return audio.samples[: round(audio.duration * SAMPLE_RATE)]
-
-
-def _decoded_by_ffmpeg(path: Path) -> tuple[Samples, int]:
-    """Like `_decoded`, for formats that soundfile does not support: 3gp from phones, some caf."""
-    try:
-        ffmpeg = find_ffmpeg()
-    except MissingExtraError as error:
-        raise AudioError(f"{path}: needs ffmpeg to be decoded; {error}") from error
-    with TemporaryDirectory(prefix="crydistill-") as folder:
-        wav = Path(folder) / "audio.wav"
-        command: list[str | Path] = [
-            ffmpeg,
-            "-nostdin",
-            "-v",
-            "error",
-            "-i",
-            path,
-            "-vn",
-            "-c:a",
-            "pcm_s16le",
-            wav,
-        ]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, timeout=_FFMPEG_SECONDS, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise AudioError(f"{path}: ffmpeg could not decode it ({error})") from error
-        if done.returncode:
-            messages = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
-            raise AudioError(f"{path}: cannot be decoded ({messages[-1]}); fetch it again")
-        return _unpadded(wav), soundfile.info(wav).samplerate
+    reader = AudioReader(path)
+    samples = np.concatenate(list(reader.blocks()))
+    return samples[: reader.samples], reader.native_rate
 
 
 def _write(path: Path, samples: Samples) -> None:

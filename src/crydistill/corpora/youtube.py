@@ -39,6 +39,7 @@ from crydistill.corpora.ytdlp import (
     FetchFailedError,
     Tools,
     YtDlp,
+    check_tools,
 )
 from crydistill.download import sha256_of
 from crydistill.errors import AudioError, ConfigError, CorpusError
@@ -144,6 +145,9 @@ def fetch_segments(
     CorpusError
         if the ledger is malformed, the folder cannot be written, or a segment needs tools or a
         renderer that was not given.
+    SetupError
+        if this machine lacks something that a download needs. It is found before the first download
+        where possible, and nothing is recorded about the videos.
     BusyError
         if another process is fetching into the same folder.
     """
@@ -154,13 +158,16 @@ def fetch_segments(
             shutil.rmtree(_parts(folder), ignore_errors=True)
             _parts(folder).mkdir()
             left = [segment for segment in segments if not _is_settled(segment, folder, ledger)]
+            videos = [segment for segment in left if not segment.synthetic]
+            if videos and tools is not None:
+                check_tools(tools)
             with progress("fetch audioset", len(left), "segments") as advance:
                 run = _Run(folder, ledger, pace, advance)
                 if render is not None:
                     run.render([segment for segment in left if segment.synthetic], render)
                 if tools is not None:
                     source = YtDlp(tools, url_template, pace.timeout)
-                    run.download([segment for segment in left if not segment.synthetic], source)
+                    run.download(videos, source)
             shutil.rmtree(_parts(folder), ignore_errors=True)
     except (OSError, soundfile.LibsndfileError) as error:
         raise CorpusError(f"{folder}: cannot be written ({error})") from error
@@ -277,7 +284,8 @@ class _Run:
         entry = self._confirm_removed(segment, entry)
         self._ledger.append(entry)
         if entry.state is State.RATE_LIMITED:
-            queue.appendleft(segment)
+            # Last, so that a video that only asks to sign in does not keep the others waiting.
+            queue.append(segment)
             return
         self._failures = 0 if entry.state in FINAL else self._failures + 1
         self._tries[segment.youtube_id] += 1

@@ -1,4 +1,11 @@
-"""Run yt-dlp and ffmpeg to download a section of a video, and classify their errors."""
+"""Run yt-dlp and ffmpeg to download a section of a video, and classify their errors.
+
+YouTube's player has to be run to get at its audio: yt-dlp needs a JavaScript runtime and its own
+package `yt-dlp-ejs` (https://github.com/yt-dlp/yt-dlp/wiki/EJS). Without them YouTube answers as
+if the video were the problem. `check_tools` therefore asks yt-dlp what it has before the first
+download, and an attempt that fails for lack of something on this machine says nothing about its
+video.
+"""
 
 import importlib
 import importlib.util
@@ -18,7 +25,7 @@ from crydistill.audio.files import read_audio
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.corpora.audioset import Segment
 from crydistill.corpora.ledger import GONE, State
-from crydistill.errors import AudioError, MissingExtraError
+from crydistill.errors import AudioError, MissingExtraError, SetupError
 
 YOUTUBE_URL = "https://www.youtube.com/watch?v={id}"
 
@@ -26,16 +33,40 @@ SHORTFALL_SECONDS = 0.5
 """A recording shorter than its segment by more than this is truncated, or its video ends early."""
 
 
+_EXTRA = "pip install 'crydistill[audioset]'"
+_UPGRADE = "pip install --upgrade 'crydistill[audioset]'"
+
+_CHECK_SECONDS = 60.0
+"""Time for yt-dlp to say what it has; it takes about one second."""
+
+
 @dataclass(frozen=True)
 class Tools:
-    """Command of yt-dlp and path of the ffmpeg executable."""
+    """The programs that a download needs.
+
+    yt_dlp : command of yt-dlp
+    ffmpeg : path of the ffmpeg executable
+    deno : path of the Deno executable, a JavaScript runtime; None: yt-dlp looks for one itself
+    """
 
     yt_dlp: tuple[str, ...]
     ffmpeg: Path
+    deno: Path | None = None
+
+    def options(self) -> list[str]:
+        """Options of yt-dlp that name the other programs."""
+        deno = f"deno:{self.deno}" if self.deno else "deno"
+        return [
+            f"--ffmpeg-location={self.ffmpeg}",
+            f"--js-runtimes={deno}",
+            # For platforms that Deno is not built for. yt-dlp prefers Deno, and denies both of them
+            # access to files.
+            "--js-runtimes=node",
+        ]
 
 
 def find_tools() -> Tools:
-    """Find yt-dlp and ffmpeg: the packages of the extra, else programs on the PATH.
+    """Find yt-dlp, ffmpeg and Deno: the packages of the extra, else programs on the PATH.
 
     Raises
     ------
@@ -47,8 +78,8 @@ def find_tools() -> Tools:
     elif found := shutil.which("yt-dlp"):
         yt_dlp = (found,)
     else:
-        raise MissingExtraError("yt-dlp is not installed: pip install 'crydistill[audioset]'")
-    return Tools(yt_dlp, find_ffmpeg())
+        raise MissingExtraError(f"yt-dlp is not installed: {_EXTRA}")
+    return Tools(yt_dlp, find_ffmpeg(), _find_deno())
 
 
 def find_ffmpeg() -> Path:
@@ -65,13 +96,84 @@ def find_ffmpeg() -> Path:
             return Path(importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe())
     if found := shutil.which("ffmpeg"):
         return Path(found)
-    raise MissingExtraError("ffmpeg is not installed: pip install 'crydistill[audioset]'")
+    raise MissingExtraError(f"ffmpeg is not installed: {_EXTRA}")
+
+
+def _find_deno() -> Path | None:
+    """Find the Deno of the extra. yt-dlp, possibly in another Python, would not look there."""
+    if importlib.util.find_spec("deno"):
+        with suppress(FileNotFoundError):
+            return Path(importlib.import_module("deno").find_deno_bin())
+    return None
+
+
+def check_tools(tools: Tools) -> None:
+    """Ask yt-dlp whether it has all that a download from YouTube needs; sends nothing.
+
+    Raises
+    ------
+    SetupError
+        naming what is missing on this machine, and how to install it.
+    """
+    # Without a URL, yt-dlp lists what it has and exits with a usage error.
+    command = [*tools.yt_dlp, "--ignore-config", "--color=never", "--verbose", *tools.options()]
+    try:
+        asked = subprocess.run(
+            command,
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=_CHECK_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SetupError(f"{tools.yt_dlp[0]}: yt-dlp cannot be run ({error})") from error
+    said = asked.stderr.decode("utf-8", "replace")
+    fault = _fault_of(said, tools)
+    if fault:
+        raise SetupError(f"{fault}; nothing was downloaded")
+
+
+def _fault_of(said: str, tools: Tools) -> str:
+    """What is missing, by yt-dlp's verbose header; empty if nothing is, or it does not say."""
+    if "no such option: --js-runtimes" in said:
+        return f"yt-dlp is too old for today's YouTube: {_UPGRADE}"
+    found = dict(re.findall(r"^\[debug\] ([\w ]+): (.*?)\r?$", said, re.MULTILINE))
+    if not found:
+        last = (said.strip().splitlines() or ["no message"])[-1]
+        return f"yt-dlp cannot be run ({last}): {_UPGRADE}"
+    if "ffmpeg" not in found.get("exe versions", "ffmpeg"):
+        return f"{tools.ffmpeg}: ffmpeg cannot be run: {_EXTRA}"
+    runtimes = found.get("JS runtimes", "deno").split(", ")
+    unusable = [name for name in runtimes if name.endswith("(unsupported)")]
+    if not [name for name in runtimes if name not in unusable and not name.startswith("none")]:
+        old = f" ({unusable[0].removesuffix(' (unsupported)')} is too old)" if unusable else ""
+        broken = f" ({tools.deno} does not run here)" if tools.deno else ""
+        return f"yt-dlp has no JavaScript runtime, which YouTube needs{old or broken}: {_EXTRA}"
+    if "ejs" not in found.get("Optional libraries", "ejs"):
+        return f"yt-dlp lacks its package yt-dlp-ejs, which YouTube needs: {_EXTRA}"
+    return ""
 
 
 _LIMIT = (
     r"HTTP Error (402|429)|Too Many Requests|not a bot|rate.?limited|try again later"
     r"|captcha challenge|IP is likely being blocked"
+    # A request to sign in without a reason. With one ("to confirm your age") it is about the video.
+    r"|please sign in(?! to (confirm|verify))"
 )
+
+_SETUP: Sequence[tuple[str, str]] = (
+    (r"No supported JavaScript runtime", f"yt-dlp has no JavaScript runtime: {_EXTRA}"),
+    (
+        r"[Cc]hallenge solver \w+ script (version \S+ is not supported|\(source: .*?hash)"
+        r"|Remote components? .*(was|were) skipped",
+        f"yt-dlp lacks the yt-dlp-ejs that belongs to its version: {_UPGRADE}",
+    ),
+    (r"ffmpeg is not installed", f"yt-dlp finds no ffmpeg: {_EXTRA}"),
+    (r"No space left on device|Disk quota exceeded", "the disk is full; free some space"),
+)
+"""What yt-dlp says of faults of this machine, and what to do; they concern every video alike."""
+
+_UNSOLVED = r"(n challenge|Signature) solving failed"
 
 _MEANINGS: Sequence[tuple[State, str]] = (
     # Rate limits first: some of their messages start with "Video unavailable".
@@ -143,6 +245,8 @@ class YtDlp:
         ------
         FetchFailedError
             with the state and the message.
+        SetupError
+            if the fault is this machine's, not the video's.
         """
         self._run(self._command(segment), folder)
         files = sorted(folder.iterdir())
@@ -197,7 +301,7 @@ class YtDlp:
             "--no-part",
             "--socket-timeout=20",
             "--retries=2",
-            f"--ffmpeg-location={self._tools.ffmpeg}",
+            *self._tools.options(),
             "--format=bestaudio/best",
             f"--download-sections=*{segment.start}-{segment.end}",
             # Decoding makes the section exact; a stream copy starts at a WebM cluster, up to five
@@ -221,18 +325,27 @@ def _start(command: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
             start_new_session=True,
         )
     except OSError as error:
-        raise MissingExtraError(f"{command[0]}: cannot be run ({error.strerror})") from error
+        raise SetupError(f"{command[0]}: cannot be run ({error.strerror})") from error
 
 
-def _failure(stderr: str) -> FetchFailedError:
+def _failure(stderr: str) -> FetchFailedError | SetupError:
     """Build the error from yt-dlp's standard error."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
     message = (errors or lines or ["no message"])[-1]
     state = classify(message)
+    if state in GONE:
+        return FetchFailedError(state, message)
     # ffmpeg's messages and yt-dlp's warnings are in the preceding lines.
-    if state not in GONE and re.search(_LIMIT, stderr, re.IGNORECASE):
-        state = State.RATE_LIMITED
+    for pattern, fault in _SETUP:
+        if re.search(pattern, stderr):
+            return SetupError(f"{fault}, then run the same command again to resume")
+    if re.search(_LIMIT, stderr, re.IGNORECASE):
+        return FetchFailedError(State.RATE_LIMITED, message)
+    if state is State.BAD_MEDIA and re.search(_UNSOLVED, stderr):
+        # The formats are missing because yt-dlp could not read the player, not on YouTube.
+        reason = f"yt-dlp could not solve YouTube's challenge ({_UPGRADE}): {message}"
+        return FetchFailedError(State.NOT_UNDERSTOOD, reason)
     return FetchFailedError(state, message)
 
 

@@ -80,10 +80,17 @@ class AlertClips:
         if self._start is not None:
             self._stop = min(self._stop, self._next + self._after)
 
-    def interrupt(self, position: int) -> None:
-        """Write the clip in progress: the audio breaks off and resumes at sample `position`."""
+    def interrupt(self, position: int, *, resume: bool = False) -> None:
+        """Write the clip in progress: the audio breaks off and resumes at sample `position`.
+
+        Parameters
+        ----------
+        resume : the alert is still on: keep what follows the break in another clip
+        """
         if self._start is not None:
             self._write()
+            if resume:
+                self._start, self._stop = position, position + self._longest
         self._blocks.clear()
         self._first = self._next = position
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from crydistill.audio.files import AudioReader
+from crydistill.audio.files import AudioReader, printable
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.detector.stream import WindowScorer, score_blocks
 from crydistill.detector.vote import Alert, Scores, VoteSettings, alerts
@@ -56,7 +56,7 @@ class Detection:
         peak = f"highest score {self.scores.max():.2f}" if len(self.scores) else "no window"
         count = f"{len(self.alerts)} alert{'' if len(self.alerts) == 1 else 's'}"
         verdict = "too short to vote" if self.too_short else count
-        head = f"{self.path}: {clock(self.duration)}, {verdict}, {peak}{notes}"
+        head = f"{printable(self.path)}: {clock(self.duration)}, {verdict}, {peak}{notes}"
         return [head, *(f"  cry {self._span(alert)}" for alert in self.alerts)]
 
     def _span(self, alert: Alert) -> str:

@@ -1,16 +1,20 @@
-"""Detect cries live, from a microphone or raw PCM, in constant memory.
+"""Detect cries live, from a microphone or a stream, in constant memory.
 
 `listen` takes blocks of samples from a source, passes them to a `Listener` (scores, vote, optional
-clips of alerts) and reports events and state. A source that fails is reopened until it works; the
-time without audio counts as windows that do not vote, so that an alert still ends after its hold
-time and later events have the right times.
+clips of alerts) and reports events and state. It watches the source: without bytes, or with nothing
+but the same value, for some seconds, the source counts as dead until sound is back. A source that
+fails is reopened until it works. The time without sound counts as windows that do not vote, so that
+an alert still ends after its hold time and later events have the right times.
 """
 
+import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
@@ -19,7 +23,8 @@ from crydistill.audio.augment import SILENCE_DBFS
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_HOP_SECONDS
 from crydistill.detector.alert_clips import AlertClips
-from crydistill.detector.sources import SourceLost
+from crydistill.detector.operating_point import OperatingPoint
+from crydistill.detector.sources import NOTHING, PATIENCE_SECONDS, TICK_SECONDS, SourceLost
 from crydistill.detector.stream import ScoreStream, WindowScorer
 from crydistill.detector.vote import Event, EventKind, Vote, VoteSettings, window_end_seconds
 
@@ -29,14 +34,29 @@ RETRY_SECONDS = (1.0, 30.0)
 _BAR_WIDTH = 30
 
 
+class EndReason(StrEnum):
+    """Why an alert went off.
+
+    QUIET : no window voted for the hold time
+    NO_SOUND : the source was dead for the hold time
+    STOPPED : listening ended
+    """
+
+    QUIET = "quiet"
+    NO_SOUND = "no sound"
+    STOPPED = "stopped"
+
+
 @dataclass(frozen=True)
 class LiveEvent:
     """The alert went on or off.
 
     at : end of the window that changed the alert, in seconds since listening began
     onset : start of the alert's first vote, in seconds since listening began
-    score : that window's score for "on", the alert's highest for "off"
+    score : highest of the windows from the onset to this event
     time : wall-clock time of the event
+    reason : why it went off; None for "on"
+    point : the student and operating point; None if the listener was not told
     """
 
     kind: EventKind
@@ -44,6 +64,8 @@ class LiveEvent:
     onset: float
     score: float
     time: datetime
+    reason: EndReason | None = None
+    point: OperatingPoint | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON-serializable form; times in seconds and ISO 8601."""
@@ -53,7 +75,25 @@ class LiveEvent:
             "at_s": round(self.at, 3),
             "onset_s": round(self.onset, 3),
             "score": round(self.score, 4),
+            **({"reason": self.reason.value} if self.reason else {}),
+            **(self.point.to_json() if self.point else {}),
         }
+
+
+class Publisher(Protocol):
+    """Tells others about alerts; no method blocks for long or raises the network's errors."""
+
+    def publish(self, event: LiveEvent) -> None:
+        """Publish an event and the resulting state."""
+
+    def heard(self, state: "LiveState") -> None:
+        """Take note of the state after a block; called several times a second."""
+
+    def available(self, sound: bool) -> None:
+        """Publish whether there is sound to listen to; there is until told otherwise."""
+
+    def close(self) -> None:
+        """Publish that listening has ended, and disconnect."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +105,7 @@ class LiveState:
     score : of the latest window; NaN before the first and without audio
     votes : number among the last m windows
     alerts : number since listening began
+    sound : whether there is any
     """
 
     settings: VoteSettings
@@ -74,6 +115,7 @@ class LiveState:
     votes: int = 0
     on: bool = False
     alerts: int = 0
+    sound: bool = True
 
 
 class Listener:
@@ -81,6 +123,7 @@ class Listener:
 
     Parameters
     ----------
+    point : named in events
     clips : saves the audio around alerts; None to save nothing
     clock : returns the wall-clock time for events
     say : called with a message when a clip could not be saved; listening continues
@@ -91,17 +134,22 @@ class Listener:
         scorer: WindowScorer,
         settings: VoteSettings,
         *,
+        point: OperatingPoint | None = None,
         clips: AlertClips | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now().astimezone(),
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self._scorer, self._settings = scorer, settings
+        self._scorer, self._settings, self._point = scorer, settings, point
+        self._wanted, self._wanted_name = settings, ""  # in force from the next window on
+        self._started = point
         self._stream, self._vote = ScoreStream(scorer), Vote.of(settings)
         self._clips, self._clock, self._say = clips, clock, say
         self._window = 0  # the next one
         self._samples = 0  # received or missed since listening began
         self._behind = 0.0  # seconds of gaps not yet counted as a whole window
-        self._peak = 0.0
+        self._recent: deque[float] = deque(maxlen=settings.m)  # scores
+        self._onset = 0  # window of the latest alert
+        self._peak = 0.0  # its highest score so far
         self._alerts = 0
         self.state = LiveState(settings)
 
@@ -120,37 +168,74 @@ class Listener:
         position = self._samples / SAMPLE_RATE + self._behind + seconds
         events = []
         while (self._window + 1) * WINDOW_HOP_SECONDS <= position:
-            events += self._voted(float("nan"))
+            events += self._voted(float("nan"), EndReason.NO_SOUND)
         # The window grid restarts at the next sample.
         self._stream = ScoreStream(self._scorer)
         self._samples = self._window * WINDOW_HOP_SAMPLES
         self._behind = position - self._samples / SAMPLE_RATE
-        self._update_clips(lambda clips: clips.interrupt(self._samples))
-        self._update(SILENCE_DBFS, float("nan"))
+        on = self._vote.on
+        self._update_clips(lambda clips: clips.interrupt(self._samples, resume=on))
+        self._update(SILENCE_DBFS, float("nan"), sound=False)
         return events
 
-    def close(self) -> None:
-        """Save the clip in progress, if any."""
+    def close(self) -> list[LiveEvent]:
+        """End the alert, if one is on, and save the clip in progress; return the alert's end."""
+        events = []
+        if self._vote.on:
+            self._vote = Vote.of(self._settings)
+            at = self._samples / SAMPLE_RATE + self._behind
+            events = [self._off(at, EndReason.STOPPED)]
+            self._update(self.state.level, self.state.score, sound=self.state.sound)
         self._update_clips(lambda clips: clips.interrupt(self._samples))
+        return events
 
-    def _voted(self, score: float) -> list[LiveEvent]:
+    def apply_settings(self, settings: VoteSettings, name: str) -> None:
+        """Change the running detector from its next window on; may be called from any thread.
+
+        Parameters
+        ----------
+        name : of the operating point, for events
+        """
+        self._wanted_name = name
+        self._wanted = settings
+
+    def _voted(self, score: float, reason: EndReason = EndReason.QUIET) -> list[LiveEvent]:
+        if self._wanted is not self._settings:
+            self._change(self._wanted, self._wanted_name)
         event = self._vote.push(score)
         self._window += 1
-        if self._vote.on:
-            self._peak = max(self._peak, score)  # NaN never raises the maximum
-        return [] if event is None else [self._live_event(event, score)]
+        self._recent.append(score)
+        self._peak = max(self._peak, score)  # NaN never raises the maximum
+        if event is None:
+            return []
+        at = window_end_seconds(event.window)
+        return [self._on(event, at) if event.kind is EventKind.ON else self._off(at, reason)]
 
-    def _live_event(self, event: Event, score: float) -> LiveEvent:
+    def _change(self, settings: VoteSettings, name: str) -> None:
+        self._settings = settings
+        self._vote.change(settings)
+        self._recent = deque(self._recent, maxlen=settings.m)
+        if self._started is not None:
+            changed = replace(self._started, vote=settings, source="preset", name=name, replaced=())
+            self._point = self._started if settings == self._started.vote else changed
+
+    def _on(self, event: Event, at: float) -> LiveEvent:
+        since_onset = list(self._recent)[event.onset - event.window - 1 :]
+        self._peak = max(score for score in since_onset if not math.isnan(score))
+        self._onset, self._alerts = event.onset, self._alerts + 1
         now = self._clock()
-        if event.kind is EventKind.ON:
-            self._alerts += 1
-            self._peak = score
-            self._update_clips(lambda clips: clips.begin(event.onset * WINDOW_HOP_SAMPLES, now))
-        else:
-            score = self._peak
-            self._update_clips(lambda clips: clips.end())
-        at, onset = window_end_seconds(event.window), event.onset * WINDOW_HOP_SECONDS
-        return LiveEvent(event.kind, at, onset, score, now)
+        self._update_clips(lambda clips: clips.begin(event.onset * WINDOW_HOP_SAMPLES, now))
+        return self._event(EventKind.ON, at, now)
+
+    def _off(self, at: float, reason: EndReason) -> LiveEvent:
+        self._update_clips(lambda clips: clips.end())
+        return self._event(EventKind.OFF, at, self._clock(), reason)
+
+    def _event(
+        self, kind: EventKind, at: float, now: datetime, reason: EndReason | None = None
+    ) -> LiveEvent:
+        onset = self._onset * WINDOW_HOP_SECONDS
+        return LiveEvent(kind, at, onset, self._peak, now, reason, self._point)
 
     def _update_clips(self, step: Callable[[AlertClips], None]) -> None:
         if self._clips is None:
@@ -160,7 +245,7 @@ class Listener:
         except (OSError, soundfile.LibsndfileError) as error:
             self._say(f"a clip was not saved ({error}); listening continues")
 
-    def _update(self, level: float, score: float) -> None:
+    def _update(self, level: float, score: float, *, sound: bool = True) -> None:
         self.state = LiveState(
             settings=self._settings,
             seconds=self._samples / SAMPLE_RATE,
@@ -169,6 +254,7 @@ class Listener:
             votes=self._vote.votes,
             on=self._vote.on,
             alerts=self._alerts,
+            sound=sound,
         )
 
 
@@ -179,22 +265,33 @@ def listen(
     emit: Callable[[LiveEvent], None],
     show: Callable[[LiveState], None] = lambda state: None,
     say: Callable[[str], None] = lambda line: None,
+    available: Callable[[bool], None] = lambda sound: None,
+    stopping: Callable[[], bool] = lambda: False,
+    patience: float = PATIENCE_SECONDS,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Listen until the source ends; reopen it whenever it fails.
+    """Listen until the source ends or a stop is asked for; reopen a source that fails.
+
+    A running alert ends, and its clip is saved, whatever ends the listening.
 
     Parameters
     ----------
-    source : opens the source and yields blocks of 16 kHz mono audio
+    source : opens the source and yields blocks of 16 kHz mono audio, and an empty block whenever
+        none has arrived for a short time (`sources.in_background`)
     emit : called with every event, once, in order
     show : called with the state after every block
-    say : called with a message when the source fails and when it recovers
+    say : called with a message when the sound is gone and when it is back
+    available : called with False when the sound is gone and with True when it is back
+    stopping : asked after every block whether to end
+    patience : seconds without bytes, or with nothing but the same value, after which the sound
+        counts as gone
     """
+    watch = _Watch(listener, emit, show, say, available, patience, now)
     try:
-        _listen(source, listener, emit, show, say, now, sleep)
+        _listen(source, watch, stopping, now, sleep)
     finally:
-        listener.close()
+        watch.deliver(listener.close())
 
 
 def display(state: LiveState) -> Any:
@@ -208,7 +305,8 @@ def display(state: LiveState) -> Any:
     loudness = (state.level + 60) / 60
     score = "–" if np.isnan(state.score) else f"{state.score:.2f}"
     share = 0.0 if np.isnan(state.score) else state.score
-    table.add_row("level", _bar(loudness), f"{state.level:.0f} dB")
+    level = f"{state.level:.0f} dB" if state.sound else "no sound"
+    table.add_row("level", _bar(loudness), level)
     table.add_row("score", _bar(share), f"{score}, votes from {vote.threshold:.2f}")
     table.add_row(
         "vote", _bar(state.votes / vote.m), f"{state.votes} of {vote.m}, alert at {vote.n}"
@@ -219,47 +317,121 @@ def display(state: LiveState) -> Any:
     return table
 
 
+class _Watch:
+    """Passes blocks on to the listener, and watches that there is sound in them."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        emit: Callable[[LiveEvent], None],
+        show: Callable[[LiveState], None],
+        say: Callable[[str], None],
+        available: Callable[[bool], None],
+        patience: float,
+        now: Callable[[], float],
+    ) -> None:
+        self._listener, self._emit, self._show, self._say = listener, emit, show, say
+        self._available, self._patience, self._now = available, patience, now
+        self._counted = self._arrived = now()  # up to when time is counted; last block's arrival
+        self._value = 0.0  # the last sample's
+        self._still = 0.0  # seconds that have had this value
+        self._gone_at = 0.0  # in seconds since listening began
+        self.lost = False
+
+    def heard(self, samples: Samples) -> None:
+        """Process a block; an empty one says that nothing has arrived."""
+        if len(samples) == 0:
+            self._wait()
+        elif self.lost and bool((samples == self._value).all()):
+            self._gap(len(samples) / SAMPLE_RATE)
+        else:
+            self._sound(samples)
+        self._show(self._listener.state)
+
+    def lose(self, reason: str, *, silent: float | None = None) -> None:
+        """Count the sound as gone: no bytes arrive, or their value has not changed for a while."""
+        if silent is None:
+            silent, self._value = self._now() - self._arrived, 0.0
+        self._gap(self._now() - self._counted)
+        if not self.lost:
+            self.lost = True
+            self._gone_at = self._listener.state.seconds - silent
+            self._say(reason)
+            self._available(False)
+
+    def deliver(self, events: list[LiveEvent]) -> None:
+        """Pass events on."""
+        for event in events:
+            self._emit(event)
+
+    def _wait(self) -> None:
+        if self.lost:
+            self._gap(self._now() - self._counted)
+        elif self._now() - self._arrived >= self._patience:
+            self.lose(f"no sound has arrived for {self._patience:g} s; waiting for it")
+
+    def _sound(self, samples: Samples) -> None:
+        if self.lost:
+            self._gap(max(0.0, self._now() - self._counted - len(samples) / SAMPLE_RATE))
+            self.lost = False
+            gone = self._listener.state.seconds - self._gone_at
+            self._say(f"sound is back after {gone:.0f} s")
+            self._available(True)
+        self.deliver(self._listener.push(samples))
+        self._counted = self._arrived = self._now()
+        self._update_still(samples)
+        if self._still >= self._patience:
+            self.lose(
+                f"nothing but digital silence for {self._patience:g} s (is the microphone muted or "
+                "unplugged?); waiting for sound",
+                silent=self._still,
+            )
+
+    def _gap(self, seconds: float) -> None:
+        self.deliver(self._listener.gap(seconds))
+        self._counted = self._now()
+
+    def _update_still(self, samples: Samples) -> None:
+        others = np.flatnonzero(samples != samples[-1])
+        if len(others):
+            self._still = (len(samples) - 1 - others[-1]) / SAMPLE_RATE
+        elif samples[-1] == self._value:
+            self._still += len(samples) / SAMPLE_RATE
+        else:
+            self._still = len(samples) / SAMPLE_RATE
+        self._value = float(samples[-1])
+
+
 def _listen(
     source: Callable[[], Iterator[Samples]],
-    listener: Listener,
-    emit: Callable[[LiveEvent], None],
-    show: Callable[[LiveState], None],
-    say: Callable[[str], None],
+    watch: _Watch,
+    stopping: Callable[[], bool],
     now: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> None:
     shortest, longest = RETRY_SECONDS
-    heard_at, pause, lost = now(), shortest, False
-    while True:
+    pause = shortest
+    while not stopping():
         try:
             for block in source():
-                if lost:
-                    say("audio is back")
-                    _deliver(listener.gap(now() - heard_at), emit)
-                    pause, lost = shortest, False
-                _deliver(listener.push(block), emit)
-                heard_at = now()
-                show(listener.state)
+                watch.heard(block)
+                if stopping():
+                    return
+                if not watch.lost and len(block):
+                    pause = shortest
             return
         except SourceLost as error:
-            if not lost:
-                say(f"{error}; retrying until it works")
-            lost = True
-            sleep(pause)
-            pause = min(2 * pause, longest)
-            _deliver(listener.gap(now() - heard_at), emit)
-            heard_at = now()
-            show(listener.state)
+            watch.lose(f"{error}; retrying until it works")
+        retry_at = now() + pause
+        while not stopping() and (left := retry_at - now()) > 0:
+            sleep(min(TICK_SECONDS, left))
+            watch.heard(NOTHING)
+        pause = min(2 * pause, longest)
 
 
 def _bar(share: float) -> str:
     filled = round(_BAR_WIDTH * min(1.0, max(0.0, share)))
     return "█" * filled + "░" * (_BAR_WIDTH - filled)
-
-
-def _deliver(events: list[LiveEvent], emit: Callable[[LiveEvent], None]) -> None:
-    for event in events:
-        emit(event)
 
 
 def _level(samples: Samples) -> float:

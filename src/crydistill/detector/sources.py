@@ -1,7 +1,13 @@
-"""Read live audio from a microphone, or raw PCM from a stream such as standard input."""
+"""Read live audio from a microphone, or from a stream such as standard input.
+
+Sources are iterators that block; `in_background` gives a source a thread of its own, so that time
+goes on for the one who listens while a source has nothing.
+"""
 
 import queue
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from importlib import import_module
 from typing import Any, BinaryIO
 
@@ -9,96 +15,231 @@ import numpy as np
 import soxr
 
 from crydistill.audio.mel import SAMPLE_RATE, Samples
+from crydistill.detector.byte_stream import ByteStream
+from crydistill.detector.containers import container, is_wav
+from crydistill.detector.wav_stream import wav_blocks
 from crydistill.errors import AudioError, ConfigError, MissingExtraError
+
+PATIENCE_SECONDS = 10.0
+"""Without a sound for this long, a source counts as dead."""
+
+TICK_SECONDS = 0.25
+"""Time after which a source that has nothing yet is reported as such."""
 
 BLOCK_SECONDS = 0.24
 """Length of a microphone block: half a window hop."""
 
-MICROPHONE_PATIENCE_SECONDS = 5.0
-"""A microphone that delivers nothing for this long counts as lost."""
-
 MAX_BACKLOG_SECONDS = 30.0
 """Largest backlog of audio to be scored; if the machine falls behind further, audio is dropped."""
 
+REOPEN_SECONDS = 30.0
+"""A microphone that gives nothing but zeros is opened again after this time: the sound server may
+have put a device in its place that is always silent."""
+
+RAW_PIPE = "arecord -t raw -f S16_LE -r 16000 -c 1 | crydistill listen -"
+DECODING_PIPE = "ffmpeg -i - -f s16le -ar 16000 -ac 1 - | crydistill listen -"
+
+Source = Callable[[], Generator[Samples]]
+"""Opens a source and yields blocks of 16 kHz mono audio."""
+
+NOTHING: Samples = np.empty(0, dtype=np.float32)
+
 _BYTES_PER_SAMPLE = 2
 _FULL_SCALE = 32_768
-_READ_BYTES = 65_536
+_WAITING_BLOCKS = 16
+_ENDING_SECONDS = 0.5
+_MICROPHONE_BLOCKS = int(MAX_BACKLOG_SECONDS / BLOCK_SECONDS)
 
 
 class SourceLost(AudioError):  # noqa: N818 - an event more than an error
     """Raised when a microphone is missing, fails to open or stops; reopening it may work."""
 
 
-def pcm_blocks(stream: BinaryIO, *, rate: int = SAMPLE_RATE) -> Iterator[Samples]:
-    """Raw signed 16-bit little-endian mono PCM, as `arecord -t raw -f S16_LE -c 1` writes it.
+def in_background(source: Source, *, tick: float = TICK_SECONDS) -> Generator[Samples]:
+    """Yield a source's blocks, and an empty block whenever none has arrived for a tick.
 
-    Blocks arrive as the stream delivers them, at most 2 s at 16 kHz; other rates are resampled.
+    The source runs in a thread of its own and may block. It is some blocks ahead at most: a source
+    that is faster than its listener waits, so nothing is lost and memory stays bounded. Errors of
+    the source are raised here.
+
+    Parameters
+    ----------
+    tick : seconds
+    """
+    waiting: queue.Queue[Samples | Exception | None] = queue.Queue(_WAITING_BLOCKS)
+    stopping = threading.Event()
+
+    def pass_on(item: Samples | Exception | None) -> None:
+        while not stopping.is_set():
+            try:
+                return waiting.put(item, timeout=tick)
+            except queue.Full:
+                continue
+
+    def read() -> None:
+        try:
+            with closing(source()) as blocks:
+                for block in blocks:
+                    if len(block):
+                        pass_on(block)
+                    if stopping.is_set():
+                        return
+        except Exception as error:
+            pass_on(error)
+        else:
+            pass_on(None)
+
+    reader = threading.Thread(target=read, name="sound", daemon=True)
+    reader.start()
+    try:
+        while True:
+            try:
+                item = waiting.get(timeout=tick)
+            except queue.Empty:
+                yield NOTHING
+                continue
+            if item is None:
+                return
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        stopping.set()
+        # A microphone closes in time; a read of a pipe may block for ever and is left to itself.
+        reader.join(_ENDING_SECONDS)
+
+
+def pcm_blocks(
+    stream: BinaryIO,
+    *,
+    rate: int = SAMPLE_RATE,
+    say: Callable[[str], None] = lambda line: None,
+) -> Generator[Samples]:
+    """Audio that arrives in a stream: raw signed 16-bit little-endian mono PCM, or a WAV file.
+
+    Blocks arrive as the stream delivers them, a few seconds at most; rates other than 16 kHz are
+    resampled. A WAV file (`arecord -f S16_LE`) may have any number of channels and be of unknown
+    length; its header decides, not `rate`.
+
+    Parameters
+    ----------
+    rate : of raw PCM, in hertz
+    say : called with a message about what was found in the stream or left out
 
     Raises
     ------
+    AudioError
+        if the stream cannot be read, ends before any sound, or is a file of another format.
     ConfigError
         if the rate is not between 4 and 192 kHz.
     """
-    if not 4_000 <= rate <= 192_000:
-        raise ConfigError(
-            f"{rate} Hz is not a supported sample rate; choose one between 4000 and 192000"
-        )
-    convert = _converter(rate)
-    # `read` blocks until the buffer is full; `read1` returns what a pipe has.
-    read = getattr(stream, "read1", stream.read)
-    rest = b""
-    while data := read(_READ_BYTES):
-        data = rest + data
-        whole = len(data) // _BYTES_PER_SAMPLE * _BYTES_PER_SAMPLE
-        rest = data[whole:]
-        if whole:
-            yield convert(_to_float(data[:whole]))
+    _check_rate(rate)
+    source = ByteStream(stream)
+    if name := container(source):
+        raise AudioError(f"standard input is {name}, not PCM; decode it first: {DECODING_PIPE}")
+    silent = True
+    for block in _wav(source, say) if is_wav(source) else _raw(source, rate, say):
+        silent = False
+        yield block
+    if silent:
+        raise AudioError(f"standard input ended before any sound; pipe some into it: {RAW_PIPE}")
 
 
-def microphone_blocks(device: str | int | None = None) -> Iterator[Samples]:
-    """Endless audio from a microphone: 16 kHz mono.
+def microphone_blocks(
+    device: str | int | None = None,
+    *,
+    patience: float = PATIENCE_SECONDS,
+    say: Callable[[str], None] = lambda line: None,
+) -> Generator[Samples]:
+    """Endless audio from a microphone: 16 kHz mono; an empty block while it delivers nothing.
 
     Parameters
     ----------
     device : sounddevice's index or (part of a) name; the system's default if None
+    patience : seconds without a block after which it counts as lost
+    say : called with a message when audio is dropped because its listener is too slow
 
     Raises
     ------
     SourceLost
-        if there is no such microphone, it fails to open, or it delivers nothing for 5 s.
+        if there is no such microphone, it fails to open, or it delivers nothing any more.
     MissingExtraError
         if sounddevice is not installed.
     """
     sounddevice = _sounddevice()
-    waiting: queue.Queue[bytes] = queue.Queue(maxsize=int(MAX_BACKLOG_SECONDS / BLOCK_SECONDS))
+    try:
+        while True:
+            yield from _opened(sounddevice, device, patience, say)
+    except (sounddevice.PortAudioError, ValueError) as error:  # ValueError: no such device
+        raise SourceLost(f"the microphone cannot be used ({_one_line(error)})") from error
+
+
+def _opened(
+    sounddevice: Any, device: str | int | None, patience: float, say: Callable[[str], None]
+) -> Generator[Samples]:
+    """Blocks of a microphone from opening it until it has been silent for long."""
+    waiting: queue.Queue[bytes] = queue.Queue(_MICROPHONE_BLOCKS)
+    dropped = threading.Event()
 
     def arrived(data: Any, frames: int, when: Any, status: Any) -> None:
         # Called from PortAudio's thread, which must never block.
-        if not waiting.full():
+        if waiting.full():
+            dropped.set()
+        else:
             waiting.put_nowait(bytes(data))
 
-    try:
-        # PortAudio lists devices only when it starts; restart it to find one plugged in since.
-        sounddevice._terminate()
-        sounddevice._initialize()
-        rate = _rate(sounddevice, device)
-        with sounddevice.RawInputStream(
-            samplerate=rate,
-            blocksize=int(rate * BLOCK_SECONDS),
-            device=device,
-            channels=1,
-            dtype="int16",
-            callback=arrived,
-        ):
-            convert = _converter(rate)
-            while True:
-                yield convert(_to_float(waiting.get(timeout=MICROPHONE_PATIENCE_SECONDS)))
-    except queue.Empty:
-        raise SourceLost(
-            f"the microphone delivered no audio for {MICROPHONE_PATIENCE_SECONDS:.0f} s"
-        ) from None
-    except (sounddevice.PortAudioError, ValueError) as error:  # ValueError: no such device
-        raise SourceLost(f"the microphone cannot be used ({_one_line(error)})") from error
+    # PortAudio lists devices only when it starts; restart it to find one plugged in since.
+    sounddevice._terminate()
+    sounddevice._initialize()
+    rate = _rate(sounddevice, device)
+    with sounddevice.RawInputStream(
+        samplerate=rate,
+        blocksize=int(rate * BLOCK_SECONDS),
+        device=device,
+        channels=1,
+        dtype="int16",
+        callback=arrived,
+    ):
+        convert, silent, missing = _converter(rate), 0.0, 0.0
+        while silent < REOPEN_SECONDS:
+            try:
+                data = waiting.get(timeout=min(TICK_SECONDS, patience))
+            except queue.Empty:
+                missing += min(TICK_SECONDS, patience)
+                if missing >= patience:
+                    raise SourceLost(
+                        f"the microphone delivered no audio for {patience:g} s"
+                    ) from None
+                yield NOTHING
+                continue
+            if dropped.is_set():
+                dropped.clear()
+                say("this machine is too slow to score all audio; some was dropped")
+            missing = 0.0
+            silent = 0.0 if any(data) else silent + BLOCK_SECONDS
+            yield convert(_to_float(data))
+
+
+def _raw(stream: ByteStream, rate: int, say: Callable[[str], None]) -> Iterator[Samples]:
+    convert = _converter(rate)
+    for data in stream.whole(_BYTES_PER_SAMPLE, say):
+        yield convert(_to_float(data))
+
+
+def _wav(stream: ByteStream, say: Callable[[str], None]) -> Iterator[Samples]:
+    rate, convert = SAMPLE_RATE, _converter(SAMPLE_RATE)
+    for found, samples in wav_blocks(stream, say):
+        if found.rate != rate:
+            _check_rate(found.rate)
+            rate, convert = found.rate, _converter(found.rate)
+        yield convert(samples)
+
+
+def _check_rate(rate: int) -> None:
+    if not 4_000 <= rate <= 192_000:
+        raise ConfigError(
+            f"{rate} Hz is not a supported sample rate; choose one between 4000 and 192000"
+        )
 
 
 def _sounddevice() -> Any:
@@ -107,12 +248,12 @@ def _sounddevice() -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             "listening to a microphone needs sounddevice: pip install 'crydistill[live]'; "
-            "or pipe raw PCM in: arecord -t raw -f S16_LE -r 16000 -c 1 | crydistill listen -"
+            f"or pipe raw PCM in: {RAW_PIPE}"
         ) from error
     except OSError as error:  # the package is installed, its C library is not
         raise MissingExtraError(
             "listening to a microphone needs the PortAudio library (Debian: libportaudio2); "
-            "or pipe raw PCM in: arecord -t raw -f S16_LE -r 16000 -c 1 | crydistill listen -"
+            f"or pipe raw PCM in: {RAW_PIPE}"
         ) from error
     return sounddevice
 

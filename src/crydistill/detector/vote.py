@@ -175,11 +175,7 @@ class Vote:
         m: int = DEFAULT_M,
         hold_seconds: float = DEFAULT_HOLD_SECONDS,
     ) -> None:
-        settings = VoteSettings(threshold=threshold, n=n, m=m, hold_seconds=hold_seconds)
-        self._threshold = np.float32(threshold)
-        self._n = n
-        self._history_mask = (1 << m) - 1
-        self._hold_windows = settings.hold_windows
+        self.change(VoteSettings(threshold=threshold, n=n, m=m, hold_seconds=hold_seconds))
         self._history = 0  # bit i: whether the window i windows ago voted
         self._silent_windows = 0  # since the last vote
         self._next_window = 0
@@ -190,6 +186,17 @@ class Vote:
     def of(cls, settings: VoteSettings) -> Self:
         """Create a detector from settings."""
         return cls(settings.threshold, settings.n, settings.m, settings.hold_seconds)
+
+    def change(self, settings: VoteSettings) -> None:
+        """Use other settings from the next window on.
+
+        Windows that have voted keep their vote, and an alert that is on stays on until the new
+        settings end it.
+        """
+        self._threshold = np.float32(settings.threshold)
+        self._n = settings.n
+        self._history_mask = (1 << settings.m) - 1
+        self._hold_windows = settings.hold_windows
 
     @property
     def votes(self) -> int:

@@ -65,8 +65,9 @@ def make_loss(options: TrainingConfig, heads: Heads) -> Loss:
     if not heads:
         return kind.make(options)
     if kind.make_headed is None or options.class_weights:
+        headed = " or ".join(name for name, kind in LOSSES.items() if kind.make_headed)
         raise ConfigError(
-            "a student with outputs of its own needs training.loss sigmoid_bce and takes no "
+            f"a student with outputs of its own needs training.loss {headed} and takes no "
             "class weights"
         )
     return kind.make_headed(options, len(heads))

@@ -76,7 +76,7 @@ def teacher_scorer(path: str | Path) -> Scorer:
     Raises
     ------
     TeacherError, MissingExtraError
-        as `crydistill.teacher.base.load_teacher`.
+        as `crydistill.teacher.load.load_teacher`.
     """
     teacher = load_teacher(path)
 

@@ -13,6 +13,9 @@ from crydistill.experiment.overrides import set_key
 from crydistill.experiment.schema import ExperimentConfig
 from crydistill.pydantic_errors import explained
 
+_RENAMED = {"training.aware": "training.qat"}
+"""Keys of former versions."""
+
 DEFAULT_CONFIG = "nursery"
 """The packaged configuration that `crydistill run` takes without arguments."""
 
@@ -93,6 +96,8 @@ def _explain(error: ValidationError) -> str:
     for fault in error.errors(include_url=False):
         if fault["type"] == "extra_forbidden":
             key = ".".join(str(part) for part in fault["loc"])
+            if key in _RENAMED:
+                return f"the key '{key}' is now '{_RENAMED[key]}'"
             return f"unknown key '{key}'; see docs/configuration.md for all keys"
     return explained(error, "the config")
 

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import soundfile
 
-from crydistill.audio.files import AudioReader
+from crydistill.audio.files import AudioReader, recording_seconds
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.corpora.clip import Clip, Label
-from crydistill.corpora.folder import Where, read_corpus
+from crydistill.corpora.folder import Say, Where, read_corpus
 from crydistill.errors import CorpusError
 from crydistill.experiment.streams import StreamOptions
 from crydistill.nights.alarms import Episode, labelled_episodes
@@ -206,15 +205,14 @@ class RecordedNight:
 
     @cached_property
     def seconds(self) -> float:
-        """Length from the file's header.
+        """Measured, since a header may be wrong.
 
         Raises
         ------
         AudioError
             if the file cannot be read.
         """
-        next(iter(AudioReader(self.path).blocks()))  # raises a clear error if it cannot be read
-        return float(soundfile.info(self.path).duration)
+        return recording_seconds(self.path)
 
     @cached_property
     def episodes(self) -> tuple[Episode, ...]:
@@ -266,9 +264,15 @@ class RecordedNight:
 
 
 def read_split(
-    path: str | Path, *, where: Where | None = None, private: bool = False
+    path: str | Path,
+    *,
+    where: Where | None = None,
+    private: bool = False,
+    say: Say = lambda line: None,
 ) -> list[Clip]:
     """List the clips of a corpus for a stream, which must be of one split.
+
+    `say` is told what is left out, as by `read_corpus`.
 
     Raises
     ------
@@ -280,7 +284,7 @@ def read_split(
     manifest = path / "clips.csv" if path.is_dir() else path
     if where and not manifest.is_file():
         raise CorpusError(f"{path}: has no clips.csv with columns to select by; leave --where out")
-    clips = read_corpus(path, where=where, private=private)
+    clips = read_corpus(path, where=where, private=private, say=say)
     splits = _splits(manifest, {clip.id for clip in clips}) if manifest.is_file() else set()
     if len(splits) > 1:
         raise CorpusError(

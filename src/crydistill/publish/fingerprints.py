@@ -24,10 +24,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
 from crydistill import atomic
-from crydistill.audio.files import AUDIO_SUFFIXES, read_audio
+from crydistill.audio.files import AUDIO_SUFFIXES, read_audio, read_native
 from crydistill.audio.mel import SAMPLE_RATE, log_mel
 from crydistill.boundary import require_outside_work_tree
 from crydistill.corpora.captures import time_in_name
@@ -322,11 +321,11 @@ def _hash_some_pieces(data: _Bytes) -> Hashes:
 
 def _pieces_of_recording(path: Path) -> Iterator[tuple[PieceKind, _Bytes]]:
     audio = read_audio(path)
-    native, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    yield PieceKind.SAMPLES, _pieces_of_samples(as_int16(native))
-    if native.shape[1] > 1 or rate != SAMPLE_RATE:
-        for channel in (*native.T, audio.samples):
-            yield PieceKind.SAMPLES, _pieces_of_samples(as_int16(channel))
+    for rate, native in read_native(path):
+        yield PieceKind.SAMPLES, _pieces_of_samples(as_int16(native))
+        if native.shape[1] > 1 or rate != SAMPLE_RATE:
+            for channel in (*native.T, audio.samples):
+                yield PieceKind.SAMPLES, _pieces_of_samples(as_int16(channel))
     yield PieceKind.SAMPLES, _pieces_of_samples(audio.samples)
     frames = log_mel(audio.samples)[::ROWS_BETWEEN_PIECES]
     for dtype in (np.float16, np.float32):

@@ -170,11 +170,15 @@ def read_allowed(path: str | Path) -> frozenset[str]:
     Raises
     ------
     ConfigError
-        naming the line that does not start with a sha256.
+        if it cannot be read, or naming the line that does not start with a sha256.
     """
     path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a readable allowlist ({error})") from error
     digests: set[str] = set()
-    for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for line, text in enumerate(lines, start=1):
         words = text.split("#")[0].split()
         if words and not re.fullmatch("[0-9a-fA-F]{64}", words[0]):
             raise ConfigError(f"{path}:{line}: '{words[0]}' is not a sha256 of 64 hex digits")

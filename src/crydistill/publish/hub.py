@@ -4,16 +4,21 @@ A dry run first makes a plan: the files of the repository at its newest commit, 
 change. Publishing commits all changes at once on top of exactly that commit; if the repository has
 changed since, the hub refuses. Afterwards everything is downloaded and compared.
 
+What can be wrong with this machine's settings is checked before the first request that needs them:
+the endpoint and the token by their form, then the token by asking the hub whose it is.
+
 The token is an argument and is only used in the requests' headers.
 """
 
 import hashlib
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from crydistill.errors import CheckFailed, HubError, MissingExtraError, ModelError
 from crydistill.progress import Progress, silent
@@ -25,6 +30,10 @@ if TYPE_CHECKING:
 _BRANCH = "main"
 _CONFLICTS = (409, 412)
 _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
+
+_PUBLIC_HUB = "https://huggingface.co"
+_NO_LIBRARY = "publishing needs huggingface_hub: pip install 'crydistill[hub]'"
+_NO_WRITE_TOKEN = "publishing needs a token with write access; set HF_TOKEN"
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,35 @@ class Plan:
         return not (self.added or self.changed or self.removed)
 
 
+def check_access(*, token: str | None, endpoint: str | None = None, push: bool = False) -> None:
+    """Check that the hub can be reached with these settings; writes nothing.
+
+    Without a token, no request is sent.
+
+    Parameters
+    ----------
+    token : access token; None for a dry run on a public repository
+    endpoint : URL of a hub other than huggingface.co
+    push : a token that may write will be needed
+
+    Raises
+    ------
+    HubError
+        if huggingface_hub is in offline mode, the endpoint is not the URL of a server, the token
+        cannot be one, or the hub is unreachable, does not know the token, or lets it only read.
+    """
+    _check_settings(token, endpoint)
+    if token is None:
+        if push:
+            raise HubError(_NO_WRITE_TOKEN)
+        return
+    where = endpoint or _PUBLIC_HUB
+    with _explained(where, _refused_token):
+        known = _api(token, endpoint).whoami()
+    if push and _role(known) == "read":
+        raise HubError(f"{where}: the token of HF_TOKEN may only read; make one with write access")
+
+
 def plan_publication(
     bundle: Bundle, repo: str, *, token: str | None = None, endpoint: str | None = None
 ) -> Plan:
@@ -66,6 +104,7 @@ def plan_publication(
     HubError
         if the repository cannot be read.
     """
+    _check_settings(token, endpoint)
     with _explained(repo):
         info = _api(token, endpoint).model_info(repo, revision=_BRANCH, files_metadata=True)
     if info.sha is None:
@@ -116,7 +155,7 @@ def publish(
     if bundle.draft:
         raise CheckFailed(f"{bundle.directory}: a draft, made with uncommitted code; bundle again")
     if not token:
-        raise HubError("publishing needs a token with write access; set HF_TOKEN")
+        raise HubError(_NO_WRITE_TOKEN)
     if plan.is_empty:
         commit = plan.parent
     else:
@@ -134,7 +173,7 @@ def _commit(bundle: Bundle, plan: Plan, token: str, endpoint: str | None, messag
         if hashlib.sha256(content).hexdigest() != bundle.files[path]:
             raise CheckFailed(f"{bundle.directory / path}: changed since it was checked")
         operations.append(CommitOperationAdd(path, content))
-    with _explained(plan.repo, parent=plan.parent):
+    with _explained(plan.repo, _refused, parent=plan.parent):
         made = _api(token, endpoint).create_commit(
             plan.repo,
             operations,
@@ -209,13 +248,57 @@ def _message(bundle: Bundle) -> str:
     return f"{manifest.name}: student {manifest.tflite.sha256[:10]}"
 
 
+def _role(known: Any) -> str | None:
+    """What a token may do, by the hub's answer; None if a hub of another kind does not say."""
+    for key in ("auth", "accessToken", "role"):
+        known = known.get(key) if isinstance(known, dict) else None
+    return known if isinstance(known, str) else None
+
+
+def _check_settings(token: str | None, endpoint: str | None) -> None:
+    """Check what can be checked without a request. The token is in no message."""
+    try:
+        from huggingface_hub import constants
+    except ImportError as error:
+        raise MissingExtraError(_NO_LIBRARY) from error
+    if constants.is_offline_mode():
+        raise HubError(
+            "huggingface_hub is in offline mode, nothing is sent; unset HF_HUB_OFFLINE (and "
+            "TRANSFORMERS_OFFLINE)"
+        )
+    if endpoint is not None:
+        _check_endpoint(endpoint)
+    if token is None:
+        return
+    if not re.fullmatch(r"[!-~]+", token) or re.search(r"[\"'`<>$]", token):
+        raise HubError("HF_TOKEN holds spaces, quotes or other characters that no token has")
+    if endpoint in (None, _PUBLIC_HUB) and not token.startswith("hf_"):
+        raise HubError(
+            "HF_TOKEN is not a token of huggingface.co, which starts with hf_; copy it from "
+            f"{_PUBLIC_HUB}/settings/tokens"
+        )
+
+
+def _check_endpoint(endpoint: str) -> None:
+    fault = f"HF_ENDPOINT '{endpoint}' is not the URL of a hub; write it as {_PUBLIC_HUB}"
+    try:
+        parts = urlsplit(endpoint)
+        parts.port  # noqa: B018 - raises if it is not a port
+    except ValueError as error:
+        raise HubError(fault) from error
+    if parts.username or parts.password:
+        # Not in the message: it may be a password.
+        raise HubError("HF_ENDPOINT holds a user name; the hub takes a token, in HF_TOKEN")
+    extra = parts.query or parts.fragment or re.search(r"\s", endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname or extra:
+        raise HubError(fault)
+
+
 def _api(token: str | None, endpoint: str | None) -> "HfApi":
     try:
         from huggingface_hub import HfApi, utils
     except ImportError as error:
-        raise MissingExtraError(
-            "publishing needs huggingface_hub: pip install 'crydistill[hub]'"
-        ) from error
+        raise MissingExtraError(_NO_LIBRARY) from error
     quiet: Any = utils  # not declared as a re-export
     quiet.disable_progress_bars()
     quiet.logging.set_verbosity_error()
@@ -223,32 +306,8 @@ def _api(token: str | None, endpoint: str | None) -> "HfApi":
     return HfApi(endpoint=endpoint, token=token or False)
 
 
-@contextmanager
-def _explained(repo: str, parent: str | None = None) -> Iterator[None]:
-    """Turn the library's errors into one line each, without the responses' text."""
-    try:
-        from huggingface_hub import errors
-    except ImportError as error:
-        raise MissingExtraError(
-            "publishing needs huggingface_hub: pip install 'crydistill[hub]'"
-        ) from error
-    try:
-        yield
-    except errors.HFValidationError as error:
-        raise HubError(f"{repo}: not a repository name; write it as owner/name") from error
-    except errors.HfHubHTTPError as error:
-        raise HubError(f"{repo}: {_refusal(error, parent)}") from error
-    except (errors.LocalEntryNotFoundError, RuntimeError, ValueError, OSError) as error:
-        raise HubError(f"{repo}: {_connection_error(error, parent)}") from error
-    except Exception as error:
-        # huggingface_hub's HTTP library, which varies by version, raises errors of its own.
-        if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2", "httpcore"):
-            raise
-        raise HubError(f"{repo}: {_connection_error(error, parent)}") from error
-
-
-def _refusal(error: Any, parent: str | None) -> str:
-    status = getattr(getattr(error, "response", None), "status_code", None)
+def _refused(status: int | None, parent: str | None) -> str:
+    """What a status means when a repository was asked for."""
     if status == _UNAUTHORISED:
         return "the hub does not accept the token, or there is no such repository; check HF_TOKEN"
     if status == _FORBIDDEN:
@@ -261,6 +320,47 @@ def _refusal(error: Any, parent: str | None) -> str:
             "and plan again"
         )
     return f"the hub responds with status {status}; try again later"
+
+
+def _refused_token(status: int | None, _: str | None) -> str:
+    """What a status means when the hub was asked whose the token is."""
+    if status in (_UNAUTHORISED, _FORBIDDEN):
+        return "the hub does not know this token; it may have expired, set HF_TOKEN to a new one"
+    if status == _NOT_FOUND:
+        return "this is no Hugging Face hub; check HF_ENDPOINT"
+    return f"the hub responds with status {status}; try again later"
+
+
+@contextmanager
+def _explained(
+    what: str,
+    refused: Callable[[int | None, str | None], str] = _refused,
+    parent: str | None = None,
+) -> Iterator[None]:
+    """Turn the library's errors into one line each, without the responses' text.
+
+    what : the repository, or the hub's URL
+    refused : what an HTTP status means
+    parent : the commit that a new one was to follow
+    """
+    try:
+        from huggingface_hub import errors
+    except ImportError as error:
+        raise MissingExtraError(_NO_LIBRARY) from error
+    try:
+        yield
+    except errors.HFValidationError as error:
+        raise HubError(f"{what}: not a repository name; write it as owner/name") from error
+    except errors.HfHubHTTPError as error:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        raise HubError(f"{what}: {refused(status, parent)}") from error
+    except (errors.LocalEntryNotFoundError, RuntimeError, ValueError, OSError) as error:
+        raise HubError(f"{what}: {_connection_error(error, parent)}") from error
+    except Exception as error:
+        # huggingface_hub's HTTP library, which varies by version, raises errors of its own.
+        if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2", "httpcore"):
+            raise
+        raise HubError(f"{what}: {_connection_error(error, parent)}") from error
 
 
 def _connection_error(error: Exception, parent: str | None) -> str:

@@ -36,7 +36,7 @@ def list_clips(
         if the source is missing, malformed or empty.
     """
     if corpus.path is not None:
-        return read_corpus(corpus.path, where=corpus.where)
+        return read_corpus(corpus.path, where=corpus.where, say=say)
     if corpus.catalogue is not None:
         return corpus_clips(corpus.catalogue, cache_dir())
     if corpus.audioset is not None:

@@ -19,7 +19,7 @@ from crydistill.distill.recipe import (
 )
 from crydistill.experiment.schema import QatConfig, TrainingConfig
 from crydistill.quantize import qat
-from crydistill.run_directory import fingerprint
+from crydistill.run_directory import RunDirectory, fingerprint
 from crydistill.selection.pool import WindowPool
 from crydistill.stages.context import Context
 from crydistill.stages.select import calibration_windows, make_sampler, select_key
@@ -27,6 +27,8 @@ from crydistill.student.heads import Heads, cut
 from crydistill.student.layers import CUSTOM_OBJECTS
 from crydistill.student.zoo import build
 from crydistill.taxonomy import CLASSES
+
+_QAT_STARTED = "QAT started"
 
 
 def train_key(context: Context) -> str:
@@ -64,7 +66,8 @@ def train(context: Context) -> None:
     trained = _fit(context, model, heads, validation, options, directory)
     if config.training.qat.epochs:
         directory = run.training / "qat"
-        _start(context, directory, "QAT started", key)
+        _adopt_former_qat(run, directory, key)
+        _start(context, directory, _QAT_STARTED, key)
         options = qat_options(config.training, config.seed)
         trained = _fit(
             context, _qat_student(context, trained), heads, validation, options, directory
@@ -86,6 +89,14 @@ def train(context: Context) -> None:
         f"trained {len(history)} epochs; best {metric} {history[number][f'val_{metric}']:.4f} on "
         f"validation in epoch {number + 1}"
     )
+
+
+def _adopt_former_qat(run: RunDirectory, directory: Path, key: str) -> None:
+    """Resume QAT that a version before 0.2 began, under another name."""
+    former = run.training / "aware"
+    if run.is_done("aware training started", key, [former]) and not directory.exists():
+        former.rename(directory)
+        run.mark_done(_QAT_STARTED, key)
 
 
 def _start(context: Context, directory: Path, mark: str, key: str) -> None:

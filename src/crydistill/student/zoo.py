@@ -1,8 +1,10 @@
 """Build student networks by name.
 
 An architecture is a function from options to a `keras.Model` that takes log-mel patches
-`[batch, 96, 64, 1]` and returns logits `[batch, outputs]`. To add one, write the function in a
-module of its own and register it in `ARCHITECTURES`. It may use only layers that convert to the
+`[batch, 96, 64, 1]` and returns logits `[batch, outputs]` of a dense layer at its end. To add one,
+write the function in a module of its own and register it in `ARCHITECTURES`. Convolutions are those
+of `crydistill.student.layers`, without bias and each followed by a BatchNorm, which is what
+quantization-aware training can fold; other layers are Keras's own, as far as they convert to the
 operators in `crydistill.tflite.operators`.
 """
 

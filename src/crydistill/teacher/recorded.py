@@ -78,7 +78,7 @@ class RecordedTeacher:
             raise TeacherError(
                 f"{recording.clip_id}: {_NOT_RECORDED} (log-mel differs by {difference:.2f})"
             )
-        return self._logits[recording.clip_id].astype(np.float32)
+        return np.asarray(self._logits[recording.clip_id], dtype=np.float32)
 
 
 _NOT_RECORDED = (

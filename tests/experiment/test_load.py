@@ -209,3 +209,16 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_our_own_configs_are_valid(path: Path) -> None:
     assert load_config(path).data.train
+
+
+def test_a_renamed_key_says_its_new_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"the key 'training\.aware' is now 'training\.qat'"):
+        load_config(None, ["training.aware={epochs: 1}"])
+
+
+def test_stage_keys_do_not_depend_on_the_new_name_of_qat() -> None:
+    """The hash of the training section as 0.1 computed it, of the packaged configuration."""
+    training = load_config(None).training
+    former = training.model_dump(mode="json")
+    former["aware"] = former.pop("qat")
+    assert fingerprint(training) == fingerprint(former)
