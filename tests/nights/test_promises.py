@@ -106,8 +106,8 @@ def test_the_report_is_plain_json_and_its_pages_show_it(clips: list[Clip], tmp_p
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert record["clips"]["private"] is False and record["clips"]["beds"] <= 1
     text = markdown_table(record)
-    assert "| 5 of 9 | 8 h | counted | 1 [0.025, 3.7] |" in text
-    assert "| 5 of 9 | 8 h | max-margin | – [0, 3.7] |" in text
+    assert "| 5 of 9 | 8 h | counted, capped (1) | 1 [0.025, 3.7] |" in text
+    assert "| 5 of 9 | 8 h | max-margin, capped (3) | – [0, 3.7] |" in text
     assert "audio (split train)" in text
     assert terminal_table(record).row_count == 4
     picture(record, tmp_path / "picture.png")

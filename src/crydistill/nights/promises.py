@@ -55,6 +55,7 @@ class Outcome:
     """One calibrated threshold in one home; rates are per 8 hours.
 
     method : that set the threshold in the end
+    capped : whether the threshold was lowered to what cries can reach
     promised, low, high : rate expected by the calibration, with its interval
     observed : rate, by `Sounds`
     kept : by `Sounds`, whether the number of alerts is compatible (at 95 %) with some rate in the
@@ -63,6 +64,7 @@ class Outcome:
     """
 
     method: Method
+    capped: bool
     threshold: float
     promised: float | None
     low: float | None
@@ -90,6 +92,7 @@ class Cell:
             "hours": plain(self.hours),
             "recipe": self.recipe.value,
             "methods": {name: methods.count(name) for name in sorted(set(methods))},
+            "capped": sum(outcome.capped for outcome in self.outcomes),
             "threshold": [plain(outcome.threshold) for outcome in self.outcomes],
             "promised": [
                 {
@@ -218,6 +221,7 @@ class _Trial:
         low, high = (expected.low, expected.high) if expected else (None, None)
         return Outcome(
             method=made.method,
+            capped=made.capped,
             threshold=made.vote.threshold,
             # Max-margin has no target rate; its zero only describes its own recording.
             promised=expected.value if expected and made.wanted_per_night is not None else None,

@@ -122,10 +122,7 @@ def _row(cell: Record) -> list[str]:
     return [
         f"{cell['n']} of {cell['m']}",
         _length(cell["hours"]),
-        ", ".join(
-            name if count == sum(cell["methods"].values()) else f"{name} ({count})"
-            for name, count in cell["methods"].items()
-        ),
+        _method(cell),
         _promised(cell["promised"]),
         *(
             text
@@ -137,6 +134,15 @@ def _row(cell: Record) -> list[str]:
         ),
         number_text(cell["caught"]["value"], "{:.0%}"),
     ]
+
+
+def _method(cell: Record) -> str:
+    homes = sum(cell["methods"].values())
+    capped = [("capped", cell["capped"])] if cell["capped"] else []
+    return ", ".join(
+        name if count == homes else f"{name} ({count})"
+        for name, count in (*cell["methods"].items(), *capped)
+    )
 
 
 def _promised(promises: Sequence[Mapping[str, float | None]]) -> str:
@@ -173,6 +179,7 @@ def _caption(record: Record) -> str:
         f"{homes['observed_hours']:g} hours observed in each. Target: "
         f"{record['wanted_per_night']:g} per night. Observed: mean over homes with a 95 % "
         f"bootstrap interval over homes. Promise held: share of homes whose number of alerts is "
-        f"consistent with the promised interval. Student {record['student']['name']}; LiteRT's "
+        f"consistent with the promised interval. Capped: homes whose threshold was lowered to what "
+        f"cries can reach. Student {record['student']['name']}; LiteRT's "
         f"{provenance['kernels']} kernels; commit {commit_text(provenance)}."
     )
