@@ -124,7 +124,7 @@ def test_a_foreign_model_is_refused(recordings: dict[str, Path], tmp_path: Path)
         (["train", "--set", "training.epoch=1"], "unknown key 'training.epoch'"),
         (["select", "--set", "data.train.0.nursery_seed=null"], "give exactly one of path"),
         (["detect", "--preset", "deaf", "x.wav"], "no preset 'deaf'"),
-        (["detect", "-n", "9", "-m", "5", "x.wav"], "9 of 5 is not a vote"),
+        (["detect", "--votes", "9/5", "x.wav"], "9 of 5 is not a vote"),
         (["detect", "--threshold", "1.2", "x.wav"], "no score of the student base-seed1 reaches"),
         (["detect", "--threshold", "-0.1", "x.wav"], "at least 0"),
         (["listen", "--threshold", "0.99999", "-"], "choose a --threshold of 0 to 0.9998"),
@@ -214,8 +214,8 @@ def test_a_threshold_beyond_every_cry_is_capped_and_said(
 ) -> None:
     crying, settings = rooms / "crying.wav", tmp_path / "room.json"
     result = run(
-        "calibrate", crying, "--crying", "keep", "--method", method, "--out", settings, "-n", 1,
-        "-m", 1,
+        "calibrate", crying, "--crying", "keep", "--method", method, "--out", settings,
+        "--votes", "1/1",
     )  # fmt: skip
     assert result.returncode == 1
     assert "capped at 0.990" in result.stderr
@@ -283,7 +283,7 @@ def test_settings_that_cannot_fire_are_refused(rooms: Path, tmp_path: Path) -> N
 def test_listening_to_raw_sound_on_standard_input(recordings: dict[str, Path]) -> None:
     samples, _ = soundfile.read(recordings["cry"], dtype="int16")
     result = subprocess.run(
-        [*CRYDISTILL, "listen", "-", "-n", "3", "-m", "5"],
+        [*CRYDISTILL, "listen", "-", "--votes", "3/5"],
         input=samples.astype("<i2").tobytes(),
         capture_output=True,
         check=False,

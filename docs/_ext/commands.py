@@ -42,6 +42,10 @@ class Commands(SphinxDirective):
         section += nodes.literal_block(usage, usage, language="text")
         parameters = [parameter.get_help_record(context) for parameter in command.params]
         section += _definitions([record for record in parameters if record])
+        if command.epilog:
+            section += nodes.paragraph("", "Example:")
+            example = command.epilog.removeprefix("Example: ")
+            section += nodes.literal_block(example, example, language="text")
         if hasattr(command, "commands"):
             section += self._sections_below(command, context)
         self.state.document.note_explicit_target(section)

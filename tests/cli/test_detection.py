@@ -14,7 +14,7 @@ from crydistill.detector.live import LiveEvent, LiveState
 from crydistill.errors import ConfigError
 
 QUIET = np.zeros(15 * SAMPLE_RATE, dtype="<i2").tobytes()
-ALERT_AT_ANY_SCORE = ("--threshold", "0", "-n", "1", "-m", "1")
+ALERT_AT_ANY_SCORE = ("--threshold", "0", "--votes", "1/1")
 
 
 class Recorder:

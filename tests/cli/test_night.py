@@ -56,7 +56,7 @@ def test_a_night_from_clips(corpus: Path, student: Path, tmp_path: Path) -> None
     out = tmp_path / "night"
     result = run(
         corpus, "--where", "split=dev", "--episodes", 2, "--snr", 10, 20, "--rooms", 0,
-        "--seed", 7, "--student", student, "--annotate", "--out", out, *ONE_VOTE,
+        "--seed", 7, "--model", student, "--annotate", "--out", out, *ONE_VOTE,
     )  # fmt: skip
     assert result.exit_code == 1, result.output  # broken.wav
     record = json.loads((out / "night.json").read_text())
@@ -80,7 +80,7 @@ def test_a_night_from_clips(corpus: Path, student: Path, tmp_path: Path) -> None
 def test_private_clips_annotate_nothing(corpus: Path, student: Path, tmp_path: Path) -> None:
     before = (student / "student.json").read_bytes()
     result = run(
-        corpus, "--where", "split=dev", "--private", "--student", student, "--annotate",
+        corpus, "--where", "split=dev", "--private", "--model", student, "--annotate",
         "--out", tmp_path / "night", *ONE_VOTE,
     )  # fmt: skip
     assert "is private" in complaint(result)
@@ -143,8 +143,8 @@ def test_what_cannot_be_done_is_said_in_one_line(corpus: Path, tmp_path: Path) -
         ((), "name a corpus, or a recording"),
         (("x", "--recording", "y.wav"), "name a corpus, or a recording"),
         (("x", "--votes", "nine"), "write N/M"),
-        (("x", "--annotate"), "--student"),
-        (("x", "--annotate", "--student", "y", "--kernels", "xnnpack"), "reference kernels"),
+        (("x", "--annotate"), "--model"),
+        (("x", "--annotate", "--model", "y", "--kernels", "xnnpack"), "reference kernels"),
         (("x", "--kernels", "fast"), "reference, optimized, xnnpack"),
         (("x", "--where", "split"), "write COLUMN=VALUE"),
         (("x", "--labels", "y.txt"), "--labels belongs to"),

@@ -38,7 +38,7 @@ def test_robustness_measures_and_goes_on(
 ) -> None:
     pytest.importorskip("pyroomacoustics", reason="rooms need crydistill[train]")
     monkeypatch.setattr(robustness, "conditions", lambda: conditions()[::6])
-    arguments = ("robustness", corpus, "--out", tmp_path, "--clips", 4, "--replicates", 20)
+    arguments = ("robustness", corpus, "--out", tmp_path, "--limit", 4, "--replicates", 20)
     first = run(*arguments)
     assert first.exit_code == 0, first.output
     record = json.loads((tmp_path / "robustness.json").read_text())
@@ -46,10 +46,10 @@ def test_robustness_measures_and_goes_on(
     (verdicts,) = (student["conditions"] for student in record["students"].values())
     assert len(verdicts) == len(record["conditions"]) == 7
     assert all(0 <= verdict["auc"]["value"] <= 1 for verdict in verdicts)
-    assert record["provenance"]["kernels"] == "optimized"
+    assert record["provenance"]["kernels"] == "reference"
     assert (tmp_path / "robustness.png").is_file()
     assert "4 clips, 2 cries" in " ".join(first.output.split())
-    scores = tmp_path / "scores-optimized.jsonl"
+    scores = tmp_path / "scores-reference.jsonl"
     lines = scores.read_text().splitlines(keepends=True)
     scores.write_text("".join(lines[:-1]))
     assert run(*arguments).exit_code == 0

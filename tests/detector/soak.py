@@ -69,7 +69,7 @@ def episode() -> bytes:
 def command(*arguments: str) -> list[str]:
     return [
         sys.executable, "-m", "crydistill", "listen", *arguments,
-        "--patience", str(PATIENCE), "--hold", "3", "-n", "3", "-m", "5",
+        "--patience", str(PATIENCE), "--hold", "3", "--votes", "3/5",
     ]  # fmt: skip
 
 

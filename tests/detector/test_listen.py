@@ -17,7 +17,7 @@ import soundfile
 from tests.detector import soak
 
 LISTEN = [sys.executable, "-m", "crydistill", "listen"]
-ALWAYS = ["--threshold", "0", "-n", "1", "-m", "1", "--hold", "1"]
+ALWAYS = ["--threshold", "0", "--votes", "1/1", "--hold", "1"]
 """Every window votes: the alert is on while there is sound."""
 WAIT_SECONDS = 60.0
 

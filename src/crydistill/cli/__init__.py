@@ -26,6 +26,7 @@ from crydistill.cli import (
     tables,
 )
 from crydistill.cli.common import complain
+from crydistill.cli.help import Program
 from crydistill.errors import CrydistillError
 from crydistill.native_noise import silence_tensorflow
 
@@ -38,9 +39,10 @@ _INTERRUPTED = (130, 143)
 
 app = typer.Typer(
     name="crydistill",
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Distil YAMNet into a tiny INT8 student that detects a baby's cry on a microcontroller.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

@@ -13,6 +13,7 @@ import typer
 from crydistill.errors import CheckFailed, CrydistillError
 
 if TYPE_CHECKING:
+    from crydistill.publish.fingerprints import PrivateFingerprints
     from crydistill.run_directory import RunDirectory
     from crydistill.stages.context import Context
 
@@ -77,6 +78,14 @@ def print_results(run: "RunDirectory", *, night: bool) -> None:
     print(f"to use it: crydistill detect --model {run.path} RECORDING")
 
 
+def parse_votes(text: str) -> tuple[int, int]:
+    """Parse N/M: the votes that raise an alert, and the windows that vote."""
+    n, slash, m = text.partition("/")
+    if not (slash and n.isdecimal() and m.isdecimal()):
+        raise typer.BadParameter(f"'{text}': write N/M, such as 5/9", param_hint="--votes")
+    return int(n), int(m)
+
+
 def columns(texts: list[str] | None, option: str = "--where") -> dict[str, str]:
     """Parse COLUMN=VALUE options."""
     chosen = {}
@@ -102,6 +111,17 @@ def exit_if_skipped(skipped: Mapping[str, str], done: int) -> None:
     for clip, reason in skipped.items():
         tell(f"skipped {clip}: {reason}")
     exit_if_left_out(len(skipped), done)
+
+
+def known_fingerprints(path: Path | None) -> "PrivateFingerprints | None":
+    """Load fingerprints of private clips: of a file, or those in the captures folder, if any."""
+    from crydistill.publish.fingerprints import FILE_NAME, PrivateFingerprints
+    from crydistill.settings import captures_dir
+
+    folder = captures_dir()
+    if path is None and folder is not None and (folder / FILE_NAME).is_file():
+        path = folder / FILE_NAME
+    return PrivateFingerprints.load(path) if path else None
 
 
 def tell(line: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from crydistill.cli.common import complain, tell
+from crydistill.cli.common import complain, parse_votes, tell
 from crydistill.errors import AudioError, CheckFailed
 
 if TYPE_CHECKING:
@@ -41,8 +41,10 @@ PresetOption = Annotated[
     typer.Option(help=f"Operating point from the student's manifest; default: {DEFAULT_PRESET}."),
 ]
 ThresholdOption = Annotated[float | None, typer.Option(help="Score at which a window votes.")]
-NOption = Annotated[int | None, typer.Option("-n", help="Votes needed to raise an alert.")]
-MOption = Annotated[int | None, typer.Option("-m", help="Number of recent windows that vote.")]
+VotesOption = Annotated[
+    str | None,
+    typer.Option("--votes", metavar="N/M", help="Votes among the last windows, such as 5/9."),
+]
 HoldOption = Annotated[
     float | None, typer.Option(help="Hold time: seconds without a vote that end an alert.")
 ]
@@ -74,8 +76,7 @@ def detect(
     settings: SettingsOption = None,
     preset: PresetOption = None,
     threshold: ThresholdOption = None,
-    n: NOption = None,
-    m: MOption = None,
+    votes: VotesOption = None,
     hold: HoldOption = None,
     json_: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per line and file, with scores.")
@@ -86,8 +87,8 @@ def detect(
     from crydistill.progress import shown_meanwhile
 
     student = _student(model)
-    vote = _vote(student, settings, preset, threshold, n, m, hold)
-    point = _operating_point(student, vote, settings, preset, threshold, n, m, hold)
+    vote = _vote(student, settings, preset, threshold, votes, hold)
+    point = _operating_point(student, vote, settings, preset, threshold, votes, hold)
     failures = 0
     for path in files:
         try:
@@ -129,8 +130,7 @@ def calibrate(
     ] = "refuse",
     model: ModelOption = None,
     preset: PresetOption = None,
-    n: NOption = None,
-    m: MOption = None,
+    votes: VotesOption = None,
     hold: HoldOption = None,
 ) -> None:
     """Choose the threshold for a room from a recording of it."""
@@ -144,7 +144,7 @@ def calibrate(
     _choice(method, ("tail", "max-margin"), "--method")
     _choice(crying, tuple(Crying), "--crying")
     student = _student(model)
-    base = _vote(student, None, preset, None, n, m, hold)
+    base = _vote(student, None, preset, None, votes, hold)
     heard, cries = _heard(room, cry or [], student, base)
     tracks = [sound.scores for sound in settled(heard, base, Crying(crying))]
     highest, reachable = highest_score(student.manifest), reachable_score(student.manifest)
@@ -252,8 +252,7 @@ def listen(
     settings: SettingsOption = None,
     preset: PresetOption = None,
     threshold: ThresholdOption = None,
-    n: NOption = None,
-    m: MOption = None,
+    votes: VotesOption = None,
     hold: HoldOption = None,
 ) -> None:
     """Detect cries live; prints events as JSON lines on standard output."""
@@ -262,8 +261,8 @@ def listen(
 
     open_source = _source(source, rate, patience)
     student = _student(model)
-    vote = _vote(student, settings, preset, threshold, n, m, hold)
-    point = _operating_point(student, vote, settings, preset, threshold, n, m, hold)
+    vote = _vote(student, settings, preset, threshold, votes, hold)
+    point = _operating_point(student, vote, settings, preset, threshold, votes, hold)
     saved = AlertClips(clips) if clips else None
     listener = Listener(student, vote, point=point, clips=saved, say=_say)
     connections = []
@@ -425,8 +424,7 @@ def _vote(
     settings: Path | None,
     preset: str | None,
     threshold: float | None,
-    n: int | None,
-    m: int | None,
+    votes: str | None,
     hold: float | None,
 ) -> "VoteSettings":
     from crydistill.detector.calibrated import load_settings
@@ -438,6 +436,7 @@ def _vote(
         base = load_settings(settings, student_sha256=student.manifest.tflite.sha256).vote
     else:
         base = vote_settings(student.manifest, preset or DEFAULT_PRESET)
+    n, m = parse_votes(votes) if votes else (None, None)
     vote = replaced(base, threshold=threshold, n=n, m=m, hold_seconds=hold)
     source = (
         "--threshold"
@@ -454,13 +453,12 @@ def _operating_point(
     settings: Path | None,
     preset: str | None,
     threshold: float | None,
-    n: int | None,
-    m: int | None,
+    votes: str | None,
     hold: float | None,
 ) -> "OperatingPoint":
     from crydistill.detector.operating_point import OperatingPoint
 
-    single = {"threshold": threshold, "n": n, "m": m, "hold": hold}
+    single = {"threshold": threshold, "votes": votes, "hold": hold}
     return OperatingPoint(
         student=student.manifest.name,
         student_sha256=student.manifest.tflite.sha256,

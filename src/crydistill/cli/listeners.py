@@ -23,10 +23,11 @@ PrivateOption = Annotated[
         "--private", help="Mark the clips as private: nothing derived from them may be published."
     ),
 ]
-StudentsOption = Annotated[
+ModelsOption = Annotated[
     list[Path] | None,
     typer.Option(
-        help="Run directory or student.tflite; repeatable. Default: the packaged student."
+        "--model",
+        help="Run directory or student.tflite; repeatable. Default: the packaged student.",
     ),
 ]
 

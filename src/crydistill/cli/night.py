@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crydistill.cli.common import columns, exit_if_left_out, tell
+from crydistill.cli.common import columns, exit_if_left_out, parse_votes, tell
 from crydistill.cli.listeners import (
     BedOption,
+    ModelsOption,
     PrivateOption,
-    StudentsOption,
     WhereOption,
     chosen_kernels,
     open_scorers,
@@ -80,8 +80,8 @@ def night(
     labels: LabelsOption = None,
     public: PublicOption = False,
     private: PrivateOption = False,
-    out: OutOption = Path("night"),
-    student: StudentsOption = None,
+    out: OutOption = Path("runs/night"),
+    model: ModelsOption = None,
     teacher: TeacherOption = None,
     fp32: Fp32Option = True,
     kernels: KernelsOption = "reference",
@@ -99,14 +99,14 @@ def night(
     seed: SeedOption = 0,
 ) -> None:
     """Measure false alarms per hour and detected episodes on continuous audio."""
-    if annotate and (corpus is None or not student or kernels != "reference"):
+    if annotate and (corpus is None or not model or kernels != "reference"):
         raise typer.BadParameter(
-            "needs a corpus, your own student (--student) and the reference kernels",
+            "needs a corpus, your own student (--model) and the reference kernels",
             param_hint="--annotate",
         )
     pairs = _pairs(votes, hold)
     chosen = chosen_kernels(kernels)
-    scorers = open_scorers(student, teacher, chosen, fp32=fp32)
+    scorers = open_scorers(model, teacher, chosen, fp32=fp32)
     left_out = 0
     night_audio: Night
     if corpus is not None and recording is None and labels is None:
@@ -174,12 +174,9 @@ def _pairs(votes: list[str] | None, hold: float) -> list[tuple[int, int]]:
     from crydistill.nights.judge import DEFAULT_VOTES
 
     pairs = []
-    for text in votes or [f"{n}/{m}" for n, m in DEFAULT_VOTES]:
-        n, slash, m = text.partition("/")
-        if not (slash and n.isdecimal() and m.isdecimal()):
-            raise typer.BadParameter(f"'{text}': write N/M, such as 5/9", param_hint="--votes")
-        VoteSettings(threshold=0.0, n=int(n), m=int(m), hold_seconds=hold)
-        pairs.append((int(n), int(m)))
+    for n, m in map(parse_votes, votes) if votes else DEFAULT_VOTES:
+        VoteSettings(threshold=0.0, n=n, m=m, hold_seconds=hold)
+        pairs.append((n, m))
     return pairs
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from crydistill.cli.common import exit_if_left_out, tell
+from crydistill.cli.common import exit_if_left_out, known_fingerprints, tell
 from crydistill.errors import CheckFailed
 
 app = typer.Typer()
@@ -21,7 +21,7 @@ CapturesOption = Annotated[
 @app.command()
 def guard(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders to be published.")],
-    private: Annotated[
+    fingerprints: Annotated[
         Path | None,
         typer.Option(help="Fingerprints of private clips; default: those in the captures folder."),
     ] = None,
@@ -29,14 +29,9 @@ def guard(
 ) -> None:
     """Scan the content of files for audio and private material before publication."""
     from crydistill.progress import shown
-    from crydistill.publish.fingerprints import FILE_NAME, PrivateFingerprints
-    from crydistill.publish.guard import read_allowed, scan
-    from crydistill.settings import captures_dir
+    from crydistill.publish.guard import files_below, read_allowed, scan
 
-    folder = captures_dir()
-    if private is None and folder is not None and (folder / FILE_NAME).is_file():
-        private = folder / FILE_NAME
-    known = PrivateFingerprints.load(private) if private else None
+    known = known_fingerprints(fingerprints)
     allowed = read_allowed(allow) if allow else frozenset[str]()
     findings = [
         finding
@@ -45,6 +40,9 @@ def guard(
     ]
     for finding in findings:
         print(finding)
+    looked_at = sum(1 for path in paths for _ in files_below(path))
+    against = "the fingerprints of private recordings" if known else "no fingerprints"
+    tell(f"scanned {looked_at} files against {against}: {len(findings)} findings")
     if findings:
         raise CheckFailed(f"{len(findings)} findings; do not publish these files")
 

@@ -1,19 +1,16 @@
 """Commands for publishing: bundle, publish."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from crydistill.cli.common import tell
+from crydistill.cli.common import known_fingerprints, tell
 from crydistill.errors import CheckFailed
-
-if TYPE_CHECKING:
-    from crydistill.publish.fingerprints import PrivateFingerprints
 
 app = typer.Typer()
 
-PrivateOption = Annotated[
+FingerprintsOption = Annotated[
     Path | None,
     typer.Option(help="Fingerprints of private clips; default: those in the captures folder."),
 ]
@@ -30,11 +27,11 @@ def bundle(
             "if nobody stated licence and privacy of the recordings."
         ),
     ] = None,
-    library: Annotated[
+    sources: Annotated[
         Path | None,
         typer.Option(help="Sources of the C library; default: the package's own."),
     ] = None,
-    private: PrivateOption = None,
+    fingerprints: FingerprintsOption = None,
     draft: Annotated[
         bool,
         typer.Option("--draft", help="Accept uncommitted code; the bundle cannot be published."),
@@ -52,8 +49,8 @@ def bundle(
         code_commit=git_commit(),
         licence=licence,
         draft=draft,
-        library=library or firmware_directory() / "src",
-        private=_fingerprints(private),
+        library=sources or firmware_directory() / "src",
+        private=known_fingerprints(fingerprints),
         progress=shown,
     )
     for name, digest in made.files.items():
@@ -82,7 +79,7 @@ def publish(
             "private; recorded in the bundle and its card.",
         ),
     ] = None,
-    private: PrivateOption = None,
+    fingerprints: FingerprintsOption = None,
     allow: Annotated[Path | None, typer.Option(help="Allowlist (sha256) for the guard.")] = None,
 ) -> None:
     """Check a bundle and show what publishing it would change; with --push, publish it.
@@ -103,7 +100,7 @@ def publish(
     if declare is not None:
         record_declaration(directory, declare)
     checked = check_bundle(
-        directory, private=_fingerprints(private), allowed=allowed, progress=shown
+        directory, private=known_fingerprints(fingerprints), allowed=allowed, progress=shown
     )
     tell(f"{directory}: {len(checked.files)} files, all checks passed")
     plan = plan_publication(checked, repo, token=token, endpoint=endpoint)
@@ -120,13 +117,3 @@ def publish(
         checked, plan, token=token, endpoint=endpoint, message=message, progress=shown
     )
     print(f"published as {commit}; downloaded and verified")
-
-
-def _fingerprints(path: Path | None) -> "PrivateFingerprints | None":
-    from crydistill.publish.fingerprints import FILE_NAME, PrivateFingerprints
-    from crydistill.settings import captures_dir
-
-    folder = captures_dir()
-    if path is None and folder is not None and (folder / FILE_NAME).is_file():
-        path = folder / FILE_NAME
-    return PrivateFingerprints.load(path) if path else None

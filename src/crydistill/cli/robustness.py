@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crydistill.cli.common import columns, exit_if_skipped, tell
+from crydistill.cli.common import columns, exit_if_skipped, parse_votes, tell
 from crydistill.cli.listeners import (
     BedOption,
+    ModelsOption,
     PrivateOption,
-    StudentsOption,
     WhereOption,
     chosen_kernels,
     open_scorers,
@@ -29,14 +29,20 @@ CorpusArgument = Annotated[
     typer.Argument(help="clips.csv or folder of audio; default: the synthetic nursery."),
 ]
 KernelsOption = Annotated[
-    str, typer.Option(help="optimized (as in `detect`), reference (six times slower) or xnnpack.")
+    str,
+    typer.Option(
+        help="reference (for published figures), optimized (six times faster) or xnnpack."
+    ),
 ]
 OutOption = Annotated[Path, typer.Option(help="Output folder.")]
-ClipsOption = Annotated[
+LimitOption = Annotated[
     int | None, typer.Option(min=2, help="Number of clips to use, drawn from all groups in turn.")
 ]
 PerHourOption = Annotated[
     float, typer.Option(help="False alarms per hour at which recall is reported.")
+]
+VotesOption = Annotated[
+    str, typer.Option("--votes", metavar="N/M", help="Votes among the last windows.")
 ]
 ReplicatesOption = Annotated[
     int, typer.Option(min=1, help="Bootstrap resamples for the intervals.")
@@ -48,16 +54,15 @@ def robustness(
     corpus: CorpusArgument = None,
     where: WhereOption = None,
     private: PrivateOption = False,
-    student: StudentsOption = None,
+    model: ModelsOption = None,
     teacher: Annotated[
         Path | None, typer.Option(help="Also evaluate a teacher (YAMNet weights); slow.")
     ] = None,
     out: OutOption = Path("runs/robustness"),
-    clips: ClipsOption = None,
+    limit: LimitOption = None,
     per_hour: PerHourOption = 1.0,
-    n: Annotated[int, typer.Option("-n", help="Votes needed to raise an alert.")] = 5,
-    m: Annotated[int, typer.Option("-m", help="Number of recent windows that vote.")] = 9,
-    kernels: KernelsOption = "optimized",
+    votes: VotesOption = "5/9",
+    kernels: KernelsOption = "reference",
     seed: Annotated[int, typer.Option(min=0, help="Random seed of clips, noise and rooms.")] = 0,
     replicates: ReplicatesOption = 1_000,
 ) -> None:
@@ -77,13 +82,14 @@ def robustness(
     from crydistill.progress import shown
     from crydistill.reports.robustness_page import picture
 
-    scorers = open_scorers(student, teacher, chosen_kernels(kernels), fp32=False)
+    scorers = open_scorers(model, teacher, chosen_kernels(kernels), fp32=False)
     every = _clips(corpus, where, private, out)
     noises = Noises(every, seed)
+    n, m = parse_votes(votes)
     vote = VoteSettings(threshold=0.0, n=n, m=m)
     with exclusive(out / ".lock"):
         scored = score_clips(
-            choose_clips(every, clips, seed=seed),
+            choose_clips(every, limit, seed=seed),
             scorers,
             out / f"scores-{kernels}.jsonl",
             noises=noises,
@@ -121,15 +127,15 @@ def promises(
     where: WhereOption = None,
     bed: BedOption = None,
     private: PrivateOption = False,
-    student: Annotated[
+    model: Annotated[
         Path | None,
         typer.Option(help="Run directory or student.tflite; default: the packaged student."),
     ] = None,
     out: OutOption = Path("runs/promises"),
     per_night: Annotated[float, typer.Option(help="Target false alarms in 8 hours.")] = 1.0,
     homes: Annotated[int, typer.Option(min=2, help="Number of simulated homes.")] = 24,
-    clips: Annotated[int, typer.Option(min=20, help="Number of clips per home.")] = 300,
-    kernels: KernelsOption = "optimized",
+    home_clips: Annotated[int, typer.Option(min=20, help="Number of clips per home.")] = 300,
+    kernels: KernelsOption = "reference",
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed of the homes and their nights.")
     ] = 0,
@@ -151,12 +157,12 @@ def promises(
     from crydistill.progress import shown
     from crydistill.reports.promises_page import picture, terminal_table
 
-    scorer, manifest = _student(student, kernels)
+    scorer, manifest = _student(model, kernels)
     highest = highest_score(manifest)
     every = _clips(corpus, where, private, out)
     ambience = columns(bed, "--bed")
     beds = _clips(corpus, [*(where or []), *(bed or [])], private, out) if ambience else []
-    options = HomeOptions(homes=homes, clips=clips)
+    options = HomeOptions(homes=homes, clips=home_clips)
     drawn = draw_homes(every, beds, options, seed=seed)
     cries = [clip for clip in every if clip.is_cry]
     with exclusive(out / ".lock"):

@@ -38,8 +38,8 @@ def tables_compare(
     against: Annotated[
         list[Path], typer.Option(help="Run directory of the other recipe; repeat for every seed.")
     ],
-    model: Annotated[str, typer.Option(help="Model of each run to compare.")] = Role.INT8,
-    against_model: Annotated[
+    role: Annotated[str, typer.Option(help="Model of each run to compare.")] = Role.INT8,
+    against_role: Annotated[
         str | None, typer.Option(help="Model of the other recipe, if different.")
     ] = None,
     clip_score: Annotated[
@@ -58,10 +58,10 @@ def tables_compare(
     how = ClipScore(clip_score)
 
     saved = [[load_scores(RunDirectory(path).scores) for path in side] for side in (ours, against)]
-    found = compare_recipes(*saved, model=model, their_model=against_model, how=how)
+    found = compare_recipes(*saved, model=role, their_model=against_role, how=how)
     our_name, their_name = _recipe(ours), _recipe(against)
-    if against_model:
-        our_name, their_name = f"{model} of {our_name}", f"{against_model} of {their_name}"
+    if against_role:
+        our_name, their_name = f"{role} of {our_name}", f"{against_role} of {their_name}"
     record = to_json(found, our_name, their_name, how)
     write_record(records / f"{name}.json", record)
     print(table(record))

@@ -156,7 +156,7 @@ def scan(
     # Parent folders of an absolute path are not published; those of a relative one may be.
     root = path.parent if path.is_absolute() else Path()
     findings: dict[Finding, None] = {}
-    files = list(_files(path))
+    files = list(files_below(path))
     with progress("scanning", len(files), "files") as advance:
         for file in files:
             findings.update(dict.fromkeys(guard.file(file, file.relative_to(root).as_posix())))
@@ -346,7 +346,8 @@ class _Guard:
                 break
 
 
-def _files(path: Path) -> Iterator[Path]:
+def files_below(path: Path) -> Iterator[Path]:
+    """The files that `scan` looks into: the path itself, or all below it except `.git`."""
     if not path.is_dir():
         yield path
         return

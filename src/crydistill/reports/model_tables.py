@@ -43,7 +43,7 @@ _PROFILE_REMEDY = (
     "Save what `crydistill profile RUN --json` prints as `profile-NAME.json` beside the records."
 )
 _NIGHT_REMEDY = (
-    "Run `crydistill night CORPUS --student RUN --out FOLDER`, then "
+    "Run `crydistill night CORPUS --model RUN --out FOLDER`, then "
     "`crydistill tables add FOLDER night-NAME`."
 )
 
