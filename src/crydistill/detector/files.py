@@ -123,9 +123,13 @@ def detect_file(
 
 def _stated_seconds(path: str | Path) -> int:
     """Length by the file's header, for the progress bar alone; 0 if it states none."""
+    path = Path(path)
+    if not path.is_file():  # opening a pipe would wait for its other end
+        return 0
     try:
-        return round(float(soundfile.info(path).duration))
-    except (soundfile.SoundFileError, OSError, ValueError):
+        with path.open("rb") as file:
+            return round(float(soundfile.info(file).duration))
+    except (soundfile.SoundFileError, OSError, ValueError, TypeError):
         return 0
 
 
