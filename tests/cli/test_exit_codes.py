@@ -124,6 +124,21 @@ def test_help_is_0(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert exit_code(monkeypatch, *verb.split(), "--help") == DONE
 
 
+def test_a_stage_that_leaves_a_clip_out_is_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "crydistill.stages.score.score", lambda context: context.leave_out("left out: a.wav")
+    )
+    assert exit_code(monkeypatch, "score") == LEFT_OUT
+    assert "left out: a.wav" in capsys.readouterr().err
+    monkeypatch.setattr("crydistill.stages.score.score", lambda context: None)
+    monkeypatch.setattr(sys, "argv", ["crydistill", "score"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == DONE
+
+
 def test_an_error_of_the_program_itself_is_2_with_its_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ from crydistill.cli.common import (
     ConfigArgument,
     RunsOption,
     SetOption,
+    exit_if_left_out,
     open_experiment,
     print_results,
     resumable,
@@ -29,6 +30,7 @@ def run(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption 
         context = open_experiment(config, set_, runs)
         run_all(context)
         print_results(context.run, night=True)
+    exit_if_left_out(len(context.left_out), done=1)
 
 
 @app.command()
@@ -37,7 +39,9 @@ def score(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOptio
     from crydistill.stages.score import score
 
     with resumable():
-        score(open_experiment(config, set_, runs))
+        context = open_experiment(config, set_, runs)
+        score(context)
+    exit_if_left_out(len(context.left_out), done=1)
 
 
 @app.command()
@@ -89,6 +93,7 @@ def evaluate(
         if with_night:
             night(context)
         print_results(context.run, night=with_night)
+    exit_if_left_out(len(context.left_out), done=1)
 
 
 @teacher_app.command("fetch")

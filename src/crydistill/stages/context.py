@@ -1,7 +1,7 @@
 """The context shared by all stages: config, run directory, clips and score stores."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -37,12 +37,21 @@ class Splits:
 
 @dataclass(frozen=True)
 class Context:
-    """An experiment's configuration and run directory, and how to report to the user."""
+    """An experiment's configuration and run directory, and how to report to the user.
+
+    left_out : what the stages that ran in this process had to do without
+    """
 
     config: ExperimentConfig
     run: RunDirectory
     progress: Progress = silent
     say: Say = lambda line: None
+    left_out: list[str] = field(default_factory=list)
+
+    def leave_out(self, line: str) -> None:
+        """Report a clip that a stage has to do without, and remember it for the exit code."""
+        self.left_out.append(line)
+        self.say(line)
 
     @cached_property
     def splits(self) -> Splits:

@@ -33,7 +33,7 @@ def night(context: Context) -> None:
     context.require("evaluate", evaluate_key(context), run.metrics)
     built = _built(context)
     for clip, reason in built.unusable.items():
-        context.say(f"left out of the night: {clip}: {reason}")
+        context.leave_out(f"left out of the night: {clip}: {reason}")
     kernels = Kernels.REFERENCE
     scorers = student_scorers(run.path, kernels=kernels, fp32=False)
     result, _ = record_night(

@@ -36,7 +36,7 @@ def score(context: Context) -> None:
         _score_varied(context, corpus, clips, number)
     total = sum(len(by_id) for _, by_id in known.values())
     for failure in failures:
-        context.say(f"left out: {failure.reason}")
+        context.leave_out(f"left out: {failure.reason}")
     if len(failures) == total:
         raise CorpusError(
             f"none of the {total} clips could be read; the first: {failures[0].reason}"
