@@ -170,6 +170,15 @@ def test_a_phone_that_died_left_no_index(tmp_path: Path) -> None:
         read(tmp_path, path.read_bytes()[:-2_000], "dead.m4a")
 
 
+def test_samples_of_64_bit_integers_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "wide.wav"
+    soundfile.write(path, sweep(2, 16_000), 16_000, "DOUBLE")
+    data = bytearray(path.read_bytes())
+    data[20] = 1
+    with pytest.raises(AudioError, match="contains no audio"):
+        read(tmp_path, bytes(data), "wide.wav")
+
+
 def test_zeros_in_amr_are_no_frames(tmp_path: Path) -> None:
     """They read as frames of 13 bytes, each marked as damaged: 20 ms of sound apiece."""
     path = encode(tmp_path / "voice.amr", "libopencore_amrnb", 8_000, sweep(4, 8_000))

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from select import select
 from typing import IO, Any
 
 import numpy as np
@@ -36,6 +37,13 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def usual_signals() -> None:
+    """In a child: a background job or `nohup`, as tests may be, ignores some, and it inherits."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Listening:
     """A running listener with what it has printed so far."""
 
@@ -61,11 +69,9 @@ class Listening:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0)])
 def test_a_stop_loses_nothing(number: signal.Signals, code: int, tmp_path: Path) -> None:
     reading, writing = os.pipe()
-    # A shell's background job, as tests may be, ignores SIGINT, and its children inherit that.
-    default = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
     listening = Listening(
         tmp_path, "-", *ALWAYS, "--clips", str(tmp_path / "clips"), stdin=reading,
-        preexec_fn=default,
+        preexec_fn=usual_signals,
     )  # fmt: skip
     os.close(reading)
     os.write(writing, noise(1.9))
@@ -151,7 +157,7 @@ def test_a_terminal_that_closes(tmp_path: Path) -> None:
     listening = Listening(
         tmp_path, "-", *ALWAYS, "--clips", str(tmp_path / "clips"), stdin=reading,
         stderr=terminal, start_new_session=True, env={**os.environ, "TERM": "xterm"},
-        preexec_fn=lambda: ioctl(2, termios.TIOCSCTTY, 0),
+        preexec_fn=lambda: (usual_signals(), ioctl(2, termios.TIOCSCTTY, 0)),
     )  # fmt: skip
     os.close(reading)
     os.close(terminal)
@@ -159,6 +165,7 @@ def test_a_terminal_that_closes(tmp_path: Path) -> None:
     until(lambda: len(listening.events()) == 1)
     shown = b""
     while b"listening for" not in shown:
+        assert select([screen], [], [], WAIT_SECONDS)[0], "waited in vain"
         shown += os.read(screen, 4_096)
     os.close(screen)
     assert listening.ended() == 0
@@ -170,14 +177,14 @@ def test_a_terminal_that_closes(tmp_path: Path) -> None:
 def test_detect_names_student_and_operating_point(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.frombuffer(noise(2), "<i2"), 16_000)
     done = subprocess.run(
-        [sys.executable, "-m", "crydistill", "detect", "--json", "--preset", "quiet", "-n", "4",
-         str(tmp_path / "a.wav")],
+        [sys.executable, "-m", "crydistill", "detect", "--json", "--preset", "quiet",
+         "--votes", "4/9", str(tmp_path / "a.wav")],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     found = json.loads(done.stdout)
     assert set(found["student"]) == {"name", "sha256"} and len(found["student"]["sha256"]) == 12
     point = found["operating_point"]
-    assert (point["preset"], point["n"], point["replaced"]) == ("quiet", 4, ["n"])
+    assert (point["preset"], point["n"], point["replaced"]) == ("quiet", 4, ["votes"])
 
 
 def wants(soaked: soak.Soaked, episodes: int) -> None:

@@ -21,11 +21,11 @@ from crydistill.audio.files import read_audio, read_native
 from crydistill.errors import AudioError
 
 ROUND = 200
-_VALUES_A_BYTE = 2
-"""At most, in files of samples: ADPCM. There a damaged header may well change width or channels."""
+_FRAMES_A_BYTE = 8
+"""At most, in files of samples, whose damaged header may claim another codec: G.729."""
 
-_AAC_TIMES = 4
-"""A damaged AAC frame may claim two channels, and the double rate of its high-efficiency kind."""
+_AAC_TIMES = 2
+"""A damaged AAC frame may claim the double rate of its high-efficiency kind."""
 
 _AMR_BYTES, _AMR_SAMPLES = 6, 160
 """The smallest frame of AMR, which damage may make of a larger one, and what it holds."""
@@ -61,27 +61,27 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
     return bytes(changed)
 
 
-def values(path: Path) -> int:
-    """Samples of all channels that a file is read as."""
-    return sum(samples.size for _, samples in read_native(path))
+def frames(path: Path) -> int:
+    """Samples of each channel that a file is read as, at its own rate."""
+    return sum(len(samples) for _, samples in read_native(path))
 
 
 def fault(path: Path, most: float) -> str:
     """What is wrong with how a file is read; empty if nothing is."""
     try:
         read_audio(path)
-        found = values(path)
+        found = frames(path)
     except AudioError as error:
         return f"several lines: {error}" if "\n" in str(error) else ""
     except BaseException:
         return traceback.format_exc()
-    return f"{found:,} values where {most:,.0f} can be" if found > most else ""
+    return f"{found:,} samples where {most:,.0f} can be" if found > most else ""
 
 
 def run_round(folder: Path, seed: int, count: int) -> int:
     """Read that many mutated files and print the faults; return their number."""
     originals = {name: path.read_bytes() for name, path in write_all(folder).items()}
-    held = {name: values(folder / name) for name in originals}
+    held = {name: frames(folder / name) for name in originals}
     rng = random.Random(seed)
     faults = 0
     for number in range(count):
@@ -92,7 +92,7 @@ def run_round(folder: Path, seed: int, count: int) -> int:
         longer = max(1.0, len(data) / len(originals[name]))
         most = 1.1 * longer * held[name] + 20_000
         if name in SAMPLED:
-            most = max(most, _VALUES_A_BYTE * len(data))
+            most = max(most, _FRAMES_A_BYTE * len(data))
         if name == "voice.aac":
             most *= _AAC_TIMES
         if name == "voice.amr":

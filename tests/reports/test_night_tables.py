@@ -56,7 +56,7 @@ def record(*, private: bool = False, episodes: int = 10) -> dict[str, Any]:
         "night": {
             "kind": "stream", "title": "t", "private": private, "hours": 2.0, "labelled": True,
             "episodes": episodes, "corpus": "audio (split dev)", "seed": 3, "sounds": 1234,
-            "sound_hours": 1.5, "sounds_heard_again": 0, "crying_groups": 4,
+            "sound_hours": 1.5, "sounds_heard_again": 0, "crying_groups": 40,
         },
         "models": {
             "teacher": model({}, {"Cat": 1}),

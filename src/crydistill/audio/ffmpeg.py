@@ -33,6 +33,9 @@ _AMR_GOOD = 0x04
 _MOST_CHANNELS = 8
 """PyAV reads past its memory in frames of more, which damaged AAC claims."""
 
+_SAMPLE_FORMATS = frozenset({"u8", "s16", "s32", "flt", "dbl"})
+"""Those that PyAV gives to NumPy; 64-bit integers are not among them."""
+
 _LOUDEST = 4.0
 """A damaged frame of a lossy codec can be loud beyond measure, or not a number."""
 
@@ -155,7 +158,7 @@ class FfmpegSound:
                 continue
             self._sound_bytes += packet.size if frames else 0
             for frame in frames:
-                if frame.layout.nb_channels > _MOST_CHANNELS or not frame.sample_rate:
+                if not _is_readable(frame):
                     damaged += 1
                 elif frame.samples:
                     yield frame
@@ -222,6 +225,14 @@ class FfmpegSound:
         for byte in head[6:]:
             size = size << 7 | byte & 0x7F
         return 10 + size
+
+
+def _is_readable(frame: AudioFrame) -> bool:
+    return (
+        frame.layout.nb_channels <= _MOST_CHANNELS
+        and frame.sample_rate > 0
+        and frame.format.name.rstrip("p") in _SAMPLE_FORMATS
+    )
 
 
 def _reason(error: BaseException) -> str:

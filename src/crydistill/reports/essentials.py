@@ -11,7 +11,7 @@ from crydistill.json_file import read_json
 from crydistill.metrics.enough import TOO_LITTLE, clips_missing
 from crydistill.metrics.ranking import ClipScore
 from crydistill.metrics.records import estimate_text, number_text
-from crydistill.reports.night_tables import alarms_text, caught_text, read_night
+from crydistill.reports.night_tables import alarms_text, caught_text, groups_of, read_night
 from crydistill.roles import Role
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def night_table(night: Path) -> "Table":
                 name,
                 f"{figures['settings']['threshold']:.4f}",
                 alarms_text(figures, "false_alarms_per_hour", "{:.1f}"),
-                caught_text(figures),
+                caught_text(figures, groups_of(record)),
                 number_text(figures["delay_s"]["median"], "{:.1f}"),
             )
     return table

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crydistill.errors import ConfigError
 from crydistill.json_file import read_json
-from crydistill.metrics.enough import MIN_CRIES, TOO_LITTLE, hours_missing
+from crydistill.metrics.enough import MIN_GROUPS, TOO_LITTLE, cries_missing, hours_missing
 from crydistill.metrics.intervals import NOTHING
 from crydistill.metrics.records import (
     Record,
@@ -88,7 +88,7 @@ def summary_table(record: Record) -> "Table":
                 setting,
                 f"{figures['settings']['threshold']:.4f}",
                 escape(alarms_text(figures, "false_alarms_per_hour", "{:.1f}")),
-                escape(caught_text(figures)),
+                escape(caught_text(figures, groups_of(record))),
                 number_text(figures["delay_s"]["median"], "{:.1f} s"),
                 number_text(figures["time_in_alert"], "{:.1%}"),
             )
@@ -110,7 +110,7 @@ def night_summary(record: Record) -> str:
             name,
             setting,
             alarms_text(figures, "false_alarms_per_hour", "{:.1f}"),
-            caught_text(figures),
+            caught_text(figures, groups_of(record)),
             number_text(figures["delay_s"]["median"], "{:.1f}"),
             number_text(figures["time_in_alert"], "{:.1%}"),
         ]
@@ -159,7 +159,8 @@ def _settings_sheet(record: Record) -> Sheet:
         "if independent, per hour", "episodes caught", "delay s, median (90 %)", "time in alert",
     )  # fmt: skip
     rows = [
-        [name, setting, *_figures_cells(figures)] for name, setting, figures in _headlines(record)
+        [name, setting, *_figures_cells(figures, groups_of(record))]
+        for name, setting, figures in _headlines(record)
     ]
     return Sheet("Settings", columns, rows, text_columns=2)
 
@@ -185,7 +186,7 @@ def _rate(per_hour: float) -> str:
     return "1 per night" if per_hour < 1 else f"{per_hour:g} per hour"
 
 
-def _figures_cells(figures: Record) -> list[str]:
+def _figures_cells(figures: Record, groups: int | None) -> list[str]:
     settings, delay = figures["settings"], figures["delay_s"]
     independent = figures["if_windows_were_independent"]
     return [
@@ -195,7 +196,7 @@ def _figures_cells(figures: Record) -> list[str]:
         alarms_text(figures, "false_alarms_per_hour", "{:.2f}"),
         alarms_text(figures, "false_alarms_per_night", "{:.1f}"),
         _small(independent["false_alarms_per_hour"]),
-        caught_text(figures),
+        caught_text(figures, groups),
         f"{number_text(delay['median'], '{:.1f}')} ({number_text(delay['p90'], '{:.1f}')})",
         number_text(figures["time_in_alert"], "{:.2%}"),
     ]
@@ -206,10 +207,23 @@ def alarms_text(figures: Record, rate: str, form: str) -> str:
     return TOO_LITTLE if hours_missing(figures["hours"]) else estimate_text(figures[rate], form)
 
 
-def caught_text(figures: Record) -> str:
-    """The share of episodes caught, or a count of too few of them for a share."""
+def groups_of(record: Record) -> int | None:
+    """Number of groups that the episodes of a night are from; None for a labelled recording."""
+    groups: int | None = record["night"].get("crying_groups")
+    return groups
+
+
+def caught_text(figures: Record, groups: int | None) -> str:
+    """The share of episodes caught, or a count of too few of them for a share.
+
+    Parameters
+    ----------
+    groups : of the episodes; None where a night does not know them
+    """
     caught, episodes = figures["caught"], figures["episodes"]
-    if caught["value"] is None or episodes >= MIN_CRIES:
+    if caught["value"] is None or not cries_missing(
+        episodes, MIN_GROUPS if groups is None else groups
+    ):
         return estimate_text(caught, "{:.2f}")
     return f"{round(caught['value'] * episodes)} of {episodes}"
 
@@ -219,7 +233,14 @@ def _votes_sheet(record: Record) -> Sheet:
     models = record["models"]
     pairs = [(vote["n"], vote["m"]) for vote in next(iter(models.values()))["votes"]]
     rows = [
-        [f"{n} of {m}", *(cell for model in models.values() for cell in _vote_cells(model, n, m))]
+        [
+            f"{n} of {m}",
+            *(
+                cell
+                for model in models.values()
+                for cell in _vote_cells(model, n, m, groups_of(record))
+            ),
+        ]
         for n, m in pairs
         if record["night"]["episodes"]
     ]
@@ -230,12 +251,12 @@ def _votes_sheet(record: Record) -> Sheet:
     return Sheet(title, columns, rows)
 
 
-def _vote_cells(model: Record, n: int, m: int) -> list[str]:
+def _vote_cells(model: Record, n: int, m: int, groups: int | None) -> list[str]:
     for vote in model["votes"]:
         for figures in vote["in_hindsight"]:
             if (vote["n"], vote["m"], figures["wanted_per_hour"]) == (n, m, _COMPARED_RATE):
                 return [
-                    caught_text(figures),
+                    caught_text(figures, groups),
                     number_text(figures["delay_s"]["median"], "{:.1f}"),
                     f"{figures['settings']['threshold']:.4f}",
                 ]
