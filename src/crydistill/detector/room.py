@@ -168,7 +168,7 @@ def hear_room(path: str | Path, scorer: WindowScorer, vote: VoteSettings) -> Roo
     notes = reader.notes
     if missing.any():
         minutes = np.count_nonzero(missing) * WINDOW_HOP_SECONDS / 60
-        notes += (f"{minutes:.1f} min without any sound, which do not count as time",)
+        notes += (f"{minutes:.1f} min without any sound do not count as time",)
     return RoomSound(reader.path, reader.duration, scores, lifeless, activity.levels, notes)
 
 
