@@ -1,4 +1,4 @@
-"""Keep TensorFlow's start-up messages, which no setting silences, off standard error.
+"""Filter native log messages of TensorFlow from standard error.
 
 While TensorFlow is imported its libraries write lines like `I0000 ... port.cc:153] oneDNN custom
 operations are on` straight to the process's standard error. They go through a filter there that

@@ -1,4 +1,4 @@
-"""Roles that models play in a run, under the names by which metrics, tables and cards know them."""
+"""Roles of models in a run, and their names in result files."""
 
 from enum import StrEnum
 

@@ -20,7 +20,13 @@ def controls(
     start: VoteSettings = SENSITIVE, student: str = "one", applied: list[VoteSettings] | None = None
 ) -> Controls:
     changes = [] if applied is None else applied
-    return Controls(start, PRESETS, student=student, apply=lambda vote, name: changes.append(vote))
+    return Controls(
+        start,
+        PRESETS,
+        student=student,
+        reachable=0.99,
+        apply=lambda vote, name: changes.append(vote),
+    )
 
 
 def kept(changed: Controls) -> Any:

@@ -60,7 +60,11 @@ class Detector:
         self.time, self.date = 0.0, NOON
         presets = {"balanced": BALANCED, "quiet": QUIET}
         controls = Controls(
-            start, presets, student="one", apply=lambda vote, name: self.applied.append(vote)
+            start,
+            presets,
+            student="one",
+            reachable=0.99,
+            apply=lambda vote, name: self.applied.append(vote),
         )
         self.publisher = MqttPublisher(
             broker, id_=ID, controls=controls, say=self.said.append, clock=lambda: self.date,
@@ -590,7 +594,7 @@ def test_listen_publishes_what_it_hears(client: Client, broker: Mosquitto) -> No
 
 @pytest.mark.parametrize("id_", ["", "a/b", "a b", "#", "ä"])
 def test_an_id_that_is_no_topic_is_refused(id_: str) -> None:
-    controls = Controls(BALANCED, {}, student="one", apply=lambda vote, name: None)
+    controls = Controls(BALANCED, {}, student="one", reachable=0.99, apply=lambda vote, name: None)
     with pytest.raises(ConfigError, match="letters, digits"):
         MqttPublisher(Broker("127.0.0.1"), id_=id_, controls=controls)
 

@@ -1,4 +1,4 @@
-"""Opens a recording with the decoder that reads its format right, judged by content.
+"""Open a recording, choosing the decoder by its content.
 
 libsndfile reads files of plain samples, and Ogg link by link; FFmpeg's libraries read MP3, FLAC and
 everything else. libsndfile's MP3 and FLAC stop at a wrong length in the header, its Ogg at the end

@@ -1,4 +1,4 @@
-"""The links of a chained Ogg file: complete streams, one after the other.
+"""Split a chained Ogg file into its logical streams.
 
 Recorders that start anew at midnight, and radio streams, write such files. Decoders stop at the
 first link's end, and libsndfile repeats sound where pages are lost; so a file is divided first, and

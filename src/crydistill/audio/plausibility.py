@@ -1,4 +1,4 @@
-"""What a recording's samples say of how it was made: refusals and remarks, block by block."""
+"""Check decoded samples for silence, wrong scaling and channels that cancel."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Where a file of plain samples keeps its sound, whatever its header says of the length.
+"""Locate the samples in PCM containers whose header may state a wrong length.
 
 A recorder that loses power leaves a length of 0 or of an earlier moment, a pipe has no length to
 write, and a length of 32 bits overflows in a night. WAV (also RIFX, RF64, BW64, Wave64), AIFF, AU
@@ -22,7 +22,6 @@ _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
 
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _W64_TAIL = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
-_WITH_BYTE_RATE = struct.Struct("<HHIIHH")
 _FIXED_SIZE_CODES = frozenset({1, 3, 0xFFFE})  # PCM, float, extensible
 
 

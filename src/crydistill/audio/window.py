@@ -1,4 +1,4 @@
-"""A part of a file as a file of its own, which decoders read through."""
+"""A file-like view of a byte range, for decoders written in C."""
 
 import io
 import os

@@ -25,7 +25,7 @@ from crydistill.cli import (
     robustness,
     tables,
 )
-from crydistill.cli.common import complain
+from crydistill.cli.common import Interrupted, complain
 from crydistill.cli.help import Program
 from crydistill.errors import CrydistillError
 from crydistill.native_noise import silence_tensorflow
@@ -34,8 +34,8 @@ _TRAINING_MODULES = frozenset(
     {"h5py", "keras", "matplotlib", "sklearn", "tensorflow", "tensorboard", "tflite_micro"}
 )
 
-_INTERRUPTED = (130, 143)
-"""Exit codes after Ctrl-C and SIGTERM."""
+_INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
 
 app = typer.Typer(
     name="crydistill",
@@ -91,8 +91,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except SystemExit as end:
         # Typer has handled Ctrl-C by then, without a word.
-        if end.code in _INTERRUPTED:
-            complain("interrupted; run the same command again to resume")
+        if end.code == _INTERRUPTED and not isinstance(end, Interrupted):
+            complain("interrupted")
         raise
     except Exception as error:
         complain(_missing_module(error) or _file_error(error) or _bug())

@@ -42,13 +42,17 @@ def open_experiment(config: Path | None, overrides: list[str] | None, runs: Path
     return Context(loaded, directory, shown, tell)
 
 
+class Interrupted(SystemExit):
+    """Ends a command that a signal interrupted, after it was said how to go on."""
+
+
 class Terminated(KeyboardInterrupt):
     """Raised where SIGTERM arrives, so that it ends a command as Ctrl-C does."""
 
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """End on Ctrl-C or SIGTERM with the signal's exit code; `cli.main` says what it means."""
+    """End on Ctrl-C or SIGTERM with a line that says how to go on, and the signal's exit code."""
 
     def terminate(number: int, frame: FrameType | None) -> None:
         raise Terminated
@@ -57,8 +61,9 @@ def resumable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
+        complain("interrupted; run the same command again to resume")
         number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
-        raise typer.Exit(128 + number) from error
+        raise Interrupted(128 + number) from error
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-DEFAULT_PRESET = "balanced"
 
 ModelOption = Annotated[
     Path | None,
@@ -38,7 +37,7 @@ SettingsOption = Annotated[
 ]
 PresetOption = Annotated[
     str | None,
-    typer.Option(help=f"Operating point from the student's manifest; default: {DEFAULT_PRESET}."),
+    typer.Option(help="Operating point from the student's manifest; default: balanced."),
 ]
 ThresholdOption = Annotated[float | None, typer.Option(help="Score at which a window votes.")]
 VotesOption = Annotated[
@@ -238,7 +237,10 @@ def listen(
     ] = "",
     rate: Annotated[int, typer.Option(help="Sample rate of raw PCM, in hertz.")] = 16_000,
     patience: Annotated[
-        float, typer.Option(min=1, max=3600, help="Seconds without sound: the source is dead.")
+        float,
+        typer.Option(
+            min=1, max=3600, help="Seconds without sound after which the source counts as lost."
+        ),
     ] = 10.0,
     clips: Annotated[
         Path | None, typer.Option(help="Folder to save the audio around alerts; private.")
@@ -402,12 +404,16 @@ def _mqtt_publisher(
 
 def _controls(student: "TfliteStudent", vote: "VoteSettings", listener: "Listener") -> "Controls":
     from crydistill.detector.controls import Controls
-    from crydistill.detector.settings import vote_settings
+    from crydistill.detector.settings import reachable_score, vote_settings
 
     manifest = student.manifest
     presets = {name: vote_settings(manifest, name) for name in manifest.presets}
     return Controls(
-        vote, presets, student=manifest.tflite.sha256[:12], apply=listener.apply_settings
+        vote,
+        presets,
+        student=manifest.tflite.sha256[:12],
+        reachable=reachable_score(manifest),
+        apply=listener.apply_settings,
     )
 
 
@@ -428,7 +434,12 @@ def _vote(
     hold: float | None,
 ) -> "VoteSettings":
     from crydistill.detector.calibrated import load_settings
-    from crydistill.detector.settings import replaced, require_reachable, vote_settings
+    from crydistill.detector.settings import (
+        DEFAULT_PRESET,
+        replaced,
+        require_reachable,
+        vote_settings,
+    )
 
     if settings is not None:
         if preset is not None:
@@ -457,6 +468,7 @@ def _operating_point(
     hold: float | None,
 ) -> "OperatingPoint":
     from crydistill.detector.operating_point import OperatingPoint
+    from crydistill.detector.settings import DEFAULT_PRESET
 
     single = {"threshold": threshold, "votes": votes, "hold": hold}
     return OperatingPoint(

@@ -107,7 +107,7 @@ def front_ends(
 
     if private:
         require_outside_work_tree(out, "results on private recordings")
-    clips = read_corpus(corpus, where=columns(where), private=private, say=tell)
+    clips = read_corpus(corpus, where=columns(where), private=private or None, say=tell)
     student = TfliteStudent.load(model or packaged_student(), Kernels.OPTIMIZED)
     with tempfile.TemporaryDirectory(prefix="crydistill-") as build:
         built = build_front_ends(student.tflite, student.manifest, firmware, Path(build))

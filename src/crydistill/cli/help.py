@@ -1,4 +1,4 @@
-"""Help texts: commands in groups, an example for each, and names of values that people read."""
+"""Format help: command groups, an example each, and names of option values."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -70,7 +70,7 @@ SnrOption = Annotated[
 ]
 RoomsOption = Annotated[int, typer.Option(help="Number of simulated rooms; 0: no reverberation.")]
 GainOption = Annotated[tuple[float, float], typer.Option(help="Range of the microphone gain, dB.")]
-SeedOption = Annotated[int, typer.Option(help="Random seed of the night.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Random seed of the night.")]
 
 
 @app.command()

@@ -39,7 +39,7 @@ LimitOption = Annotated[
     int | None, typer.Option(min=2, help="Number of clips to use, drawn from all groups in turn.")
 ]
 PerHourOption = Annotated[
-    float, typer.Option(help="False alarms per hour at which recall is reported.")
+    float, typer.Option(min=0, help="False alarms per hour at which recall is reported.")
 ]
 VotesOption = Annotated[
     str, typer.Option("--votes", metavar="N/M", help="Votes among the last windows.")

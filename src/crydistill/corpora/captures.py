@@ -87,7 +87,9 @@ def read_captures(folder: str | Path | None, *, tiers: str | Path | None = None)
     folder = _checked_folder(folder)
     files, others = find_recordings(folder)
     clips: list[Clip] = []
-    unreadable = {_id(path, folder): "of no kind that is read" for path in others}
+    unreadable = {
+        _id(path, folder): "not of a kind that is read, or its name is not UTF-8" for path in others
+    }
     for path in files:
         clip_id = _id(path, folder)
         try:

@@ -98,6 +98,10 @@ def read_corpus(
     if path.is_dir():
         manifest = path / "clips.csv"
         if not manifest.is_file():
+            if where:
+                raise CorpusError(
+                    f"{path}: has no clips.csv with columns to select by; leave where out"
+                )
             return read_folder(path, licence=licence, private=private, name=name, say=say)
         path = manifest
     return read_manifest(path, where=where, licence=licence, private=private, name=name)
@@ -207,14 +211,15 @@ def _left_out(paths: Sequence[Path], folder: Path) -> str:
         return ""
     names = [printable(path.relative_to(folder)) for path in paths[:_NAMED]]
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    return f"left out, as of no kind that is read: {', '.join(names)}{more}"
+    why = "not of a kind that is read, or with a name that is not UTF-8"
+    return f"left out, {why}: {', '.join(names)}{more}"
 
 
 def _clip_in_folder(path: Path, folder: Path, declaration: _Declaration, corpus: str) -> Clip:
     relative = path.relative_to(folder)
     labels = [part for part in relative.parts[:-1] if part in (Label.CRY, Label.NONCRY)]
-    parent = relative.parent
-    own_group = parent == Path() or parent.name in (Label.CRY, Label.NONCRY)
+    parent = Path(*(part for part in relative.parent.parts if part not in labels))
+    own_group = parent == Path()
     licence, private, declared = declaration.of("", None)
     return Clip(
         id=relative.as_posix(),

@@ -1,4 +1,4 @@
-"""Read the CSV files that people write about their recordings."""
+"""Read user-written CSV files, with line-numbered errors."""
 
 import csv
 from collections.abc import Collection

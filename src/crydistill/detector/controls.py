@@ -19,6 +19,7 @@ class Controls:
     start : settings the detector was started with
     presets : operating points by name
     student : fingerprint of the student; a threshold means nothing to another
+    reachable : largest threshold that a score of the student can reach
     apply : called with new settings and their name
 
     Attributes
@@ -28,7 +29,8 @@ class Controls:
     Examples
     --------
     >>> quiet, loud = VoteSettings(threshold=0.8), VoteSettings(threshold=0.3)
-    >>> controls = Controls(loud, {"quiet": quiet, "sensitive": loud}, student="demo", apply=print)
+    >>> points = {"quiet": quiet, "sensitive": loud}
+    >>> controls = Controls(loud, points, student="demo", reachable=0.99, apply=print)
     >>> controls.choose("quiet")
     threshold=0.8 n=5 m=9 hold_seconds=10.0 quiet
     >>> controls.name
@@ -41,9 +43,11 @@ class Controls:
         presets: Mapping[str, VoteSettings],
         *,
         student: str,
+        reachable: float,
         apply: Callable[[VoteSettings, str], None],
     ) -> None:
         self._start, self._student, self._apply = start, student, apply
+        self._reachable = reachable
         self._points = dict(presets)
         if start not in self._points.values():
             self._points[AS_STARTED] = start
@@ -79,14 +83,16 @@ class Controls:
         Raises
         ------
         ConfigError
-            if the text is not a number between 0 and 1; at 0 every window would vote, at 1 none.
+            if the text is not a number above 0 that a score of the student can reach.
         """
         try:
             threshold = float(text)
         except ValueError:
             threshold = 0.0
-        if not 0 < threshold < 1:
-            raise ConfigError(f"threshold '{text}': must be a number above 0 and below 1")
+        if not 0 < threshold <= self._reachable:
+            raise ConfigError(
+                f"threshold '{text}': must be a number above 0, at most {self._reachable:g}"
+            )
         self._change(replaced(self.vote, threshold=threshold))
 
     def to_json(self) -> dict[str, Any]:
@@ -107,7 +113,9 @@ class Controls:
             case {"started_with": started, "student": self._student, **others}:
                 others.pop("preset", None)
                 vote = _settings(others)
-                if vote is not None and vote != self.vote and _settings(started) == self._start:
+                known = vote is not None and vote.threshold <= self._reachable
+                if known and vote != self.vote and _settings(started) == self._start:
+                    assert vote is not None  # known
                     self._change(vote)
                     return True
         return False

@@ -1,4 +1,4 @@
-"""Listen to recordings of a room, and find what would spoil a calibration on them.
+"""Score recordings of a room and reject those unfit for calibration.
 
 A threshold is only as good as the recordings that it comes from. Four things make it worthless, and
 each is found here: no sound (a muted microphone, a recorder that lost its input), too little of it

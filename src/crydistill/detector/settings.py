@@ -12,6 +12,10 @@ _LARGEST, _SMALLEST = 127, -128
 """Ends of int8."""
 
 
+DEFAULT_PRESET = "balanced"
+"""The operating point that is used unless another is chosen."""
+
+
 def vote_settings(manifest: StudentManifest, preset: str) -> VoteSettings:
     """Settings of a preset in the student's manifest.
 
@@ -77,5 +81,5 @@ def require_reachable(vote: VoteSettings, manifest: StudentManifest, *, source: 
     shown = np.floor(largest * 10_000) / 10_000
     raise ConfigError(
         f"{source}: no score of the student {manifest.name} reaches {vote.threshold:g}, so that "
-        f"nothing would raise an alert; choose a --threshold of 0 to {shown:g}, or calibrate again"
+        f"nothing would raise an alert; choose a threshold of 0 to {shown:g}, or calibrate again"
     )

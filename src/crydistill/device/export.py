@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from crydistill import atomic
-from crydistill.detector.settings import vote_settings
+from crydistill.detector.settings import DEFAULT_PRESET, vote_settings
 from crydistill.detector.vote import VoteSettings
 from crydistill.device.c_arena import ArenaPlan, plan_arena
 from crydistill.device.c_layers import Layer, layer_in_c
@@ -27,7 +27,6 @@ from crydistill.tflite.check import TensorFacts, inspect_tflite
 from crydistill.tflite.file import TfliteFile, read_tflite
 from crydistill.tflite.interpreters import Float32, dequantize
 
-DEFAULT_PRESET = "balanced"
 CALIBRATED_PRESET = "calibrated"
 """Preset name of settings from `crydistill calibrate`."""
 

@@ -69,6 +69,8 @@ class CorpusConfig(_Section):
             raise ValueError(
                 "licence and private declare the recordings at `path`, no other source"
             )
+        if self.where and (self.catalogue or self.audioset or self.captures):
+            raise ValueError("where selects rows of a manifest, which this source has none of")
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""How much a set of recordings must hold before a figure from it means anything.
+"""Minimum sample sizes below which metrics are not reported.
 
 A recall from five cries or a rate from ten minutes is a number with decimals and no content: one
 more recording could turn it over. Below these minima, pages, cards and tables say `TOO_LITTLE`

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from crydistill.detector.settings import DEFAULT_PRESET
 from crydistill.detector.vote import (
     DEFAULT_HOLD_SECONDS,
     DEFAULT_M,
@@ -48,7 +49,6 @@ WANTED_PER_HOUR = (10.0, 1.0, 1 / HOURS_PER_NIGHT)
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.95)
 """Thresholds at which every (N, M) pair is tabulated."""
 
-SHOWN_PRESET = "balanced"
 SHOWN_PER_HOUR = 1.0
 """For a network without that preset, the night view shows its hindsight threshold at this rate."""
 
@@ -277,8 +277,8 @@ def _model_result(
 
 def _shown(scored: ScoredNight, votes: Sequence[VoteResult]) -> tuple[VoteSettings, str]:
     presets = scored.scorer.presets
-    if SHOWN_PRESET in presets:
-        return presets[SHOWN_PRESET], f"preset {SHOWN_PRESET}"
+    if DEFAULT_PRESET in presets:
+        return presets[DEFAULT_PRESET], f"preset {DEFAULT_PRESET}"
     for vote in sorted(votes, key=lambda vote: (vote.n, vote.m) != (DEFAULT_N, DEFAULT_M)):
         if SHOWN_PER_HOUR in vote.at_rates:
             because = f"{SHOWN_PER_HOUR:g} false alarm an hour, in hindsight"

@@ -282,13 +282,11 @@ def read_split(
     """
     path = Path(path)
     manifest = path / "clips.csv" if path.is_dir() else path
-    if where and not manifest.is_file():
-        raise CorpusError(f"{path}: has no clips.csv with columns to select by; leave --where out")
-    clips = read_corpus(path, where=where, private=private, say=say)
+    clips = read_corpus(path, where=where, private=private or None, say=say)
     splits = _splits(manifest, {clip.id for clip in clips}) if manifest.is_file() else set()
     if len(splits) > 1:
         raise CorpusError(
-            f"{manifest}: a night cannot mix clips of several splits "
+            f"{manifest}: the selected rows are of several splits "
             f"({', '.join(sorted(splits))}); choose one with --where split=NAME"
         )
     return clips

@@ -20,8 +20,6 @@ from crydistill.errors import CorpusError
 CRY = "cry"
 COLUMNS = ("start_s", "end_s", "label")
 
-_DECIMALS = 6
-
 
 @dataclass(frozen=True, order=True)
 class Span:

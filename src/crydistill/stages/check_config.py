@@ -1,4 +1,4 @@
-"""Refuse before the first stage what a later one would refuse only after hours of scoring."""
+"""Validate the whole experiment before scoring starts."""
 
 import math
 
