@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from tests.audio.encode import encode, sweep
 
+from crydistill.audio.file_slice import FileSlice
 from crydistill.audio.files import (
     AudioReader,
     native_rate,
@@ -18,7 +19,6 @@ from crydistill.audio.files import (
     read_native,
     recording_seconds,
 )
-from crydistill.audio.window import Window
 from crydistill.errors import AudioError
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX files")
@@ -193,7 +193,7 @@ class Failing:
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
 def test_a_window_keeps_what_went_wrong_for_later(error: BaseException) -> None:
-    window = Window(Failing(error), 0, 100)  # type: ignore[arg-type]
+    window = FileSlice(Failing(error), 0, 100)  # type: ignore[arg-type]
     assert window.read(10) == b""
     with pytest.raises(type(error)):
         window.check()
@@ -202,7 +202,7 @@ def test_a_window_keeps_what_went_wrong_for_later(error: BaseException) -> None:
 def test_a_window_reads_header_and_part(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(bytes(range(100)))
     with (tmp_path / "file").open("rb") as file:
-        window = Window(file, 10, 20, b"head")
+        window = FileSlice(file, 10, 20, b"head")
         assert window.read() == b"head" + bytes(range(10, 20))
         for place in range(len(window) + 1):
             assert window.seek(place) == place

@@ -17,12 +17,17 @@ def estimate(value: float | None) -> dict[str, float | None]:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interruption_ends_with_the_signals_exit_code(number: signal.Signals, code: int) -> None:
+def test_an_interruption_ends_with_the_signals_exit_code(
+    number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as ended, resumable():
         os.kill(os.getpid(), number)
         signal.sigtimedwait([], 5)  # the handler runs before this returns
     assert ended.value.code == code
+    assert capsys.readouterr().err == (
+        "crydistill: interrupted; run the same command again to resume\n"
+    )
     assert signal.getsignal(signal.SIGTERM) == before
 
 

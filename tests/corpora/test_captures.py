@@ -151,7 +151,9 @@ def test_what_is_of_no_kind_that_is_read_is_named(folder: Path) -> None:
     (folder / "take.raw").write_bytes(bytes(32_000))
     for name in ("tiers.csv", ".DS_Store", "README"):
         (folder / name).touch()
-    assert read_captures(folder).unreadable == {"take.raw": "of no kind that is read"}
+    assert read_captures(folder).unreadable == {
+        "take.raw": "not of a kind that is read, or its name is not UTF-8"
+    }
 
 
 def test_no_folder_says_what_to_do(tmp_path: Path) -> None:

@@ -53,11 +53,11 @@ def test_default_groups_of_two_corpora_differ(tmp_path: Path) -> None:
         [clip.group for clip in read_corpus(tmp_path / corpus)] for corpus in ("mine", "held-out")
     ]
     assert groups == [
-        ["mine:cry/1.wav", "mine:noncry/tom"],
-        ["held-out:cry/1.wav", "held-out:noncry/tom"],
+        ["mine:cry/1.wav", "mine:tom"],
+        ["held-out:cry/1.wav", "held-out:tom"],
     ]
     named = read_corpus(tmp_path / "mine", name="home")
-    assert [clip.group for clip in named] == ["home:cry/1.wav", "home:noncry/tom"]
+    assert [clip.group for clip in named] == ["home:cry/1.wav", "home:tom"]
     manifest = write(tmp_path / "mine/clips.csv", [{"path": "cry/1.wav", "label": "cry"}])
     assert read_corpus(manifest, name="home")[0].group == "home:cry/1.wav"
 
@@ -118,7 +118,10 @@ def test_what_is_left_out_is_named(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     said: list[str] = []
     assert [clip.id for clip in read_corpus(tmp_path, say=said.append)] == ["a.wav"]
-    left_out = "left out, as of no kind that is read: b.raw, c.xyz, d and 1 more"
+    left_out = (
+        "left out, not of a kind that is read, or with a name that is not UTF-8: "
+        "b.raw, c.xyz, d and 1 more"
+    )
     assert said == [f"{tmp_path}: {left_out}"]
     (tmp_path / "a.wav").unlink()
     with pytest.raises(CorpusError, match=f"no audio files below it; {left_out}"):
@@ -133,7 +136,7 @@ def test_a_name_that_is_not_utf_8_is_left_out(tmp_path: Path) -> None:
         pytest.skip("this file system wants UTF-8")
     said: list[str] = []
     assert [clip.id for clip in read_folder(tmp_path, say=said.append)] == ["a.wav"]
-    assert said[0].endswith("of no kind that is read: b\\udce9.wav")
+    assert said[0].endswith("with a name that is not UTF-8: b\\udce9.wav")
 
 
 BAD_ROWS = {
@@ -256,3 +259,19 @@ def test_rows_declare_licence_and_privacy(tmp_path: Path) -> None:
     assert [clip.licence for clip in helped] == ["CC0", "CC0", "MIT", "MIT"]
     assert [clip.private for clip in helped] == [False, False, False, True]
     assert all(clip.private for clip in read_manifest(manifest, private=True))
+
+
+def test_a_child_in_both_folders_is_one_group(tmp_path: Path) -> None:
+    for name in ("cry/anna/1.wav", "noncry/anna/2.wav", "cry/3.wav", "noncry/3.wav"):
+        path = tmp_path / "tapes" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    groups = {clip.id: clip.group for clip in read_folder(tmp_path / "tapes")}
+    assert groups["cry/anna/1.wav"] == groups["noncry/anna/2.wav"] == "tapes:anna"
+    assert groups["cry/3.wav"] != groups["noncry/3.wav"]
+
+
+def test_rows_of_a_folder_without_a_manifest(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    with pytest.raises(CorpusError, match=r"has no clips\.csv with columns to select by"):
+        read_corpus(tmp_path, where={"split": "dev"})

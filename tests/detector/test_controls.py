@@ -56,11 +56,13 @@ def test_the_settings_of_the_command_line_can_be_had_back() -> None:
     assert changing.vote == ROOM
 
 
-@pytest.mark.parametrize("text", ["", "a", "0", "1", "1.5", "-0.1", "nan", "inf", "0,5", "1e-500"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "0", "1", "1.5", "0.995", "-0.1", "nan", "inf", "0,5", "1e-500"]
+)
 def test_a_threshold_that_votes_always_or_never_is_refused(text: str) -> None:
     applied: list[VoteSettings] = []
     changing = controls(applied=applied)
-    with pytest.raises(ConfigError, match="must be a number above 0 and below 1"):
+    with pytest.raises(ConfigError, match=r"must be a number above 0, at most 0\.99"):
         changing.set_threshold(text)
     assert applied == [] and changing.vote == SENSITIVE
 

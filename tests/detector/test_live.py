@@ -337,9 +337,10 @@ def test_clips_hold_the_sound_around_alerts(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_does_not_end_the_listening(tmp_path: Path) -> None:
-    (tmp_path / "clips").write_text("a file where the folder should be")
     said: list[str] = []
     clips = AlertClips(tmp_path / "clips", before=0, after=0, longest=5)
+    (tmp_path / "clips").rmdir()
+    (tmp_path / "clips").write_text("a file where the folder was")
     live = Listener(LoudnessScorer(), VOTE, clips=clips, say=said.append)
     live.push(loud(4))
     live.push(quiet(10))

@@ -101,7 +101,7 @@ def test_a_night_is_of_one_split(tmp_path: Path) -> None:
 def test_rows_cannot_be_chosen_without_a_manifest(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", tone(500, 1.0), SAMPLE_RATE)
     assert len(read_split(tmp_path)) == 1
-    with pytest.raises(CorpusError, match="leave --where out"):
+    with pytest.raises(CorpusError, match="leave where out"):
         read_split(tmp_path, where={"split": "dev"})
 
 

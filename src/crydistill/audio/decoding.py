@@ -14,9 +14,9 @@ from typing import BinaryIO, Protocol
 import soundfile
 
 from crydistill.audio.ffmpeg import FfmpegSound, NoSoundError
+from crydistill.audio.file_slice import Block, FileSlice, file_size
 from crydistill.audio.ogg_links import Link, read_links
 from crydistill.audio.wave_headers import read_layout
-from crydistill.audio.window import Block, Window, file_size
 from crydistill.errors import AudioError
 
 LOWEST_RATE, HIGHEST_RATE = 4_000, 192_000
@@ -45,7 +45,7 @@ class _Sound(Protocol):
 class SoundfileSound:
     """A recording that libsndfile decodes."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: FileSlice) -> None:
         """Open it.
 
         Raises
@@ -101,7 +101,7 @@ class OggSound:
         self._first.close()
 
     def _opened(self, link: Link) -> _Sound:
-        window = Window(self._file, link.start, link.stop)
+        window = FileSlice(self._file, link.start, link.stop)
         if link.whole:
             try:
                 return SoundfileSound(window)
@@ -199,8 +199,8 @@ class Recording:
                 window = layout.opened(file)
                 return _first_that_opens(window, (SoundfileSound, FfmpegSound))
             if _is_mpeg(file):
-                return FfmpegSound(Window(file))  # libsndfile's MP3 talks on standard error
-            return _first_that_opens(Window(file), (FfmpegSound, SoundfileSound))
+                return FfmpegSound(FileSlice(file))  # libsndfile's MP3 talks on standard error
+            return _first_that_opens(FileSlice(file), (FfmpegSound, SoundfileSound))
         except NoSoundError as error:
             raise AudioError(f"{self._path}: {error}") from error
         except ValueError as error:
@@ -230,7 +230,7 @@ class Recording:
 
 
 def _first_that_opens(
-    window: Window, decoders: tuple[type[SoundfileSound] | type[FfmpegSound], ...]
+    window: FileSlice, decoders: tuple[type[SoundfileSound] | type[FfmpegSound], ...]
 ) -> _Sound:
     reasons = []
     for decoder in decoders:

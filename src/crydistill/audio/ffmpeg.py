@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crydistill.audio.file_slice import Block, FileSlice
 from crydistill.audio.wave_headers import different_lengths
-from crydistill.audio.window import Block, Window
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -51,7 +51,7 @@ class FfmpegSound:
     remarks : what a user should know; complete once the blocks have been read
     """
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: FileSlice) -> None:
         """Open it.
 
         Raises

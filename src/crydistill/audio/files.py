@@ -8,9 +8,9 @@ import numpy as np
 import soxr
 
 from crydistill.audio.decoding import Recording
+from crydistill.audio.file_slice import Block
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.audio.plausibility import SILENCE_PEAK, Downmix, SampleCheck
-from crydistill.audio.window import Block
 from crydistill.audio.windows import WINDOW_SAMPLES
 from crydistill.errors import AudioError
 

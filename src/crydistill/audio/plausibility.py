@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from crydistill.audio.file_slice import Block
 from crydistill.audio.mel import Samples
-from crydistill.audio.window import Block
 
 SILENCE_PEAK = 1e-4
 """A recording whose peak is below this (-80 dBFS) is reported as silent."""

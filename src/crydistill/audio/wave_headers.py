@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from crydistill.audio.window import Window, file_size
+from crydistill.audio.file_slice import FileSlice, file_size
 
 _STREAMED = 0x7FFF_F000
 """Lengths from here on to 32 bits are what programs write that cannot know the length."""
@@ -63,11 +63,11 @@ class Layout:
         held = (self.stop - self.start) / self.bytes_per_second
         return different_lengths(self.claimed / self.bytes_per_second, held)
 
-    def opened(self, file: BinaryIO) -> Window:
+    def opened(self, file: BinaryIO) -> FileSlice:
         """The file as a decoder should see it: as it is if its header is right."""
         if self.claimed == self.stop - self.start:
-            return Window(file)
-        return Window(file, self.start, self.stop, self.header)
+            return FileSlice(file)
+        return FileSlice(file, self.start, self.stop, self.header)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,9 @@ MqttCaOption = Annotated[
 
 @app.command()
 def detect(
-    files: Annotated[list[Path], typer.Argument(help="Recordings of any sample rate and length.")],
+    files: Annotated[
+        list[Path], typer.Argument(readable=False, help="Recordings of any sample rate and length.")
+    ],
     model: ModelOption = None,
     settings: SettingsOption = None,
     preset: PresetOption = None,
@@ -109,7 +111,10 @@ def detect(
 @app.command()
 def calibrate(
     room: Annotated[
-        list[Path], typer.Argument(help="Recordings of the room without crying; hours, or a night.")
+        list[Path],
+        typer.Argument(
+            readable=False, help="Recordings of the room without crying; hours, or a night."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Settings file to write.")] = Path("room.json"),
     per_night: Annotated[float, typer.Option(help="Target false alarms in 8 hours.")] = 1.0,

@@ -3,6 +3,7 @@
 from collections import deque
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 import soundfile
@@ -29,7 +30,8 @@ class AlertClips:
     CorpusError
         if the folder is inside a git work tree.
     ConfigError
-        if a length is negative, or the margins do not fit into the longest clip.
+        if a length is negative, the margins do not fit into the longest clip, or nothing can be
+        written into the folder.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class AlertClips:
                 f"{after:g} s after an alert; allow longer clips"
             )
         self._folder = Path(folder)
+        _require_writable(self._folder)
         self._before, self._after, self._longest = (
             int(seconds * SAMPLE_RATE) for seconds in (before, after, longest)
         )
@@ -111,3 +114,16 @@ class AlertClips:
             number += 1
             path = self._folder / f"{self._name}-{number}.wav"
         return path
+
+
+def _require_writable(folder: Path) -> None:
+    """Fail now, and not with the first alert."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"{folder}: clips of alerts cannot be saved there ({error.strerror}); choose another "
+            "folder"
+        ) from error

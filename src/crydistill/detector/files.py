@@ -69,7 +69,7 @@ class Detection:
     def _span(self, alert: Alert) -> str:
         end = "the end" if alert.ended_at is None else clock(alert.ended_at)
         return (
-            f"from {clock(alert.onset)} to {end}, alert at {clock(alert.raised_at)}, "
+            f"at {clock(alert.onset)}, alert from {clock(alert.raised_at)} to {end}, "
             f"highest score {self._peak(alert):.2f}"
         )
 
@@ -124,9 +124,9 @@ def detect_file(
 def _stated_seconds(path: str | Path) -> int:
     """Length by the file's header, for the progress bar alone; 0 if it states none."""
     path = Path(path)
-    if not path.is_file():  # opening a pipe would wait for its other end
-        return 0
     try:
+        if not path.is_file():  # opening a pipe would wait for its other end
+            return 0
         with path.open("rb") as file:
             return round(float(soundfile.info(file).duration))
     except (soundfile.SoundFileError, OSError, ValueError, TypeError):

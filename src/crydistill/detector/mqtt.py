@@ -108,6 +108,7 @@ class MqttPublisher:
         self._said: set[str] = set()  # causes, since the last success
         self._answered = self._accepted = False  # the broker, since this attempt to connect
         self._read_by: float | None = None  # while waiting for what the broker retained
+        self._settled_at = math.inf  # by then, others at the broker have said who they are
         self._kept: dict[str, Any] | None = {}  # what it retained; None once taken up
         self._former = False  # discovery of an earlier version is at the broker
         self._beat_at = -math.inf
@@ -262,7 +263,7 @@ class MqttPublisher:
             self._said.clear()
             self._say(f"MQTT broker {self._broker}: connected")
             self._publishers.connected()
-            self._read_by = self._now() + READING_SECONDS
+            self._read_by = self._settled_at = self._now() + READING_SECONDS
             own = [(topic(self._id, what), _AT_MOST_ONCE) for what in _OWN]
             commands = [(topic(self._id, f"{what}/set"), _AT_LEAST_ONCE) for what in _COMMANDS]
             former = (former_discovery_topic(self._id, self._prefix), _AT_MOST_ONCE)
@@ -302,7 +303,8 @@ class MqttPublisher:
             case "publisher":
                 self._met(text, retained)
             case "alert":
-                if not retained and (line := self._publishers.alert_seen()):
+                settled = self._now() > self._settled_at
+                if not retained and (line := self._publishers.alert_seen(settled)):
                     self._say(line)
             case "availability":
                 # The last will of an earlier process may come after this one has begun.

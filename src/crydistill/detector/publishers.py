@@ -52,10 +52,14 @@ class Publishers:
                 return self._line(f"another crydistill (process {process} on {host})")
         return None
 
-    def alert_seen(self) -> str | None:
-        """Count an alert message that came in; return a line if it is another's, once."""
+    def alert_seen(self, settled: bool) -> str | None:
+        """Count an alert message that came in; return a line if it is another's, once.
+
+        Until the connection has `settled`, another publisher may be about to say who it is.
+        """
         self._alerts_seen += 1
-        if self._alerts_seen <= self.alerts_sent or self._unnamed or self._met:
+        own = self._alerts_seen <= self.alerts_sent
+        if own or not settled or self._unnamed or self._met:
             return None
         self._unnamed = True
         return self._line("another program, which does not say who it is,")

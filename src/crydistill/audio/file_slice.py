@@ -11,7 +11,7 @@ Block = npt.NDArray[np.float32]
 """What a decoder gives: samples as they are in the file, `[n, channels]`, full scale 1."""
 
 
-class Window:
+class FileSlice:
     """Bytes `[start, stop)` of a file behind a header of one's own.
 
     Decoders written in C call it back and cannot pass an exception on: they print it and go on.
