@@ -154,6 +154,7 @@ def test_a_broker_that_comes_late_or_goes_away_gets_all_events(
     until(lambda: detector.told("cannot be reached (Connection refused); retrying") == 1)
     broker.start()
     until(lambda: broker.received(EVENTS) == 2)
+    until(lambda: not detector.publisher._client._out_messages)  # acknowledged
     broker.stop()
     until(lambda: not detector.publisher._client.is_connected())
     detector.publisher.publish(event(EventKind.ON, 4.0))  # gone
@@ -239,6 +240,7 @@ def test_availability_follows_the_sound(client: Client, detect: Make) -> None:
 
 def test_the_last_will_of_an_earlier_process_does_not_last(client: Client, detect: Make) -> None:
     detector = detect()
+    announced(client)
     detector.publisher.heard(state())
     until(lambda: client.last(AVAILABILITY) == "online")
     client.send(AVAILABILITY, "offline", retain=True)

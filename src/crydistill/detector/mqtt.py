@@ -164,8 +164,12 @@ class MqttPublisher:
         """Publish `offline`, if the broker is connected, and disconnect."""
         self.available(False)
         if self._client.is_connected():
-            last = self._retain("publisher", "")
-            # If the connection is lost just now, the broker publishes the last will instead.
+            # The broker acknowledges the last message when it has all of them, and its answers have
+            # been read: a socket that is closed with unread answers takes back what was sent. If
+            # the connection is lost just now, the broker publishes the last will instead.
+            last = self._client.publish(
+                topic(self._id, "publisher"), "", _AT_LEAST_ONCE, retain=True
+            )
             with suppress(RuntimeError, ValueError):
                 last.wait_for_publish(CLOSING_SECONDS)
         self._client.disconnect()
