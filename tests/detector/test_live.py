@@ -249,6 +249,11 @@ def test_short_pauses_and_short_silence_are_no_gap() -> None:
     assert not watched.said and not watched.told
 
 
+def test_a_sound_too_short_to_vote_is_said() -> None:
+    ((_, line),) = Watched(loud(1)).said
+    assert line.startswith("the sound ended after 1.0 s, too short to vote: ")
+
+
 def test_a_value_that_is_stuck_is_no_sound() -> None:
     stuck = np.full(15 * SAMPLE_RATE, -1.0, dtype=np.float32)
     assert [sound for _, sound in Watched(faint(1), stuck, faint(1)).told] == [False, True]

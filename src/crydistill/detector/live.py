@@ -281,7 +281,7 @@ def listen(
         none has arrived for a short time (`sources.in_background`)
     emit : called with every event, once, in order
     show : called with the state after every block
-    say : called with a message when the sound is gone and when it is back
+    say : called with a message when the sound is gone, when it is back, and when it ends too soon
     available : called with False when the sound is gone and with True when it is back
     stopping : asked after every block whether to end
     patience : seconds without bytes, or with nothing but the same value, after which the sound
@@ -290,6 +290,8 @@ def listen(
     watch = _Watch(listener, emit, show, say, available, patience, now)
     try:
         _listen(source, watch, stopping, now, sleep)
+        if not stopping():
+            watch.end()
     finally:
         watch.deliver(listener.close())
 
@@ -358,6 +360,16 @@ class _Watch:
             self._gone_at = self._listener.state.seconds - silent
             self._say(reason)
             self._available(False)
+
+    def end(self) -> None:
+        """Say so if the source has ended before there could be an alert."""
+        seconds, vote = self._listener.state.seconds, self._listener.state.settings
+        needed = window_end_seconds(vote.n - 1)
+        if seconds < needed:
+            self._say(
+                f"the sound ended after {seconds:.1f} s, too short to vote: {vote.n} of {vote.m} "
+                f"windows need {needed:.1f} s"
+            )
 
     def deliver(self, events: list[LiveEvent]) -> None:
         """Pass events on."""
