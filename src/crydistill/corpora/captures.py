@@ -150,8 +150,12 @@ def hold_out(
         strata: list[object] = [*cell_of[name], ("length", size.bit_length())]
         if bursts_in[cell_of[name]] * share >= 1:
             strata.append(cell_of[name])
-        if_held = sum((excess[stratum] + size * (1 - share)) ** 2 for stratum in strata)
-        if_kept = sum((excess[stratum] - size * share) ** 2 for stratum in strata)
+        # Added one by one: `sum` rounds in another way from Python 3.12 on, and near-ties would
+        # then be held out on one version and kept on another.
+        if_held = if_kept = 0.0
+        for stratum in strata:
+            if_held += (excess[stratum] + size * (1 - share)) ** 2
+            if_kept += (excess[stratum] - size * share) ** 2
         for stratum in strata:
             excess[stratum] += size * ((if_held < if_kept) - share)
         if if_held < if_kept:
