@@ -3,7 +3,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,15 @@ def test_pcm_becomes_samples(count: int) -> None:
     assert np.array_equal(samples * 32_768, values)
 
 
-def test_odd_bytes_do_not_shift_the_rest() -> None:
-    values = pcm(5_000)
+def through_a_pipe(parts: Iterable[bytes], *, pause: float = 0, blocking: bool = True) -> Samples:
+    """Sound that is written into a pipe part by part, each after a pause, as it is read."""
     reading, writing = os.pipe()
+    os.set_blocking(reading, blocking)
 
     def write() -> None:
-        data, step = values.tobytes(), 777
-        for start in range(0, len(data), step):
-            os.write(writing, data[start : start + step])
+        for part in parts:
+            time.sleep(pause)
+            os.write(writing, part)
         os.close(writing)
 
     writer = threading.Thread(target=write)
@@ -47,6 +48,13 @@ def test_odd_bytes_do_not_shift_the_rest() -> None:
     with os.fdopen(reading, "rb") as stream:
         samples = np.concatenate(list(pcm_blocks(stream)))
     writer.join()
+    return samples
+
+
+def test_odd_bytes_do_not_shift_the_rest() -> None:
+    values = pcm(5_000)
+    data, step = values.tobytes(), 777
+    samples = through_a_pipe(data[start : start + step] for start in range(0, len(data), step))
     assert np.array_equal(samples * 32_768, values)
 
 
@@ -115,21 +123,9 @@ def test_an_odd_byte_at_the_end_is_said() -> None:
 
 
 def test_a_non_blocking_pipe_that_is_empty_has_not_ended() -> None:
-    reading, writing = os.pipe()
-    os.set_blocking(reading, False)
     values = pcm(4_000)
-
-    def write() -> None:
-        for part in np.split(values, 4):
-            time.sleep(0.1)
-            os.write(writing, part.tobytes())
-        os.close(writing)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    with os.fdopen(reading, "rb") as stream:
-        samples = np.concatenate(list(pcm_blocks(stream)))
-    writer.join()
+    parts = (part.tobytes() for part in np.split(values, 4))
+    samples = through_a_pipe(parts, pause=0.1, blocking=False)
     assert np.array_equal(samples * 32_768, values)
 
 

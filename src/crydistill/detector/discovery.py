@@ -117,15 +117,11 @@ def _threshold(id_: str) -> dict[str, Any]:
     return {
         "p": "number",
         "name": "Threshold",
-        "state_topic": topic(id_, "settings"),
-        "value_template": "{{ value_json.threshold }}",
-        "command_topic": topic(id_, "threshold/set"),
+        **_setting(id_, "threshold"),
         "min": 0,
         "max": 1,
         "step": 0.001,
         "mode": "box",
-        "entity_category": "config",
-        "qos": 1,
     }
 
 
@@ -133,10 +129,17 @@ def _preset(id_: str, options: Sequence[str]) -> dict[str, Any]:
     return {
         "p": "select",
         "name": "Preset",
-        "state_topic": topic(id_, "settings"),
-        "value_template": "{{ value_json.preset }}",
-        "command_topic": topic(id_, "preset/set"),
+        **_setting(id_, "preset"),
         "options": list(options),
+    }
+
+
+def _setting(id_: str, key: str) -> dict[str, Any]:
+    """What every entity has that changes the detector."""
+    return {
+        "state_topic": topic(id_, "settings"),
+        "value_template": f"{{{{ value_json.{key} }}}}",
+        "command_topic": topic(id_, f"{key}/set"),
         "entity_category": "config",
         "qos": 1,
     }
@@ -158,9 +161,7 @@ def _episodes(id_: str) -> dict[str, Any]:
     return {
         "p": "sensor",
         "name": "Episodes today",
-        "state_topic": topic(id_, "today"),
-        "value_template": "{{ value_json.episodes }}",
-        "state_class": "total_increasing",
+        **_of_today(id_, "episodes"),
     }
 
 
@@ -168,10 +169,17 @@ def _crying(id_: str) -> dict[str, Any]:
     return {
         "p": "sensor",
         "name": "Crying today",
-        "state_topic": topic(id_, "today"),
-        "value_template": "{{ value_json.crying_min }}",
+        **_of_today(id_, "crying_min"),
         "device_class": "duration",
         "unit_of_measurement": "min",
-        "state_class": "total_increasing",
         "suggested_display_precision": 0,
+    }
+
+
+def _of_today(id_: str, key: str) -> dict[str, Any]:
+    """What every count has that begins at midnight."""
+    return {
+        "state_topic": topic(id_, "today"),
+        "value_template": f"{{{{ value_json.{key} }}}}",
+        "state_class": "total_increasing",
     }

@@ -364,12 +364,8 @@ class _Watch:
     def end(self) -> None:
         """Say so if the source has ended before there could be an alert."""
         seconds, vote = self._listener.state.seconds, self._listener.state.settings
-        needed = window_end_seconds(vote.n - 1)
-        if seconds < needed:
-            self._say(
-                f"the sound ended after {seconds:.1f} s, too short to vote: {vote.n} of {vote.m} "
-                f"windows need {needed:.1f} s"
-            )
+        if seconds < vote.shortest_seconds:
+            self._say(f"the sound ended after {seconds:.1f} s, {vote.too_short}")
 
     def deliver(self, events: list[LiveEvent]) -> None:
         """Pass events on."""

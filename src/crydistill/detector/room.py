@@ -23,7 +23,7 @@ from crydistill.audio.mel import Samples
 from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_HOP_SECONDS
 from crydistill.detector.files import clock
 from crydistill.detector.stream import ScoreStream, WindowScorer
-from crydistill.detector.vote import Alert, Scores, VoteSettings, alerts, window_end_seconds
+from crydistill.detector.vote import Alert, Scores, VoteSettings, alerts
 from crydistill.errors import AudioError
 
 LIFELESS_SWING = 2e-4
@@ -154,8 +154,7 @@ def hear_room(path: str | Path, scorer: WindowScorer, vote: VoteSettings) -> Roo
     scores = np.concatenate(tracks)
     if len(scores) < vote.n:
         raise AudioError(
-            f"{path}: {reader.duration:.1f} s are too short to vote: {vote.n} of {vote.m} windows "
-            f"need {window_end_seconds(vote.n - 1):.1f} s; record at least ten minutes"
+            f"{path}: {reader.duration:.1f} s are {vote.too_short}; record at least ten minutes"
         )
     lifeless = activity.lifeless(len(scores))
     if lifeless.any() and np.count_nonzero(~lifeless) < vote.n + _EDGE_WINDOWS:

@@ -98,6 +98,16 @@ class VoteSettings(BaseModel):
         milliseconds = round(self.hold_seconds * 1000)
         return max(1, -(-milliseconds // WINDOW_HOP_MILLISECONDS))
 
+    @property
+    def shortest_seconds(self) -> float:
+        """Seconds of sound without which there cannot be an alert."""
+        return window_end_seconds(self.n - 1)
+
+    @property
+    def too_short(self) -> str:
+        """What is to be said of less sound."""
+        return f"too short to vote: {self.n} of {self.m} windows need {self.shortest_seconds:.1f} s"
+
 
 class EventKind(StrEnum):
     """Change of the alert's state."""
