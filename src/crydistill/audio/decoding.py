@@ -17,6 +17,7 @@ from crydistill.audio.ffmpeg import FfmpegSound, NoSoundError
 from crydistill.audio.file_slice import Block, FileSlice, file_size
 from crydistill.audio.ogg_links import Link, read_links
 from crydistill.audio.wave_headers import read_layout
+from crydistill.deferred_signals import deferred_signals
 from crydistill.errors import AudioError
 
 LOWEST_RATE, HIGHEST_RATE = 4_000, 192_000
@@ -55,19 +56,18 @@ class SoundfileSound:
         """
         self.remarks: list[str] = []
         self._window = window
-        try:
-            self._file = soundfile.SoundFile(window)
-        except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
-            window.check()
-            raise ValueError(_libsndfile_reason(error)) from error
+        self._file: soundfile.SoundFile | None = _libsndfile_file(window)
         self.rate, self.channels = int(self._file.samplerate), int(self._file.channels)
 
     def close(self) -> None:
-        self._file.close()
+        with deferred_signals():
+            if self._file is not None:
+                self._file.close()
+            self._file = None  # its finalizer runs here
 
     def blocks(self, frames: int) -> Iterator[tuple[int, Block]]:
         """Yield sample rate and exactly the samples that arrived."""
-        while True:
+        while self._file is not None:
             try:
                 block = self._file.read(frames, dtype="float32", always_2d=True)
             except (soundfile.SoundFileError, RuntimeError) as error:
@@ -175,7 +175,7 @@ class Recording:
             if the file can no longer be read.
         """
         try:
-            for rate, block in self._sound.blocks(self._frames()):
+            for rate, block in _undisturbed(self._sound.blocks(self._frames())):
                 self._check_rate(rate)
                 yield rate, block
         except OSError as error:
@@ -227,6 +227,26 @@ class Recording:
                 "between 4 and 192 kHz; "
                 "`ffmpeg -i IN -af asetrate=16000 OUT.wav` gives it the true one, here 16 kHz"
             )
+
+
+def _undisturbed(blocks: Iterator[tuple[int, Block]]) -> Iterator[tuple[int, Block]]:
+    """The blocks; signals wait while one is decoded, as decoders call Python for the bytes."""
+    while True:
+        with deferred_signals():
+            found = next(blocks, None)
+        if found is None:
+            return
+        yield found
+
+
+def _libsndfile_file(window: FileSlice) -> soundfile.SoundFile:
+    with deferred_signals():
+        try:
+            return soundfile.SoundFile(window)
+        except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
+            reason = _libsndfile_reason(error)
+    window.check()
+    raise ValueError(reason)
 
 
 def _first_that_opens(

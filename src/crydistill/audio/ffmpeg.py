@@ -12,6 +12,7 @@ import numpy as np
 
 from crydistill.audio.file_slice import Block, FileSlice
 from crydistill.audio.wave_headers import different_lengths
+from crydistill.deferred_signals import deferred_signals
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -66,9 +67,10 @@ class FfmpegSound:
         self.remarks: list[str] = []
         self._window = window
         try:
-            self._container: Any = av.open(
-                window, metadata_errors="replace", options={"format_whitelist": _CONTAINERS}
-            )
+            with deferred_signals():
+                self._container: Any = av.open(
+                    window, metadata_errors="replace", options={"format_whitelist": _CONTAINERS}
+                )
         except (av.FFmpegError, ValueError, RuntimeError) as error:
             window.check()
             raise ValueError(_reason(error)) from error

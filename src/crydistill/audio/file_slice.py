@@ -15,7 +15,8 @@ class FileSlice:
     """Bytes `[start, stop)` of a file behind a header of one's own.
 
     Decoders written in C call it back and cannot pass an exception on: they print it and go on.
-    So nothing is raised in a call; `check` raises what went wrong.
+    So nothing is raised in a call; `check` raises what went wrong. Whoever lets them call it holds
+    signals back meanwhile (`deferred_signals`), as one may arrive outside the guarded lines.
     """
 
     def __init__(

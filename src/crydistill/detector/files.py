@@ -11,6 +11,7 @@ import soundfile
 from crydistill.audio.files import AudioReader, printable
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
+from crydistill.deferred_signals import deferred_signals
 from crydistill.detector.stream import WindowScorer, score_blocks
 from crydistill.detector.vote import Alert, Scores, VoteSettings, alerts
 from crydistill.progress import Advance, Progress, silent
@@ -127,7 +128,7 @@ def _stated_seconds(path: str | Path) -> int:
     try:
         if not path.is_file():  # opening a pipe would wait for its other end
             return 0
-        with path.open("rb") as file:
+        with path.open("rb") as file, deferred_signals():
             return round(float(soundfile.info(file).duration))
     except (soundfile.SoundFileError, OSError, ValueError, TypeError):
         return 0

@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from crydistill.deferred_signals import deferred_signals
 from crydistill.errors import ConfigError
 from crydistill.progress import Progress, silent
 from crydistill.publish.containers import Array, Budget, Obstacle, letters_of, runs, unpack_blob
@@ -289,12 +290,8 @@ class _Guard:
         """Whether audio is private: lossless copies decode to the same samples."""
         if self._private is None:
             return
-        try:
-            with soundfile.SoundFile(BytesIO(data)) as file:
-                frames = min(file.frames, _SAMPLES_DECODED // file.channels)
-                samples = file.read(frames, dtype="float32", always_2d=True)
-        except (soundfile.LibsndfileError, TypeError, ValueError):
-            return  # not decodable here; that it is audio has been reported
+        with deferred_signals():
+            samples = _decode(data)
         for channel in samples.T:
             yield from self._pieces(as_int16(channel).tobytes(), where, place=" in this audio")
 
@@ -355,6 +352,16 @@ def files_below(path: Path) -> Iterator[Path]:
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
         folders[:] = sorted(set(folders) - set(links) - {".git"})
         yield from (Path(folder) / name for name in sorted(names + links))
+
+
+def _decode(data: bytes) -> Array:
+    """The beginning of a sound, float32 `[n, channels]`; no channels if it cannot be decoded."""
+    try:
+        with soundfile.SoundFile(BytesIO(data)) as file:
+            frames = min(file.frames, _SAMPLES_DECODED // file.channels)
+            return np.asarray(file.read(frames, dtype="float32", always_2d=True))
+    except (soundfile.LibsndfileError, TypeError, ValueError):
+        return np.empty((0, 0), dtype=np.float32)  # that it is audio has been reported
 
 
 def _forms(array: Array) -> Iterator[bytes]:
