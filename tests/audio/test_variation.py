@@ -78,3 +78,22 @@ def test_speed_changes_the_length() -> None:
     options = replace(NOTHING, speed=1.0, speeds=(2.0, 2.0))
     varied = vary(sound(6), [], options, np.random.default_rng(0))
     assert 3 * SAMPLE_RATE - 7680 <= len(varied) <= 3 * SAMPLE_RATE + 1
+
+
+def test_a_recorder_narrows_the_band_of_some_copies() -> None:
+    options = replace(NOTHING, recorder=1.0)
+    above = [
+        share_above(vary(sound(3), [], options, np.random.default_rng(seed)), 4500)
+        for seed in range(30)
+    ]
+    assert 5 < sum(share < 0.05 for share in above) < 30
+
+
+def test_without_a_recorder_nothing_is_drawn_for_it() -> None:
+    """Copies of former configs come out as before: eight draws, one for each augmentation."""
+    used, expected = np.random.default_rng(0), np.random.default_rng(0)
+    vary(sound(3), [], NOTHING, used)
+    expected.random()  # speed
+    expected.integers(7681)  # shift
+    expected.random(6)  # room, noise, microphone, band limit, level, bits
+    assert used.random() == expected.random()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crydistill.audio.mel import SAMPLE_RATE, log_mel
-from crydistill.synthesis.formulas import SECONDS, formula_sound, write_formulas
+from crydistill.synthesis.formulas import SECONDS, Kind, formula_sound, write_formulas
 
 
 @settings(max_examples=40)
@@ -63,15 +63,16 @@ def test_seeds_differ(tmp_path: Path) -> None:
     assert not np.array_equal(*sounds)
 
 
-def test_voices_are_another_corpus(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["voices", "scenes", "soundalikes"])
+def test_other_kinds_are_other_corpora(kind: Kind, tmp_path: Path) -> None:
     sounds = write_formulas(tmp_path / "sounds", clips=2, seed=3)
-    voices = write_formulas(tmp_path / "voices", clips=2, seed=3, kind="voices")
-    rows = [list(csv.DictReader(path.open(encoding="utf-8"))) for path in (sounds, voices)]
+    others = write_formulas(tmp_path / kind, clips=2, seed=3, kind=kind)
+    rows = [list(csv.DictReader(path.open(encoding="utf-8"))) for path in (sounds, others)]
     groups = {row["group"] for part in rows for row in part}
     assert len(groups) == 4
-    assert {row["source"] for row in rows[1]} == {"voices"}
+    assert {row["source"] for row in rows[1]} == {kind}
     for row in rows[1]:
-        samples, rate = soundfile.read(voices.parent / row["path"])
+        samples, rate = soundfile.read(others.parent / row["path"])
         assert rate == SAMPLE_RATE
         assert len(samples) >= 4 * SAMPLE_RATE
         assert np.abs(samples).max() > 0

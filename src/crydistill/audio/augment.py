@@ -13,7 +13,9 @@ from crydistill.audio.mel import SAMPLE_RATE, Samples
 SILENCE_DBFS = -120.0
 """Level given to digital silence."""
 
-_BLOCK = SAMPLE_RATE // 20
+STRETCH_SAMPLES = SAMPLE_RATE // 20
+"""Levels are measured over stretches of 50 ms."""
+
 _ACTIVE_POWER_RATIO = 0.01
 _BAND_LIMIT_ORDER = 8
 
@@ -29,8 +31,8 @@ def active_level(samples: Samples) -> float:
 
 def stretch_powers(samples: Samples) -> npt.NDArray[np.float64]:
     """Mean power of each 50 ms block, `[blocks]`; an incomplete last block is dropped."""
-    whole = len(samples) // _BLOCK * _BLOCK
-    blocks = samples[:whole].reshape(-1, _BLOCK)
+    whole = len(samples) // STRETCH_SAMPLES * STRETCH_SAMPLES
+    blocks = samples[:whole].reshape(-1, STRETCH_SAMPLES)
     if whole == 0 and len(samples):
         blocks = samples[None, :]
     return np.asarray(np.mean(np.square(blocks, dtype=np.float64), axis=1))

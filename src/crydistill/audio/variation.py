@@ -21,6 +21,7 @@ from crydistill.audio.augment import (
     through_microphone,
 )
 from crydistill.audio.mel import Samples
+from crydistill.audio.recorders import through_recorder
 from crydistill.audio.rooms import draw_room, impulse_response, in_room
 from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_SAMPLES
 
@@ -42,6 +43,7 @@ class Variation:
     room : reverberation of a random room, see `crydistill.audio.rooms.draw_room`
     noise, snr_db : another recording mixed in; range of signal-to-noise ratios (active levels)
     microphone, microphone_db : random microphone response; its spread in dB
+    recorder : a modelled microphone, telephone or baby monitor, see `crydistill.audio.recorders`
     band_limit, band_limits_hz : low-pass filter; range of cut-offs, half of the time exactly 4 kHz
     level, active_dbfs : random active level; its range, the loudest ones clip
     bits, bit_depths : coarse quantisation; fewest and most bits
@@ -54,6 +56,7 @@ class Variation:
     snr_db: tuple[float, float] = (-5.0, 30.0)
     microphone: float = 0.5
     microphone_db: float = 6.0
+    recorder: float = 0.0
     band_limit: float = 0.3
     band_limits_hz: tuple[float, float] = (3000.0, 7500.0)
     level: float = 0.8
@@ -96,6 +99,9 @@ def vary(
     if chance(options.microphone):
         response = rng.normal(0, options.microphone_db / 2, len(_MICROPHONE_HZ))
         sound = through_microphone(sound, _MICROPHONE_HZ, response)
+    # Without a recorder nothing is drawn for it, so that former variations stay as they were.
+    if options.recorder and chance(options.recorder):
+        sound = through_recorder(sound, rng)
     if chance(options.band_limit):
         limit = TELEPHONE_HZ if chance(0.5) else between(options.band_limits_hz)
         sound = band_limit(sound, limit)

@@ -8,10 +8,7 @@ targets where recordings are missing (distillation on synthetic inputs: Nayak et
 
 import csv
 import io
-import multiprocessing
-import os
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -22,6 +19,7 @@ import soundfile
 from crydistill import atomic
 from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.audio.variation import Variation, vary
+from crydistill.processes import in_processes
 from crydistill.progress import Progress, silent
 from crydistill.seeds import generator
 from crydistill.synthesis.nursery.synthesis import (
@@ -41,6 +39,7 @@ from crydistill.synthesis.nursery.synthesis import (
     smooth_noise,
 )
 from crydistill.synthesis.scenes import scene_sound
+from crydistill.synthesis.soundalikes import soundalike
 from crydistill.synthesis.voices import voice_sound
 
 FORMULAS_VERSION = 1
@@ -49,11 +48,14 @@ FORMULAS_VERSION = 1
 SECONDS = 6.0
 """Length of a clip."""
 
-Kind = Literal["sounds", "voices", "scenes"]
-"""Any sound (`formula_sound`); or voices (`voice_sound`) or scenes (`scene_sound`), both augmented
-with rooms, microphones and so on."""
+Kind = Literal["sounds", "voices", "scenes", "soundalikes"]
+"""Any sound (`formula_sound`); or voices (`voice_sound`), scenes (`scene_sound`) or what students
+mistake for cries (`soundalike`), these augmented with rooms, microphones and so on."""
 
 _LOWEST_HZ, _HIGHEST_HZ = 70.0, 3000.0
+
+_SOUNDALIKES_VARIATION = Variation(room=0.7, recorder=0.2)
+"""At home one hears them in a room; without one, the teacher hardly knows laughter from ducks."""
 
 _CLIPS_PER_PROCESS = 64
 """Starting a process takes as long as making this many clips."""
@@ -91,7 +93,9 @@ def write_formulas(
     names = [_clip_name(seed, number) for number in range(clips)]
     missing = [n for n, name in enumerate(names) if not (directory / f"{name}.wav").is_file()]
     with progress("formulas", len(missing), "clips") as advance:
-        for _ in _in_processes(partial(_write_clip, directory, seed, kind), missing):
+        for _ in in_processes(
+            partial(_write_clip, directory, seed, kind), missing, least=_CLIPS_PER_PROCESS
+        ):
             advance(1)
     rows = [("path", "label", "group", "source", "licence", "licence_class")]
     rows += [
@@ -114,35 +118,27 @@ def _write_clip(directory: Path, seed: int, kind: Kind, number: int) -> None:
         soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
 
 
-def _in_processes(work: Callable[[int], None], numbers: Sequence[int]) -> Iterator[None]:
-    """Run `work` for every number, on all processors if that is worth starting processes."""
-    processes = min(os.cpu_count() or 1, len(numbers) // _CLIPS_PER_PROCESS)
-    if processes <= 1:
-        yield from map(work, numbers)
-        return
-    # Spawned, because forking a process with TensorFlow threads may hang. Ctrl-C reaches all
-    # processes; only this one handles it and ends the others.
-    spawned = multiprocessing.get_context("spawn")
-    with spawned.Pool(processes, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        yield from pool.imap_unordered(work, numbers, chunksize=8)
-
-
 def _augmented_voice(rng: np.random.Generator) -> Floats:
-    return _augmented(voice_sound(rng, SECONDS), rng)
+    return _augmented(voice_sound(rng, SECONDS), rng, Variation())
 
 
 def _augmented_scene(rng: np.random.Generator) -> Floats:
-    return _augmented(scene_sound(rng, SECONDS, formula_sound), rng)
+    return _augmented(scene_sound(rng, SECONDS, formula_sound), rng, Variation())
 
 
-def _augmented(sound: Floats, rng: np.random.Generator) -> Floats:
-    return np.asarray(vary((0.9 * sound).astype(np.float32), (), Variation(), rng), np.float64)
+def _augmented_soundalike(rng: np.random.Generator) -> Floats:
+    return _augmented(soundalike(rng, SECONDS), rng, _SOUNDALIKES_VARIATION)
+
+
+def _augmented(sound: Floats, rng: np.random.Generator, options: Variation) -> Floats:
+    return np.asarray(vary((0.9 * sound).astype(np.float32), (), options, rng), np.float64)
 
 
 _MAKERS: dict[Kind, Callable[[np.random.Generator], Floats]] = {
     "sounds": formula_sound,
     "voices": _augmented_voice,
     "scenes": _augmented_scene,
+    "soundalikes": _augmented_soundalike,
 }
 
 

@@ -50,7 +50,7 @@ class Adult:
         )
 
 
-_VOWELS_HZ = (
+VOWELS_HZ = (
     (730.0, 1_090.0, 2_440.0, 3_400.0),
     (530.0, 1_840.0, 2_480.0, 3_400.0),
     (270.0, 2_290.0, 3_010.0, 3_500.0),
@@ -80,7 +80,7 @@ def _spoken_phrase(rng: np.random.Generator, adult: Adult) -> Floats:
     index = np.clip(np.searchsorted(onsets, time, side="right") - 1, 0, syllables - 1)
     within = (time - onsets[index]) / np.diff(onsets)[index]
 
-    vowels = np.array(_VOWELS_HZ)[rng.integers(len(_VOWELS_HZ), size=syllables)]
+    vowels = np.array(VOWELS_HZ)[rng.integers(len(VOWELS_HZ), size=syllables)]
     centres = (onsets[:-1] + onsets[1:]) / 2
     formants = adult.tract * np.stack([np.interp(time, centres, v) for v in vowels.T], axis=1)
     stress = rng.uniform(0.4, 1.0, syllables)
@@ -89,10 +89,10 @@ def _spoken_phrase(rng: np.random.Generator, adult: Adult) -> Floats:
     octaves = fall + 0.15 * (stress[index] - 0.7) + 0.05 * smooth_noise(rng, count, 3.0)
     pitch = adult.pitch * 2.0**octaves
     voiced = vocal(rng, adult.throat, pitch=pitch, voicing=loud, breath=loud, formants=formants)
-    return normalized(normalized(voiced) + 0.12 * _fricatives(rng, syllables, index, within))
+    return normalized(normalized(voiced) + 0.12 * fricatives(rng, syllables, index, within))
 
 
-def _fricatives(rng: np.random.Generator, syllables: int, index: Places, within: Floats) -> Floats:
+def fricatives(rng: np.random.Generator, syllables: int, index: Places, within: Floats) -> Floats:
     """Fricatives at the start of about every other syllable.
 
     index, within : [m], the syllable at each control point and the position within it, 0 to 1

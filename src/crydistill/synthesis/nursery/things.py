@@ -148,13 +148,14 @@ def knocks(rng: np.random.Generator, seconds: float, door: Door) -> Floats:
     while time < seconds - 0.5:
         gap = rng.uniform(0.16, 0.3)
         for _ in range(int(rng.integers(2, 6))):
-            add_at(track, int(time * SAMPLE_RATE), rng.uniform(0.6, 1.0) * _knock(rng, door))
+            add_at(track, int(time * SAMPLE_RATE), rng.uniform(0.6, 1.0) * knock(rng, door))
             time += gap * rng.uniform(0.93, 1.07)
         time += rng.uniform(0.6, 1.8)
     return normalized(track)
 
 
-def _knock(rng: np.random.Generator, door: Door) -> Floats:
+def knock(rng: np.random.Generator, door: Door) -> Floats:
+    """A single knock, up to 0.2 s; not normalised."""
     time = np.arange(int(2 * door.ring * SAMPLE_RATE)) / SAMPLE_RATE
     sound = 0.6 * rng.standard_normal(len(time)) * np.exp(-time / 0.003)
     for number, hertz in enumerate(door.resonances):
