@@ -69,12 +69,19 @@ def test_pins_are_complete_and_lie_apart() -> None:
 
 
 def test_an_unknown_teacher(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="'vggish' is not one of yamnet, yamnet-relu6"):
+    with pytest.raises(ConfigError, match="'vggish' is not one of yamnet, yamnet-relu6, eff"):
         fetch_teacher(tmp_path, "vggish")
 
 
 @pytest.mark.shared
-def test_the_pinned_relu6_network_is_the_one_we_train_with(shared: Path) -> None:
-    pin = TEACHERS["yamnet-relu6"]
-    content = (shared / "teacher" / pin.name).read_bytes()
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("yamnet-relu6", "yamnet_relu6_int8.tflite"),
+        ("efficientat-mn04", "efficientat_mn04_as.pt"),
+    ],
+)
+def test_the_pinned_network_is_the_one_we_train_with(shared: Path, name: str, file: str) -> None:
+    pin = TEACHERS[name]
+    content = (shared / "teacher" / file).read_bytes()
     assert (len(content), hashlib.sha256(content).hexdigest()) == (pin.size, pin.sha256)

@@ -1,4 +1,4 @@
-"""Download the published YAMNet weights and verify their sha256."""
+"""Download published teacher weights and verify their sha256."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,19 @@ YAMNET_RELU6 = Pin(
 )
 """The independently trained ReLU6 network with int8 weights, from TensorFlow's task library."""
 
-TEACHERS = {"yamnet": YAMNET, "yamnet-relu6": YAMNET_RELU6}
+EFFICIENTAT_MN04 = Pin(
+    url="https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/mn04_as_mAP_432.pt",
+    size=4_066_513,
+    sha256="899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c",
+    name="mn04_as_mAP_432.pt",
+)
+"""EfficientAT's network of width 0.4, trained on AudioSet: mean average precision .432."""
+
+TEACHERS = {
+    "yamnet": YAMNET,
+    "yamnet-relu6": YAMNET_RELU6,
+    "efficientat-mn04": EFFICIENTAT_MN04,
+}
 """The names accepted by `crydistill teacher fetch`."""
 
 
@@ -50,7 +62,7 @@ def teacher_path(cache_dir: str | Path, pin: Pin = YAMNET) -> Path:
 def fetch_teacher(
     cache_dir: str | Path, name: str = "yamnet", *, progress: Progress = silent
 ) -> Path:
-    """Download a published YAMNet, unless it is already there, and return its path.
+    """Download a published network, unless it is already there, and return its path.
 
     Raises
     ------

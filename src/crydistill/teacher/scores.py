@@ -1,13 +1,15 @@
-"""The score store: log-mel frames and teacher scores of a corpus, append-only and memory-mapped.
+"""Score stores: a teacher's scores of a corpus, append-only and memory-mapped.
 
-Layout of a store directory:
+`ScoreStore` has the scores of single windows and the log-mel frames that a student learns from.
+`LogitStore` has any kind of scores without the frames, such as those of the last seconds; the kind
+is part of the store's identity. Layout of a store directory:
 
-    store.json      teacher, front end and format
-    frames.f16      log-mel frames, float16 [*, 64], one row per frame
-    scores.f16      teacher logits, float16 [*, 521], one row per window
+    store.json      teacher, kind of scores, front end and format
+    frames.f16      log-mel frames, float16 [*, 64], one row per frame; empty for kinds without
+    scores.f16      teacher logits, float16 [*, 521] or of the kind's shape, one row per window
     index.jsonl     one line per clip: the position of its rows
 
-A clip's rows are appended to the two binary files first and its index line last, so a kill leaves
+A clip's rows are appended to the binary files first and its index line last, so a kill leaves
 at most rows without an index line, which the next writer truncates. A clip that is scored again
 (because its file changed) gets new rows and a new line; the last line counts.
 """
@@ -15,9 +17,10 @@ at most rows without an index line, which the next writer truncates. A clip that
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from math import prod
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,8 +37,6 @@ from crydistill.lock import exclusive
 from crydistill.taxonomy import CLASSES, cry_indices, cry_score
 
 FORMAT = 1
-_FRAME_BYTES = 2 * MEL_BANDS
-_SCORE_BYTES = 2 * CLASSES
 
 Float16 = npt.NDArray[np.float16]
 
@@ -46,6 +47,26 @@ class TeacherIdentity:
 
     name: str
     fingerprint: str
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the rows of a store are; stores of two kinds are never mixed.
+
+    front_end : version of the front end that the scores are computed with
+    score_shape : of one window's logits
+    frame_shape : of one frame; empty if the frames are not kept
+    about : what else sets the scores apart, such as contexts and classes; values as in JSON
+    """
+
+    front_end: str
+    score_shape: tuple[int, ...]
+    frame_shape: tuple[int, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+WINDOW_SCORES = Kind(FRONT_END_VERSION, (CLASSES,), (MEL_BANDS,))
+"""Scores of single windows for all of YAMNet's classes, with the log-mel frames."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +91,55 @@ class StoreEntry:
 _ENTRY = TypeAdapter(StoreEntry)
 
 
-class ScoreStore:
-    """Read access to a store; memory-mapped, so opening is cheap and reading is lazy.
+class LogitStore:
+    """Read access to a store of any kind; memory-mapped: opening is cheap and reading is lazy."""
+
+    def __init__(self, directory: str | Path, kind: Kind) -> None:
+        """Open an existing store.
+
+        Raises
+        ------
+        StoreError
+            if there is none, it is of another kind, or its files are inconsistent.
+        """
+        self.directory = Path(directory)
+        self.identity = _read_identity(self.directory, kind)
+        self.entries: Mapping[str, StoreEntry] = _read_index(self.directory / "index.jsonl")
+        self._scores = _rows(self.directory / "scores.f16", kind.score_shape)
+        self._require(lambda entry: entry.window_start + entry.windows <= len(self._scores))
+
+    def __contains__(self, clip_id: str) -> bool:
+        return clip_id in self.entries
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def logits(self, clip_id: str) -> Float16:
+        """Teacher logits of a clip's windows, float16 `[windows, *score_shape]`."""
+        entry = self.entries[clip_id]
+        return self._scores[entry.window_start : entry.window_start + entry.windows]
+
+    def window_rows(self, clip_id: str) -> npt.NDArray[np.int64]:
+        """Row in `all_logits` of each window of a clip, `[windows]`."""
+        entry = self.entries[clip_id]
+        return entry.window_start + np.arange(entry.windows)
+
+    @property
+    def all_logits(self) -> Float16:
+        """All windows' logits in the store, `[*, *score_shape]`, memory-mapped."""
+        return self._scores
+
+    def _require(self, is_right: Callable[[StoreEntry], bool]) -> None:
+        for entry in self.entries.values():
+            if not is_right(entry):
+                raise StoreError(
+                    f"{self.directory}: {entry.id} points outside the data; delete the store "
+                    "and score again"
+                )
+
+
+class ScoreStore(LogitStore):
+    """Read access to scores of single windows, `[windows, 521]`, and the clips' log-mel frames.
 
     Examples
     --------
@@ -97,39 +165,21 @@ class ScoreStore:
         Raises
         ------
         StoreError
-            if there is none, or its files are inconsistent.
+            if there is none, it is of another kind, or its files are inconsistent.
         """
-        self.directory = Path(directory)
-        self.identity = _read_identity(self.directory)
-        self.entries: Mapping[str, StoreEntry] = _read_index(self.directory / "index.jsonl")
-        self._frames = _rows(self.directory / "frames.f16", MEL_BANDS)
-        self._scores = _rows(self.directory / "scores.f16", CLASSES)
-        for entry in self.entries.values():
-            if (
-                entry.frame_start + entry.frames > len(self._frames)
-                or entry.window_start + entry.windows > len(self._scores)
-                or entry.windows != window_count(entry.frames)
-            ):
-                raise StoreError(
-                    f"{self.directory}: {entry.id} points outside the data; delete the store "
-                    "and score again"
-                )
-
-    def __contains__(self, clip_id: str) -> bool:
-        return clip_id in self.entries
-
-    def __len__(self) -> int:
-        return len(self.entries)
+        super().__init__(directory, WINDOW_SCORES)
+        self._frames = _rows(self.directory / "frames.f16", WINDOW_SCORES.frame_shape)
+        self._require(
+            lambda entry: (
+                entry.frame_start + entry.frames <= len(self._frames)
+                and entry.windows == window_count(entry.frames)
+            )
+        )
 
     def frames(self, clip_id: str) -> Float16:
         """Log-mel frames of a clip, `[frames, 64]` float16."""
         entry = self.entries[clip_id]
         return self._frames[entry.frame_start : entry.frame_start + entry.frames]
-
-    def logits(self, clip_id: str) -> Float16:
-        """Teacher logits of a clip's windows, `[windows, 521]` float16."""
-        entry = self.entries[clip_id]
-        return self._scores[entry.window_start : entry.window_start + entry.windows]
 
     def cry_scores(self, clip_id: str) -> npt.NDArray[np.float32]:
         """Teacher cry score of a clip's windows, `[windows]`, 0 to 2."""
@@ -141,26 +191,17 @@ class ScoreStore:
         entry = self.entries[clip_id]
         return entry.frame_start + WINDOW_HOP_FRAMES * np.arange(entry.windows)
 
-    def window_rows(self, clip_id: str) -> npt.NDArray[np.int64]:
-        """Row in `all_logits` of each window of a clip, `[windows]`."""
-        entry = self.entries[clip_id]
-        return entry.window_start + np.arange(entry.windows)
-
     @property
     def all_frames(self) -> Float16:
         """All frames in the store, `[*, 64]`, memory-mapped."""
         return self._frames
 
-    @property
-    def all_logits(self) -> Float16:
-        """All windows' logits in the store, `[*, 521]`, memory-mapped."""
-        return self._scores
-
 
 class StoreWriter:
     """Append access to a store; only one writer at a time."""
 
-    def __init__(self, frames: IO[bytes], scores: IO[bytes], index: IO[str]) -> None:
+    def __init__(self, kind: Kind, frames: IO[bytes], scores: IO[bytes], index: IO[str]) -> None:
+        self._kind = kind
         self._frames, self._scores, self._index = frames, scores, index
 
     def append(
@@ -173,20 +214,24 @@ class StoreWriter:
         frames: LogMel,
         logits: npt.NDArray[np.float32],
     ) -> None:
-        """Append a clip: `frames` `[f, 64]`, `logits` `[window_count(f), 521]`."""
-        if len(logits) != window_count(len(frames)):
-            raise ValueError(f"{clip_id}: {len(logits)} score rows for {len(frames)} frames")
+        """Append a clip: `frames` `[f, 64]`, `logits` `[window_count(f), *score_shape]`.
+
+        The frames are not written if stores of this kind keep none.
+        """
+        if logits.shape != (window_count(len(frames)), *self._kind.score_shape):
+            raise ValueError(f"{clip_id}: scores {logits.shape} for {len(frames)} frames")
+        kept = frames if self._kind.frame_shape else frames[:0]
         entry = StoreEntry(
             id=clip_id,
             sha256=sha256,
             duration=round(duration, 3),
-            frame_start=self._frames.tell() // _FRAME_BYTES,
-            frames=len(frames),
-            window_start=self._scores.tell() // _SCORE_BYTES,
+            frame_start=self._frames.tell() // max(1, _row_bytes(self._kind.frame_shape)),
+            frames=len(kept),
+            window_start=self._scores.tell() // _row_bytes(self._kind.score_shape),
             windows=len(logits),
             notes=notes,
         )
-        self._frames.write(np.ascontiguousarray(frames, dtype=np.float16).tobytes())
+        self._frames.write(np.ascontiguousarray(kept, dtype=np.float16).tobytes())
         self._scores.write(np.ascontiguousarray(logits, dtype=np.float16).tobytes())
         self._frames.flush()
         self._scores.flush()
@@ -195,7 +240,9 @@ class StoreWriter:
 
 
 @contextmanager
-def open_for_writing(directory: str | Path, identity: TeacherIdentity) -> Iterator[StoreWriter]:
+def open_for_writing(
+    directory: str | Path, identity: TeacherIdentity, kind: Kind = WINDOW_SCORES
+) -> Iterator[StoreWriter]:
     """Create a store or resume one, after truncating incomplete rows left by a kill.
 
     Raises
@@ -203,22 +250,22 @@ def open_for_writing(directory: str | Path, identity: TeacherIdentity) -> Iterat
     BusyError
         if another process is writing to it.
     StoreError
-        if it was made with another teacher or front end, or is damaged.
+        if it was made with another teacher or front end, is of another kind, or is damaged.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     with exclusive(directory / "lock"):
         if (directory / "store.json").exists():
-            _require_same(_read_identity(directory), identity, directory)
+            _require_same(_read_identity(directory, kind), identity, directory)
         else:
-            _write_identity(directory, identity)
-        _truncate_incomplete(directory)
+            _write_identity(directory, identity, kind)
+        _truncate_incomplete(directory, kind)
         with (
             (directory / "frames.f16").open("ab") as frames,
             (directory / "scores.f16").open("ab") as scores,
             (directory / "index.jsonl").open("a", encoding="utf-8") as index,
         ):
-            yield StoreWriter(frames, scores, index)
+            yield StoreWriter(kind, frames, scores, index)
             for file in (frames, scores, index):
                 file.flush()
                 os.fsync(file.fileno())
@@ -238,20 +285,25 @@ def corpus_fingerprint(store: ScoreStore, clip_ids: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _write_identity(directory: Path, identity: TeacherIdentity) -> None:
+def _write_identity(directory: Path, identity: TeacherIdentity, kind: Kind) -> None:
     facts = {
         "format": FORMAT,
         "teacher": asdict(identity),
-        "front_end": FRONT_END_VERSION,
+        "front_end": kind.front_end,
         "scores": "logits",
-        "frame_shape": [MEL_BANDS],
-        "score_shape": [CLASSES],
+        **_distinctions(kind),
         "dtype": "float16, little-endian",
     }
     atomic.write_text(directory / "store.json", json.dumps(facts, indent=2) + "\n")
 
 
-def _read_identity(directory: Path) -> TeacherIdentity:
+def _distinctions(kind: Kind) -> dict[str, Any]:
+    """What sets a kind apart, as `store.json` has it."""
+    shapes = {"frame_shape": list(kind.frame_shape), "score_shape": list(kind.score_shape)}
+    return {**shapes, **kind.about}
+
+
+def _read_identity(directory: Path, kind: Kind) -> TeacherIdentity:
     path = directory / "store.json"
     try:
         facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -261,10 +313,16 @@ def _read_identity(directory: Path) -> TeacherIdentity:
         raise StoreError(f"{directory}: not a score store; run `crydistill score`") from error
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path}: damaged ({error}); delete the store and score again") from error
-    if made_by != (FORMAT, FRONT_END_VERSION):
+    for key, wanted in _distinctions(kind).items():
+        if facts.get(key) != wanted:
+            raise StoreError(
+                f"{directory}: holds scores with {key} {facts.get(key)}, not {wanted}; use another "
+                "store or delete this one"
+            )
+    if made_by != (FORMAT, kind.front_end):
         raise StoreError(
             f"{directory}: made with front end {made_by[1]}, format {made_by[0]}; this version "
-            f"uses {FRONT_END_VERSION}, format {FORMAT}. Delete the store and score again"
+            f"uses {kind.front_end}, format {FORMAT}. Delete the store and score again"
         )
     return identity
 
@@ -294,7 +352,7 @@ def _read_index(path: Path) -> dict[str, StoreEntry]:
     return entries
 
 
-def _truncate_incomplete(directory: Path) -> None:
+def _truncate_incomplete(directory: Path, kind: Kind) -> None:
     index = directory / "index.jsonl"
     entries = _read_index(index)
     if index.exists():
@@ -303,9 +361,9 @@ def _truncate_incomplete(directory: Path) -> None:
         if whole != len(data):
             os.truncate(index, whole)
     ends = {
-        "frames.f16": _FRAME_BYTES
+        "frames.f16": _row_bytes(kind.frame_shape)
         * max((e.frame_start + e.frames for e in entries.values()), default=0),
-        "scores.f16": _SCORE_BYTES
+        "scores.f16": _row_bytes(kind.score_shape)
         * max((e.window_start + e.windows for e in entries.values()), default=0),
     }
     for name, end in ends.items():
@@ -318,8 +376,14 @@ def _truncate_incomplete(directory: Path) -> None:
             os.truncate(path, end)
 
 
-def _rows(path: Path, width: int) -> Float16:
-    if not path.exists() or path.stat().st_size < 2 * width:
-        return np.empty((0, width), dtype=np.float16)
-    count = path.stat().st_size // (2 * width)
-    return np.memmap(path, dtype="<f2", mode="r", shape=(count, width))
+def _row_bytes(shape: tuple[int, ...]) -> int:
+    """Bytes of a float16 row; 0 if no rows are kept."""
+    return 2 * prod(shape) if shape else 0
+
+
+def _rows(path: Path, shape: tuple[int, ...]) -> Float16:
+    size = path.stat().st_size if path.exists() else 0
+    count = size // _row_bytes(shape)
+    if count == 0:
+        return np.empty((0, *shape), dtype=np.float16)
+    return np.memmap(path, dtype="<f2", mode="r", shape=(count, *shape))

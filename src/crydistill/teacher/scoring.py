@@ -15,7 +15,13 @@ from crydistill.download import sha256_of
 from crydistill.errors import AudioError
 from crydistill.progress import Progress, silent
 from crydistill.teacher.base import Recording, Teacher
-from crydistill.teacher.scores import ScoreStore, TeacherIdentity, open_for_writing
+from crydistill.teacher.scores import (
+    WINDOW_SCORES,
+    Kind,
+    LogitStore,
+    TeacherIdentity,
+    open_for_writing,
+)
 
 WINDOWS_PER_BATCH = 512
 """Clips are passed to the teacher in batches of at least this many windows."""
@@ -51,17 +57,19 @@ class _Decoded:
     notes: tuple[str, ...]
 
 
-def unscored(clips: Sequence[Clip], directory: str | Path) -> list[Clip]:
+def unscored(
+    clips: Sequence[Clip], directory: str | Path, kind: Kind = WINDOW_SCORES
+) -> list[Clip]:
     """List the clips that are not in a store, or whose file has changed since.
 
     Raises
     ------
     StoreError
-        if the store is damaged.
+        if the store is damaged or of another kind.
     """
     if not (Path(directory) / "store.json").exists():
         return list(clips)
-    entries = ScoreStore(directory).entries
+    entries = LogitStore(directory, kind).entries
 
     def is_there(clip: Clip) -> bool:
         entry = entries.get(clip.id)
@@ -75,6 +83,7 @@ def score_corpus(
     teacher: Teacher,
     directory: str | Path,
     *,
+    kind: Kind = WINDOW_SCORES,
     change: Change = lambda clip, samples: samples,
     progress: Progress = silent,
 ) -> Scoring:
@@ -85,6 +94,7 @@ def score_corpus(
 
     Parameters
     ----------
+    kind : what the teacher's logits are and the store holds; by default those of single windows
     change : augmentation of each clip's samples; none by default
 
     Raises
@@ -116,7 +126,7 @@ def score_corpus(
     failures: list[Failure] = []
     scored = 0
     with (
-        open_for_writing(directory, identity) as store,
+        open_for_writing(directory, identity, kind) as store,
         progress("scoring", len(clips), "clips") as advance,
     ):
         for batch in _batches(_decoded(clips, change, failures)):
