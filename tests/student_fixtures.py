@@ -6,15 +6,19 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from crydistill.audio.mel import SAMPLE_RATE, log_mel
 from crydistill.audio.windows import WINDOW_SAMPLES, windows
+from crydistill.device.c_tables import PCM_FULL_SCALE
 from crydistill.quantize.int8 import quantize_ptq
+from crydistill.student import memory
 from crydistill.student.dscnn import dscnn
 from crydistill.student.manifest import (
     FrontEnd,
     Int8Calibration,
+    Memory,
     ModelFile,
     Port,
     Provenance,
@@ -25,6 +29,7 @@ from crydistill.student.manifest import (
     save_manifest,
     sha256_of_ids,
 )
+from crydistill.synthesis.nursery import compose, cry_share, render
 from crydistill.tflite.check import inspect_tflite
 from crydistill.tflite.interpreters import Float32
 
@@ -106,9 +111,106 @@ def _residual_tflite() -> bytes:
     return quantize_ptq(_residual_model(), synthetic_patches())
 
 
+MEMORY_WINDOWS, EMBEDDING = 4, 6
+"""Memory of the test student: how many windows, and how many numbers of each."""
+
+
+@cache
+def nursery_sounds() -> tuple[tuple[npt.NDArray[np.int16], Float32], ...]:
+    """Some synthetic cries, then one other sound of each kind; and how much of each is crying."""
+    clips = compose(0)
+    cries = [clip for clip in clips if clip.cries][:4]
+    others = {clip.category: clip for clip in clips if not clip.cries}
+    return tuple(
+        (render(clip), cry_share(clip).astype(np.float32)) for clip in (*cries, *others.values())
+    )
+
+
+@cache
+def _nursery_patches() -> tuple[Float32, ...]:
+    return tuple(windows(log_mel(pcm / np.float32(PCM_FULL_SCALE))) for pcm, _ in nursery_sounds())
+
+
+@cache
+def _memory_model() -> keras.Model:
+    """A small network from [log_mel, memory] to [logits, memory] that hears crying.
+
+    Its weights are random but for what linear fits can teach it in no time: the direction in which
+    the maps of cries lie, around which the embeddings are drawn, and the weights of the logit.
+    """
+    keras.utils.set_random_seed(2)
+    rng = np.random.default_rng(2)
+    patch = keras.Input((96, 64, 1))
+    maps = keras.layers.Conv2D(24, (4, 16), (4, 1), activation="relu")(residual_maps(patch))
+    features = keras.layers.GlobalAveragePooling2D()(maps)
+    shape = memory.Memory(MEMORY_WINDOWS, EMBEDDING, hidden=12)
+    model = memory.on_streams(
+        keras.Model(patch, keras.layers.Dense(1)(features)), shape, 1, fresh=True, joint=True
+    )
+    pooled = keras.Model(patch, features)
+    streams = [np.asarray(pooled(patches[..., None])) for patches in _nursery_patches()]
+    every = np.concatenate(streams)
+    crying = np.concatenate([share for _, share in nursery_sounds()])
+
+    cry, _ = _linear_fit(every, crying)
+    directions = _of_unit_spread(every, cry[:, None]) * [1, 1, 1, -1, 0.5, -0.5]
+    directions += 0.7 * _of_unit_spread(every, rng.normal(size=(len(cry), EMBEDDING)))
+    offsets = rng.uniform(-0.7, 0.7, EMBEDDING) - every.mean(axis=0) @ directions
+    kernel = rng.normal(0, 0.4, (MEMORY_WINDOWS + 1, EMBEDDING, shape.hidden))
+    biases = rng.normal(0, 0.3, shape.hidden)
+    hidden = [_remembering(np.maximum(x @ directions + offsets, 0), kernel) for x in streams]
+    weights, bias = _linear_fit(
+        np.maximum(np.concatenate(hidden) + biases, 0), np.where(crying > 0.3, 3.0, -5.0)
+    )
+    model.get_layer(memory.EMBEDDING).set_weights([directions, offsets])
+    model.get_layer(memory.HIDDEN).set_weights([kernel, biases])
+    model.get_layer(memory.OUTPUT).set_weights([weights[:, None], np.array([bias])])
+    return memory.with_state(model)
+
+
+def _remembering(embedded: Any, kernel: Any) -> Any:
+    """Causal convolution of a stream's embeddings `[n, size]`, from an empty memory."""
+    padded = np.pad(embedded, ((len(kernel) - 1, 0), (0, 0)))
+    heard = np.lib.stride_tricks.sliding_window_view(padded, len(kernel), axis=0)
+    return np.einsum("nst,tsh->nh", heard, kernel)
+
+
+def _of_unit_spread(features: Any, directions: Any) -> Any:
+    return directions / (features @ directions).std(axis=0)
+
+
+def _linear_fit(features: Any, target: Any) -> tuple[Any, Any]:
+    """Weights and bias by ridge regression."""
+    mean, ridge = features.mean(axis=0), 0.1 * len(features) * features.var()
+    centred = features - mean
+    gram = centred.T @ centred + ridge * np.eye(len(mean))
+    weights = np.linalg.solve(gram, centred.T @ (target - target.mean()))
+    return weights, target.mean() - mean @ weights
+
+
+@cache
+def memory_student() -> bytes:
+    """A small student with memory and every allowed operator, quantised."""
+    patches = np.concatenate([*_nursery_patches(), synthetic_patches()[:40]])
+    return quantize_ptq(_memory_model(), patches)
+
+
 def manifest_for(tflite: bytes, **changes: Any) -> StudentManifest:
-    """Return a manifest that fits a `.tflite` with YAMNet's outputs, with some fields changed."""
+    """Return a manifest that fits a `.tflite`, with some fields changed.
+
+    With more than one output it has YAMNet's; the only one of a student is its own.
+    """
     facts = inspect_tflite(tflite)
+    own: dict[str, Any] = {
+        "activation": "sigmoid",
+        "outputs": ("cry",),
+        "cry_outputs": (0,),
+        "presets": {
+            "sensitive": ThresholdPreset(threshold=0.3, n=1, m=1, hold_seconds=10),
+            "balanced": ThresholdPreset(threshold=0.5, n=2, m=3, hold_seconds=10),
+            "quiet": ThresholdPreset(threshold=0.7, n=3, m=5, hold_seconds=10),
+        },
+    }
     fields: dict[str, Any] = {
         "name": "test",
         "architecture": "dscnn",
@@ -116,6 +218,7 @@ def manifest_for(tflite: bytes, **changes: Any) -> StudentManifest:
         "front_end": FrontEnd(),
         "input": Port(**vars(facts.input)),
         "output": Port(**vars(facts.output)),
+        "memory": Memory.of(**vars(facts.memory)) if facts.memory else None,
         "activation": "softmax",
         "outputs": "yamnet-521",
         "cry_outputs": (19, 20),
@@ -126,6 +229,7 @@ def manifest_for(tflite: bytes, **changes: Any) -> StudentManifest:
         "presets": {"default": ThresholdPreset(threshold=0.1, n=5, m=9, hold_seconds=10)},
         "training": TrainingData(summary="none", licences={}, private=False),
         "teacher": TeacherInfo(name="none", sha256="0" * 64),
+        "memory_teacher": TeacherInfo(name="one, 5 s", sha256="1" * 64) if facts.memory else None,
         "calibration": Int8Calibration(
             corpus="synthetic", split="train", windows=2, ids_sha256=sha256_of_ids("ab")
         ),
@@ -133,6 +237,7 @@ def manifest_for(tflite: bytes, **changes: Any) -> StudentManifest:
             package_version="0", git_commit=None, config_sha256="0" * 64, seed=0
         ),
     }
+    fields |= own if facts.output.shape[-1] == 1 else {}
     return StudentManifest(**(fields | changes))
 
 
@@ -166,9 +271,32 @@ def residual_tflite() -> bytes:
     return _residual_tflite()
 
 
+@pytest.fixture(scope="session")
+def memory_model() -> keras.Model:
+    """A network with memory, not trained."""
+    return _memory_model()
+
+
+@pytest.fixture(scope="session")
+def memory_tflite() -> bytes:
+    """The same, quantised."""
+    return memory_student()
+
+
 @pytest.fixture
 def student_dir(tmp_path: Path, reference_tflite: bytes) -> Path:
     """A directory with `student.tflite` and `student.json`."""
-    (tmp_path / "student.tflite").write_bytes(reference_tflite)
-    save_manifest(tmp_path / "student.json", manifest_for(reference_tflite))
-    return tmp_path
+    return _written(tmp_path, reference_tflite)
+
+
+@pytest.fixture
+def memory_dir(tmp_path: Path, memory_tflite: bytes) -> Path:
+    """The same of the student with memory."""
+    return _written(tmp_path / "with memory", memory_tflite)
+
+
+def _written(folder: Path, tflite: bytes) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "student.tflite").write_bytes(tflite)
+    save_manifest(folder / "student.json", manifest_for(tflite))
+    return folder

@@ -1,18 +1,30 @@
 """Audio whose loudness is its score, for tests of the code around a student."""
 
+from typing import Self
+
 import numpy as np
 
 from crydistill.audio.mel import SAMPLE_RATE, LogMel, Samples
 from crydistill.detector.vote import Scores
 
 
-class LoudnessScorer:
+class EachByItself:
+    """A scorer without memory: its `push` hears all streams alike."""
+
+    def listener(self) -> Self:
+        return self
+
+    def reset(self) -> None:
+        pass
+
+
+class LoudnessScorer(EachByItself):
     """Scores a window by the fraction of its frames that are loud, and records the scores."""
 
     def __init__(self) -> None:
         self.given: list[Scores] = []
 
-    def cry_scores(self, patches: LogMel) -> Scores:
+    def push(self, patches: LogMel) -> Scores:
         scores = np.asarray((patches.max(axis=2) > 0).mean(axis=1), dtype=np.float32)
         self.given.append(scores)
         return scores
@@ -20,6 +32,27 @@ class LoudnessScorer:
     @property
     def scores(self) -> Scores:
         return np.concatenate([*self.given, np.empty(0, dtype=np.float32)])
+
+
+class Remembering:
+    """Each listener scores a window by how many it has heard since its start or reset."""
+
+    def listener(self) -> "Counting":
+        return Counting()
+
+
+class Counting:
+    """A listener that counts windows."""
+
+    def __init__(self) -> None:
+        self.heard = 0
+
+    def reset(self) -> None:
+        self.heard = 0
+
+    def push(self, patches: LogMel) -> Scores:
+        self.heard += len(patches)
+        return np.arange(self.heard - len(patches) + 1, self.heard + 1, dtype=np.float32)
 
 
 def loud(seconds: float) -> Samples:

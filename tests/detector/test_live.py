@@ -1,5 +1,6 @@
 import io
 import json
+import math
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,10 +12,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
-from tests.detector.sounds import LoudnessScorer, faint, loud, quiet
+from tests.detector.sounds import EachByItself, LoudnessScorer, Remembering, faint, loud, quiet
 
-from crydistill.audio.mel import SAMPLE_RATE, Samples
-from crydistill.audio.windows import WINDOW_HOP_SECONDS
+from crydistill.audio.mel import SAMPLE_RATE, Samples, frame_count
+from crydistill.audio.windows import WINDOW_HOP_SECONDS, window_count
 from crydistill.detector.alert_clips import AlertClips
 from crydistill.detector.live import (
     EndReason,
@@ -25,7 +26,7 @@ from crydistill.detector.live import (
     listen,
 )
 from crydistill.detector.operating_point import OperatingPoint
-from crydistill.detector.sources import NOTHING, SourceLost, pcm_blocks
+from crydistill.detector.sources import NOTHING, Dropped, SourceLost, pcm_blocks
 from crydistill.detector.vote import VoteSettings, alerts
 
 VOTE = VoteSettings(threshold=0.5, n=3, m=5, hold_seconds=2.0)
@@ -259,6 +260,38 @@ def test_a_value_that_is_stuck_is_no_sound() -> None:
     assert [sound for _, sound in Watched(faint(1), stuck, faint(1)).told] == [False, True]
 
 
+@settings(max_examples=10)
+@given(st.lists(st.integers(1, 50_000), min_size=1, max_size=6), st.integers(0, 9_999))
+def test_silence_is_found_to_the_sample_however_the_sound_is_divided(
+    sizes: list[int], odd: int
+) -> None:
+    silence = np.zeros(12 * SAMPLE_RATE + odd, np.float32)
+    sound = np.concatenate([faint(1), loud(4), silence, loud(3), faint(1), silence, silence[:odd]])
+    whole, divided = LoudnessScorer(), LoudnessScorer()
+    events = [listened([sound], whole), listened(in_pieces(sound, sizes), divided)]
+    np.testing.assert_array_equal(divided.scores, whole.scores)
+    for one, other in zip(*events, strict=True):
+        assert (one.kind, one.reason, one.score) == (other.kind, other.reason, other.score)
+        assert (one.at, one.onset) == pytest.approx((other.at, other.onset))
+    # No window has a sample of the silence after the sound was said to be gone.
+    assert len(whole.scores) == window_count(frame_count(15 * SAMPLE_RATE)) + window_count(
+        frame_count(14 * SAMPLE_RATE)
+    )
+
+
+def in_pieces(sound: Samples, sizes: list[int]) -> list[Samples]:
+    cuts = np.cumsum(np.resize(np.array(sizes) + 5_000, len(sound) // 5_000))
+    return np.split(sound, cuts[cuts < len(sound)])
+
+
+def listened(blocks: list[Samples], scorer: LoudnessScorer) -> list[LiveEvent]:
+    """Events of a source that delivers blocks in no time."""
+    events = list[LiveEvent]()
+    live = Listener(scorer, HELD, clock=lambda: NOON)
+    listen(lambda: iter(blocks), live, emit=events.append, now=lambda: 0.0)
+    return events
+
+
 def test_a_stop_ends_the_alert_and_saves_its_clip(tmp_path: Path) -> None:
     clips, events = AlertClips(tmp_path, before=1, after=1, longest=30), list[LiveEvent]()
     live = listener(LoudnessScorer(), clips)
@@ -276,12 +309,12 @@ def test_a_stop_ends_the_alert_and_saves_its_clip(tmp_path: Path) -> None:
 
 
 def test_the_score_of_both_events_is_the_highest_since_the_onset() -> None:
-    class Given:
+    class Given(EachByItself):
         """Scores as given, whatever the sound."""
 
         left = iter([0.98, 0.1, 0.1, 0.9, 0.6, 0.1, 0.7, 0.95] + 20 * [0.0])
 
-        def cry_scores(self, patches: np.ndarray) -> np.ndarray:
+        def push(self, patches: np.ndarray) -> np.ndarray:
             return np.array([next(self.left) for _ in patches], dtype=np.float32)
 
     live = Listener(Given(), VoteSettings(threshold=0.5, n=3, m=4, hold_seconds=2.0))
@@ -402,3 +435,60 @@ def test_a_night_stays_small_and_loses_no_event(hours: float, tmp_path: Path) ->
     raised = sum(event.kind.value == "on" for event in events)
     assert clips.saved == raised == len(list(tmp_path.iterdir()))
     assert events[-1].at <= hours * 3600
+
+
+def test_a_gap_makes_a_student_forget() -> None:
+    live = Listener(Remembering(), VoteSettings(threshold=1e6, n=1, m=1, hold_seconds=1.0))
+    live.push(faint(10))
+    before = live.state.score
+    assert before == 19
+    live.push(faint(0.48))
+    assert live.state.score == 20  # no gap, nothing forgotten
+    live.gap(2.0)
+    live.push(faint(0.9))
+    assert math.isnan(live.state.score)
+    live.push(faint(0.1))
+    assert live.state.score == 1
+
+
+@pytest.mark.parametrize("lost", [3.0, 30.0])
+def test_a_source_that_is_opened_again_is_heard_from_the_beginning(lost: float) -> None:
+    clock, opened, scores = Clock(), list[float](), list[float]()
+
+    def source() -> Iterator[Samples]:
+        opened.append(clock.time)
+        if clock.time in range(6, int(6 + lost)):
+            raise SourceLost("the stream broke off")
+        for _ in range(12):
+            clock.time += 0.5
+            yield faint(0.5)
+        if len(opened) == 1:
+            raise SourceLost("the stream broke off")
+
+    live = Listener(Remembering(), VoteSettings(threshold=1e6, n=1, m=1, hold_seconds=1.0))
+    listen(
+        source,
+        live,
+        emit=lambda event: None,
+        show=lambda state: scores.append(state.score),
+        now=clock.now,
+        sleep=clock.sleep,
+    )
+    heard = [score for score in scores if not math.isnan(score)]
+    assert heard.count(1) >= 2 and max(heard) == heard[-1] == 11
+
+
+def test_dropped_audio_is_a_gap() -> None:
+    live = Listener(Remembering(), VoteSettings(threshold=1e6, n=1, m=1, hold_seconds=1.0))
+    states, said, told = list[LiveState](), list[str](), list[bool]()
+    listen(
+        lambda: iter([faint(10), Dropped(7.2), faint(10)]),
+        live,
+        emit=lambda event: None,
+        show=states.append,
+        say=said.append,
+        available=told.append,
+    )
+    assert [state.score for state in states[::2]] == [19, 19]
+    assert states[-1].seconds == pytest.approx(27.2, abs=WINDOW_HOP_SECONDS)
+    assert not said and not told  # the microphone says so itself, and its sound is not gone

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 import soundfile
 import soxr
-from tests.detector.sounds import LoudnessScorer, loud
+from tests.detector.sounds import EachByItself, LoudnessScorer, loud
 
 from crydistill.detector.room import Crying, RoomSound, hear_room, require_different, settled
 from crydistill.detector.vote import VoteSettings, alerts
@@ -34,10 +34,10 @@ def saved(path: Path, sound: Sound, rate: int = RATE, **how: str) -> Path:
     return path
 
 
-class Nothing:
+class Nothing(EachByItself):
     """Hears no cry anywhere."""
 
-    def cry_scores(self, patches: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def push(self, patches: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return np.full(len(patches), 0.01, dtype=np.float32)
 
 

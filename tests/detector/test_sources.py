@@ -14,7 +14,13 @@ from tests.detector.sounds import LoudnessScorer
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.detector import live, sources
 from crydistill.detector.live import LiveEvent
-from crydistill.detector.sources import SourceLost, in_background, microphone_blocks, pcm_blocks
+from crydistill.detector.sources import (
+    Dropped,
+    SourceLost,
+    in_background,
+    microphone_blocks,
+    pcm_blocks,
+)
 from crydistill.detector.vote import VoteSettings
 from crydistill.errors import AudioError, ConfigError, MissingExtraError
 
@@ -213,9 +219,14 @@ class FakePortAudio:
 
     def RawInputStream(self, *, blocksize: int, callback: Any, **_: Any) -> Any:  # noqa: N802
         self.opened += 1
-        for _number in range(self.blocks):
+
+        def deliver() -> None:
             data = pcm(blocksize) if self.noise else np.full(blocksize, self.value, "<i2")
             callback(data.tobytes(), blocksize, None, None)
+
+        self.deliver = deliver
+        for _number in range(self.blocks):
+            deliver()
         fake = self
 
         class Stream:
@@ -259,12 +270,26 @@ def test_what_cannot_be_kept_up_with_is_dropped(monkeypatch: pytest.MonkeyPatch)
     assert heard == 30 * SAMPLE_RATE
 
 
+def test_what_is_dropped_is_missing_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakePortAudio(blocks=135)
+    said: list[str] = []
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    blocks = microphone_blocks(patience=0.05, say=said.append)
+    assert len(next(blocks)) == 3_840
+    fake.deliver()  # dropped, too: there still is a backlog
+    assert sum(len(next(blocks)) for _ in range(124)) == 124 * 3_840
+    fake.deliver()
+    assert next(blocks) == Dropped(pytest.approx(11 * 0.24))
+    assert len(next(blocks)) == 3_840
+    assert len(said) == 1
+
+
 def test_dropped_audio_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", FakePortAudio(blocks=10_000))
     said: list[str] = []
     with pytest.raises(SourceLost):
         list(microphone_blocks(patience=0.05, say=said.append))
-    assert said == ["this machine is too slow to score all audio; some was dropped"]
+    assert said == ["this machine is too slow to score all audio; some is dropped"]
 
 
 def test_a_microphone_of_nothing_but_zeros_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:

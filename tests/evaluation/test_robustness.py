@@ -41,7 +41,7 @@ class Ear:
         self.heard: list[str] = []
 
     def scorer(self, name: str = "ear", fingerprint: str = "f") -> Scorer:
-        return Scorer(name, Role.INT8, fingerprint, self.score, None, {})
+        return Scorer(name, Role.INT8, fingerprint, lambda: self.score, None, {})
 
     def score(self, recording: Recording) -> Scores:
         self.heard.append(recording.clip_id)

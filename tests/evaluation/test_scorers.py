@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,15 +8,20 @@ import pytest
 from scipy.special import expit, softmax
 from tests.student_fixtures import (  # noqa: F401 - fixtures
     manifest_for,
+    memory_dir,
+    memory_model,
+    memory_tflite,
     reference_model,
     reference_tflite,
     residual_model,
     residual_tflite,
+    seeded_model,
     student_dir,
 )
+from tests.teacher.checkpoints import tiny_mn, write_checkpoint
 
 from crydistill.audio.mel import log_mel
-from crydistill.audio.windows import windows
+from crydistill.audio.windows import window_count, windows
 from crydistill.errors import ModelError
 from crydistill.evaluation.scorers import student_scorers, teacher_scorer, with_unique_names
 from crydistill.roles import Role
@@ -68,6 +74,55 @@ def test_a_sigmoid_student_with_named_outputs(
     logits = np.asarray(residual_model(windows(recording.frames)[..., None]))
     assert fp32.score(recording) == pytest.approx(expit(logits[:, 0]), abs=1e-4)
     assert int8.score(recording) == pytest.approx(expit(logits[:, 0]), abs=0.1)
+
+
+def pieces(recording: Recording, windows_each: int) -> Iterator[Recording]:
+    """The recording as a night hands it over: pieces that overlap by half a window."""
+    count = window_count(len(recording.frames))
+    for first in range(0, count, windows_each):
+        last = min(first + windows_each, count) - 1
+        samples = recording.samples[7_680 * first : 7_680 * last + 15_600]
+        yield Recording("", samples, recording.frames[48 * first : 48 * last + 96])
+
+
+def test_a_student_with_memory_hears_streams(
+    memory_dir: Path,  # noqa: F811
+    memory_model: keras.Model,  # noqa: F811
+    recording: Recording,
+) -> None:
+    memory_model.save(memory_dir / "student.keras")
+    fp32, int8 = student_scorers(memory_dir)
+    for scorer in (fp32, int8):
+        whole = scorer.score(recording)
+        one, other = scorer.listen(), scorer.listen()
+        heard = []
+        for piece in pieces(recording, 3):
+            heard.append(one(piece))
+            other(replace(piece, frames=-piece.frames))
+        np.testing.assert_allclose(np.concatenate(heard), whole, rtol=1e-5)
+        np.testing.assert_allclose(scorer.score(recording), whole, rtol=1e-5)
+        assert np.abs(one(recording)[0] - whole[0]) > 1e-3 * whole[0]
+    assert fp32.score(recording) == pytest.approx(int8.score(recording), rel=0.5)
+
+
+def test_a_teacher_with_context_hears_streams(tmp_path: Path, recording: Recording) -> None:
+    write_checkpoint(tmp_path / "mn01_as.pt", tiny_mn())
+    scorer = teacher_scorer(tmp_path / "mn01_as.pt")
+    assert (scorer.role, scorer.name) == (Role.TEACHER, "efficientat mn01 (unpinned)")
+    whole = scorer.score(recording)
+    hear = scorer.listen()
+    heard = [hear(piece) for piece in pieces(recording, 3)]
+    np.testing.assert_allclose(np.concatenate(heard), whole, atol=1e-3)
+    assert len(whole) == window_count(len(recording.frames))
+    assert whole[2] != whole[0]
+
+
+def test_a_keras_file_without_the_memory_is_refused(
+    memory_dir: Path,  # noqa: F811
+) -> None:
+    plain(seeded_model(outputs=1)).save(memory_dir / "student.keras")
+    with pytest.raises(ModelError, match=r"student\.keras: is a network without memory, but"):
+        student_scorers(memory_dir)
 
 
 def test_a_keras_file_of_another_student_is_refused(

@@ -4,25 +4,21 @@ Used by the seeded tests beside this file and by the coverage-guided harness in 
 """
 
 import tempfile
-from functools import cache
 from pathlib import Path
 
-import keras
 import numpy as np
-from tests.student_fixtures import manifest_for, residual_maps, stirred, synthetic_patches
+from tests.student_fixtures import manifest_for, memory_student
 from tests.tflite.running import run_float
 
 from crydistill.device.export import export_c
 from crydistill.device.profile import profile_student
 from crydistill.errors import ModelError
-from crydistill.quantize.int8 import quantize_ptq
 from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, save_manifest
 from crydistill.tflite.check import inspect_tflite
 from crydistill.tflite.file import read_tflite
 from crydistill.tflite.float_io import float_twin
 from crydistill.tflite.interpreters import LiteRt
 
-SMALL_OUTPUTS = 3
 _ZEROS = np.zeros((1, 96, 64), dtype=np.int8)
 
 
@@ -59,13 +55,6 @@ def use(data: bytes) -> None:
             assert "\n" not in str(error), str(error)
 
 
-@cache
 def small_student() -> bytes:
-    """A tiny student with every allowed operator."""
-    keras.utils.set_random_seed(0)
-    layers = keras.layers
-    patch = keras.Input((96, 64, 1))
-    x = residual_maps(patch)
-    x = layers.Conv2D(8, 3, 2)(layers.Reshape((16, 24, 8))(x))
-    logits = layers.Dense(SMALL_OUTPUTS)(layers.GlobalAveragePooling2D()(x))
-    return quantize_ptq(stirred(keras.Model(patch, logits)), synthetic_patches())
+    """A small student with every allowed operator."""
+    return memory_student()

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.nights.nightly import scorer, share_of_tone, tones
+from tests.student_fixtures import memory_dir, memory_tflite  # noqa: F401 - fixtures
 
 from crydistill.audio.mel import log_mel
 from crydistill.audio.windows import WINDOW_SAMPLES, window_count
 from crydistill.detector.vote import Scores
+from crydistill.evaluation.scorers import student_scorers
 from crydistill.nights.hearing import score_night, score_together
 from crydistill.teacher.base import Recording
 
@@ -34,6 +36,17 @@ def test_scores_do_not_depend_on_the_blocks(block: int) -> None:
     assert np.array_equal(by_samples, mean_of_samples(whole)[: len(by_samples)])
     assert len(by_samples) == len(by_frames)
     assert sum(told) == len(audio)
+
+
+@pytest.mark.parametrize("block", [100, 7_680, 50_000])
+def test_what_is_remembered_goes_on_from_block_to_block(memory_dir: Path, block: int) -> None:  # noqa: F811
+    (student,) = student_scorers(memory_dir)
+    audio = np.random.default_rng(0).normal(0, 0.1, 100_000).astype(np.float32)
+    expected = student.score(Recording("", audio, log_mel(audio)))
+    for _ in range(2):  # the second night begins with nothing heard, too
+        blocks = (audio[start : start + block] for start in range(0, len(audio), block))
+        (track,) = score_together(blocks, [student.listen()])
+        assert np.array_equal(track, expected)
 
 
 def test_too_little_audio_has_no_scores() -> None:

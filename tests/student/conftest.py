@@ -1,4 +1,7 @@
 from tests.student_fixtures import (  # noqa: F401 - fixtures
+    memory_dir,
+    memory_model,
+    memory_tflite,
     patches,
     reference_model,
     reference_tflite,

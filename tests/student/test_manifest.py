@@ -14,6 +14,7 @@ from crydistill.student.manifest import (
     Arena,
     FrontEnd,
     Int8Calibration,
+    Memory,
     ModelFile,
     Port,
     Provenance,
@@ -60,6 +61,15 @@ def manifests(draw: st.DrawFn) -> StudentManifest:
         front_end=FrontEnd(),
         input=Port(shape=(1, 96, 64, 1), scale=draw(positive), zero_point=draw(zero_points)),
         output=Port(shape=(1, outputs), scale=draw(positive), zero_point=draw(zero_points)),
+        memory=draw(
+            st.none()
+            | st.builds(
+                Memory.of,
+                shape=st.tuples(st.just(1), st.integers(1, 99), st.integers(1, 99)),
+                scale=positive,
+                zero_point=zero_points,
+            )
+        ),
         activation=draw(st.sampled_from(["softmax", "sigmoid"])),
         outputs="yamnet-521" if names is None else tuple(names),
         cry_outputs=tuple(draw(indices)),
@@ -131,7 +141,7 @@ Change = Callable[[dict[str, Any]], object]
         (lambda m: m.update(colour="red"), "colour: "),
         (lambda m: m["input"].update(colour="red"), "input.colour: "),
         (lambda m: m.pop("macs"), "macs: "),
-        (lambda m: m.update(format_version=2), "format_version: "),
+        (lambda m: m.update(format_version=3), "format_version: "),
         (lambda m: m["tflite"].update(sha256="12"), "tflite.sha256: "),
         (lambda m: m.update(activation="relu"), "activation: "),
         (lambda m: m.update(cry_outputs=[521]), "cry_outputs"),
@@ -193,3 +203,67 @@ def test_the_packaged_manifest_reads_and_writes_the_same_bytes(tmp_path: Path) -
     assert manifest.training.all_undeclared == {}
     save_manifest(tmp_path / "student.json", manifest)
     assert (tmp_path / "student.json").read_bytes() == path.read_bytes()
+
+
+class TestMemory:
+    MEMORY = Memory.of((1, 12, 16), 0.1, -128)
+
+    def with_memory(self, **changes: Any) -> dict[str, Any]:
+        content = load_manifest(packaged_student() / "student.json").model_dump(mode="json")
+        memory = {**self.MEMORY.model_dump(mode="json"), **changes}
+        return {**content, "format_version": 2, "memory": memory}
+
+    def test_says_what_a_caller_has_to_know(self) -> None:
+        assert self.MEMORY.port == Port(shape=(1, 12, 16), scale=0.1, zero_point=-128)
+        assert self.MEMORY.warm_up_windows == 12
+        assert self.MEMORY.warm_up_seconds == 5.76
+        assert (self.MEMORY.start, self.MEMORY.gap) == ("zero_point", "reset")
+
+    def test_version_2_is_that_of_students_with_memory(self, tmp_path: Path) -> None:
+        content = self.with_memory()
+        manifest = StudentManifest.model_validate(content)
+        assert manifest.format_version == 2
+        save_manifest(tmp_path / "student.json", manifest)
+        assert load_manifest(tmp_path / "student.json") == manifest
+        del content["format_version"]
+        assert StudentManifest.model_validate(content) == manifest
+
+    def test_a_manifest_without_memory_is_written_as_before(self, tmp_path: Path) -> None:
+        content = self.with_memory() | {"format_version": 1}
+        del content["memory"]
+        save_manifest(tmp_path / "student.json", StudentManifest.model_validate(content))
+        assert json.loads((tmp_path / "student.json").read_text()) == content
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"format_version": 1}, "format_version 1 does not go with a memory"),
+            ({"memory": None}, "format_version 2 does not go without memory"),
+            ({"format_version": 3}, "format_version"),
+        ],
+    )
+    def test_another_version_is_refused(
+        self, tmp_path: Path, changes: dict[str, Any], message: str
+    ) -> None:
+        (tmp_path / "student.json").write_text(json.dumps(self.with_memory() | changes))
+        with pytest.raises(ModelError, match=message):
+            load_manifest(tmp_path / "student.json")
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"warm_up_windows": 11}, "the warm-up of 12 windows is 5.76 s"),
+            ({"warm_up_seconds": 6.0}, "the warm-up of 12 windows is 5.76 s"),
+            ({"gap": "keep"}, "gap"),
+            ({"start": "random"}, "start"),
+            ({"windows": 0}, "windows"),
+            ({"zero_point": 128}, "zero_point"),
+            ({"length": 3}, "length"),
+        ],
+    )
+    def test_what_a_caller_would_run_wrongly_is_refused(
+        self, tmp_path: Path, changes: dict[str, Any], message: str
+    ) -> None:
+        (tmp_path / "student.json").write_text(json.dumps(self.with_memory(**changes)))
+        with pytest.raises(ModelError, match=message):
+            load_manifest(tmp_path / "student.json")

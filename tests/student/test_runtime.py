@@ -5,10 +5,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from tests.student_fixtures import manifest_for
+from tests.student_fixtures import MEMORY_WINDOWS, manifest_for
 
 from crydistill.audio.mel import LogMel
 from crydistill.errors import ModelError
+from crydistill.student.keras_model import logits_of
 from crydistill.student.manifest import load_manifest, save_manifest
 from crydistill.student.runtime import TfliteStudent
 from crydistill.tflite.interpreters import Kernels
@@ -146,3 +147,58 @@ def test_a_student_may_be_as_large_as_its_manifest_says_and_no_larger(student_di
     save_manifest(student_dir / "student.json", manifest.model_copy(update={"tflite": less}))
     with pytest.raises(ModelError, match=f"larger than {less.size_bytes:,} bytes"):
         TfliteStudent.load(student_dir)
+
+
+class TestMemory:
+    @pytest.fixture
+    def student(self, memory_dir: Path) -> TfliteStudent:
+        return TfliteStudent.load(memory_dir)
+
+    def test_scores_do_not_depend_on_how_the_windows_arrive(
+        self, student: TfliteStudent, patches: LogMel
+    ) -> None:
+        whole = student.listener().push(patches)
+        for size in (1, 7, 150):
+            listener = student.listener()
+            pieces = [listener.push(patches[i : i + size]) for i in range(0, len(patches), size)]
+            np.testing.assert_array_equal(np.concatenate(pieces), whole)
+
+    def test_logits_follow_the_float_network(
+        self, student: TfliteStudent, memory_model: keras.Model, patches: LogMel
+    ) -> None:
+        logits, expected = student.logits(patches), logits_of(memory_model, patches)
+        assert np.abs(logits - expected).mean() < 3 * student.facts.output.scale
+        assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.99
+
+    def test_the_past_counts_until_it_is_forgotten(
+        self, student: TfliteStudent, patches: LogMel
+    ) -> None:
+        listener = student.listener()
+        fresh = listener.logits(patches[:8])
+        assert (listener.logits(patches[:8])[:MEMORY_WINDOWS] != fresh[:MEMORY_WINDOWS]).any()
+        listener.reset()
+        np.testing.assert_array_equal(listener.logits(patches[:8]), fresh)
+
+    def test_each_call_and_each_listener_is_a_stream_of_its_own(
+        self, student: TfliteStudent, patches: LogMel
+    ) -> None:
+        expected = student.cry_scores(patches[:20])
+        one, other = student.listener(), student.listener()
+        heard = []
+        for patch, foreign in zip(patches[:20, None], patches[20:40, None], strict=True):
+            heard.append(one.push(patch))
+            other.push(foreign)
+        np.testing.assert_array_equal(np.concatenate(heard), expected)
+        np.testing.assert_array_equal(student.cry_scores(patches[:20]), expected)
+
+    def test_a_manifest_that_belies_the_memory_is_refused(self, memory_dir: Path) -> None:
+        path = memory_dir / "student.json"
+        manifest = load_manifest(path)
+        assert manifest.memory is not None
+        wrong = manifest.memory.model_copy(update={"zero_point": 3})
+        for memory in (wrong, None):
+            version = 2 if memory else 1
+            changes = {"memory": memory, "format_version": version}
+            save_manifest(path, manifest.model_copy(update=changes))
+            with pytest.raises(ModelError, match=r"student\.json: memory: says"):
+                TfliteStudent.load(memory_dir)

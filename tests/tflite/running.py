@@ -6,7 +6,7 @@ from crydistill.tflite.interpreters import Float32, Kernels, quiet
 
 
 def run_float(tflite: bytes, patches: Float32, kernels: Kernels = Kernels.REFERENCE) -> Float32:
-    """Logits `[n, outputs]` of log-mel patches `[n, 96, 64]` by a twin, in LiteRT.
+    """Logits `[n, outputs]` of a stream of patches `[n, 96, 64]` by a twin, in LiteRT.
 
     Parameters
     ----------
@@ -24,10 +24,13 @@ def run_float(tflite: bytes, patches: Float32, kernels: Kernels = Kernels.REFERE
             model_content=tflite, experimental_op_resolver_type=resolver, num_threads=1
         )
         interpreter.allocate_tensors()
-    source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    sources, results = interpreter.get_input_details(), interpreter.get_output_details()
+    memories = [np.zeros(source["shape"], np.float32) for source in sources[1:]]
     rows = []
-    for patch in np.asarray(patches, dtype=np.float32).reshape(-1, *source["shape"]):
-        interpreter.set_tensor(source["index"], patch)
+    for patch in np.asarray(patches, dtype=np.float32).reshape(-1, *sources[0]["shape"]):
+        for source, value in zip(sources, [patch, *memories], strict=True):
+            interpreter.set_tensor(source["index"], value)
         interpreter.invoke()
-        rows.append(interpreter.get_tensor(result["index"])[0])
+        logits, *memories = (interpreter.get_tensor(result["index"]) for result in results)
+        rows.append(logits[0])
     return np.stack(rows)

@@ -14,11 +14,13 @@ def test_reference_student_needs_43168_bytes(reference_tflite: bytes) -> None:
     assert arena_bytes(reference_tflite) == 43_168
 
 
-def test_one_byte_less_is_too_little(residual_tflite: bytes) -> None:
-    enough = arena_bytes(residual_tflite)
-    TfliteMicro(residual_tflite, enough)
+@pytest.mark.parametrize("student", ["residual_tflite", "memory_tflite"])
+def test_one_byte_less_is_too_little(student: str, request: pytest.FixtureRequest) -> None:
+    tflite: bytes = request.getfixturevalue(student)
+    enough = arena_bytes(tflite)
+    TfliteMicro(tflite, enough)
     with pytest.raises(ModelError, match=rf"arena of {enough - 1:,} bytes"):
-        TfliteMicro(residual_tflite, enough - 1)
+        TfliteMicro(tflite, enough - 1)
 
 
 def test_measuring_is_quiet(capfd: pytest.CaptureFixture[str], residual_tflite: bytes) -> None:

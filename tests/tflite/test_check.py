@@ -134,13 +134,15 @@ for path in sorted(pathlib.Path(sys.argv[1]).glob("*.tflite")):
 """
 
 
+@pytest.mark.parametrize("student", ["residual_tflite", "memory_tflite"])
 def test_what_passes_inspection_crashes_no_interpreter(
-    tmp_path: Path, residual_tflite: bytes
+    student: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    positions = structure_bytes(residual_tflite)
+    intact: bytes = request.getfixturevalue(student)
+    positions = structure_bytes(intact)
     accepted = []
     for seed in range(600):
-        data = damaged(residual_tflite, positions, seed)
+        data = damaged(intact, positions, seed)
         try:
             inspect_tflite(data)
         except ModelError:
@@ -203,6 +205,41 @@ def test_check_fails_where_device_and_litert_disagree(
     monkeypatch.setattr(LiteRt, "run", two_steps_off)
     with pytest.raises(CheckFailed, match="differ by 2 steps, more than 1"):
         check_tflite(reference_tflite, patches[:2])
+
+
+@needs_tflite_micro
+def test_check_follows_a_memory_over_a_stream(memory_tflite: bytes, patches: LogMel) -> None:
+    report = check_tflite(memory_tflite, patches)
+    assert report.largest_difference <= 2
+    assert report.largest_memory_difference is not None
+    assert report.largest_memory_difference <= 1
+
+
+@needs_tflite_micro
+def test_check_fails_where_memories_part(
+    monkeypatch: pytest.MonkeyPatch, memory_tflite: bytes, patches: LogMel
+) -> None:
+    honest = LiteRt._invoke
+
+    def forgetful(self: LiteRt, inputs: list[Int8]) -> list[Int8]:
+        logits, memory = honest(self, inputs)
+        return [logits, np.full_like(memory, memory.min())]
+
+    monkeypatch.setattr(LiteRt, "_invoke", forgetful)
+    with pytest.raises(CheckFailed, match="steps in the memory, more than 1"):
+        check_tflite(memory_tflite, patches[:20])
+
+
+@needs_tflite_micro
+def test_check_forgets_half_way(
+    monkeypatch: pytest.MonkeyPatch, memory_tflite: bytes, patches: LogMel
+) -> None:
+    def forget_at_the_start_only(self: LiteRt) -> None:
+        vars(self).setdefault("_memories", self._empty)
+
+    monkeypatch.setattr(LiteRt, "reset", forget_at_the_start_only)
+    with pytest.raises(CheckFailed, match="differ by"):
+        check_tflite(memory_tflite, patches[:20])
 
 
 @needs_tflite_micro

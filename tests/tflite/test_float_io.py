@@ -10,7 +10,7 @@ from crydistill.tflite.check import inspect_tflite
 from crydistill.tflite.float_io import float_twin
 from crydistill.tflite.interpreters import Float32, Kernels, LiteRt, dequantize, quantize
 
-STUDENTS = ("reference_tflite", "residual_tflite")
+STUDENTS = ("reference_tflite", "residual_tflite", "memory_tflite")
 
 
 def by_hand(tflite: bytes, patches: Float32, kernels: Kernels = Kernels.REFERENCE) -> Float32:
@@ -74,6 +74,13 @@ def test_everything_between_is_the_students_own(reference_tflite: bytes) -> None
     first, last = twin.tensors[twin.inputs[0]], twin.tensors[twin.outputs[0]]
     assert first.type == last.type == schema.TensorType.FLOAT32
     assert (first.name, last.name) == (b"log_mel", b"logits")
+
+
+def test_a_memory_keeps_its_place(memory_tflite: bytes) -> None:
+    twin = schema.ModelT.InitFromPackedBuf(float_twin(memory_tflite), 0).subgraphs[0]
+    ports = [*twin.inputs, *twin.outputs]
+    assert [len(twin.tensors[i].shape) for i in ports] == [4, 3, 2, 3]
+    assert {twin.tensors[i].type for i in ports} == {schema.TensorType.FLOAT32}
 
 
 def test_twin_is_deterministic_aligned_and_hardly_larger(reference_tflite: bytes) -> None:

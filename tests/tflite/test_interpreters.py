@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.student_fixtures import MEMORY_WINDOWS
 
 from crydistill.audio.mel import LogMel
 from crydistill.errors import ModelError
+from crydistill.tflite.check import inspect_tflite
 from crydistill.tflite.interpreters import (
+    Int8,
     Kernels,
     LiteRt,
+    Network,
     TfliteMicro,
     dequantize,
     quantize,
@@ -64,3 +68,69 @@ def test_quiet_hides_native_output_and_restores_it(capfd: pytest.CaptureFixture[
         os.write(2, b"hidden")
     os.write(2, b"shown")
     assert capfd.readouterr().err == "shown"
+
+
+def test_without_memory_there_is_nothing_to_forget(residual_tflite: bytes) -> None:
+    network = LiteRt(residual_tflite)
+    network.reset()
+    assert network.memory is None
+
+
+class TestMemory:
+    @pytest.fixture(params=[*Kernels, "micro"])
+    def network(self, request: pytest.FixtureRequest, memory_tflite: bytes) -> Network:
+        if request.param != "micro":
+            return LiteRt(memory_tflite, request.param)
+        pytest.importorskip("tflite_micro", reason="needs Google's TFLite Micro interpreter")
+        return TfliteMicro(memory_tflite, 1 << 20)
+
+    @pytest.fixture
+    def stream(self, patches: LogMel, memory_tflite: bytes) -> Int8:
+        port = inspect_tflite(memory_tflite).input
+        return quantize(patches[:40], port.scale, port.zero_point)
+
+    def test_starts_with_nothing_heard(self, network: Network, memory_tflite: bytes) -> None:
+        facts = inspect_tflite(memory_tflite).memory
+        assert facts is not None and network.memory is not None
+        assert network.memory.shape == facts.shape
+        assert set(network.memory.ravel()) == {facts.zero_point}
+
+    def test_is_carried_from_window_to_window_and_from_call_to_call(
+        self, network: Network, stream: Int8
+    ) -> None:
+        whole = network.run(stream)
+        memory = network.memory
+        network.reset()
+        pieces = np.concatenate([network.run(stream[a:b]) for a, b in ((0, 1), (1, 7), (7, 40))])
+        np.testing.assert_array_equal(pieces, whole)
+        np.testing.assert_array_equal(network.memory, memory)
+        network.reset()
+        alone = [(network.reset(), network.run(window[None]))[1] for window in stream]
+        assert (np.concatenate(alone) != whole).any(axis=1)[1:].all()
+
+    def test_holds_the_embeddings_oldest_first(self, network: Network, stream: Int8) -> None:
+        network.run(stream[:4])
+        before = network.memory
+        network.run(stream[4:5])
+        after = network.memory
+        assert before is not None and after is not None
+        np.testing.assert_array_equal(after[:, :-1], before[:, 1:])
+
+    def test_after_as_many_windows_nothing_of_the_start_is_left(
+        self, network: Network, stream: Int8
+    ) -> None:
+        whole = network.run(stream)
+        network.reset()
+        late = network.run(stream[10:])
+        np.testing.assert_array_equal(late[MEMORY_WINDOWS:], whole[10 + MEMORY_WINDOWS :])
+        assert (late[:MEMORY_WINDOWS] != whole[10 : 10 + MEMORY_WINDOWS]).any()
+
+    def test_two_networks_share_none(self, memory_tflite: bytes, stream: Int8) -> None:
+        one, other = LiteRt(memory_tflite), LiteRt(memory_tflite)
+        expected = one.run(stream[:8])
+        one.reset()
+        heard = []
+        for window, foreign in zip(stream[:8], stream[8:16], strict=True):
+            heard.append(one.run(window[None])[0])
+            other.run(foreign[None])
+        np.testing.assert_array_equal(heard, expected)

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,9 +57,12 @@ def test_every_readable_operator_has_a_rule() -> None:
     assert set(RULES) == {kind.name for kind in OPERATOR_KINDS.values()}
 
 
-def test_accepts_what_the_converter_writes(reference_tflite: bytes, residual_tflite: bytes) -> None:
+def test_accepts_what_the_converter_writes(
+    reference_tflite: bytes, residual_tflite: bytes, memory_tflite: bytes
+) -> None:
     check(reference_tflite)
     check(residual_tflite)
+    check(memory_tflite)
 
 
 @pytest.mark.parametrize(
@@ -141,3 +145,69 @@ def test_accepts_one_weight_scale_for_all_channels(residual_tflite: bytes) -> No
             quantization.zeroPoint = quantization.zeroPoint[:1]
 
     check(edited(residual_tflite, edit))
+
+
+def ending_at(end: list[int]) -> Edit:
+    """The slice's end in numbers rather than by its mask."""
+
+    def edit(model: Any) -> None:
+        constant("STRIDED_SLICE", 2, end)(model)
+        option("STRIDED_SLICE", "endMask", 0)(model)
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (option("CONCATENATION", "axis", 2), "along axis 2"),
+        (option("CONCATENATION", "axis", -2), "along axis -2"),
+        (option("CONCATENATION", "fusedActivationFunction", 1), "activation function"),
+        (scales("CONCATENATION", 0, [0.5]), "share scale and zero point"),
+        (shape("CONCATENATION", 0, [1, 24]), r"joins the shapes \(1, 24\)"),
+        (shape("CONCATENATION", 0, [2, 4, 6]), r"joins the shapes \(2, 4, 6\)"),
+        (shape("CONCATENATION", 0, [1, 5, 6]), r"computes shape \(1, 6, 6\)"),
+        (
+            lambda m: setattr(operator(m, "CONCATENATION"), "inputs", [0]),
+            "has 1 inputs",
+        ),
+        (
+            lambda m: operator(m, "CONCATENATION").inputs.reverse(),
+            r"joins the shapes \(1, 1, 6\) and \(1, 4, 6\)",
+        ),
+        (option("STRIDED_SLICE", "shrinkAxisMask", 2), "option shrink_axis_mask"),
+        (option("STRIDED_SLICE", "ellipsisMask", 1), "option ellipsis_mask"),
+        (option("STRIDED_SLICE", "newAxisMask", 1), "option new_axis_mask"),
+        (option("STRIDED_SLICE", "offset", True), "option offset"),
+        (option("STRIDED_SLICE", "beginMask", 7), r"keeps \[0, 0, 0\] to"),
+        (option("STRIDED_SLICE", "beginMask", 16), "mask of 16"),
+        (ending_at([1, 5, 6]), None),
+        (ending_at([1, 5, 5]), r"to \[1, 5, 5\] of"),
+        (option("STRIDED_SLICE", "endMask", 1), r"to \[1, 0, 0\] of"),
+        (constant("STRIDED_SLICE", 1, [0, 2, 0]), r"keeps \[0, 2, 0\] to"),
+        (constant("STRIDED_SLICE", 1, [0, -4, 0]), r"keeps \[0, -4, 0\] to"),
+        (constant("STRIDED_SLICE", 1, [9, 1, -9]), None),
+        (constant("STRIDED_SLICE", 3, [1, 0, 1]), "strides"),
+        (constant("STRIDED_SLICE", 3, [1, 2, 1]), "strides"),
+        (constant("STRIDED_SLICE", 3, [1, -1, 1]), "strides"),
+        (scales("STRIDED_SLICE", -1, [0.5]), "share scale and zero point"),
+        (shape("STRIDED_SLICE", -1, [1, 4, 5]), "the file states"),
+        (
+            lambda m: setattr(operator(m, "STRIDED_SLICE"), "inputs", [0]),
+            "has 1 inputs",
+        ),
+    ],
+)
+def test_a_memory_is_moved_on_and_nothing_else(
+    memory_tflite: bytes, edit: Edit, message: str | None
+) -> None:
+    def listed(model: object) -> None:
+        joining = operator(model, "CONCATENATION")
+        joining.inputs = list(joining.inputs)
+        edit(model)
+
+    if message is None:  # says the same in other words
+        check(edited(memory_tflite, listed))
+    else:
+        with pytest.raises(ModelError, match=message):
+            check(edited(memory_tflite, listed))

@@ -4,7 +4,8 @@
 clips of alerts) and reports events and state. It watches the source: without bytes, or with nothing
 but the same value, for some seconds, the source counts as dead until sound is back. A source that
 fails is reopened until it works. The time without sound counts as windows that do not vote, so that
-an alert still ends after its hold time and later events have the right times.
+an alert still ends after its hold time and later events have the right times; and a student with
+memory forgets what it heard before.
 """
 
 import math
@@ -24,7 +25,13 @@ from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_HOP_SECONDS
 from crydistill.detector.alert_clips import AlertClips
 from crydistill.detector.operating_point import OperatingPoint
-from crydistill.detector.sources import NOTHING, PATIENCE_SECONDS, TICK_SECONDS, SourceLost
+from crydistill.detector.sources import (
+    NOTHING,
+    PATIENCE_SECONDS,
+    TICK_SECONDS,
+    Dropped,
+    SourceLost,
+)
 from crydistill.detector.stream import ScoreStream, WindowScorer
 from crydistill.detector.vote import Event, EventKind, Vote, VoteSettings, window_end_seconds
 
@@ -139,7 +146,7 @@ class Listener:
         clock: Callable[[], datetime] = lambda: datetime.now().astimezone(),
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self._scorer, self._settings, self._point = scorer, settings, point
+        self._settings, self._point = settings, point
         self._wanted, self._wanted_name = settings, ""  # in force from the next window on
         self._started = point
         self._stream, self._vote = ScoreStream(scorer), Vote.of(settings)
@@ -170,7 +177,7 @@ class Listener:
         while (self._window + 1) * WINDOW_HOP_SECONDS <= position:
             events += self._voted(float("nan"), EndReason.NO_SOUND)
         # The window grid restarts at the next sample.
-        self._stream = ScoreStream(self._scorer)
+        self._stream.reset()
         self._samples = self._window * WINDOW_HOP_SAMPLES
         self._behind = position - self._samples / SAMPLE_RATE
         on = self._vote.on
@@ -259,7 +266,7 @@ class Listener:
 
 
 def listen(
-    source: Callable[[], Iterator[Samples]],
+    source: Callable[[], Iterator[Samples | Dropped]],
     listener: Listener,
     *,
     emit: Callable[[LiveEvent], None],
@@ -277,8 +284,8 @@ def listen(
 
     Parameters
     ----------
-    source : opens the source and yields blocks of 16 kHz mono audio, and an empty block whenever
-        none has arrived for a short time (`sources.in_background`)
+    source : opens the source and yields blocks of 16 kHz mono audio, an empty block whenever none
+        has arrived for a short time (`sources.in_background`), and `Dropped` where audio is missing
     emit : called with every event, once, in order
     show : called with the state after every block
     say : called with a message when the sound is gone, when it is back, and when it ends too soon
@@ -336,24 +343,30 @@ class _Watch:
         self._available, self._patience, self._now = available, patience, now
         self._counted = self._arrived = now()  # up to when time is counted; last block's arrival
         self._value = 0.0  # the last sample's
-        self._still = 0.0  # seconds that have had this value
+        self._still = 0  # samples that have had this value
         self._gone_at = 0.0  # in seconds since listening began
         self.lost = False
 
-    def heard(self, samples: Samples) -> None:
-        """Process a block; an empty one says that nothing has arrived."""
-        if len(samples) == 0:
+    def heard(self, samples: Samples | Dropped) -> None:
+        """Process a block; an empty one says that nothing has arrived.
+
+        Where sound ends and begins again is found to the sample, so that what is heard does not
+        depend on how the samples are divided into blocks.
+        """
+        if isinstance(samples, Dropped):
+            self._gap(samples.seconds)
+        elif len(samples) == 0:
             self._wait()
-        elif self.lost and bool((samples == self._value).all()):
-            self._gap(len(samples) / SAMPLE_RATE)
         else:
-            self._sound(samples)
+            while len(samples):
+                samples = self._silence(samples) if self.lost else self._sound(samples)
         self._show(self._listener.state)
 
     def lose(self, reason: str, *, silent: float | None = None) -> None:
         """Count the sound as gone: no bytes arrive, or their value has not changed for a while."""
         if silent is None:
             silent, self._value = self._now() - self._arrived, 0.0
+        self._still = 0
         self._gap(self._now() - self._counted)
         if not self.lost:
             self.lost = True
@@ -378,40 +391,46 @@ class _Watch:
         elif self._now() - self._arrived >= self._patience:
             self.lose(f"no sound has arrived for {self._patience:g} s; waiting for it")
 
-    def _sound(self, samples: Samples) -> None:
-        if self.lost:
-            self._gap(max(0.0, self._now() - self._counted - len(samples) / SAMPLE_RATE))
-            self.lost = False
-            gone = self._listener.state.seconds - self._gone_at
-            self._say(f"sound is back after {gone:.0f} s")
-            self._available(True)
-        self.deliver(self._listener.push(samples))
+    def _silence(self, samples: Samples) -> Samples:
+        """Pass over the value that has lasted; return what follows it, which is sound again."""
+        others = np.flatnonzero(samples != self._value)
+        if len(others) == 0:
+            self._gap(len(samples) / SAMPLE_RATE)
+            return NOTHING
+        self._gap(max(0.0, self._now() - self._counted - len(samples) / SAMPLE_RATE))
+        self._gap(float(others[0]) / SAMPLE_RATE)
+        self.lost = False
+        gone = self._listener.state.seconds - self._gone_at
+        self._say(f"sound is back after {gone:.0f} s")
+        self._available(True)
+        return samples[others[0] :]
+
+    def _sound(self, samples: Samples) -> Samples:
+        """Pass on samples until one value has lasted for too long; return what follows."""
+        patience = round(self._patience * SAMPLE_RATE)
+        changes = np.flatnonzero(np.diff(samples, prepend=self._value))
+        since = np.concatenate([[-self._still], changes])  # where each value begins
+        lasted = np.append(changes, len(samples)) - since
+        too_long = since[lasted >= patience]
+        end = int(too_long[0]) + patience if len(too_long) else len(samples)
+        self.deliver(self._listener.push(samples[:end]))
         self._counted = self._arrived = self._now()
-        self._update_still(samples)
-        if self._still >= self._patience:
+        self._value, self._still = float(samples[end - 1]), end - int(since[since < end][-1])
+        if len(too_long):
             self.lose(
                 f"nothing but digital silence for {self._patience:g} s (is the microphone muted or "
                 "unplugged?); waiting for sound",
-                silent=self._still,
+                silent=self._patience,
             )
+        return samples[end:]
 
     def _gap(self, seconds: float) -> None:
         self.deliver(self._listener.gap(seconds))
         self._counted = self._now()
 
-    def _update_still(self, samples: Samples) -> None:
-        others = np.flatnonzero(samples != samples[-1])
-        if len(others):
-            self._still = (len(samples) - 1 - others[-1]) / SAMPLE_RATE
-        elif samples[-1] == self._value:
-            self._still += len(samples) / SAMPLE_RATE
-        else:
-            self._still = len(samples) / SAMPLE_RATE
-        self._value = float(samples[-1])
-
 
 def _listen(
-    source: Callable[[], Iterator[Samples]],
+    source: Callable[[], Iterator[Samples | Dropped]],
     watch: _Watch,
     stopping: Callable[[], bool],
     now: Callable[[], float],
@@ -425,7 +444,7 @@ def _listen(
                 watch.heard(block)
                 if stopping():
                     return
-                if not watch.lost and len(block):
+                if not (watch.lost or isinstance(block, Dropped)) and len(block):
                     pause = shortest
             return
         except SourceLost as error:

@@ -8,6 +8,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, BinaryIO
 
@@ -30,7 +31,8 @@ BLOCK_SECONDS = 0.24
 """Length of a microphone block: half a window hop."""
 
 MAX_BACKLOG_SECONDS = 30.0
-"""Largest backlog of audio to be scored; if the machine falls behind further, audio is dropped."""
+"""Largest backlog of audio to be scored. If the machine falls behind further, audio is dropped
+until there is no backlog, so that it is missing in one piece."""
 
 REOPEN_SECONDS = 30.0
 """A microphone that gives nothing but zeros is opened again after this time: the sound server may
@@ -39,7 +41,15 @@ have put a device in its place that is always silent."""
 RAW_PIPE = "arecord -t raw -f S16_LE -r 16000 -c 1 | crydistill listen -"
 DECODING_PIPE = "ffmpeg -i - -f s16le -ar 16000 -ac 1 - | crydistill listen -"
 
-Source = Callable[[], Generator[Samples]]
+
+@dataclass(frozen=True)
+class Dropped:
+    """Audio that is missing between the block before and the block after."""
+
+    seconds: float
+
+
+Source = Callable[[], Generator[Samples | Dropped]]
 """Opens a source and yields blocks of 16 kHz mono audio."""
 
 NOTHING: Samples = np.empty(0, dtype=np.float32)
@@ -55,7 +65,7 @@ class SourceLost(AudioError):  # noqa: N818 - an event more than an error
     """Raised when a microphone is missing, fails to open or stops; reopening it may work."""
 
 
-def in_background(source: Source, *, tick: float = TICK_SECONDS) -> Generator[Samples]:
+def in_background(source: Source, *, tick: float = TICK_SECONDS) -> Generator[Samples | Dropped]:
     """Yield a source's blocks, and an empty block whenever none has arrived for a tick.
 
     The source runs in a thread of its own and may block. It is some blocks ahead at most: a source
@@ -66,10 +76,10 @@ def in_background(source: Source, *, tick: float = TICK_SECONDS) -> Generator[Sa
     ----------
     tick : seconds
     """
-    waiting: queue.Queue[Samples | Exception | None] = queue.Queue(_WAITING_BLOCKS)
+    waiting: queue.Queue[Samples | Dropped | Exception | None] = queue.Queue(_WAITING_BLOCKS)
     stopping = threading.Event()
 
-    def pass_on(item: Samples | Exception | None) -> None:
+    def pass_on(item: Samples | Dropped | Exception | None) -> None:
         while not stopping.is_set():
             try:
                 return waiting.put(item, timeout=tick)
@@ -80,7 +90,7 @@ def in_background(source: Source, *, tick: float = TICK_SECONDS) -> Generator[Sa
         try:
             with closing(source()) as blocks:
                 for block in blocks:
-                    if len(block):
+                    if isinstance(block, Dropped) or len(block):
                         pass_on(block)
                     if stopping.is_set():
                         return
@@ -150,7 +160,7 @@ def microphone_blocks(
     *,
     patience: float = PATIENCE_SECONDS,
     say: Callable[[str], None] = lambda line: None,
-) -> Generator[Samples]:
+) -> Generator[Samples | Dropped]:
     """Endless audio from a microphone: 16 kHz mono; an empty block while it delivers nothing.
 
     Parameters
@@ -174,19 +184,41 @@ def microphone_blocks(
         raise SourceLost(f"the microphone cannot be used ({_one_line(error)})") from error
 
 
+class _Backlog:
+    """Blocks of a microphone that wait to be scored."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[bytes | Dropped] = queue.Queue()
+        self._dropped = 0  # blocks since the last that was kept
+
+    @property
+    def dropping(self) -> bool:
+        return self._dropped > 0
+
+    def put(self, data: bytes) -> None:
+        """Keep a block or drop it; never waits."""
+        if self._dropped and self._waiting.empty():
+            self._waiting.put_nowait(Dropped(self._dropped * BLOCK_SECONDS))
+            self._dropped = 0
+        if self._dropped or self._waiting.qsize() >= _MICROPHONE_BLOCKS:
+            self._dropped += 1
+        else:
+            self._waiting.put_nowait(data)
+
+    def get(self, timeout: float) -> bytes | Dropped:
+        """The next block; raises queue.Empty if there is none for so long."""
+        return self._waiting.get(timeout=timeout)
+
+
 def _opened(
     sounddevice: Any, device: str | int | None, patience: float, say: Callable[[str], None]
-) -> Generator[Samples]:
+) -> Generator[Samples | Dropped]:
     """Blocks of a microphone from opening it until it has been silent for long."""
-    waiting: queue.Queue[bytes] = queue.Queue(_MICROPHONE_BLOCKS)
-    dropped = threading.Event()
+    backlog, said = _Backlog(), False
 
     def arrived(data: Any, frames: int, when: Any, status: Any) -> None:
         # Called from PortAudio's thread, which must never block.
-        if waiting.full():
-            dropped.set()
-        else:
-            waiting.put_nowait(bytes(data))
+        backlog.put(bytes(data))
 
     # PortAudio lists devices only when it starts; restart it to find one plugged in since.
     sounddevice._terminate()
@@ -203,7 +235,7 @@ def _opened(
         convert, silent, missing = _converter(rate), 0.0, 0.0
         while silent < REOPEN_SECONDS:
             try:
-                data = waiting.get(timeout=min(TICK_SECONDS, patience))
+                data = backlog.get(min(TICK_SECONDS, patience))
             except queue.Empty:
                 missing += min(TICK_SECONDS, patience)
                 if missing >= patience:
@@ -212,10 +244,14 @@ def _opened(
                     ) from None
                 yield NOTHING
                 continue
-            if dropped.is_set():
-                dropped.clear()
-                say("this machine is too slow to score all audio; some was dropped")
+            if backlog.dropping and not said:
+                said = True
+                say("this machine is too slow to score all audio; some is dropped")
             missing = 0.0
+            if isinstance(data, Dropped):
+                convert, said = _converter(rate), False
+                yield data
+                continue
             silent = 0.0 if any(data) else silent + BLOCK_SECONDS
             yield convert(_to_float(data))
 

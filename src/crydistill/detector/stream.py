@@ -10,17 +10,33 @@ from crydistill.audio.windows import WINDOW_HOP_FRAMES, window_count, windows
 from crydistill.detector.vote import Scores
 
 
-class WindowScorer(Protocol):
-    """Computes cry scores, `[n]`, of log-mel patches, `[n, 96, 64]`."""
+class WindowListener(Protocol):
+    """Hears one stream of windows; what it remembers of them goes on from push to push."""
 
-    def cry_scores(self, patches: LogMel) -> Scores: ...
+    def push(self, patches: LogMel) -> Scores:
+        """Cry scores, `[n]`, of the next windows, `[n, 96, 64]`."""
+
+    def reset(self) -> None:
+        """Forget the windows so far."""
+
+
+class WindowScorer(Protocol):
+    """Hears any number of streams, each by itself."""
+
+    def listener(self) -> WindowListener:
+        """Start to hear a stream."""
 
 
 class ScoreStream:
     """Takes samples in blocks of any size; returns the scores of the windows they complete."""
 
     def __init__(self, scorer: WindowScorer) -> None:
-        self._scorer = scorer
+        self._listener = scorer.listener()
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew, as after a gap: no window spans it, and nothing before it is remembered."""
+        self._listener.reset()
         self._mel = MelStream()
         self._frames = np.empty((0, MEL_BANDS), dtype=np.float32)
 
@@ -30,7 +46,7 @@ class ScoreStream:
         count = window_count(len(self._frames))
         if count == 0:
             return np.empty(0, dtype=np.float32)
-        scores = self._scorer.cry_scores(windows(self._frames))
+        scores = self._listener.push(windows(self._frames))
         self._frames = self._frames[count * WINDOW_HOP_FRAMES :].copy()
         return scores
 

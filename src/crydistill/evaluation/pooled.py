@@ -38,7 +38,7 @@ def target_scores(pool: WindowPool, name: str, targets: Callable[[Floats], Float
 def student_scores(
     pool: WindowPool, network: StudentNetwork, *, what: str, progress: Progress = silent
 ) -> ModelScores:
-    """Run a student's network on all windows of a pool.
+    """Run a student's network on all windows of a pool, each clip as a stream of its own.
 
     The KL divergence from the teacher is included for networks with the teacher's 521 outputs.
 
@@ -49,8 +49,10 @@ def student_scores(
     cry = np.empty(len(pool), dtype=np.float32)
     kl = np.full(len(pool), np.nan, dtype=np.float32)
     with progress(f"{network.role}, {what}", len(pool), "windows") as advance:
-        for indices in _batches(pool):
-            outputs = network.outputs(pool.patches(indices))
+        listener = network.listener()
+        for indices in pool.per_clip(np.arange(len(pool))):
+            listener.reset()
+            outputs = listener.probabilities(pool.patches(indices))
             cry[indices] = cry_score(outputs, network.manifest.cry_outputs)
             if outputs.shape[1] == CLASSES:
                 kl[indices] = window_kl(expit(pool.logits(indices)), outputs)

@@ -1,8 +1,9 @@
 """A common interface to teacher, FP32 student and INT8 student.
 
-A scorer gives each window of a piece of audio one cry score. The meaning of a student's outputs and
-how to form its cry score come from its manifest, so that softmax students with YAMNet's 521 outputs
-and sigmoid students with a handful are treated alike.
+A scorer gives each window of a stream of audio one cry score; what it remembers from window to
+window belongs to the stream. The meaning of a student's outputs and how to form its cry score come
+from its manifest, so that softmax students with YAMNet's 521 outputs and sigmoid students with a
+handful are treated alike.
 """
 
 from collections import Counter
@@ -10,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from scipy.special import expit
 
 from crydistill.audio.windows import windows
@@ -20,16 +19,19 @@ from crydistill.detector.vote import Scores, VoteSettings
 from crydistill.download import sha256_of
 from crydistill.errors import MissingExtraError, ModelError
 from crydistill.roles import Role
-from crydistill.student.activation import activate
+from crydistill.student.listening import WindowListener
 from crydistill.student.manifest import MANIFEST_NAME, StudentManifest
 from crydistill.student.runtime import TfliteStudent
 from crydistill.taxonomy import cry_indices, cry_score
 from crydistill.teacher.base import Recording
-from crydistill.teacher.load import load_teacher
+from crydistill.teacher.load import is_efficientat, load_efficientat, load_teacher
 from crydistill.tflite.interpreters import Kernels
 
-Patches = npt.NDArray[np.float32]
-"""Log-mel patches, `[n, 96, 64]`."""
+Hearing = Callable[[Recording], Scores]
+"""Hears a stream of audio in pieces; returns the cry scores of each piece's windows, `[windows]`.
+
+A piece begins where the grid's next window does, so it repeats half a window of the one before.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,14 @@ class StudentNetwork:
     """One of a student's networks, run on log-mel patches.
 
     fingerprint : sha256 of the file with its weights
-    outputs : computes activated outputs, `[n, outputs]`, of patches `[n, 96, 64]`
+    listener : starts to hear a stream of windows; streams share nothing
     """
 
     role: Role
     fingerprint: str
     manifest: StudentManifest
     manifest_path: Path
-    outputs: Callable[[Patches], Scores]
-
-    def cry_scores(self, patches: Patches) -> Scores:
-        """One cry score per patch, `[n]`."""
-        return cry_score(self.outputs(patches), self.manifest.cry_outputs)
+    listener: Callable[[], WindowListener]
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Scorer:
 
     name : for display; unique among scorers that run together
     fingerprint : sha256 of the file with its weights
-    score : computes the cry score of each window of a piece of audio, `[windows]`
+    listen : starts to hear a stream of audio; streams share nothing
     manifest_path : of a student's `student.json`; None for a teacher
     presets : detector settings from a student's manifest
     """
@@ -65,26 +63,44 @@ class Scorer:
     name: str
     role: Role
     fingerprint: str
-    score: Callable[[Recording], Scores]
+    listen: Callable[[], Hearing]
     manifest_path: Path | None
     presets: Mapping[str, VoteSettings]
+
+    def score(self, recording: Recording) -> Scores:
+        """Compute the cry score of each window of a recording, `[windows]`."""
+        return self.listen()(recording)
 
 
 def teacher_scorer(path: str | Path) -> Scorer:
     """Open a teacher; its cry score is the sum of the scores of AudioSet's cry classes.
 
+    That of EfficientAT is its score of "Baby cry, infant cry" over the last five seconds.
+
     Raises
     ------
     TeacherError, MissingExtraError
-        as `crydistill.teacher.load.load_teacher`.
+        as `crydistill.teacher.load.load_teacher` and `load_efficientat`.
     """
+    if is_efficientat(path):
+        return _context_scorer(path)
     teacher = load_teacher(path)
 
     def score(recording: Recording) -> Scores:
         (logits,) = teacher.logits([recording])
         return cry_score(expit(logits), cry_indices())
 
-    return Scorer(teacher.name, Role.TEACHER, teacher.fingerprint, score, None, {})
+    # Its windows are independent, so one function hears every stream.
+    return Scorer(teacher.name, Role.TEACHER, teacher.fingerprint, lambda: score, None, {})
+
+
+def _context_scorer(path: str | Path) -> Scorer:
+    network = load_efficientat(path)
+    from crydistill.teacher.efficientat import hear_cries
+
+    return Scorer(
+        network.name, Role.TEACHER, network.fingerprint, lambda: hear_cries(network), None, {}
+    )
 
 
 def student_networks(
@@ -109,12 +125,12 @@ def student_networks(
     manifest = student.manifest
     manifest_path = path / MANIFEST_NAME if path.is_dir() else path.with_suffix(".json")
     sha256 = manifest.tflite.sha256
-    networks = [StudentNetwork(Role.INT8, sha256, manifest, manifest_path, student.probabilities)]
+    networks = [StudentNetwork(Role.INT8, sha256, manifest, manifest_path, student.listener)]
     fp32_path = manifest_path.with_suffix(".keras")
     if fp32 and fp32_path.is_file():
-        outputs = _keras_outputs(fp32_path, manifest)
+        listener = _keras_listener(fp32_path, manifest)
         sha256 = sha256_of(fp32_path)
-        networks.insert(0, StudentNetwork(Role.FP32, sha256, manifest, manifest_path, outputs))
+        networks.insert(0, StudentNetwork(Role.FP32, sha256, manifest, manifest_path, listener))
     return networks
 
 
@@ -139,32 +155,39 @@ def with_unique_names(scorers: Sequence[Scorer]) -> list[Scorer]:
 def _scorer(network: StudentNetwork) -> Scorer:
     manifest = network.manifest
 
-    def score(recording: Recording) -> Scores:
-        return network.cry_scores(windows(recording.frames))
+    def listen() -> Hearing:
+        listener = network.listener()
+        return lambda piece: listener.push(windows(piece.frames))
 
     return Scorer(
         f"{manifest.name} {'FP32' if network.role is Role.FP32 else 'INT8'}",
         network.role,
         network.fingerprint,
-        score,
+        listen,
         network.manifest_path,
         {name: vote_settings(manifest, name) for name in manifest.presets},
     )
 
 
-def _keras_outputs(path: Path, manifest: StudentManifest) -> Callable[[Patches], Scores]:
+def _keras_listener(path: Path, manifest: StudentManifest) -> Callable[[], WindowListener]:
     try:
-        from crydistill.student.keras_model import load_student, logits_of
+        from crydistill.student.keras_model import KerasListener, load_student, outputs_of
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"{path}: the FP32 student needs {error.name}: pip install 'crydistill[train]', or "
             "skip it with --no-fp32"
         ) from error
     model = load_student(path)
-    outputs = model.output_shape[-1]
-    if outputs != manifest.output.shape[-1]:
+    stated = manifest.output.shape[-1]
+    if outputs_of(model) != stated:
         raise ModelError(
-            f"{path}: has {outputs} outputs, but {MANIFEST_NAME} beside it says "
-            f"{manifest.output.shape[-1]}; the files must come from the same run"
+            f"{path}: has {outputs_of(model)} outputs, but {MANIFEST_NAME} beside it says "
+            f"{stated}; the files must come from the same run"
         )
-    return lambda patches: activate(logits_of(model, patches), manifest.activation)
+    has_memory = len(model.inputs) > 1
+    if has_memory != (manifest.memory is not None):
+        raise ModelError(
+            f"{path}: is a network {'with' if has_memory else 'without'} memory, but "
+            f"{MANIFEST_NAME} beside it says otherwise; the files must come from the same run"
+        )
+    return lambda: KerasListener(manifest, model)

@@ -23,7 +23,7 @@ from crydistill.audio.windows import (
     window_count,
 )
 from crydistill.detector.vote import Scores
-from crydistill.evaluation.scorers import Scorer
+from crydistill.evaluation.scorers import Hearing, Scorer
 from crydistill.nights.night import Night
 from crydistill.progress import Progress, silent
 from crydistill.teacher.base import Recording
@@ -49,29 +49,29 @@ def score_night(
     """
     with progress("scoring", round(night.seconds), "seconds") as advance:
         tracks = score_together(
-            night.blocks(), [scorer.score for scorer in scorers], on_scored=_in_seconds(advance)
+            night.blocks(), [scorer.listen() for scorer in scorers], on_scored=_in_seconds(advance)
         )
     return [ScoredNight(scorer, track) for scorer, track in zip(scorers, tracks, strict=True)]
 
 
 def score_together(
     blocks: Iterable[Samples],
-    scores: Sequence[Callable[[Recording], Scores]],
+    hearings: Sequence[Hearing],
     *,
     on_scored: Callable[[int], None] = lambda samples: None,
 ) -> list[Scores]:
-    """Score audio block by block with several functions; the front end is computed once.
+    """Score a stream block by block with several networks; the front end is computed once.
 
     Parameters
     ----------
-    scores : functions that score each window of a piece of audio; see `Scorer.score`
+    hearings : what `Scorer.listen` returned, one for each network and not used before
     on_scored : called after each block with its number of samples
 
     Returns
     -------
-    one array `[windows]` per function; the windows are those of the whole audio.
+    one array `[windows]` per network; the windows are those of the whole audio.
     """
-    tracks: list[list[Scores]] = [[np.empty(0, dtype=np.float32)] for _ in scores]
+    tracks: list[list[Scores]] = [[np.empty(0, dtype=np.float32)] for _ in hearings]
     mel = MelStream()
     samples = np.empty(0, dtype=np.float32)
     frames = np.empty((0, MEL_BANDS), dtype=np.float32)
@@ -81,8 +81,8 @@ def score_together(
         count = window_count(len(frames))
         if count:
             piece = _piece(samples, frames, count)
-            for track, score in zip(tracks, scores, strict=True):
-                track.append(score(piece))
+            for track, hear in zip(tracks, hearings, strict=True):
+                track.append(hear(piece))
             frames = frames[count * WINDOW_HOP_FRAMES :].copy()
             samples = samples[count * WINDOW_HOP_SAMPLES :].copy()
         on_scored(len(block))

@@ -24,7 +24,7 @@ from crydistill.tflite.packing import packed
 if TYPE_CHECKING:
     import keras
 
-_INPUT_NAME, _OUTPUT_NAME = "log_mel", "logits"
+_INPUTS, _OUTPUTS = ("log_mel", "memory"), ("logits", "memory")
 _MIN_RUNTIME = b"min_runtime_version"
 
 
@@ -33,9 +33,11 @@ def quantize_ptq(model: "keras.Model", calibration_patches: Float32) -> bytes:
 
     Parameters
     ----------
-    model : maps log-mel patches `[batch, 96, 64, 1]` to logits
+    model : maps log-mel patches `[batch, 96, 64, 1]` to logits; with a memory, as made by
+        `crydistill.student.memory.with_state`, patches and memory to logits and memory
     calibration_patches : float32 `[n, 96, 64]`, n at least 1; their activations set the int8
-        ranges, so they should resemble the audio in use. A few hundred are enough.
+        ranges, so they should resemble the audio in use. A few hundred are enough. For a student
+        with memory they are heard one after the other, as a stream.
 
     Returns
     -------
@@ -57,6 +59,12 @@ def quantize_ptq(model: "keras.Model", calibration_patches: Float32) -> bytes:
             f"calibration patches of shape {patches.shape}; "
             f"give at least one, as [n, {WINDOW_FRAMES}, {MEL_BANDS}]"
         )
+    window = tuple(model.inputs[0].shape[1:])
+    if window != (WINDOW_FRAMES, MEL_BANDS, 1):
+        raise ModelError(
+            f"cannot convert '{model.name}': it takes {window}, no window of "
+            f"{(WINDOW_FRAMES, MEL_BANDS, 1)}"
+        )
     if not np.isfinite(patches).all():
         raise ModelError("calibration patches hold NaN or infinity; leave those windows out")
     tflite = _rewritten(_converted(model, patches))
@@ -70,10 +78,15 @@ def _converted(model: "keras.Model", patches: Float32) -> bytes:
 
     try:
         # With an open batch dimension, Reshape and Flatten become operators that compute shapes.
-        patch = keras.Input(batch_shape=(1, WINDOW_FRAMES, MEL_BANDS, 1))
-        converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(patch, model(patch)))
+        # The converter sorts inputs by their names, and so must the calibration data be.
+        ports = [
+            keras.Input(batch_shape=(1, *port.shape[1:]), name=name)
+            for port, name in zip(model.inputs, _INPUTS, strict=False)
+        ]
+        called = model(ports if len(ports) > 1 else ports[0])
+        converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(ports, called))
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([p[None, :, :, None]] for p in patches)
+        converter.representative_dataset = lambda: _heard(model, patches)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
         # One scale for the dense layer: 13 KB smaller, and older TFLite Micro supports no other.
@@ -84,6 +97,16 @@ def _converted(model: "keras.Model", patches: Float32) -> bytes:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ModelError(f"TensorFlow cannot convert '{model.name}' ({reason})") from error
     return converted
+
+
+def _heard(model: "keras.Model", patches: Float32) -> Iterator[list[Float32]]:
+    """What the network's inputs are as it hears the patches one after the other."""
+    memories = [np.zeros((1, *port.shape[1:]), dtype=np.float32) for port in model.inputs[1:]]
+    for patch in patches:
+        inputs = [patch[None, :, :, None], *memories]
+        yield inputs
+        if memories:
+            memories = [np.asarray(model.predict_on_batch(inputs)[1])]
 
 
 def _keras_and_tensorflow() -> tuple[Any, Any]:
@@ -122,11 +145,20 @@ def _rewritten(converted: bytes) -> bytes:
     graph = model.subgraphs[0]
     for tensor in graph.tensors:
         tensor.name = None
-    graph.tensors[graph.inputs[0]].name = _INPUT_NAME
-    graph.tensors[graph.outputs[0]].name = _OUTPUT_NAME
+    _name_ports(graph)
     model.signatureDefs = None
     dropped = {entry.buffer for entry in model.metadata if entry.name != _MIN_RUNTIME}
     model.metadata = [entry for entry in model.metadata if entry.name == _MIN_RUNTIME]
     for index in dropped:
         model.buffers[index].data = None
     return packed(model)
+
+
+def _name_ports(graph: Any) -> None:
+    """Order and name inputs and outputs; the converter orders them as it likes."""
+    # A memory has an axis for its windows, logits have none.
+    graph.inputs = sorted(graph.inputs, key=lambda port: -len(graph.tensors[port].shape))
+    graph.outputs = sorted(graph.outputs, key=lambda port: len(graph.tensors[port].shape))
+    for ports, names in ((graph.inputs, _INPUTS), (graph.outputs, _OUTPUTS)):
+        for port, name in zip(ports, names, strict=False):
+            graph.tensors[port].name = name

@@ -19,7 +19,7 @@ class BatchNorm(keras.layers.BatchNormalization):  # type: ignore[misc]
     """BatchNormalization over the last axis; on PyTorch it trains with PyTorch's own kernel."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        if not training or not on_torch():
+        if not training or not self.trainable or not on_torch():
             return super().call(inputs, training=training, mask=mask)
         import torch
 

@@ -10,14 +10,14 @@ This module imports neither TensorFlow nor an interpreter.
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic import model_validator as validator
 
 from crydistill import atomic
 from crydistill.audio import mel
-from crydistill.audio.windows import WINDOW_FRAMES, WINDOW_HOP_FRAMES
+from crydistill.audio.windows import WINDOW_FRAMES, WINDOW_HOP_FRAMES, WINDOW_HOP_SECONDS
 from crydistill.errors import ModelError
 from crydistill.pydantic_errors import explained
 from crydistill.student.activation import Activation
@@ -77,6 +77,63 @@ class Port(_Part):
     shape: tuple[Annotated[int, Field(gt=0)], ...]
     scale: Annotated[float, Field(gt=0)]
     zero_point: Annotated[int, Field(ge=-128, le=127)]
+
+
+class Memory(_Part):
+    """What a student with memory carries from window to window: the last windows' embeddings.
+
+    The network has a second input and a second output for it, int8 `[1, windows, size]`, oldest
+    first, of one scale and zero point: real value = (step - zero_point) x scale. The output after
+    one window is the input for the next. Scores count from the first window on; after `warm_up` of
+    them they no longer depend on where the stream began.
+
+    windows : how many windows it goes back
+    size : numbers per window
+    start : value of every entry before the first window: real 0, which means nothing heard
+    gap : what to do where audio is missing between two windows: start anew
+    warm_up_windows, warm_up_seconds : after how many windows nothing of the start is left
+    """
+
+    windows: Annotated[int, Field(gt=0)]
+    size: Annotated[int, Field(gt=0)]
+    scale: Annotated[float, Field(gt=0)]
+    zero_point: Annotated[int, Field(ge=-128, le=127)]
+    start: Literal["zero_point"] = "zero_point"
+    gap: Literal["reset"] = "reset"
+    warm_up_windows: Annotated[int, Field(gt=0)]
+    warm_up_seconds: Annotated[float, Field(gt=0)]
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], scale: float, zero_point: int) -> Self:
+        """Describe the memory of a network from its tensor, `[1, windows, size]`."""
+        _, windows, size = shape
+        return cls(
+            windows=windows,
+            size=size,
+            scale=scale,
+            zero_point=zero_point,
+            warm_up_windows=windows,
+            warm_up_seconds=_hops_in_seconds(windows),
+        )
+
+    @property
+    def port(self) -> Port:
+        """The tensor that goes in and comes out."""
+        shape = (1, self.windows, self.size)
+        return Port(shape=shape, scale=self.scale, zero_point=self.zero_point)
+
+    @validator(mode="after")
+    def _consistent(self) -> Self:
+        stated = self.warm_up_windows, self.warm_up_seconds
+        if stated != (self.windows, _hops_in_seconds(self.windows)):
+            raise ValueError(
+                f"the warm-up of {self.windows} windows is {_hops_in_seconds(self.windows)} s"
+            )
+        return self
+
+
+def _hops_in_seconds(windows: int) -> float:
+    return round(windows * WINDOW_HOP_SECONDS, 2)
 
 
 class Arena(_Part):
@@ -172,6 +229,9 @@ class Provenance(_Part):
 class StudentManifest(_Part):
     """Manifest of one `.tflite`.
 
+    format_version : 2 with a memory, 1 without: a program that knows only 1 refuses what it would
+        run wrongly
+    memory : None if each window is scored by itself
     activation : function that turns the network's outputs (logits) into scores
     outputs : class names, or "yamnet-521"
     cry_outputs : indices; a window's cry score is the sum of the activated outputs there
@@ -180,16 +240,18 @@ class StudentManifest(_Part):
     parameters : number of them in the network as trained, BatchNorm included
     arena : None where TFLite Micro was not available to measure it
     presets : detector settings by name
+    memory_teacher : whose scores of the last seconds a student with memory learned as well
     minimum_runtimes : oldest release of each runtime known to run the file
     """
 
-    format_version: Literal[1] = 1
+    format_version: Literal[1, 2] = 1
     name: Annotated[str, Field(min_length=1)]
     architecture: str
     tflite: ModelFile
     front_end: FrontEnd
     input: Port
     output: Port
+    memory: Memory | None = Field(None, exclude_if=lambda value: value is None)
     activation: Activation
     outputs: Literal["yamnet-521"] | tuple[str, ...]
     cry_outputs: Annotated[tuple[Count, ...], Field(min_length=1)]
@@ -203,12 +265,23 @@ class StudentManifest(_Part):
     presets: dict[str, ThresholdPreset] = {}
     training: TrainingData
     teacher: TeacherInfo
+    memory_teacher: TeacherInfo | None = Field(None, exclude_if=lambda value: value is None)
     calibration: Int8Calibration
     provenance: Provenance
     minimum_runtimes: dict[str, str] = {}
 
+    @validator(mode="before")
+    @classmethod
+    def _versioned(cls, fields: Any) -> Any:
+        if isinstance(fields, dict) and "format_version" not in fields:
+            return {"format_version": 2 if fields.get("memory") else 1, **fields}
+        return fields
+
     @validator(mode="after")
     def _consistent(self) -> Self:
+        if self.format_version != (2 if self.memory else 1):
+            kind = "with a memory" if self.memory else "without memory"
+            raise ValueError(f"format_version {self.format_version} does not go {kind}")
         named = CLASSES if self.outputs == YAMNET_OUTPUTS else len(self.outputs)
         if self.output.shape[-1:] != (named,):
             raise ValueError(f"outputs names {named} classes, output has shape {self.output.shape}")

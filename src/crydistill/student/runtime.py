@@ -4,7 +4,6 @@ Needs NumPy, SciPy and LiteRT, but no TensorFlow.
 """
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -12,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from crydistill.errors import ModelError
-from crydistill.student.activation import activate
+from crydistill.student.listening import WindowListener
 from crydistill.student.manifest import (
     MANIFEST_NAME,
     TFLITE_NAME,
@@ -20,12 +19,11 @@ from crydistill.student.manifest import (
     StudentManifest,
     load_manifest,
 )
-from crydistill.taxonomy import cry_score
 from crydistill.tflite.check import TfliteFacts, inspect_tflite, tflite_bytes
 from crydistill.tflite.interpreters import Float32, Kernels, LiteRt, dequantize, quantize
 
 _BLOCK = 64
-"""Windows per batch: small enough for the processor's cache, whatever the recording's length."""
+"""Windows quantized at once: few enough for the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class TfliteStudent:
     manifest : its `student.json`
     tflite : bytes of the model, as deployed on the device
     facts : contents of `tflite`
-    network : the interpreter that runs it
+    kernels : LiteRT's kernels that run it
 
     Examples
     --------
@@ -52,7 +50,7 @@ class TfliteStudent:
     manifest: StudentManifest
     tflite: bytes
     facts: TfliteFacts
-    network: LiteRt
+    kernels: Kernels
 
     @classmethod
     def load(cls, path: str | Path, kernels: Kernels = Kernels.REFERENCE) -> Self:
@@ -82,10 +80,16 @@ class TfliteStudent:
             )
         facts = inspect_tflite(tflite, size_limit=size_limit, name=str(tflite_path))
         _check_agreement(manifest_path, manifest, facts)
-        return cls(manifest, tflite, facts, LiteRt(tflite, kernels))
+        student = cls(manifest, tflite, facts, kernels)
+        student.listener()  # so that a network that LiteRT refuses is refused here
+        return student
+
+    def listener(self) -> "TfliteListener":
+        """Start to hear a stream of windows, which shares nothing with any other."""
+        return TfliteListener(self)
 
     def logits(self, patches: Float32) -> Float32:
-        """Outputs of the network before any activation.
+        """Outputs of the network before any activation, for a stream of its own.
 
         Parameters
         ----------
@@ -95,29 +99,36 @@ class TfliteStudent:
         -------
         np.ndarray [shape=(n, outputs)], float32; multiples of the output scale.
         """
-        source, result = self.facts.input, self.facts.output
-        logits = np.empty((len(patches), result.shape[-1]), dtype=np.float32)
-        for block in _blocks(len(patches)):
-            steps = self.network.run(quantize(patches[block], source.scale, source.zero_point))
-            logits[block] = dequantize(steps, result.scale, result.zero_point)
-        return logits
+        return self.listener().logits(patches)
 
     def probabilities(self, patches: Float32) -> Float32:
-        """Scores of all classes, `[n, outputs]`, each 0 to 1: the manifest's activation applied."""
-        return activate(self.logits(patches), self.manifest.activation)
+        """Scores of all classes, `[n, outputs]`, each 0 to 1, for a stream of its own."""
+        return self.listener().probabilities(patches)
 
     def cry_scores(self, patches: Float32) -> Float32:
-        """One cry score per window, `[n]`: the sum of the scores of the manifest's cry outputs."""
-        scores = np.empty(len(patches), dtype=np.float32)
-        for block in _blocks(len(patches)):
-            outputs = self.probabilities(patches[block])
-            scores[block] = cry_score(outputs, self.manifest.cry_outputs)
-        return scores
+        """One cry score per window, `[n]`, for a stream of its own."""
+        return self.listener().push(patches)
 
 
-def _blocks(count: int) -> Iterator[slice]:
-    for start in range(0, count, _BLOCK):
-        yield slice(start, start + _BLOCK)
+class TfliteListener(WindowListener):
+    """One stream of windows, heard by an INT8 student."""
+
+    def __init__(self, student: TfliteStudent) -> None:
+        super().__init__(student.manifest)
+        self._facts = student.facts
+        self._network = LiteRt(student.tflite, student.kernels)
+
+    def reset(self) -> None:
+        self._network.reset()
+
+    def logits(self, patches: Float32) -> Float32:
+        source, result = self._facts.input, self._facts.output
+        logits = np.empty((len(patches), result.shape[-1]), dtype=np.float32)
+        for start in range(0, len(patches), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            steps = self._network.run(quantize(patches[block], source.scale, source.zero_point))
+            logits[block] = dequantize(steps, result.scale, result.zero_point)
+        return logits
 
 
 def _files(path: Path) -> tuple[Path, Path]:
@@ -143,12 +154,14 @@ def _check_agreement(path: Path, manifest: StudentManifest, facts: TfliteFacts) 
     stated = {
         "input": manifest.input.model_dump(),
         "output": manifest.output.model_dump(),
+        "memory": manifest.memory and vars(manifest.memory.port),
         "ops": manifest.ops,
         "macs": manifest.macs,
     }
     found = {
         "input": vars(facts.input),
         "output": vars(facts.output),
+        "memory": facts.memory and vars(facts.memory),
         "ops": facts.ops,
         "macs": facts.macs,
     }

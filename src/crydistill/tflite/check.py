@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from crydistill.audio.mel import MEL_BANDS
 from crydistill.audio.windows import WINDOW_FRAMES
@@ -20,19 +21,32 @@ from crydistill.tflite.cost import LayerCost, layer_costs, total_macs
 from crydistill.tflite.file import ALIGNMENT, Tensor, TfliteFile, read_tflite
 from crydistill.tflite.interpreters import (
     Float32,
+    Int8,
     LiteRt,
+    Network,
     TfliteMicro,
     quantize,
     tflite_micro_version,
 )
+from crydistill.tflite.memory import memory_tensor
 from crydistill.tflite.operators import check_activation, check_operators
 
 SIZE_LIMIT = 110_000
 """Largest `.tflite` accepted as a student, in bytes."""
 
 LARGEST_DISAGREEMENT = 1
-"""Largest allowed difference of the int8 outputs of TFLite Micro and LiteRT's reference kernels, in
-quantization steps: the dense layer rounds twice in one and once in the other."""
+"""Largest allowed difference between TFLite Micro and LiteRT's reference kernels, in quantization
+steps, of the logits and of the memory: a dense layer rounds twice in one and once in the other."""
+
+LARGEST_DISAGREEMENT_WITH_MEMORY = 2
+"""The same for the logits of a student with memory, where dense layers follow each other: a step
+of an embedding can move a logit by a step, which its own layer may add to.
+
+Each interpreter carries its own memory. An embedding does not depend on the memory, so the
+memories differ by no more after a night than after one window."""
+
+Steps = npt.NDArray[np.int16]
+"""Int8 values, wide enough for their differences."""
 
 _INPUT_SHAPES = ((1, WINDOW_FRAMES, MEL_BANDS, 1), (1, WINDOW_FRAMES, MEL_BANDS))
 _MISALIGNED = f"constants do not start at multiples of {ALIGNMENT} bytes"
@@ -54,6 +68,7 @@ class TensorFacts:
 class TfliteFacts:
     """Contents of a `.tflite`.
 
+    memory : None if the network has none; input and output are alike
     ops : number of occurrences of each operator
     layers : cost of each operator, in execution order
     macs : multiply-accumulates per window
@@ -66,6 +81,7 @@ class TfliteFacts:
     size_bytes: int
     input: TensorFacts
     output: TensorFacts
+    memory: TensorFacts | None
     ops: dict[str, int]
     layers: tuple[LayerCost, ...]
     macs: int
@@ -84,7 +100,8 @@ def inspect_tflite(
     """Validate a `.tflite` without running it, and return its contents.
 
     Accepted are files with one subgraph of allowlisted operators, each within its rules, from an
-    int8 log-mel patch `[1, 96, 64, 1]` or `[1, 96, 64]` to int8 logits `[1, outputs]`.
+    int8 log-mel patch `[1, 96, 64, 1]` or `[1, 96, 64]` to int8 logits `[1, outputs]`. A student
+    with memory has a second input and output, as `crydistill.tflite.memory` says.
 
     Parameters
     ----------
@@ -133,8 +150,13 @@ def _check_size(size: int, limit: int) -> None:
 
 def _inspect(data: bytes, aligned: bool) -> TfliteFacts:
     file = read_tflite(data)
-    if len(file.inputs) != 1 or len(file.outputs) != 1:
-        raise ModelError(f"{len(file.inputs)} inputs and {len(file.outputs)} outputs, not 1 and 1")
+    counts = len(file.inputs), len(file.outputs)
+    if counts not in ((1, 1), (2, 2)):
+        raise ModelError(
+            f"{counts[0]} inputs and {counts[1]} outputs, not 1 and 1, or 2 and 2 with a memory"
+        )
+    if counts != (len(set(file.inputs)), len(set(file.outputs))):
+        raise ModelError("a tensor is an input or an output twice")
     patch, logits = file.tensors[file.inputs[0]], file.tensors[file.outputs[0]]
     if patch.shape not in _INPUT_SHAPES:
         raise ModelError(f"the input has shape {patch.shape}, not {_INPUT_SHAPES[0]}")
@@ -142,6 +164,7 @@ def _inspect(data: bytes, aligned: bool) -> TfliteFacts:
         raise ModelError(f"the output has shape {logits.shape}, not (1, outputs)")
     ports = _port("input", patch), _port("output", logits)
     check_operators(file)
+    memory = memory_tensor(file)
     is_aligned = _is_aligned(file)
     if aligned and not is_aligned:
         raise ModelError(_MISALIGNED)
@@ -150,6 +173,7 @@ def _inspect(data: bytes, aligned: bool) -> TfliteFacts:
         hashlib.sha256(data).hexdigest(),
         len(data),
         *ports,
+        None if memory is None else _port("memory", memory),
         dict(sorted(Counter(layer.operator for layer in layers).items())),
         layers,
         total_macs(layers),
@@ -181,6 +205,7 @@ class CheckReport:
     windows : number of windows compared
     largest_difference : between TFLite Micro and LiteRT's reference kernels, in output steps
     differing : fraction of the outputs that differ between the two
+    largest_memory_difference : the same for the memory, in its steps; None without memory
     """
 
     facts: TfliteFacts
@@ -190,6 +215,7 @@ class CheckReport:
     windows: int
     largest_difference: int
     differing: float
+    largest_memory_difference: int | None
 
     def to_json(self) -> str:
         """Return the report as indented JSON."""
@@ -208,7 +234,8 @@ def check_tflite(
     Parameters
     ----------
     source : the file, or its bytes
-    patches : log-mel patches of real audio, `[n, 96, 64]`, n at least 1; about 200 take a second
+    patches : log-mel patches of real audio, `[n, 96, 64]`, n at least 1; about 200 take a second. A
+        student with memory hears them in turn, and forgets after the first half.
     size_limit : largest size accepted, bytes
     name : name of the model in error messages, if `source` is bytes
 
@@ -247,17 +274,30 @@ def check_tflite(
 def _run(tflite: bytes, facts: TfliteFacts, patches: Float32, tflite_micro: str) -> CheckReport:
     arena = arena_bytes(tflite)
     windows = quantize(patches, facts.input.scale, facts.input.zero_point)
-    on_device = TfliteMicro(tflite, arena).run(windows)
-    difference = np.abs(on_device.astype(np.int16) - LiteRt(tflite).run(windows))
+    on_device = _hear(TfliteMicro(tflite, arena), windows)
+    on_host = _hear(LiteRt(tflite), windows)
+    logits, memory = (np.abs(a - b) for a, b in zip(on_device, on_host, strict=True))
     return CheckReport(
         facts,
         arena,
         HOST_BITS,
         tflite_micro,
         len(windows),
-        int(difference.max()),
-        float((difference > 0).mean()),
+        int(logits.max()),
+        float((logits > 0).mean()),
+        int(memory.max()) if facts.memory else None,
     )
+
+
+def _hear(network: Network, windows: Int8) -> tuple[Steps, Steps]:
+    """Logits and memory after each window; half-way the network forgets."""
+    logits, memories = [], []
+    for number, window in enumerate(windows):
+        if number == len(windows) // 2:
+            network.reset()
+        logits.append(network.run(window[None])[0])
+        memories.append(network.memory if network.memory is not None else np.empty(0, np.int8))
+    return np.stack(logits).astype(np.int16), np.stack(memories).astype(np.int16)
 
 
 def _failures(report: CheckReport, size_limit: int) -> list[str]:
@@ -266,9 +306,15 @@ def _failures(report: CheckReport, size_limit: int) -> list[str]:
         failures.append(f"{facts.size_bytes:,} bytes, more than {size_limit:,}")
     if not facts.aligned:
         failures.append(_MISALIGNED)
-    if report.largest_difference > LARGEST_DISAGREEMENT:
+    allowed = LARGEST_DISAGREEMENT_WITH_MEMORY if facts.memory else LARGEST_DISAGREEMENT
+    if report.largest_difference > allowed:
         failures.append(
             f"TFLite Micro and LiteRT differ by {report.largest_difference} steps, "
-            f"more than {LARGEST_DISAGREEMENT}"
+            f"more than {allowed}"
+        )
+    if (report.largest_memory_difference or 0) > LARGEST_DISAGREEMENT:
+        failures.append(
+            f"TFLite Micro and LiteRT differ by {report.largest_memory_difference} steps in the "
+            f"memory, more than {LARGEST_DISAGREEMENT}"
         )
     return failures

@@ -64,6 +64,7 @@ OPERATOR_KINDS = {
         5,
         (*_STRIDES, ("filter_width", "i", 0), ("filter_height", "i", 0), _ACTIVATION),
     ),
+    2: OperatorKind("CONCATENATION", 10, (("axis", "i", 0), _ACTIVATION)),
     3: OperatorKind("CONV_2D", 1, (*_STRIDES, _ACTIVATION, *_DILATIONS, _BIAS_TYPE)),
     4: OperatorKind(
         "DEPTHWISE_CONV_2D",
@@ -84,10 +85,22 @@ OPERATOR_KINDS = {
     22: OperatorKind("RESHAPE", 17, (("new_shape", "*i", ()),)),
     34: OperatorKind("PAD", 22, ()),
     40: OperatorKind("MEAN", 27, (("keep_dims", "?", False),)),
+    45: OperatorKind(
+        "STRIDED_SLICE",
+        32,
+        (
+            ("begin_mask", "i", 0),
+            ("end_mask", "i", 0),
+            ("ellipsis_mask", "i", 0),
+            ("new_axis_mask", "i", 0),
+            ("shrink_axis_mask", "i", 0),
+            ("offset", "?", False),
+        ),
+    ),
 }
-"""Allowlist by TensorFlow Lite's operator code: what depthwise-separable and residual networks
-need, all of it int8 in TFLite Micro. It omits softmax and sigmoid: a student's outputs are logits,
-and its manifest names their activation."""
+"""Allowlist by TensorFlow Lite's operator code: what depthwise-separable and residual networks and
+a memory of past windows need, all of it int8 in TFLite Micro. It omits softmax and sigmoid: a
+student's outputs are logits, and its manifest names their activation."""
 
 
 @dataclass(frozen=True)

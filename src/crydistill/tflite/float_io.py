@@ -1,8 +1,8 @@
 """Give an int8 student float32 input and output, for runtimes that accept nothing else.
 
 LiteRT.js, which runs a `.tflite` in a browser, refuses int8 tensors as a model's input or output.
-The twin adds a QUANTIZE before the first operator and a DEQUANTIZE after the last; everything in
-between is unchanged.
+The twin adds a QUANTIZE before the first operator and a DEQUANTIZE after the last, one for each
+input and output; everything in between is unchanged.
 """
 
 from typing import Any
@@ -22,7 +22,8 @@ def float_twin(tflite: bytes) -> bytes:
 
     It maps log-mel values to logits with the student's int8 arithmetic in between. A value exactly
     between two quantization steps may be rounded differently: some runtimes round ties to even, as
-    `quantize` does, others away from zero.
+    `quantize` does, others away from zero. A memory is real values too, zeros at the start; going
+    out and in again changes no step of it.
 
     Parameters
     ----------
@@ -36,16 +37,16 @@ def float_twin(tflite: bytes) -> bytes:
     inspect_tflite(tflite, size_limit=len(tflite))
     model = schema.ModelT.InitFromPackedBuf(tflite, 0)
     graph = model.subgraphs[0]
-    patch, logits = graph.inputs[0], graph.outputs[0]
     quantize = _code(model, schema.BuiltinOperator.QUANTIZE, _QUANTIZE_VERSION)
     dequantize = _code(model, schema.BuiltinOperator.DEQUANTIZE, _DEQUANTIZE_VERSION)
-    floats_in, floats_out = _float_copy(graph, patch), _float_copy(graph, logits)
+    inputs, outputs = list(graph.inputs), list(graph.outputs)
+    graph.inputs = [_float_copy(graph, index) for index in inputs]
+    graph.outputs = [_float_copy(graph, index) for index in outputs]
     graph.operators = [
-        _operator(quantize, floats_in, patch),
+        *(_operator(quantize, *pair) for pair in zip(graph.inputs, inputs, strict=True)),
         *graph.operators,
-        _operator(dequantize, logits, floats_out),
+        *(_operator(dequantize, *pair) for pair in zip(outputs, graph.outputs, strict=True)),
     ]
-    graph.inputs, graph.outputs = [floats_in], [floats_out]
     return packed(model)
 
 

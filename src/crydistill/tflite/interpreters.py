@@ -6,6 +6,7 @@ Both are native code that trusts the model: pass them only bytes that
 
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crydistill.errors import MissingExtraError, ModelError
+from crydistill.tflite.file import read_tflite
 
 Int8 = npt.NDArray[np.int8]
 Float32 = npt.NDArray[np.float32]
@@ -55,7 +57,49 @@ def dequantize(steps: Int8, scale: float, zero_point: int) -> Float32:
     return (steps.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 
 
-class LiteRt:
+class Network(ABC):
+    """An int8 network that hears one window after another.
+
+    What it remembers of them, if it has a memory, it keeps from window to window and from call to
+    call; a new one, or one that was reset, has heard nothing.
+
+    Parameters
+    ----------
+    inputs : shape and value of real 0 of each input: the log-mel patch, then the memory if any
+    outputs : number of logits
+    """
+
+    def __init__(self, inputs: list[tuple[tuple[int, ...], int]], outputs: int) -> None:
+        (self._patch_shape, _), *memories = inputs
+        self._outputs = outputs
+        self._empty = [np.full(shape, zero, dtype=np.int8) for shape, zero in memories]
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all windows so far, as after a gap in the audio; nothing to do without memory."""
+        self._memories = self._empty
+
+    @property
+    def memory(self) -> Int8 | None:
+        """What it remembers, `[1, windows, size]`, oldest first; None if it has no memory."""
+        return self._memories[0].copy() if self._memories else None
+
+    def run(self, windows: Int8) -> Int8:
+        """Compute the outputs, `[n, outputs]`, of quantized windows, `[n, 96, 64]`, in turn."""
+        # One at a time, as on the device: batching is no faster.
+        shaped = windows.reshape(-1, *self._patch_shape)
+        out = np.empty((len(shaped), self._outputs), dtype=np.int8)
+        for row, window in zip(out, shaped, strict=True):
+            logits, *self._memories = self._invoke([window, *self._memories])
+            row[:] = logits[0]
+        return out
+
+    @abstractmethod
+    def _invoke(self, inputs: list[Int8]) -> list[Int8]:
+        """Compute all outputs from all inputs; returns copies."""
+
+
+class LiteRt(Network):
     """An int8 network in LiteRT, on one thread.
 
     Raises
@@ -80,22 +124,20 @@ class LiteRt:
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"LiteRT refuses the model ({_one_line(error)})") from error
-        self._input: dict[str, Any] = self._interpreter.get_input_details()[0]
-        self._output: dict[str, Any] = self._interpreter.get_output_details()[0]
+        sources = self._interpreter.get_input_details()
+        results = self._interpreter.get_output_details()
+        self._sources = [int(source["index"]) for source in sources]
+        self._results = [int(result["index"]) for result in results]
+        super().__init__([_port(source) for source in sources], int(results[0]["shape"][-1]))
 
-    def run(self, windows: Int8) -> Int8:
-        """Compute the outputs, `[n, outputs]`, of quantised windows, `[n, 96, 64]`."""
-        # One at a time, as on the device: batching is no faster.
-        shaped = windows.reshape(-1, *self._input["shape"])
-        out = np.empty((len(shaped), self._output["shape"][-1]), dtype=np.int8)
-        for row, window in zip(out, shaped, strict=True):
-            self._interpreter.set_tensor(self._input["index"], window)
-            self._interpreter.invoke()
-            row[:] = self._interpreter.get_tensor(self._output["index"])[0]
-        return out
+    def _invoke(self, inputs: list[Int8]) -> list[Int8]:
+        for index, value in zip(self._sources, inputs, strict=True):
+            self._interpreter.set_tensor(index, value)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index) for index in self._results]
 
 
-class TfliteMicro:
+class TfliteMicro(Network):
     """An int8 network in Google's TFLite Micro interpreter.
 
     Parameters
@@ -120,16 +162,24 @@ class TfliteMicro:
                 f"TFLite Micro refuses the model with an arena of {arena:,} bytes "
                 f"({_one_line(error)})"
             ) from error
-        self._input_shape = self._interpreter.get_input_details(0)["shape"]
+        # The interpreter does not say how many inputs there are; the file does.
+        file = read_tflite(tflite)
+        self._results = len(file.outputs)
+        ports = [_port(self._interpreter.get_input_details(i)) for i in range(len(file.inputs))]
+        outputs = self._interpreter.get_output_details(0)["shape"][-1]
+        super().__init__(ports, int(outputs))
 
-    def run(self, windows: Int8) -> Int8:
-        """Compute the outputs, `[n, outputs]`, of quantised windows, `[n, 96, 64]`."""
-        rows = []
-        for window in windows.reshape(-1, *self._input_shape):
-            self._interpreter.set_input(window, 0)
-            self._interpreter.invoke()
-            rows.append(self._interpreter.get_output(0))
-        return np.concatenate(rows)
+    def _invoke(self, inputs: list[Int8]) -> list[Int8]:
+        for index, value in enumerate(inputs):
+            self._interpreter.set_input(value, index)
+        self._interpreter.invoke()
+        return [self._interpreter.get_output(index) for index in range(self._results)]
+
+
+def _port(details: dict[str, Any]) -> tuple[tuple[int, ...], int]:
+    """Shape and zero point of an input, as either interpreter describes it."""
+    shape = tuple(int(size) for size in details["shape"])
+    return shape, int(details["quantization_parameters"]["zero_points"][0])
 
 
 def tflite_micro_version() -> str:

@@ -209,6 +209,48 @@ def _add(step: _Step) -> Shape:
     return a.shape
 
 
+def _concatenation(step: _Step) -> Shape:
+    """Append the newest embedding to those of the windows before it."""
+    step.takes(2, 2)
+    past, newest = step.activation(0), step.activation(1)
+    _require(step.option("axis") == 1, f"joins along axis {step.option('axis')}")
+    _require(step.option("activation") == 0, "has an activation function")
+    fits = len(past.shape) == 3 and newest.shape == (1, 1, past.shape[2]) and past.shape[0] == 1
+    _require(fits, f"joins the shapes {past.shape} and {newest.shape}")
+    for tensor in (past, newest):
+        _require_same_quantization(tensor, step.output)
+    return (1, past.shape[1] + 1, past.shape[2])
+
+
+def _strided_slice(step: _Step) -> Shape:
+    """Drop the oldest embedding."""
+    step.takes(4, 4)
+    x = step.activation()
+    _require_same_quantization(x, step.output)
+    _require(len(x.shape) == 3 and x.shape[0] == 1, f"input of shape {x.shape}")
+    _require(x.shape[1] > 1, "nothing is left of its input")
+    for name in ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask", "offset"):
+        _require(not step.option(name), f"has the option {name}")
+    begin, end, strides = (_three(step, position) for position in (1, 2, 3))
+    _require(strides == [1, 1, 1], f"has the strides {strides}")
+    begin = _unmasked(begin, step.option("begin_mask"), (0, 0, 0))
+    end = _unmasked(end, step.option("end_mask"), x.shape)
+    _require((begin, end) == ([0, 1, 0], list(x.shape)), f"keeps {begin} to {end} of {x.shape}")
+    return (1, x.shape[1] - 1, x.shape[2])
+
+
+def _three(step: _Step, position: int) -> list[int]:
+    tensor = step.constant(position, "int32")
+    _require(tensor.shape == (3,), f"input {position} has shape {tensor.shape}, not (3,)")
+    return [int(value) for value in tensor.values()]
+
+
+def _unmasked(values: list[int], mask: int, full: Shape) -> list[int]:
+    """Bounds of a slice, with `full` where a bit of the mask says that a bound is not stated."""
+    _require(0 <= mask < 8, f"has a mask of {mask}")
+    return [full[i] if mask >> i & 1 else value for i, value in enumerate(values)]
+
+
 def _pad(step: _Step) -> Shape:
     step.takes(2, 2)
     x, padding = _image(step), step.constant(1, "int32")
@@ -224,12 +266,14 @@ def _pad(step: _Step) -> Shape:
 RULES: dict[str, Callable[[_Step], Shape]] = {
     "ADD": _add,
     "AVERAGE_POOL_2D": _average_pool_2d,
+    "CONCATENATION": _concatenation,
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
     "FULLY_CONNECTED": _fully_connected,
     "MEAN": _mean,
     "PAD": _pad,
     "RESHAPE": _reshape,
+    "STRIDED_SLICE": _strided_slice,
 }
 
 

@@ -1,0 +1,88 @@
+import keras
+import numpy as np
+import pytest
+
+from crydistill.student.memory import Memory, on_streams, stream_logits, with_state
+from crydistill.student.zoo import build
+
+MEMORY = Memory(windows=3, embedding=5, hidden=4)
+SMALL = {"stem": 8, "stem_stride": 4, "stages": [[16, 1]]}
+
+
+def network(windows: int = 8, *, fresh: bool = True, joint: bool = True) -> keras.Model:
+    keras.utils.set_random_seed(3)
+    window_network = build("crynet", outputs=7, **SMALL)
+    return on_streams(window_network, MEMORY, windows, fresh=fresh, joint=joint)
+
+
+def sound(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(0, 3, (*shape, 96, 64)).astype(np.float32)
+
+
+def on_numpy(values: object) -> np.ndarray:
+    return keras.ops.convert_to_numpy(values)
+
+
+def stepped(model: keras.Model, patches: np.ndarray) -> np.ndarray:
+    """Cry logits window by window, as a device runs it."""
+    memory = np.zeros((1, MEMORY.windows, MEMORY.embedding), np.float32)
+    logits = []
+    for patch in patches:
+        logit, memory = map(on_numpy, model.predict_on_batch([patch[None, ..., None], memory]))
+        logits.append(logit[0, 0])
+    return np.array(logits)
+
+
+def test_window_by_window_is_what_was_trained() -> None:
+    trained, streams = network(), sound(2, 8)
+    whole = on_numpy(trained(streams))
+    assert whole.shape == (2, 8, 1 + 7)
+    device = with_state(trained)
+    for stream, logits in zip(streams, whole[..., 0], strict=True):
+        np.testing.assert_allclose(stepped(device, stream), logits, atol=1e-5)
+        np.testing.assert_allclose(stream_logits(trained, [stream]), logits, atol=1e-5)
+
+
+def test_a_memory_of_three_windows_forgets_the_fourth() -> None:
+    device, patches = with_state(network()), sound(12)
+    other = patches.copy()
+    other[0] += 1
+    first, second = stepped(device, patches), stepped(device, other)
+    assert (first[:4] != second[:4]).all()
+    np.testing.assert_array_equal(first[4:], second[4:])
+
+
+def test_streams_begin_with_an_empty_memory() -> None:
+    trained, patches = network(), sound(10)
+    together = stream_logits(trained, [patches[:7], patches[7:]], starts=[0, 4])
+    apart = [stream_logits(trained, [part]) for part in (patches[:4], patches[4:])]
+    np.testing.assert_allclose(together, np.concatenate(apart), atol=1e-5)
+
+
+def test_scale_and_offset_go_into_the_logit() -> None:
+    trained, patches = network(), sound(5)
+    plain, scaled = stepped(with_state(trained), patches), with_state(trained, 2.0, -0.5)
+    np.testing.assert_allclose(stepped(scaled, patches), 2 * plain - 0.5, atol=1e-5)
+
+
+def test_stock_layers_that_plain_keras_loads(tmp_path) -> None:
+    device, patches = with_state(network()), sound(5)
+    device.save(tmp_path / "student.keras")
+    loaded = keras.saving.load_model(tmp_path / "student.keras", compile=False)
+    np.testing.assert_allclose(stepped(loaded, patches), stepped(device, patches), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("fresh", "joint", "learning"),
+    [(True, True, {"conv", "norm", "memory"}), (False, True, {"conv", "memory"}),
+     (False, False, {"memory"})],
+)  # fmt: skip
+def test_what_learns(fresh: bool, joint: bool, learning: set[str]) -> None:
+    def kind(name: str) -> str:
+        if "norm" in name:
+            return "norm"
+        return "memory" if name.startswith(("embedding", "memory")) else "conv"
+
+    model = network(fresh=fresh, joint=joint)
+    found = {kind(variable.path.split("/")[0]) for variable in model.trainable_variables}
+    assert found == learning
