@@ -50,6 +50,7 @@ COUNTED(fully_connected, crydistill_dense)
 COUNTED(mean, crydistill_mean)
 COUNTED(average_pool_2d, crydistill_pool)
 COUNTED(pad, crydistill_pad)
+COUNTED(strided_slice, crydistill_strided_slice)
 
 static void counted_add(const struct crydistill_add *layer, const int8_t *a, const int8_t *b,
                         int8_t *output)
@@ -57,6 +58,14 @@ static void counted_add(const struct crydistill_add *layer, const int8_t *a, con
     const uint32_t since = machine_clock();
     crydistill_model.kernels->add(layer, a, b, output);
     report("layer_add", since, 1);
+}
+
+static void counted_concatenation(const struct crydistill_concatenation *layer, const int8_t *a,
+                                  const int8_t *b, int8_t *output)
+{
+    const uint32_t since = machine_clock();
+    crydistill_model.kernels->concatenation(layer, a, b, output);
+    report("layer_concatenation", since, 1);
 }
 
 static const struct crydistill_kernels counted = {
@@ -67,6 +76,8 @@ static const struct crydistill_kernels counted = {
     .average_pool_2d = counted_average_pool_2d,
     .add = counted_add,
     .pad = counted_pad,
+    .concatenation = counted_concatenation,
+    .strided_slice = counted_strided_slice,
 };
 
 /* Repeated, since one call can take less than a clock tick. Returns the score. */

@@ -2,15 +2,16 @@
  *
  *     make MODEL=... BUILD=... fuzz && BUILD/fuzz -max_total_time=60
  *
- * The input is ten bytes of settings, one byte that seeds the block sizes, and samples, which are
- * repeated until two windows are full. */
+ * The input is ten bytes of settings, one byte that seeds the block sizes and whether there are gaps,
+ * and samples, which are repeated until two windows are full. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "crydistill.h"
 #include "crydistill_model.h"
 
-enum { SETTINGS_BYTES = 10, LARGEST_PIECE = 2048, SAMPLES = 23280 };
+enum { SETTINGS_BYTES = 10, LARGEST_PIECE = 2048, SAMPLES = 23280, WITH_GAPS = 128 };
+enum { HOP = CRYDISTILL_WINDOW_HOP_FRAMES * CRYDISTILL_FRAME_HOP };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,7 +23,8 @@ static void check(void *context, const struct crydistill_window *window)
 {
     uint32_t *windows = context;
     const bool finite = window->score >= 0.0f && window->score <= (float)CRYDISTILL_OUTPUTS;
-    if (window->index != (*windows)++ || !finite || window->onset > window->index) {
+    const bool heard = window->patch != NULL && window->logits != NULL;
+    if (heard != finite || window->index != (*windows)++ || window->onset > window->index) {
         abort();
     }
 }
@@ -41,6 +43,32 @@ static void push_piece(const uint8_t *bytes, size_t count, size_t at, size_t n, 
     free(piece);
 }
 
+/* The next window never starts in the future, nor is it overdue; after a gap it is less than a hop
+ * later. */
+static void push_all(uint32_t seed, const uint8_t *samples, size_t count)
+{
+    const bool with_gaps = seed >= WITH_GAPS;
+    uint32_t windows = 0;
+    size_t lost = 0;
+    for (size_t at = 0, n; at < SAMPLES; at += n) {
+        seed = seed * 1664525u + 1013904223u;
+        n = (seed >> 16) % LARGEST_PIECE;
+        n = n < SAMPLES - at ? n : SAMPLES - at;
+        push_piece(samples, count, at, n, &windows);
+        if (with_gaps && seed >> 29 == 0) {
+            crydistill_gap(&ear, seed >> 8 & UINT16_MAX, check, &windows);
+            lost += seed >> 8 & UINT16_MAX;
+        }
+        const size_t time = at + n + lost, start = (size_t)windows * HOP;
+        if (start > time || time - start >= SAMPLES) {
+            abort();
+        }
+    }
+    if (!with_gaps && windows != 2) {
+        abort();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < SETTINGS_BYTES + 1 + sizeof(int16_t)) {
@@ -55,17 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         }
     }
-    uint32_t seed = data[SETTINGS_BYTES], windows = 0;
-    const uint8_t *samples = data + SETTINGS_BYTES + 1;
-    const size_t count = (size - SETTINGS_BYTES - 1) / sizeof(int16_t);
-    for (size_t at = 0, n; at < SAMPLES; at += n) {
-        seed = seed * 1664525u + 1013904223u;
-        n = (seed >> 16) % LARGEST_PIECE;
-        n = n < SAMPLES - at ? n : SAMPLES - at;
-        push_piece(samples, count, at, n, &windows);
-    }
-    if (windows != 2) {
-        abort();
-    }
+    push_all(data[SETTINGS_BYTES], data + SETTINGS_BYTES + 1,
+             (size - SETTINGS_BYTES - 1) / sizeof(int16_t));
     return 0;
 }

@@ -5,14 +5,18 @@
  *     host patches PCM SEED     int8 patches of all windows, raw
  *     host logits  PCM SEED     int8 logits of all windows, raw
  *     host windows PCM SEED     a line per window: index, the score's bits in hex, event, onset
- *     host network PATCHES      from raw int8 patches to raw int8 logits
+ *     host network PATCHES GAP  from raw int8 patches, heard one after another, to raw int8 logits;
+ *                               all before patch number GAP is forgotten there
+ *     host recall  RECORDS      each on its own: from raw int8 memories, each followed by a patch, to
+ *                               raw int8 memories, each followed by logits
  *     host scores  LOGITS       from raw int8 logits to raw float32 scores
  *     host vote    SCORES       from lines "settings THRESHOLD_BITS N M HOLD_MS" (a new detector)
  *                               and SCORE_BITS (a window) to lines of event and onset
  *
  * PCM is raw int16 in the machine's byte order. SEED 0 pushes it in blocks of 4,096 samples, others
  * in blocks of random sizes from 0 to 999. The detector's settings may follow: THRESHOLD_BITS N M
- * HOLD_MS; the defaults are 0.5, 5 of 9, 10 s. */
+ * HOLD_MS; the defaults are 0.5, 5 of 9, 10 s. Then for each gap in the audio AT and LOST: after AT
+ * samples of the file LOST ones are missing. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +29,10 @@ enum { BLOCK = 4096, LARGEST_PIECE = 1000 };
 
 static int8_t arena[CRYDISTILL_ARENA_BYTES];
 static struct crydistill ear;
+
+/* The gaps that are still to come: pairs of words. */
+static char **gaps, **gaps_end;
+static size_t heard;
 
 static const char *const EVENT_NAMES[] = {"-", "on", "off"};
 
@@ -81,12 +89,31 @@ static void write_frames(const int16_t *pcm, size_t n, bool quantized)
     }
 }
 
+static uint32_t number(const char *word)
+{
+    return (uint32_t)strtoul(word, NULL, 10);
+}
+
+/* At most n samples, as far as the next gap. */
+static size_t until_gap(size_t n)
+{
+    const size_t left = gaps == gaps_end ? n : number(gaps[0]) - heard;
+    return n < left ? n : left;
+}
+
+static void make_gaps(crydistill_listener *listener)
+{
+    for (; gaps != gaps_end && number(gaps[0]) == heard; gaps += 2) {
+        crydistill_gap(&ear, number(gaps[1]), listener, NULL);
+    }
+}
+
 /* Push the file block by block. Each block is allocated separately, so that the address sanitizer
  * detects reads beyond it. Without a listener only the front end runs. */
 static void run_audio(FILE *file, uint32_t seed, crydistill_listener *listener, bool quantized)
 {
     for (;;) {
-        const size_t n = next_piece(&seed);
+        const size_t n = until_gap(next_piece(&seed));
         int16_t *piece = malloc(n > 0 ? n * sizeof *piece : 1);
         if (piece == NULL) {
             fail("out of memory");
@@ -98,6 +125,8 @@ static void run_audio(FILE *file, uint32_t seed, crydistill_listener *listener, 
             crydistill_push(&ear, piece, got, listener, NULL);
         }
         free(piece);
+        heard += got;
+        make_gaps(listener);
         if (got < n) {
             return;
         }
@@ -107,13 +136,17 @@ static void run_audio(FILE *file, uint32_t seed, crydistill_listener *listener, 
 static void write_patch(void *context, const struct crydistill_window *window)
 {
     (void)context;
-    fwrite(window->patch, CRYDISTILL_PATCH_SIZE, 1, stdout);
+    if (window->patch != NULL) {
+        fwrite(window->patch, CRYDISTILL_PATCH_SIZE, 1, stdout);
+    }
 }
 
 static void write_logits(void *context, const struct crydistill_window *window)
 {
     (void)context;
-    fwrite(window->logits, (size_t)crydistill_model.outputs, 1, stdout);
+    if (window->logits != NULL) {
+        fwrite(window->logits, (size_t)crydistill_model.outputs, 1, stdout);
+    }
 }
 
 static void write_window(void *context, const struct crydistill_window *window)
@@ -124,11 +157,26 @@ static void write_window(void *context, const struct crydistill_window *window)
            EVENT_NAMES[window->event], onset);
 }
 
-static void run_network(FILE *file)
+static void run_network(FILE *file, uint32_t gap)
 {
     static int8_t patch[CRYDISTILL_PATCH_SIZE];
-    while (fread(patch, sizeof patch, 1, file) == 1) {
+    for (uint32_t i = 0; fread(patch, sizeof patch, 1, file) == 1; i++) {
+        if (i == gap) {
+            crydistill_forget(&crydistill_model, arena);
+        }
         const int8_t *logits = crydistill_model.run(crydistill_model.kernels, patch, arena);
+        fwrite(logits, (size_t)crydistill_model.outputs, 1, stdout);
+    }
+}
+
+static void run_recall(FILE *file)
+{
+    static int8_t patch[CRYDISTILL_PATCH_SIZE];
+    const size_t memory_bytes = crydistill_model.memory_bytes;
+    while (fread(arena, 1, memory_bytes, file) == memory_bytes &&
+           fread(patch, sizeof patch, 1, file) == 1) {
+        const int8_t *logits = crydistill_model.run(crydistill_model.kernels, patch, arena);
+        fwrite(arena, 1, memory_bytes, stdout);
         fwrite(logits, (size_t)crydistill_model.outputs, 1, stdout);
     }
 }
@@ -167,15 +215,18 @@ static void run_vote(FILE *file)
 int main(int argc, char **argv)
 {
     struct crydistill_settings settings = {0.5f, 5, 9, 10000};
-    if (argc != 3 && argc != 4 && argc != 8) {
-        fail("wants a mode, a file, and for PCM a seed and perhaps four settings");
+    if (argc != 3 && argc != 4 && (argc < 8 || argc % 2 != 0)) {
+        fail("wants a mode, a file, and for PCM a seed and perhaps four settings and pairs of gaps");
     }
     FILE *file = fopen(argv[2], "rb");
     if (file == NULL) {
         fail("cannot open the file");
     }
-    const uint32_t seed = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0;
-    if (argc == 8) {
+    /* Also the patch number of the mode "network". */
+    const uint32_t seed = argc > 3 ? number(argv[3]) : 0;
+    if (argc >= 8) {
+        gaps = argv + 8;
+        gaps_end = argv + argc;
         settings = settings_of((uint32_t)strtoul(argv[4], NULL, 16),
                                (unsigned)strtoul(argv[5], NULL, 10),
                                (unsigned)strtoul(argv[6], NULL, 10),
@@ -195,7 +246,9 @@ int main(int argc, char **argv)
     } else if (strcmp(argv[1], "windows") == 0) {
         run_audio(file, seed, write_window, false);
     } else if (strcmp(argv[1], "network") == 0) {
-        run_network(file);
+        run_network(file, seed);
+    } else if (strcmp(argv[1], "recall") == 0) {
+        run_recall(file);
     } else if (strcmp(argv[1], "scores") == 0) {
         run_scores(file);
     } else if (strcmp(argv[1], "vote") == 0) {

@@ -1,5 +1,6 @@
 /* Runs the self-test on the host and prints its result. An argument corrupts part of the golden
- * data: "patch", "logits" or "events". */
+ * data: "patch", "logits", "memory" (before the window), "gap" or "events". With "arena" the arena is
+ * used for something else between windows. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,26 +10,52 @@
 static int8_t arena[CRYDISTILL_ARENA_BYTES];
 static struct crydistill ear;
 
-static const char *const RESULTS[] = {"passed", "settings", "front end", "network", "detector"};
+static const char *const RESULTS[] = {"passed",  "settings", "front end",
+                                      "network", "memory",   "detector"};
+
+/* A copy of golden data with a value three steps off. */
+static const int8_t *spoiled(const int8_t *data, size_t n, size_t at, int8_t *copy)
+{
+    memcpy(copy, data, n);
+    copy[at] = (int8_t)(copy[at] ^ 4);
+    return copy;
+}
 
 static void spoil(struct crydistill_golden *golden, const char *what)
 {
-    static int8_t patch[CRYDISTILL_PATCH_SIZE], logits[CRYDISTILL_OUTPUTS];
-    memcpy(patch, golden->patch, sizeof patch);
-    memcpy(logits, golden->logits, sizeof logits);
-    patch[1000] = (int8_t)(patch[1000] ^ 4);
-    logits[0] = (int8_t)(logits[0] ^ 4);
-    golden->patch = strcmp(what, "patch") == 0 ? patch : golden->patch;
-    golden->logits = strcmp(what, "logits") == 0 ? logits : golden->logits;
-    golden->event_count -= strcmp(what, "events") == 0 ? 1 : 0;
+    static int8_t copy[CRYDISTILL_PATCH_SIZE], logits[CRYDISTILL_OUTPUTS];
+    const size_t memory_bytes = crydistill_model.memory_bytes;
+    if (strcmp(what, "patch") == 0) {
+        golden->patch = spoiled(golden->patch, sizeof copy, 1000, copy);
+    } else if (strcmp(what, "logits") == 0) {
+        golden->logits = spoiled(golden->logits, sizeof logits, 0, logits);
+    } else if (strcmp(what, "memory") == 0) {
+        golden->memory = spoiled(golden->memory, memory_bytes, memory_bytes - 1, copy);
+    } else if (strcmp(what, "gap") == 0) {
+        golden->gap = 0;
+    } else if (strcmp(what, "events") == 0) {
+        golden->event_count--;
+    }
+}
+
+static const int8_t *run_without_memory(const struct crydistill_kernels *kernels,
+                                        const int8_t *patch, int8_t *its_arena)
+{
+    if (patch == ear.patch) {
+        crydistill_forget(&crydistill_model, its_arena);
+    }
+    return crydistill_model.run(kernels, patch, its_arena);
 }
 
 int main(int argc, char **argv)
 {
     struct crydistill_golden golden = crydistill_golden;
-    if (argc > 1) {
+    struct crydistill_model model = crydistill_model;
+    if (argc > 1 && strcmp(argv[1], "arena") == 0) {
+        model.run = run_without_memory;
+    } else if (argc > 1) {
         spoil(&golden, argv[1]);
     }
-    puts(RESULTS[crydistill_selftest(&ear, &crydistill_model, NULL, &golden, arena, sizeof arena)]);
+    puts(RESULTS[crydistill_selftest(&ear, &model, NULL, &golden, arena, sizeof arena)]);
     return 0;
 }

@@ -1,12 +1,16 @@
 #include "crydistill_selftest.h"
 
+#include <string.h>
+
 enum { PIECE = 160, BURST = 8000, TONE_SHIFT = 18, HISS_SHIFT = 23 };
 enum { MOST_OTHER_STEPS = CRYDISTILL_PATCH_SIZE / 100 };
 
 struct progress {
     const struct crydistill_golden *golden;
+    const struct crydistill_model *model;
+    const int8_t *arena;
     uint32_t windows, events;
-    bool patch_differs, events_differ;
+    bool patch_differs, memory_differs, events_differ;
 };
 
 void crydistill_babble_init(struct crydistill_babble *babble)
@@ -36,18 +40,37 @@ int16_t crydistill_babble_next(struct crydistill_babble *babble)
     return (int16_t)((babble->step == 0 ? 0 : tone) + hiss);
 }
 
-/* Steps apart by more than one, or too many apart at all. */
-static bool differ(const int8_t *found, const int8_t *golden, int32_t n, int32_t most_other)
+/* A value apart by more than `most` steps. */
+static bool differ(const int8_t *found, const int8_t *golden, size_t n, int most)
 {
-    int32_t other = 0;
-    for (int32_t i = 0; i < n; i++) {
-        const int distance = found[i] < golden[i] ? golden[i] - found[i] : found[i] - golden[i];
-        if (distance > 1) {
+    for (size_t i = 0; i < n; i++) {
+        if (found[i] - golden[i] > most || golden[i] - found[i] > most) {
             return true;
         }
-        other += distance;
     }
-    return other > most_other;
+    return false;
+}
+
+static bool patches_differ(const int8_t *found, const int8_t *golden)
+{
+    int other = 0;
+    for (int i = 0; i < CRYDISTILL_PATCH_SIZE; i++) {
+        other += found[i] != golden[i];
+    }
+    return other > MOST_OTHER_STEPS || differ(found, golden, CRYDISTILL_PATCH_SIZE, 1);
+}
+
+/* From the golden memory and patch. */
+static bool network_differs(const struct crydistill *ear, const struct crydistill_golden *golden,
+                            int8_t *arena)
+{
+    const size_t memory_bytes = ear->model->memory_bytes;
+    if (memory_bytes > 0) {
+        memcpy(arena, golden->memory, memory_bytes);
+    }
+    const int8_t *logits = ear->model->run(ear->kernels, golden->patch, arena);
+    return differ(logits, golden->logits, (size_t)ear->model->outputs, 1) ||
+           differ(arena, golden->next_memory, memory_bytes, 1);
 }
 
 static void take_window(void *context, const struct crydistill_window *window)
@@ -56,8 +79,9 @@ static void take_window(void *context, const struct crydistill_window *window)
     const struct crydistill_golden *golden = progress->golden;
     progress->windows++;
     if (window->index == golden->probe) {
-        progress->patch_differs =
-            differ(window->patch, golden->patch, CRYDISTILL_PATCH_SIZE, MOST_OTHER_STEPS);
+        progress->patch_differs = patches_differ(window->patch, golden->patch);
+        progress->memory_differs =
+            differ(progress->arena, golden->next_memory, progress->model->memory_bytes, 2);
     }
     if (window->event == CRYDISTILL_NONE) {
         return;
@@ -74,7 +98,7 @@ crydistill_selftest(struct crydistill *ear, const struct crydistill_model *model
                     const struct crydistill_kernels *kernels,
                     const struct crydistill_golden *golden, int8_t *arena, size_t arena_bytes)
 {
-    struct progress progress = {.golden = golden};
+    struct progress progress = {.golden = golden, .model = model, .arena = arena};
     struct crydistill_babble babble;
     int16_t pcm[PIECE];
     if (!crydistill_init(ear, model, kernels, &golden->settings, arena, arena_bytes)) {
@@ -86,13 +110,18 @@ crydistill_selftest(struct crydistill *ear, const struct crydistill_model *model
             pcm[i] = crydistill_babble_next(&babble);
         }
         crydistill_push(ear, pcm, PIECE, take_window, &progress);
+        if (progress.windows == golden->gap && golden->gap > 0) {
+            crydistill_gap(ear, CRYDISTILL_SAMPLE_RATE, take_window, &progress);
+        }
     }
     if (progress.patch_differs) {
         return CRYDISTILL_SELFTEST_FRONT_END;
     }
-    const int8_t *logits = model->run(ear->kernels, golden->patch, arena);
-    if (differ(logits, golden->logits, model->outputs, model->outputs)) {
+    if (network_differs(ear, golden, arena)) {
         return CRYDISTILL_SELFTEST_NETWORK;
+    }
+    if (progress.memory_differs) {
+        return CRYDISTILL_SELFTEST_MEMORY;
     }
     const bool missed = progress.events != golden->event_count;
     return missed || progress.events_differ ? CRYDISTILL_SELFTEST_DETECTOR

@@ -18,12 +18,15 @@ struct crydistill_golden_event {
 
 /* Written by `crydistill export esp-idf`.
  * windows: of audio
+ * gap: so many windows are followed by a gap of a second, 0: none
  * patch, logits: of window `probe`
+ * memory, next_memory: of a student with memory, before and after that window
  * settings: of the detector, its threshold in the widest gap between the scores */
 struct crydistill_golden {
-    uint32_t windows, probe;
+    uint32_t windows, gap, probe;
     const int8_t *patch;
     const int8_t *logits;
+    const int8_t *memory, *next_memory;
     struct crydistill_settings settings;
     const struct crydistill_golden_event *events;
     uint32_t event_count;
@@ -33,13 +36,14 @@ enum crydistill_selftest_result {
     CRYDISTILL_SELFTEST_PASSED,
     CRYDISTILL_SELFTEST_SETTINGS,  /* crydistill_init refused */
     CRYDISTILL_SELFTEST_FRONT_END, /* a patch is not what it should be */
-    CRYDISTILL_SELFTEST_NETWORK,   /* logits of the golden patch */
+    CRYDISTILL_SELFTEST_NETWORK,   /* logits of the golden patch, or the memory after it */
+    CRYDISTILL_SELFTEST_MEMORY,    /* what is remembered in the course of the audio */
     CRYDISTILL_SELFTEST_DETECTOR   /* alerts */
 };
 
 /* Takes as long as the network takes for all golden windows. `ear` wants a new crydistill_init
- * afterwards. Patches and logits may differ by a step: the front end's and the dense layer's
- * rounding is not the same everywhere. */
+ * afterwards. Patches, logits and the memory may differ by a step, and the memory in the course of
+ * the audio by two: the front end's and the dense layer's rounding is not the same everywhere. */
 enum crydistill_selftest_result
 crydistill_selftest(struct crydistill *ear, const struct crydistill_model *model,
                     const struct crydistill_kernels *kernels,

@@ -5,6 +5,21 @@
 #endif
 #include <string.h>
 
+enum { HOP_SAMPLES = CRYDISTILL_WINDOW_HOP_FRAMES * CRYDISTILL_FRAME_HOP };
+
+void crydistill_forget(const struct crydistill_model *model, int8_t *arena)
+{
+    memset(arena, model->memory_zero_point, model->memory_bytes);
+}
+
+/* Hear the next sample as the first. */
+static void start_stream(struct crydistill *self)
+{
+    self->frames = 0;
+    crydistill_mel_init(&self->mel);
+    crydistill_forget(self->model, self->arena);
+}
+
 bool crydistill_init(struct crydistill *self, const struct crydistill_model *model,
                      const struct crydistill_kernels *kernels,
                      const struct crydistill_settings *settings, int8_t *arena,
@@ -16,8 +31,8 @@ bool crydistill_init(struct crydistill *self, const struct crydistill_model *mod
     self->model = model;
     self->kernels = kernels == NULL ? model->kernels : kernels;
     self->arena = arena;
-    self->frames = 0;
-    crydistill_mel_init(&self->mel);
+    self->position = 0;
+    start_stream(self);
     return true;
 }
 
@@ -78,14 +93,23 @@ float crydistill_score(const struct crydistill_model *model, const int8_t *logit
     return score;
 }
 
+/* Let a window vote that has its score. */
+static void finish_window(struct crydistill *self, struct crydistill_window *window,
+                          crydistill_listener *listener, void *context)
+{
+    window->index = self->detector.windows;
+    window->event = crydistill_detector_push(&self->detector, window->score);
+    window->onset = self->detector.onset;
+    listener(context, window);
+}
+
 static void take_window(struct crydistill *self, crydistill_listener *listener, void *context)
 {
-    struct crydistill_window window = {.patch = self->patch, .index = self->detector.windows};
+    struct crydistill_window window = {.patch = self->patch};
+    self->position -= HOP_SAMPLES;
     window.logits = self->model->run(self->kernels, self->patch, self->arena);
     window.score = crydistill_score(self->model, window.logits);
-    window.event = crydistill_detector_push(&self->detector, window.score);
-    window.onset = self->detector.onset;
-    listener(context, &window);
+    finish_window(self, &window, listener, context);
 }
 
 static void take_frame(struct crydistill *self, const crydistill_level *frame,
@@ -109,8 +133,23 @@ void crydistill_push(struct crydistill *self, const int16_t *pcm, size_t n,
         const size_t taken = crydistill_mel_push(&self->mel, pcm, n, frame, &complete);
         pcm += taken;
         n -= taken;
+        self->position += (uint32_t)taken;
         if (complete) {
             take_frame(self, frame, listener, context);
         }
     }
+}
+
+void crydistill_gap(struct crydistill *self, uint32_t n, crydistill_listener *listener,
+                    void *context)
+{
+    struct crydistill_window lost = {.patch = NULL};
+    const uint32_t not_a_number = UINT32_C(0x7fc00000);
+    memcpy(&lost.score, &not_a_number, sizeof lost.score);
+    uint64_t position = (uint64_t)self->position + n;
+    start_stream(self);
+    for (; position >= HOP_SAMPLES; position -= HOP_SAMPLES) {
+        finish_window(self, &lost, listener, context);
+    }
+    self->position = (uint32_t)position;
 }

@@ -77,6 +77,16 @@ struct crydistill_pad {
     int8_t value;
 };
 
+/* Values of one tensor behind those of another, of the same scale. */
+struct crydistill_concatenation {
+    int32_t sizes[2];
+};
+
+/* `size` values from number `first` on. */
+struct crydistill_strided_slice {
+    int32_t first, size;
+};
+
 /* One function per operator. A model brings a table with those it needs, the others NULL; put
  * others in place to run on ESP-NN or CMSIS-NN. Input and output never overlap. */
 struct crydistill_kernels {
@@ -87,6 +97,10 @@ struct crydistill_kernels {
     void (*average_pool_2d)(const struct crydistill_pool *, const int8_t *input, int8_t *output);
     void (*add)(const struct crydistill_add *, const int8_t *a, const int8_t *b, int8_t *output);
     void (*pad)(const struct crydistill_pad *, const int8_t *input, int8_t *output);
+    void (*concatenation)(const struct crydistill_concatenation *, const int8_t *a,
+                          const int8_t *b, int8_t *output);
+    void (*strided_slice)(const struct crydistill_strided_slice *, const int8_t *input,
+                          int8_t *output);
 };
 
 void crydistill_conv_2d(const struct crydistill_conv *, const int8_t *input, int8_t *output);
@@ -100,9 +114,16 @@ void crydistill_average_pool_2d(const struct crydistill_pool *, const int8_t *in
 void crydistill_add_int8(const struct crydistill_add *, const int8_t *a, const int8_t *b,
                          int8_t *output);
 void crydistill_pad_2d(const struct crydistill_pad *, const int8_t *input, int8_t *output);
+void crydistill_concatenate(const struct crydistill_concatenation *, const int8_t *a,
+                            const int8_t *b, int8_t *output);
+void crydistill_slice(const struct crydistill_strided_slice *, const int8_t *input,
+                      int8_t *output);
 
 /* run: from an int8 patch to int8 logits, which lie in the arena until the next run
  * arena_bytes: working memory of run; align it to 16 where the kernels ask for that
+ * memory_bytes: of the arena, from its start: what the network remembers of earlier windows, which
+ *     run reads and replaces. The listener's between windows, too. 0: a network without memory
+ * memory_zero_point: the value of all these bytes when nothing has been heard
  * input_factor: steps per unit of the logarithm times 2^16, for the front end in integers
  * cry_outputs: the cry score is the sum of these outputs' scores
  * softmax: turns logits into scores; otherwise each has its own sigmoid
@@ -113,6 +134,8 @@ struct crydistill_model {
                          int8_t *arena);
     const struct crydistill_kernels *kernels;
     size_t arena_bytes;
+    size_t memory_bytes;
+    int8_t memory_zero_point;
     float input_scale;
     int32_t input_zero_point;
     int32_t input_factor;

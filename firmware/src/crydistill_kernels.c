@@ -188,3 +188,16 @@ void crydistill_pad_2d(const struct crydistill_pad *layer, const int8_t *input, 
         }
     }
 }
+
+void crydistill_concatenate(const struct crydistill_concatenation *layer, const int8_t *a,
+                            const int8_t *b, int8_t *output)
+{
+    memcpy(output, a, (size_t)layer->sizes[0]);
+    memcpy(output + layer->sizes[0], b, (size_t)layer->sizes[1]);
+}
+
+void crydistill_slice(const struct crydistill_strided_slice *layer, const int8_t *input,
+                      int8_t *output)
+{
+    memcpy(output, input + layer->first, (size_t)layer->size);
+}

@@ -2,6 +2,8 @@ import re
 
 import pytest
 from tests.student_fixtures import (  # noqa: F401 - fixtures
+    memory_model,
+    memory_tflite,
     patches,
     reference_model,
     reference_tflite,

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.student_fixtures import manifest_for
+from tests.student_fixtures import EMBEDDING, MEMORY_WINDOWS, manifest_for
 
 from crydistill.detector.vote import VoteSettings
 from crydistill.device.component import (
@@ -13,6 +13,7 @@ from crydistill.device.component import (
 )
 from crydistill.device.esp_nn import non_persistent_bytes
 from crydistill.student.manifest import Arena
+from crydistill.tflite.arena import arena_bytes
 from crydistill.tflite.file import ALIGNMENT, OPERATOR_KINDS, read_tflite
 
 
@@ -45,6 +46,19 @@ def test_the_resolver_has_the_operators_of_the_graph(
         "Reshape",
     ]
     assert f"#define CRYDISTILL_TFLM_OPERATORS {len(added)}\n" in header
+
+
+def test_the_arena_of_a_student_with_memory_has_room_for_it(
+    memory_tflite: bytes, tmp_path: Path
+) -> None:
+    export_esp_idf(memory_tflite, manifest_for(memory_tflite), tmp_path)
+    header = (tmp_path / "crydistill_tflm/model/crydistill_tflite.h").read_text(encoding="utf-8")
+    added = re.findall(r"\(resolver\)\.Add(\w+)\(\)", header)
+    assert {"Concatenation", "StridedSlice"} <= set(added)
+    arena = re.search(r"CRYDISTILL_TFLM_ARENA_BYTES (\d+)", header)
+    assert arena is not None
+    needed = MEMORY_WINDOWS * EMBEDDING + arena_bytes(memory_tflite)
+    assert int(arena[1]) >= needed
 
 
 def test_every_allowed_operator_has_a_resolver_method() -> None:

@@ -30,7 +30,7 @@ def test_arena_of_the_reference_student_is_the_known_one(reference: TfliteFile) 
     assert bookkeeping + non_persistent_bytes(reference, esp_nn=True) == ARENA_WITH_ESP_NN
 
 
-@pytest.mark.parametrize("student", ["reference_tflite", "residual_tflite"])
+@pytest.mark.parametrize("student", ["reference_tflite", "residual_tflite", "memory_tflite"])
 def test_plan_is_the_interpreters(student: str, request: pytest.FixtureRequest) -> None:
     tflite = request.getfixturevalue(student)
     planned = non_persistent_bytes(read_tflite(tflite), esp_nn=False)
@@ -45,8 +45,9 @@ def test_channels_of_eight_are_off_the_fast_path(reference: TfliteFile) -> None:
     assert reference.tensors[slow[0].inputs[0]].shape[-1] == 8
 
 
-def test_every_operator_has_scratch_and_path(residual_tflite: bytes) -> None:
-    file = read_tflite(residual_tflite)
+@pytest.mark.parametrize("student", ["residual_tflite", "memory_tflite"])
+def test_every_operator_has_scratch_and_path(student: str, request: pytest.FixtureRequest) -> None:
+    file = read_tflite(request.getfixturevalue(student))
     for operator in file.operators:
         assert (scratch_bytes(file, operator) > 0) == (operator.name in SCRATCH_USERS)
         assert kernel_path(file, operator).why

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.device.conftest import non_persistent_bytes
-from tests.student_fixtures import manifest_for
+from tests.student_fixtures import EMBEDDING, MEMORY_WINDOWS, manifest_for
 from tests.tflite.editing import damaged, edited, structure_bytes, tensor
 from typer.testing import CliRunner
 
@@ -35,7 +35,9 @@ from crydistill.student.manifest import (
     load_manifest,
 )
 from crydistill.student.packaged import packaged_student
+from crydistill.tflite.check import inspect_tflite
 from crydistill.tflite.file import ALIGNMENT, OPERATOR_KINDS, TfliteFile, read_tflite
+from crydistill.tflite.memory import MEMORY, memory_tensor
 
 FILES = [
     "crydistill_tables.h",
@@ -102,7 +104,10 @@ def test_the_counting_program_knows_every_kernel() -> None:
 
 
 def lifetimes(file: TfliteFile) -> dict[int, tuple[int, int]]:
-    """First and last operator that touches each intermediate tensor, computed naively."""
+    """First and last operator that touches each intermediate tensor, computed naively.
+
+    The memory, before and after, lives from window to window.
+    """
     found = {}
     for index in range(len(file.tensors)):
         touching = [
@@ -112,16 +117,22 @@ def lifetimes(file: TfliteFile) -> dict[int, tuple[int, int]]:
         ]
         if index in file.outputs:
             touching.append(len(file.operators))
+        if index in (*file.inputs[MEMORY:], *file.outputs[MEMORY:]):
+            touching = [0, len(file.operators)]
         if touching:
             found[index] = (touching[0], touching[-1])
     return found
 
 
-@pytest.mark.parametrize("student", ["reference_tflite", "residual_tflite"])
+@pytest.mark.parametrize("student", ["reference_tflite", "residual_tflite", "memory_tflite"])
 def test_live_tensors_do_not_overlap(student: str, request: pytest.FixtureRequest) -> None:
     file = read_tflite(request.getfixturevalue(student))
     plan, alive = plan_arena(file), lifetimes(file)
     views = {o.outputs[0]: o.inputs[0] for o in file.operators if o.name == "RESHAPE"}
+    if memory_tensor(file) is not None:
+        # The new one takes the place of the old.
+        views[file.outputs[MEMORY]] = file.inputs[MEMORY]
+        assert plan.offsets[file.inputs[MEMORY]] == plan.offsets[file.outputs[MEMORY]] == 0
     for a, start in plan.offsets.items():
         assert start % ALIGNMENT == 0
         assert start + file.tensors[a].size <= plan.size
@@ -138,6 +149,46 @@ def test_no_more_than_tflite_micros_non_persistent_arena(
 ) -> None:
     tflite = request.getfixturevalue(student)
     assert plan_arena(read_tflite(tflite)).size <= non_persistent_bytes(tflite, capfd)
+
+
+def test_a_memory_costs_its_own_bytes(
+    memory_tflite: bytes, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    size = MEMORY_WINDOWS * EMBEDDING
+    plan = plan_arena(read_tflite(memory_tflite))
+    assert plan.memory_bytes == size
+    assert plan.size <= non_persistent_bytes(memory_tflite, capfd) + size + ALIGNMENT
+    exported = export_c(memory_tflite, manifest_for(memory_tflite), tmp_path)
+    assert exported.arena_bytes == plan.size
+    assert {"crydistill_concatenate", "crydistill_slice"} <= set(exported.kernels)
+    source = (tmp_path / "crydistill_model.c").read_text(encoding="utf-8")
+    memory = inspect_tflite(memory_tflite).memory
+    assert memory is not None
+    assert f"    .memory_bytes = {size},\n" in source
+    assert f"    .memory_zero_point = {memory.zero_point},\n" in source
+
+
+def test_a_student_without_memory_has_nothing_of_one(
+    reference_tflite: bytes, tmp_path: Path
+) -> None:
+    assert plan_arena(read_tflite(reference_tflite)).memory_bytes == 0
+    export_c(reference_tflite, manifest_for(reference_tflite), tmp_path)
+    assert "memory" not in text_of(tmp_path)
+
+
+def test_reading_a_memory_that_was_replaced_is_refused(memory_tflite: bytes) -> None:
+    file = read_tflite(memory_tflite)
+    *before, moving_on = file.operators
+    assert moving_on.name == "STRIDED_SLICE"
+    joined = next(i for i, o in enumerate(before) if o.name == "CONCATENATION") + 1
+    reading = before[-1]
+    late = replace(reading, inputs=(file.inputs[MEMORY], *reading.inputs[1:]))
+    early = (*before[:joined], moving_on, *before[joined:-1])
+    assert plan_arena(replace(file, operators=(*early, reading))).memory_bytes > 0
+    with pytest.raises(
+        ModelError, match=rf"\(FULLY_CONNECTED\): reads the memory after .*{joined}"
+    ):
+        plan_arena(replace(file, operators=(*early, late)))
 
 
 def test_the_reference_students_arena_is_its_widest_layer(
@@ -219,12 +270,16 @@ def test_padding_the_batch_is_refused(residual_tflite: bytes, tmp_path: Path) ->
         layer_in_c(replace(file, tensors=tuple(tensors)), position)
 
 
-def test_damaged_files_are_refused_or_exported(residual_tflite: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("student", ["residual_tflite", "memory_tflite"])
+def test_damaged_files_are_refused_or_exported(
+    student: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     """A damaged file that passes the checks must not crash the export."""
-    positions, exported = structure_bytes(residual_tflite), 0
-    manifest = small_manifest(residual_tflite)
+    whole = request.getfixturevalue(student)
+    positions, exported = structure_bytes(whole), 0
+    manifest = small_manifest(whole) if student == "residual_tflite" else manifest_for(whole)
     for seed in range(400):
-        tflite = damaged(residual_tflite, positions, seed)
+        tflite = damaged(whole, positions, seed)
         sha256 = hashlib.sha256(tflite).hexdigest()
         own = manifest.tflite.model_copy(update={"sha256": sha256})
         try:

@@ -3,16 +3,24 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.student_fixtures import manifest_for, seeded_model, synthetic_patches
+from tests.student_fixtures import (
+    EMBEDDING,
+    MEMORY_WINDOWS,
+    manifest_for,
+    seeded_model,
+    synthetic_patches,
+)
 from typer.testing import CliRunner
 
 from crydistill.cli import app
+from crydistill.device.c_arena import plan_arena
 from crydistill.device.emulated import count_instructions
 from crydistill.device.export import export_c
 from crydistill.device.profile import profile_student
 from crydistill.errors import ConfigError, ModelError
 from crydistill.quantize.int8 import quantize_ptq
 from crydistill.student.manifest import Port, save_manifest
+from crydistill.tflite.file import read_tflite
 
 TOOLS = ("make", "arm-none-eabi-gcc", "arm-none-eabi-size", "qemu-system-arm")
 FIRMWARE = Path(__file__).parents[2] / "firmware"
@@ -32,8 +40,19 @@ def test_totals_are_the_models(student_dir: Path, tmp_path: Path) -> None:
         assert after.input_bytes == before.output_bytes
 
 
+def test_what_is_remembered_is_part_of_the_arena(memory_tflite: bytes, tmp_path: Path) -> None:
+    (tmp_path / "student.tflite").write_bytes(memory_tflite)
+    save_manifest(tmp_path / "student.json", manifest_for(memory_tflite))
+    memory = profile_student(tmp_path).memory
+    assert memory.remembered == MEMORY_WINDOWS * EMBEDDING
+    assert memory.library == plan_arena(read_tflite(memory_tflite)).size
+    shown = CliRunner().invoke(app, ["profile", str(tmp_path)])
+    assert "remembered between windows" in shown.output
+
+
 def test_memory_is_ordered(student_dir: Path) -> None:
     memory = profile_student(student_dir).memory
+    assert memory.remembered == 0
     assert memory.tflite_micro is not None
     assert memory.esp_nn is not None
     assert memory.planned < memory.tflite_micro < memory.esp_nn

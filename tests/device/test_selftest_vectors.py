@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from tests.firmware.programs import samples_of, scene
+from tests.student_fixtures import manifest_for
 
 from crydistill.audio.mel import log_mel
 from crydistill.audio.windows import windows
@@ -31,3 +32,12 @@ def test_every_stage_is_the_students(student_dir: Path) -> None:
     raised = [event.onset for event in found if event is not None and event.kind is EventKind.ON]
     assert raised == [alert.onset_window for alert in alerts(golden.scores, settings)]
     assert raised
+
+
+def test_nothing_was_heard_before(memory_tflite: bytes) -> None:
+    manifest, network = manifest_for(memory_tflite), LiteRt(memory_tflite)
+    pcm = scene(4)
+    first = make_golden(pcm, memory_tflite, manifest, network)
+    assert network.memory is not None
+    again = make_golden(pcm, memory_tflite, manifest, network)
+    np.testing.assert_array_equal(again.logits, first.logits)

@@ -12,6 +12,7 @@ from tests.firmware.programs import (
 )
 from tests.student_fixtures import (  # noqa: F401 - fixtures
     manifest_for,
+    memory_tflite,
     residual_tflite,
     seeded_model,
     synthetic_patches,
@@ -76,6 +77,19 @@ BOARDS = {
 """How to emulate it, its compiler, and whether the front end is the one in integers."""
 
 
+def under_emulation(
+    board: str, tflite: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> Emulated:
+    machine, compiler, fixed = BOARDS[board]
+    need("make", "gcc", compiler, machine[0])
+    directory = tmp_path_factory.mktemp(board)
+    manifest, front_end = manifest_for(tflite), {"FIXED": "1"} if fixed else {}
+    host = build("all", tflite, manifest, directory, CC="gcc", **front_end)
+    target = board.removesuffix("-fixed")
+    made = build(target, tflite, manifest, directory, under_qemu(*machine), **front_end)
+    return Emulated(made.binary, made.command, fixed, host)
+
+
 @pytest.fixture(scope="session", params=BOARDS)
 def emulated(
     request: pytest.FixtureRequest,
@@ -83,11 +97,24 @@ def emulated(
     student_tflite: bytes,
 ) -> Emulated:
     """The same on emulated microcontrollers."""
-    machine, compiler, fixed = BOARDS[request.param]
-    need("make", "gcc", compiler, machine[0])
-    directory = tmp_path_factory.mktemp(request.param)
-    manifest, front_end = manifest_for(student_tflite), {"FIXED": "1"} if fixed else {}
-    host = build("all", student_tflite, manifest, directory, CC="gcc", **front_end)
-    target = request.param.removesuffix("-fixed")
-    made = build(target, student_tflite, manifest, directory, under_qemu(*machine), **front_end)
-    return Emulated(made.binary, made.command, fixed, host)
+    return under_emulation(request.param, student_tflite, tmp_path_factory)
+
+
+@pytest.fixture(scope="session", params=BOARDS)
+def emulated_with_memory(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    memory_tflite: bytes,  # noqa: F811 - the fixture
+) -> Emulated:
+    """The program with a small student with memory on emulated microcontrollers."""
+    return under_emulation(request.param, memory_tflite, tmp_path_factory)
+
+
+@pytest.fixture(scope="session", params=HOSTS)
+def sanitized_with_memory(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    memory_tflite: bytes,  # noqa: F811 - the fixture
+) -> Program:
+    """The program with a small student with memory under sanitizers."""
+    return on_host(request.param, "sanitize", memory_tflite, tmp_path_factory)

@@ -6,6 +6,7 @@ import struct
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,13 @@ FIRMWARE = Path(__file__).parents[2] / "firmware"
 Pcm = npt.NDArray[np.int16]
 Command = Callable[[Path, Sequence[str]], list[str]]
 
+Gaps = Sequence[tuple[int, int]]
+"""Gaps in audio: after how many samples, and how many are lost."""
+
 FIXED_POINT_ONE = 1 << 16
+
+USUAL = VoteSettings(threshold=0.5, n=5, m=9, hold_seconds=10)
+"""The program's settings where none are given."""
 
 WHOLE = 0
 """The seed with which audio is pushed in large blocks of one size."""
@@ -68,21 +75,22 @@ class Program:
             levels = np.frombuffer(out, dtype=np.float32)
         return levels.astype(np.float32).reshape(-1, MEL_BANDS)
 
-    def patches(self, pcm: Pcm, seed: int = WHOLE) -> Int8:
-        """Quantised patches of the audio, `[n, 96, 64]`."""
-        out = self.run("patches", pcm.tobytes(), seed)
+    def patches(self, pcm: Pcm, seed: int = WHOLE, gaps: Gaps = ()) -> Int8:
+        """Quantised patches of the audio, `[n, 96, 64]`, without the windows lost in gaps."""
+        out = self.run("patches", pcm.tobytes(), seed, *words_of(USUAL, gaps))
         return np.frombuffer(out, dtype=np.int8).reshape(-1, WINDOW_FRAMES, MEL_BANDS)
 
-    def logits(self, pcm: Pcm, outputs: int, seed: int = WHOLE) -> Int8:
-        """Quantised logits of the audio's windows, `[n, outputs]`."""
-        out = self.run("logits", pcm.tobytes(), seed)
+    def logits(self, pcm: Pcm, outputs: int, seed: int = WHOLE, gaps: Gaps = ()) -> Int8:
+        """Quantised logits of the same windows, `[n, outputs]`."""
+        out = self.run("logits", pcm.tobytes(), seed, *words_of(USUAL, gaps))
         return np.frombuffer(out, dtype=np.int8).reshape(-1, outputs)
 
     def windows(
-        self, pcm: Pcm, seed: int = WHOLE, settings: VoteSettings | None = None
+        self, pcm: Pcm, seed: int = WHOLE, settings: VoteSettings = USUAL, gaps: Gaps = ()
     ) -> tuple[Float32, list[Event]]:
-        """Scores of the audio's windows, `[n]`, and the events they cause."""
-        lines = self.run("windows", pcm.tobytes(), seed, *words_of(settings)).decode().splitlines()
+        """Scores of the audio's windows, `[n]`, NaN in gaps, and the events they cause."""
+        words = words_of(settings, gaps)
+        lines = self.run("windows", pcm.tobytes(), seed, *words).decode().splitlines()
         rows = [line.split() for line in lines]
         assert [int(row[0]) for row in rows] == list(range(len(rows)))
         bits = np.array([int(row[1], 16) for row in rows], dtype=np.uint32)
@@ -91,10 +99,18 @@ class Program:
         ]
         return bits.view(np.float32), events
 
-    def network(self, patches: Int8, outputs: int) -> Int8:
-        """Logits of quantised patches, `[n, outputs]`."""
-        out = self.run("network", patches.tobytes())
+    def network(self, patches: Int8, outputs: int, gap: int = 0) -> Int8:
+        """Logits of quantised patches in turn, `[n, outputs]`; before number `gap` it forgets."""
+        out = self.run("network", patches.tobytes(), gap)
         return np.frombuffer(out, dtype=np.int8).reshape(-1, outputs)
+
+    def recall(self, memories: Int8, patches: Int8) -> tuple[Int8, Int8]:
+        """Memory after each memory and patch, and logits, each `[n, ...]`."""
+        count, size = len(memories), memories[0].size
+        records = np.hstack([memories.reshape(count, -1), patches.reshape(count, -1)])
+        out = np.frombuffer(self.run("recall", records.tobytes()), dtype=np.int8)
+        rows = out.reshape(count, -1)
+        return rows[:, :size].reshape(memories.shape), rows[:, size:]
 
     def scores(self, logits: Int8) -> Float32:
         """Cry scores of quantised logits `[n, outputs]`, `[n]`."""
@@ -111,12 +127,11 @@ class Emulated(Program):
     host: Program | None = None
 
 
-def words_of(settings: VoteSettings | None) -> list[str]:
-    """Detector settings as the program takes them."""
-    if settings is None:
-        return []
+def words_of(settings: VoteSettings, gaps: Gaps = ()) -> list[str]:
+    """Detector settings and gaps as the program takes them."""
     (bits,) = struct.unpack("<I", struct.pack("<f", settings.threshold))
-    return [f"{bits:x}", *map(str, (settings.n, settings.m, round(settings.hold_seconds * 1000)))]
+    numbers = (settings.n, settings.m, round(settings.hold_seconds * 1000), *chain(*gaps))
+    return [f"{bits:x}", *map(str, numbers)]
 
 
 def on_this_computer(binary: Path, words: Sequence[str]) -> list[str]:

@@ -13,6 +13,21 @@ SUMS_AND_PRODUCTS_PER_FRAME = 11_000
 """About, of all sizes, as firmware/src/crydistill_mel.c counts them."""
 
 
+def test_every_layer_of_a_student_with_memory_is_counted(
+    memory_tflite: bytes, tmp_path: Path
+) -> None:
+    need("make", "arm-none-eabi-gcc", "qemu-system-arm")
+    command = under_qemu(*BOARDS["cortex-m4"][0], *COUNTING)
+    program = build("cost-m4", memory_tflite, manifest_for(memory_tflite), tmp_path, command)
+    lines = [line.split() for line in program.run("", b"").decode().splitlines()]
+    layers = [part for part, _ in lines if part.startswith("layer_")]
+    ops = inspect_tflite(memory_tflite).ops
+    assert len(layers) == sum(ops.values()) - ops["RESHAPE"]
+    cost = {part: int(count) for part, count in lines}
+    # Some dozen bytes are copied.
+    assert 0 < cost["layer_concatenation"] + cost["layer_strided_slice"] < 2_000
+
+
 @pytest.mark.parametrize("core", ["m4", "m7"])
 def test_counts_are_exact_and_plausible(core: str, student_tflite: bytes, tmp_path: Path) -> None:
     need("make", "arm-none-eabi-gcc", "qemu-system-arm")

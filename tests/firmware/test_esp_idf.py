@@ -15,12 +15,20 @@ from crydistill.device.component import export_esp_idf
 
 DECLARATIONS = Path(__file__).parent / "declarations"
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
 @pytest.fixture(scope="module")
 def exported(student_tflite: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("esp-idf")
     export_esp_idf(student_tflite, manifest_for(student_tflite), directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def exported_with_memory(memory_tflite: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("esp-idf-memory")
+    export_esp_idf(memory_tflite, manifest_for(memory_tflite), directory)
     return directory
 
 
@@ -50,6 +58,20 @@ def test_the_self_test_passes_and_can_fail(
     assert said(program) == "passed"
     assert said(program, "patch") == "front end"
     assert said(program, "logits") == "network"
+    assert said(program, "events") == "detector"
+
+
+@pytest.mark.parametrize("settings", [(), ("FIXED=1",)], ids=["float", "fixed"])
+def test_the_self_test_of_a_student_with_memory(
+    settings: tuple[str, ...], exported_with_memory: Path, tmp_path: Path
+) -> None:
+    program = make_selftest(exported_with_memory, tmp_path, *settings)
+    assert said(program) == "passed"
+    assert said(program, "patch") == "front end"
+    assert said(program, "logits") == "network"
+    assert said(program, "memory") == "network"
+    assert said(program, "gap") == "front end"
+    assert said(program, "arena") == "memory"
     assert said(program, "events") == "detector"
 
 
@@ -96,6 +118,29 @@ def test_syntax_of_the_tensorflow_lite_micro_backend(exported: Path) -> None:
         ],
         check=True,
     )
+
+
+def test_the_tensorflow_lite_micro_backend_carries_the_memory(
+    exported_with_memory: Path, tmp_path: Path
+) -> None:
+    """The self-test on the backend, with the C engine in place of the interpreter."""
+    need("gcc", "g++")
+    component = exported_with_memory / "crydistill"
+    flags = [f"-I{folder}" for folder in component.iterdir() if folder.is_dir()]
+    sources = [str(path) for path in component.rglob("*.c")]
+    subprocess.run(["gcc", "-std=c99", *flags, "-c", *sources], check=True, cwd=tmp_path)
+    sources = [
+        str(exported_with_memory / "crydistill_tflm" / "crydistill_tflm.cc"),
+        str(Path(__file__).parent / "interpreter_stand_in.cc"),
+        *(path.name for path in tmp_path.glob("*.o")),
+    ]
+    model = exported_with_memory / "crydistill_tflm" / "model" / "crydistill_tflite.c"
+    subprocess.run(["gcc", "-c", str(model)], check=True, cwd=tmp_path)
+    command = ["g++", "-std=c++17", *WARNINGS, *SANITIZERS, *_includes(exported_with_memory)]
+    subprocess.run(
+        [*command, *sources, "crydistill_tflite.o", "-o", "backend"], check=True, cwd=tmp_path
+    )
+    assert said(tmp_path / "backend") == "0"
 
 
 def _includes(exported: Path) -> list[str]:

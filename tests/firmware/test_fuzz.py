@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.firmware.programs import build, need
@@ -10,17 +11,31 @@ from tests.student_fixtures import manifest_for
 SECONDS = 3
 
 
-@pytest.mark.parametrize("front_end", ["float", "fixed"])
-def test_nothing_breaks(front_end: str, residual_tflite: bytes, tmp_path: Path) -> None:
+SIGMOIDS = {"activation": "sigmoid", "outputs": ("cry", "b", "c", "d"), "cry_outputs": (0, 2)}
+
+
+@pytest.mark.parametrize(
+    ("front_end", "student", "changes"),
+    [
+        ("float", "residual_tflite", SIGMOIDS),
+        ("fixed", "residual_tflite", SIGMOIDS),
+        ("fixed", "memory_tflite", {}),
+    ],
+)
+def test_nothing_breaks(
+    front_end: str,
+    student: str,
+    changes: dict[str, Any],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> None:
     need("make", "clang")
-    names = ("cry", "b", "c", "d")
-    manifest = manifest_for(
-        residual_tflite, activation="sigmoid", outputs=names, cry_outputs=(0, 2)
-    )
+    tflite = request.getfixturevalue(student)
+    manifest = manifest_for(tflite, **changes)
     if not _has_libfuzzer(tmp_path):
         pytest.skip("clang has no libFuzzer (libclang-rt-dev, firmware/install-emulators.sh)")
     settings = {"FIXED": "1"} if front_end == "fixed" else {}
-    program = build("fuzz", residual_tflite, manifest, tmp_path, **settings)
+    program = build("fuzz", tflite, manifest, tmp_path, **settings)
     done = subprocess.run(
         [program.binary, f"-max_total_time={SECONDS}", "-seed=1", "-max_len=4096"],
         capture_output=True,

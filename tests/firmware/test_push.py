@@ -2,16 +2,28 @@
 
 import subprocess
 from pathlib import Path
+from typing import Self
 
 import keras
 import numpy as np
 import pytest
-from tests.firmware.programs import FIRMWARE, Emulated, Program, build, need, samples_of, scene
+from tests.firmware.programs import (
+    FIRMWARE,
+    Emulated,
+    Gaps,
+    Pcm,
+    Program,
+    build,
+    need,
+    samples_of,
+    scene,
+)
 from tests.student_fixtures import manifest_for, synthetic_patches
 
-from crydistill.audio.mel import log_mel
-from crydistill.audio.windows import windows
-from crydistill.detector.vote import Event, Vote, VoteSettings
+from crydistill.audio.mel import SAMPLE_RATE, LogMel, log_mel
+from crydistill.audio.windows import WINDOW_HOP_SECONDS, windows
+from crydistill.detector.live import Listener
+from crydistill.detector.vote import Event, Vote, VoteSettings, window_end_seconds
 from crydistill.quantize.int8 import quantize_ptq
 from crydistill.student.activation import Activation, activate
 from crydistill.student.manifest import save_manifest
@@ -86,6 +98,73 @@ def test_the_whole_chain_alerts_as_python_does(program: Program, student_tflite:
     np.testing.assert_allclose(np.log(scores), np.log(expected), atol=1.5 * step)
     assert len(events) > 4
     assert events == events_of(expected, settings)
+
+
+class Replayed:
+    """Scores in the order in which windows are heard, whatever these are."""
+
+    def __init__(self, scores: Float32) -> None:
+        self.left = scores
+
+    def listener(self) -> Self:
+        return self
+
+    def reset(self) -> None:
+        """They go on after a gap."""
+
+    def push(self, patches: LogMel) -> Float32:
+        scores, self.left = np.split(self.left, [len(patches)])
+        return scores
+
+
+def listened(pcm: Pcm, scores: Float32, settings: VoteSettings, gaps: Gaps) -> list[Event]:
+    """Events of `listen` when the windows that it hears have these scores."""
+    scorer = Replayed(scores)
+    live = Listener(scorer, settings)
+    events, start = [], 0
+    for at, lost in gaps:
+        events += live.push(samples_of(pcm[start:at]))
+        events += live.gap(lost / SAMPLE_RATE)
+        start = at
+    events += live.push(samples_of(pcm[start:]))
+    assert len(scorer.left) == 0
+    return [
+        Event(
+            event.kind,
+            round((event.at - window_end_seconds(0)) / WINDOW_HOP_SECONDS),
+            round(event.onset / WINDOW_HOP_SECONDS),
+        )
+        for event in events
+    ]
+
+
+def random_gaps(samples: int, seed: int) -> Gaps:
+    """Up to three gaps, from a thousandth of a second to twenty seconds long."""
+    rng = np.random.default_rng(seed)
+    ends = np.sort(rng.choice(samples, int(rng.integers(1, 4)), replace=False)).tolist()
+    return [(at, int(10 ** rng.uniform(1.2, 5.5))) for at in ends]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_gap_is_what_it_is_to_listen(seed: int, program: Program) -> None:
+    pcm = scene(40, seed=seed)
+    gaps = random_gaps(len(pcm), seed)
+    scores, _ = program.windows(pcm, seed, gaps=gaps)
+    heard = scores[~np.isnan(scores)]
+    settings = lively(heard)
+    again, events = program.windows(pcm, seed, settings, gaps)
+    np.testing.assert_array_equal(again, scores)
+    assert len(events) > 2
+    assert events == listened(pcm, heard, settings, gaps)
+
+
+def test_a_gap_of_unknown_length_only_ends_what_was_heard(sanitized: Program) -> None:
+    pcm, at = scene(10, seed=4), 70_123
+    scores, _ = sanitized.windows(pcm, gaps=[(at, 0)])
+    before, _ = sanitized.windows(pcm[:at])
+    after, _ = sanitized.windows(pcm[at:])
+    # One window had begun; it has no score.
+    np.testing.assert_array_equal(scores, [*before, np.nan, *after])
 
 
 def test_pieces_of_random_size_change_nothing(sanitized: Program) -> None:

@@ -25,6 +25,7 @@ class Listener : public cry_listener::CryListener {
  public:
   using CryListener::CryListener;
   void wait() { wait_until_heard(this->samples_); }
+  unsigned windows() { return this->windows_; }
 };
 
 int main(int argc, char **argv) {
@@ -54,6 +55,7 @@ int main(int argc, char **argv) {
   }
   listener->wait();
   listener->loop();
+  printf("%u windows\n", listener->windows());
   fflush(stdout);
   std::_Exit(0);
 }

@@ -1,6 +1,7 @@
 /* What the component needs of ESPHome and FreeRTOS, for a host compiler: enough to run it. */
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdarg>
 #include <cstddef>
@@ -14,8 +15,9 @@
 
 typedef unsigned UBaseType_t;
 typedef int BaseType_t;
-static const BaseType_t pdPASS = 1;
-static const uint32_t portMAX_DELAY = 0xffffffff;
+typedef uint32_t TickType_t;
+static const BaseType_t pdPASS = 1, pdTRUE = 1, pdFALSE = 0;
+#define pdMS_TO_TICKS(milliseconds) (milliseconds)
 
 struct Stream {
   std::mutex mutex;
@@ -48,10 +50,17 @@ inline size_t xStreamBufferSend(StreamBufferHandle_t stream, const void *data, s
   return sent;
 }
 
-inline size_t xStreamBufferReceive(StreamBufferHandle_t stream, void *data, size_t size, uint32_t) {
+inline BaseType_t xStreamBufferIsEmpty(StreamBufferHandle_t stream) {
+  std::lock_guard<std::mutex> lock(stream->mutex);
+  return stream->bytes.empty() ? pdTRUE : pdFALSE;
+}
+
+inline size_t xStreamBufferReceive(StreamBufferHandle_t stream, void *data, size_t size,
+                                   TickType_t milliseconds) {
   std::unique_lock<std::mutex> lock(stream->mutex);
   stream->waiting = true;
-  stream->filled.wait(lock, [stream] { return !stream->bytes.empty(); });
+  stream->filled.wait_for(lock, std::chrono::milliseconds(milliseconds),
+                          [stream] { return !stream->bytes.empty(); });
   stream->waiting = false;
   auto *bytes = static_cast<uint8_t *>(data);
   const size_t taken = size < stream->bytes.size() ? size : stream->bytes.size();

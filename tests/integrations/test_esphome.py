@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.publish.runs import COMMIT, write_run
 
+from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.publish.bundle import Bundle, make_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +94,8 @@ def test_component_says_when_it_cannot_keep_up(program: Path, tmp_path: Path) ->
     printed = run(str(program), str(tmp_path / "long.s16"), "flood")
     assert "of audio lost" in printed
     assert "score" in printed
+    # What is lost is a gap: its windows count, too, though none has a score.
+    assert printed.splitlines()[-1] == f"{int(40 / WINDOW_HOP_SECONDS)} windows"
 
 
 def test_component_refuses_settings_out_of_range(program: Path, bundle: Bundle) -> None:

@@ -1,9 +1,11 @@
 """Plan the tensor arena of the C library at export."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from crydistill.errors import ModelError
 from crydistill.tflite.file import ALIGNMENT, TfliteFile
+from crydistill.tflite.memory import MEMORY, memory_tensor
 
 
 @dataclass(frozen=True)
@@ -13,10 +15,13 @@ class ArenaPlan:
     size : total bytes
     offsets : start of each intermediate tensor, by tensor index; the network's input and its
         reshaped views have none, as they stay in the caller's buffer
+    memory_bytes : size of the memory of earlier windows at offset 0, which nothing else uses; 0 if
+        the network has none
     """
 
     size: int
     offsets: dict[int, int]
+    memory_bytes: int
 
 
 @dataclass(frozen=True)
@@ -33,38 +38,71 @@ def plan_arena(file: TfliteFile) -> ArenaPlan:
     """Place the intermediate tensors, largest first, each at the lowest free offset.
 
     Offsets are multiples of 16 bytes. Operators never work in place; the output of RESHAPE shares
-    its input's memory.
+    its input's memory. A network's memory comes first and stays where it is from window to window;
+    the operator that makes the new one writes it over the old.
 
     Source: "greedy by size" of Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
     Inference" (2020), as TFLite Micro's planner.
+
+    Raises
+    ------
+    ModelError
+        if an operator reads the old memory when the new one has already been written.
     """
-    placed: list[tuple[_Buffer, int]] = []
-    for buffer in sorted(_buffers(file), key=lambda b: (-b.size, b.first)):
+    roots = _roots(file)
+    memory = _memory(file, roots)
+    placed = [] if memory is None else [(memory, 0)]
+    for buffer in sorted(_buffers(file, roots), key=lambda b: (-b.size, b.first)):
         placed.append((buffer, _lowest_gap(buffer, placed)))
     return ArenaPlan(
         max((offset + buffer.size for buffer, offset in placed), default=0),
         {tensor: offset for buffer, offset in placed for tensor in buffer.tensors},
+        0 if memory is None else memory.size,
     )
 
 
-def _buffers(file: TfliteFile) -> Iterable[_Buffer]:
-    root = {index: index for index in range(len(file.tensors))}
+def _roots(file: TfliteFile) -> dict[int, int]:
+    """By tensor, the one whose bytes it has: itself, or what it is a reshaped view of."""
+    roots = {index: index for index in range(len(file.tensors))}
+    for operator in file.operators:
+        if operator.name == "RESHAPE":
+            roots[operator.outputs[0]] = roots[operator.inputs[0]]
+    return roots
+
+
+def _views(roots: dict[int, int], *origins: int) -> tuple[int, ...]:
+    return tuple(tensor for tensor, origin in roots.items() if origin in origins)
+
+
+def _memory(file: TfliteFile, roots: dict[int, int]) -> _Buffer | None:
+    tensor = memory_tensor(file)
+    if tensor is None:
+        return None
+    before, after = file.inputs[MEMORY], file.outputs[MEMORY]
+    written = next(i for i, operator in enumerate(file.operators) if after in operator.outputs)
+    for position, operator in enumerate(file.operators[written:], start=written):
+        if operator.name != "RESHAPE" and before in {roots.get(i) for i in operator.inputs}:
+            raise ModelError(
+                f"layer {position} ({operator.name}): reads the memory after layer {written} "
+                "replaced it, and the C engine keeps one; put it before that layer"
+            )
+    return _Buffer(_views(roots, before, after), tensor.size, 0, len(file.operators))
+
+
+def _buffers(file: TfliteFile, roots: dict[int, int]) -> Iterator[_Buffer]:
     made: dict[int, int] = {}
     used: dict[int, int] = {}
     for position, operator in enumerate(file.operators):
         for index in operator.inputs:
             if index != -1:
-                used[root[index]] = position
+                used[roots[index]] = position
         (output,) = operator.outputs
-        if operator.name == "RESHAPE":
-            root[output] = root[operator.inputs[0]]
-        else:
+        if roots[output] == output and output not in file.outputs[MEMORY:]:
             made[output] = used[output] = position
     # The output is read after the last operator.
-    used[root[file.outputs[0]]] = len(file.operators)
+    used[roots[file.outputs[0]]] = len(file.operators)
     for index, position in made.items():
-        views = tuple(tensor for tensor, origin in root.items() if origin == index)
-        yield _Buffer(views, file.tensors[index].size, position, used[index])
+        yield _Buffer(_views(roots, index), file.tensors[index].size, position, used[index])
 
 
 def _lowest_gap(buffer: _Buffer, placed: list[tuple[_Buffer, int]]) -> int:

@@ -285,14 +285,32 @@ def _pad(step: _Step) -> Layer:
     )
 
 
+def _concatenation(step: _Step) -> Layer:
+    # Of batch 1 along axis 1: one after the other in memory.
+    place = ("concatenation", "crydistill_concatenate", "crydistill_concatenation")
+    return step.layer(place, {"sizes": _pair(step.input(0).size, step.input(1).size)}, {})
+
+
+def _strided_slice(step: _Step) -> Layer:
+    # All but the first entries along axis 1.
+    size = step.output.size
+    return step.layer(
+        ("strided_slice", "crydistill_slice", "crydistill_strided_slice"),
+        {"first": step.input().size - size, "size": size},
+        {},
+    )
+
+
 _WRITERS: dict[str, Callable[[_Step], Layer]] = {
     "ADD": _add,
     "AVERAGE_POOL_2D": _average_pool_2d,
+    "CONCATENATION": _concatenation,
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
     "FULLY_CONNECTED": _fully_connected,
     "MEAN": _mean,
     "PAD": _pad,
+    "STRIDED_SLICE": _strided_slice,
 }
 
 

@@ -18,6 +18,7 @@ from crydistill.device.library import copy_library, copy_tree, firmware_director
 from crydistill.device.selftest import make_selftest, selftest_header, selftest_source
 from crydistill.student.manifest import StudentManifest
 from crydistill.tflite.file import ALIGNMENT, TfliteFile, read_tflite
+from crydistill.tflite.memory import memory_tensor
 
 COMPONENT = "crydistill"
 TFLM_COMPONENT = "crydistill_tflm"
@@ -34,12 +35,14 @@ _MOST_BOOKKEEPING = 16_384
 _RESOLVER_METHODS = {
     "ADD": "AddAdd",
     "AVERAGE_POOL_2D": "AddAveragePool2D",
+    "CONCATENATION": "AddConcatenation",
     "CONV_2D": "AddConv2D",
     "DEPTHWISE_CONV_2D": "AddDepthwiseConv2D",
     "FULLY_CONNECTED": "AddFullyConnected",
     "MEAN": "AddMean",
     "PAD": "AddPad",
     "RESHAPE": "AddReshape",
+    "STRIDED_SLICE": "AddStridedSlice",
 }
 
 
@@ -92,15 +95,21 @@ def export_esp_idf(
 
 
 def tflm_arena_bytes(file: TfliteFile, manifest: StudentManifest) -> int:
-    """Upper bound of TensorFlow Lite Micro's arena with ESP-NN's kernels.
+    """Upper bound of the arena with TensorFlow Lite Micro and ESP-NN's kernels.
 
     The size measured with reference kernels on a 64-bit host (where pointers are larger), plus what
-    ESP-NN's scratch buffers add to the plan according to its formulas.
+    ESP-NN's scratch buffers add to the plan according to its formulas. What a student with memory
+    remembers lies in front, since the interpreter may use its inputs' bytes for other tensors.
     """
+    memory = memory_tensor(file)
     planned = non_persistent_bytes(file, esp_nn=False)
     measured = planned + _MOST_BOOKKEEPING if manifest.arena is None else manifest.arena.size_bytes
     total = measured - planned + non_persistent_bytes(file, esp_nn=True)
-    return -(-total // ALIGNMENT) * ALIGNMENT
+    return _aligned(total) + (0 if memory is None else _aligned(memory.size))
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def _default_settings(manifest: StudentManifest, calibrated: VoteSettings | None) -> VoteSettings:

@@ -23,7 +23,7 @@ from crydistill.device.c_text import DO_NOT_EDIT, array, float32, include_guard,
 from crydistill.errors import ModelError
 from crydistill.student.activation import activate
 from crydistill.student.manifest import FrontEnd, StudentManifest
-from crydistill.tflite.check import TensorFacts, inspect_tflite
+from crydistill.tflite.check import TensorFacts, TfliteFacts, inspect_tflite
 from crydistill.tflite.file import TfliteFile, read_tflite
 from crydistill.tflite.interpreters import Float32, dequantize
 
@@ -39,7 +39,8 @@ class CExport:
     """Result of `export_c`.
 
     files : in the order written
-    arena_bytes : tensor arena of the network; front end and detector have their own memory
+    arena_bytes : tensor arena of the network, with what a student with memory remembers; front end
+        and detector have their own
     constant_bytes : weights, biases and requantization multipliers, which stay in flash
     kernels : C functions that the student needs
     presets : C name by preset name; includes `calibrated` if such settings were given
@@ -106,7 +107,7 @@ def export_c(
         + _constants(computed)
         + _kernel_table(computed)
         + _run(file, plan, layers)
-        + _model(manifest, facts.input, facts.output)
+        + _model(manifest, facts, plan)
         + _presets(settings, presets)
     )
     texts = {
@@ -212,7 +213,8 @@ def _run(file: TfliteFile, plan: ArenaPlan, layers: list[Layer | None]) -> str:
     )
 
 
-def _model(manifest: StudentManifest, patch: TensorFacts, logits: TensorFacts) -> str:
+def _model(manifest: StudentManifest, facts: TfliteFacts, plan: ArenaPlan) -> str:
+    patch, logits = facts.input, facts.output
     outputs = logits.shape[-1]
     if outputs > _MOST_OUTPUTS:
         raise ModelError(f"{manifest.name}: {outputs} outputs, more than {_MOST_OUTPUTS}")
@@ -221,6 +223,7 @@ def _model(manifest: StudentManifest, patch: TensorFacts, logits: TensorFacts) -
         "run": "run",
         "kernels": "&kernels",
         "arena_bytes": "CRYDISTILL_ARENA_BYTES",
+        **_memory(facts, plan),
         "input_scale": float32(patch.scale),
         "input_zero_point": patch.zero_point,
         "input_factor": _input_factor(manifest, patch),
@@ -236,6 +239,15 @@ def _model(manifest: StudentManifest, patch: TensorFacts, logits: TensorFacts) -
         array("float", "activation", _activation(manifest, logits)),
     )
     return "".join(f"\n{text}" for text in (*tables, model))
+
+
+def _memory(facts: TfliteFacts, plan: ArenaPlan) -> dict[str, int]:
+    if facts.memory is None:
+        return {}
+    return {
+        "memory_bytes": plan.memory_bytes,
+        "memory_zero_point": facts.memory.zero_point,
+    }
 
 
 def _input_factor(manifest: StudentManifest, patch: TensorFacts) -> int:

@@ -41,6 +41,7 @@ from crydistill.tflite.check import TfliteFacts
 from crydistill.tflite.cost import layer_costs
 from crydistill.tflite.file import Operator, TfliteFile, read_tflite
 from crydistill.tflite.interpreters import tflite_micro_version
+from crydistill.tflite.memory import memory_tensor
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Memory:
     """Working memory, bytes.
 
     library : arena of the C library, exact; None if it has no kernel for some operator
+    remembered : part of it, and with TFLite Micro in addition to its arena, that holds what a
+        student with memory remembers between windows
     library_problem : the unsupported operator
     library_constants : constants of the student in C, exact
     tflite_micro : arena measured with the reference kernels on a host with `host_bits` pointers;
@@ -81,6 +84,7 @@ class Memory:
     """
 
     library: int | None
+    remembered: int
     library_problem: str | None
     library_constants: int | None
     tflite_micro: int | None
@@ -206,25 +210,28 @@ def _layer(file: TfliteFile, operator: Operator, macs: int) -> LayerProfile:
 def _memory(tflite: bytes, file: TfliteFile) -> Memory:
     planned = non_persistent_bytes(file, esp_nn=False)
     library, constants, problem = _library(file)
+    memory = memory_tensor(file)
+    arenas = (library, 0 if memory is None else memory.size)
     try:
         version = tflite_micro_version()
         measured = arena_bytes(tflite)
     except MissingExtraError:
-        return Memory(library, problem, constants, None, None, HOST_BITS, planned, None)
+        return Memory(*arenas, problem, constants, None, None, HOST_BITS, planned, None)
     users = sum(operator.name in SCRATCH_USERS for operator in file.operators)
     bookkeeping = measured - planned + users * SCRATCH_HANDLE_BYTES
     with_esp_nn = bookkeeping + non_persistent_bytes(file, esp_nn=True)
-    return Memory(library, problem, constants, measured, version, HOST_BITS, planned, with_esp_nn)
+    return Memory(*arenas, problem, constants, measured, version, HOST_BITS, planned, with_esp_nn)
 
 
 def _library(file: TfliteFile) -> tuple[int | None, int | None, str | None]:
     """Arena and constants of the C library, or the reason it cannot run the student."""
     try:
         layers = [layer_in_c(file, position) for position in range(len(file.operators))]
+        arena = plan_arena(file).size
     except ModelError as error:
         return None, None, str(error)
     constants = sum(layer.constant_bytes for layer in layers if layer is not None)
-    return plan_arena(file).size, constants, None
+    return arena, constants, None
 
 
 def _latency(file: TfliteFile, instructions: Instructions) -> Latency:
@@ -245,7 +252,7 @@ def _latency(file: TfliteFile, instructions: Instructions) -> Latency:
 
 def _fits(memory: Memory, facts: TfliteFacts, instructions: Instructions) -> tuple[Fit, ...]:
     student = memory.library_constants or facts.size_bytes
-    arena = memory.library or memory.tflite_micro or memory.planned
+    arena = memory.library or memory.remembered + (memory.tflite_micro or memory.planned)
     code, tables, listener = library_bytes()
     needs = Needs(student + code + tables, arena + listener, instructions)
     return tuple(fit(board, needs) for board in BOARDS)

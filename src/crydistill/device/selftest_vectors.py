@@ -5,7 +5,6 @@ write their files.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,17 +17,10 @@ from crydistill.student.activation import activate
 from crydistill.student.manifest import StudentManifest
 from crydistill.taxonomy import cry_score
 from crydistill.tflite.check import inspect_tflite
-from crydistill.tflite.interpreters import Float32, Int8, dequantize, quantize
+from crydistill.tflite.interpreters import Float32, Int8, Network, dequantize, quantize
 
 Pcm = npt.NDArray[np.int16]
 """Samples at 16 kHz, `[samples]`."""
-
-
-class Network(Protocol):
-    """An interpreter loaded with the student."""
-
-    def run(self, windows: Int8) -> Int8:
-        """Logits `[n, outputs]` of patches `[n, 96, 64]`."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +50,7 @@ def log_mel_patches(pcm: Pcm) -> Float32:
 
 
 def make_golden(pcm: Pcm, tflite: bytes, manifest: StudentManifest, network: Network) -> Golden:
-    """Run audio through all stages of the Python implementation.
+    """Run audio through all stages of the Python implementation, with nothing heard before.
 
     Parameters
     ----------
@@ -73,6 +65,7 @@ def make_golden(pcm: Pcm, tflite: bytes, manifest: StudentManifest, network: Net
     facts = inspect_tflite(tflite, size_limit=manifest.tflite.size_bytes, name=manifest.name)
     source, result = facts.input, facts.output
     patches = quantize(log_mel_patches(pcm), source.scale, source.zero_point)
+    network.reset()
     logits = network.run(patches)
     values = dequantize(logits, result.scale, result.zero_point)
     scores = cry_score(activate(values, manifest.activation), manifest.cry_outputs)

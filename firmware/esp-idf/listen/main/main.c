@@ -36,7 +36,8 @@ enum { PIECE = 480, BUFFERS = 8, REPORT_SECONDS = 10 };
 
 static const char *const TAG = "listen";
 static const char *const SELFTEST_RESULTS[] = {"passed", "failed: settings", "failed: front end",
-                                               "failed: network", "failed: detector"};
+                                               "failed: network", "failed: memory",
+                                               "failed: detector"};
 
 static int8_t arena[ARENA_BYTES] __attribute__((aligned(16)));
 static struct crydistill ear;
@@ -159,11 +160,18 @@ void app_main(void)
     static int32_t raw[PIECE];
     static int16_t pcm[PIECE];
     int64_t busy = 0;
+    uint32_t missed = lost;
     for (;;) {
         size_t bytes = 0;
         ESP_ERROR_CHECK(i2s_channel_read(microphone, raw, sizeof raw, &bytes, portMAX_DELAY));
         const size_t n = bytes / sizeof *raw;
         const int64_t start = esp_timer_get_time();
+        /* The driver drops the oldest pieces: those before the one that was just read. */
+        const uint32_t pieces = lost - missed;
+        if (pieces > 0) {
+            crydistill_gap(&ear, pieces * PIECE, on_window, NULL);
+            missed += pieces;
+        }
         crydistill_amplify(raw, pcm, n, CONFIG_CRYDISTILL_GAIN_BITS, &meter);
         crydistill_push(&ear, pcm, n, on_window, NULL);
         busy += esp_timer_get_time() - start;

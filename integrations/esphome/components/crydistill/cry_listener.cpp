@@ -14,6 +14,8 @@ static const size_t BUFFER_BYTES = BYTES_PER_SECOND;
 static const size_t BLOCK_SAMPLES = 512;
 static const uint32_t STACK_BYTES = 6144;
 static const UBaseType_t TASK_PRIORITY = 3;
+// How soon the task notices a gap after which no audio has come.
+static const TickType_t PATIENCE = pdMS_TO_TICKS(100);
 
 alignas(16) static int8_t arena[CRYDISTILL_ARENA_BYTES];
 
@@ -38,20 +40,27 @@ void CryListener::setup() {
   }
 }
 
-// The stream buffer has one writer (this, in the microphone's task) and one reader (listen_).
+// The stream buffer has one writer (this, in the microphone's task) and one reader (listen_). What
+// does not fit is lost, and so is all that follows until the reader has emptied the buffer and knows
+// of the gap: one long gap costs the listener less than many short ones.
 void CryListener::hear_(const std::vector<uint8_t> &data) {
+  const size_t room = this->gap_bytes_ > 0 ? 0 : xStreamBufferSpacesAvailable(this->samples_);
   // Whole samples only, so that a full buffer never shifts the stream by a byte.
-  const size_t room = xStreamBufferSpacesAvailable(this->samples_);
   const size_t fits = (data.size() < room ? data.size() : room) & ~static_cast<size_t>(1);
   const size_t sent = xStreamBufferSend(this->samples_, data.data(), fits, 0);
+  this->gap_bytes_ += data.size() - sent;
   this->lost_bytes_ += data.size() - sent;
 }
 
 void CryListener::listen_() {
   static int16_t block[BLOCK_SAMPLES];
   for (;;) {
-    const size_t bytes = xStreamBufferReceive(this->samples_, block, sizeof block, portMAX_DELAY);
+    const size_t bytes = xStreamBufferReceive(this->samples_, block, sizeof block, PATIENCE);
     crydistill_push(&this->ear_, block, bytes / sizeof block[0], on_window_, this);
+    if (this->gap_bytes_ > 0 && xStreamBufferIsEmpty(this->samples_) == pdTRUE) {
+      const uint32_t lost = this->gap_bytes_.exchange(0);
+      crydistill_gap(&this->ear_, lost / sizeof block[0], on_window_, this);
+    }
   }
 }
 

@@ -59,6 +59,8 @@ class CryListener : public Component {
   std::atomic<bool> crying_{false};
   // Written by the microphone's callback.
   std::atomic<uint32_t> lost_bytes_{0};
+  // Written by both: what was lost behind the samples in the buffer. The task resets it to 0.
+  std::atomic<uint32_t> gap_bytes_{0};
 
   uint32_t published_windows_{0};
   uint32_t reported_lost_bytes_{0};

@@ -6,11 +6,13 @@ class MicroMutableOpResolver : public MicroOpResolver {
   public:
     TfLiteStatus AddAdd();
     TfLiteStatus AddAveragePool2D();
+    TfLiteStatus AddConcatenation();
     TfLiteStatus AddConv2D();
     TfLiteStatus AddDepthwiseConv2D();
     TfLiteStatus AddFullyConnected();
     TfLiteStatus AddMean();
     TfLiteStatus AddPad();
     TfLiteStatus AddReshape();
+    TfLiteStatus AddStridedSlice();
 };
 }  // namespace tflite
