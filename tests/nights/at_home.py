@@ -24,7 +24,7 @@ def loudness(recording: Recording) -> Scores:
     return np.array([loud[48 * n : 48 * n + 96].mean() for n in range(count)], dtype=np.float32)
 
 
-EAR = Scorer("ear", Role.INT8, "f", loudness, None, {})
+EAR = Scorer("ear", Role.INT8, "f", lambda: loudness, None, {})
 
 
 def tone_clips(folder: Path) -> list[Clip]:

@@ -12,7 +12,7 @@ from crydistill.corpora.clip import Clip, Label
 from crydistill.detector.vote import VoteSettings
 from crydistill.evaluation.scorers import Scorer
 from crydistill.experiment.streams import StreamOptions
-from crydistill.nights.night import ClipNight, clip_night
+from crydistill.nights.night import ClipNight, clip_nights
 from crydistill.roles import Role
 from crydistill.teacher.base import Recording
 
@@ -20,7 +20,12 @@ CRY_HERTZ = 3_000.0
 
 VOTE = VoteSettings(threshold=0.5, n=2, m=3, hold_seconds=1.0)
 OPTIONS = StreamOptions(
-    rooms=0, episodes=6, mean_gap_seconds=8.0, snr_db=(15.0, 25.0), microphone_db=(0.0, 0.0)
+    rooms=0,
+    episodes=6,
+    clips=(1, 1),
+    mean_gap_seconds=8.0,
+    snr_db=(15.0, 25.0),
+    microphone_db=(0.0, 0.0),
 )
 
 
@@ -37,7 +42,7 @@ def share_of_tone(recording: Recording) -> npt.NDArray[np.float32]:
 
 
 def scorer(name: str = "ear", presets: dict[str, VoteSettings] | None = None) -> Scorer:
-    return Scorer(name, Role.INT8, "0" * 64, share_of_tone, None, presets or {})
+    return Scorer(name, Role.INT8, "0" * 64, lambda: share_of_tone, None, presets or {})
 
 
 def clips(folder: Path, *, private: bool = False) -> list[Clip]:
@@ -58,7 +63,8 @@ def clips(folder: Path, *, private: bool = False) -> list[Clip]:
 def tones(folder: Path, *, private: bool = False) -> ClipNight:
     """A night of those clips, written to a folder."""
     made = clips(folder, private=private)
-    return clip_night(made, corpus="tones", options=OPTIONS, seed=0)
+    (night,) = clip_nights({"tones": made}, options=OPTIONS, seeds=[0])
+    return night
 
 
 def home(path: Path) -> Path:

@@ -45,7 +45,9 @@ def test_tracks_are_cut_at_the_sounds(clips: list[Clip]) -> None:
     measured, _ = measure_clips(clips[:6])
     plan = compose(
         sounds=clips[:6], cries=[], bed=[], measured=measured, seed=0,
-        options=StreamOptions(episodes=0, rooms=0, mean_gap_seconds=2.0, sound_dbfs=(-20.0, -20.0)),
+        options=StreamOptions(
+            episodes=0, clips=(1, 1), rooms=0, mean_gap_seconds=2.0, snr_db=(30.0, 30.0)
+        ),
     )  # fmt: skip
     scores = _scores(plan, EAR)
     part = _part([(plan, scores)], highest=1.0)
@@ -62,13 +64,13 @@ def test_a_home_is_scored_once(clips: list[Clip], tmp_path: Path) -> None:
     def refuse(recording: Recording) -> Scores:
         raise AssertionError("was scored again")
 
-    again = one_home(clips, tmp_path, replace(EAR, score=refuse))
+    again = one_home(clips, tmp_path, replace(EAR, listen=lambda: refuse))
     np.testing.assert_array_equal(again.crying.scores, first.crying.scores)
     for one, other in zip(first.parts, again.parts, strict=True):
         np.testing.assert_array_equal(np.concatenate(one.sounds), np.concatenate(other.sounds))
         assert one.spread == other.spread
     with pytest.raises(AssertionError, match="scored again"):
-        one_home(clips, tmp_path, replace(EAR, score=refuse, fingerprint="another"))
+        one_home(clips, tmp_path, replace(EAR, listen=lambda: refuse, fingerprint="another"))
 
 
 def test_a_night_is_as_long_as_asked_and_has_pauses() -> None:

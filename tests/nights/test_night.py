@@ -11,7 +11,7 @@ from crydistill.audio.files import AudioReader
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.errors import AudioError, CorpusError
 from crydistill.nights.alarms import Episode
-from crydistill.nights.night import ClipNight, RecordedNight, clip_night, read_split
+from crydistill.nights.night import ClipNight, RecordedNight, clip_nights, read_split
 from crydistill.nights.spans import Span
 from crydistill.nights.streams import render
 
@@ -28,7 +28,8 @@ def recording(tmp_path: Path) -> Path:
 
 def test_the_same_seed_gives_the_same_night(tmp_path: Path, night: ClipNight) -> None:
     again = tones(tmp_path)
-    other = clip_night(clips(tmp_path), corpus="tones", options=OPTIONS, seed=1)
+    same, other = clip_nights({"tones": clips(tmp_path)}, options=OPTIONS, seeds=[0, 1])
+    assert same.plan == again.plan and (same.seed, other.seed) == (0, 1)
 
     def first_minute(night: ClipNight) -> Samples:
         return np.concatenate(list(itertools.islice(night.blocks(), 2)))
@@ -43,10 +44,29 @@ def test_the_same_seed_gives_the_same_night(tmp_path: Path, night: ClipNight) ->
 def test_bed_clips_are_not_sounds(tmp_path: Path) -> None:
     made = clips(tmp_path)
     fans = [clip for clip in made if clip.category == "fan"]
-    night = clip_night(made, corpus="tones", options=OPTIONS, seed=0, bed=fans)
+    (night,) = clip_nights({"tones": made}, options=OPTIONS, seeds=[0], bed=fans)
     assert {item.category for item in night.plan.placed if item.kind == "sound"} == {"whistle"}
     assert {item.category for item in night.plan.placed if item.kind == "bed"} == {"fan"}
     assert "fan" not in {event.what for event in night.sound_events}
+
+
+def test_a_cry_is_no_background(tmp_path: Path) -> None:
+    made = clips(tmp_path)
+    with pytest.raises(CorpusError, match="cry0: is labelled cry"):
+        clip_nights({"tones": made}, options=OPTIONS, seeds=[0], bed=made[:1])
+
+
+def test_of_several_corpora_every_bout_knows_its_own(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    corpora = {"one": clips(tmp_path), "two": clips(tmp_path / "b")}  # of the same ids
+    (night,) = clip_nights(corpora, options=OPTIONS, seeds=[0])
+    assert night.source == "one and two"
+    assert {origin.corpus for origin in night.origins} == {"one", "two"}
+    assert night.plan.sounds == 16
+    starts = [origin.start for origin in night.origins]
+    assert starts == sorted(starts)
+    crying = [o for o in night.origins if o.start in {e.start for e in night.episodes}]
+    assert [o.group for o in crying] == [e.group for e in night.episodes]
 
 
 def test_excerpts_are_public_or_none(tmp_path: Path, night: ClipNight) -> None:

@@ -12,7 +12,9 @@ from crydistill.nights.alarms import Episode, ScoredStream, measure_nights
 from crydistill.nights.operating import (
     PRESET_RATES,
     annotated_preset,
+    caught_at_rates,
     choose_presets,
+    choose_vote,
     too_little_to_choose,
     with_presets,
 )
@@ -139,3 +141,28 @@ def test_thresholds_chosen_on_too_little_audio_are_marked() -> None:
         caution
         == "chosen on too little audio to keep a rate (0.20 h without a cry where 1 h is needed)"
     )
+
+
+def bursts(length: int, *, spikes: int, seed: int = 0) -> ScoredStream:
+    """Five hours: episodes of `length` windows at 0.8, and single windows elsewhere at 0.9."""
+    rng = np.random.default_rng(seed)
+    scores = rng.uniform(0, 0.1, 37_500).astype(np.float32)
+    starts = np.arange(1, 31) * 1200
+    for start in starts:
+        scores[start : start + length] = 0.8
+    quiet = (starts[:-1, None] + np.arange(200, 1000)).ravel()
+    scores[rng.choice(quiet, spikes, replace=False)] = 0.9
+    seconds = WINDOW_HOP_SECONDS
+    episodes = [Episode(at * seconds, (at + length) * seconds, str(at)) for at in starts]
+    return ScoredStream(scores, episodes)
+
+
+def test_a_vote_is_as_long_as_the_false_alarms_ask_for() -> None:
+    assert choose_vote([bursts(12, spikes=0)]) == (1, 1)
+    assert choose_vote([bursts(12, spikes=60)]) == (2, 3)
+    assert caught_at_rates([bursts(12, spikes=60)], 1, 1) == [0, 0]
+    assert caught_at_rates([bursts(12, spikes=60)], 2, 3) == [1, 1]
+
+
+def test_without_crying_the_vote_is_the_longest() -> None:
+    assert choose_vote([ScoredStream(np.zeros(100, dtype=np.float32))]) == (5, 9)

@@ -10,7 +10,7 @@ from crydistill.evaluation.scorers import Scorer
 from crydistill.nights.hearing import score_night
 from crydistill.nights.night import Night, RecordedNight
 from crydistill.nights.operating import with_presets
-from crydistill.reports.night_files import annotate_presets, record_night
+from crydistill.reports.night_files import annotate_presets, record_nights
 from crydistill.roles import Role
 from crydistill.student.manifest import load_manifest, save_manifest
 from crydistill.student.packaged import packaged_student
@@ -18,9 +18,9 @@ from crydistill.tflite.interpreters import Kernels
 
 
 def recorded(night: Night, listeners: list[Scorer], folder: Path):  # type: ignore[no-untyped-def]
-    return record_night(
-        night,
-        score_night(night, listeners),
+    return record_nights(
+        [night],
+        [score_night(night, listeners)],
         folder / "night.json",
         plan=folder / "plan.csv",
         page=folder / "night.html",

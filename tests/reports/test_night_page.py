@@ -14,8 +14,8 @@ from tests.nights.nightly import VOTE, clips, scorer
 from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.experiment.streams import StreamOptions
 from crydistill.nights.hearing import score_night
-from crydistill.nights.judge import NightResult, evaluate_night
-from crydistill.nights.night import ClipNight, clip_night
+from crydistill.nights.judge import NightResult, evaluate_nights
+from crydistill.nights.night import ClipNight, clip_nights
 from crydistill.reports.night_page import det_svg, write_night_view
 
 OPTIONS = StreamOptions(rooms=0, episodes=3, mean_gap_seconds=6.0, snr_db=(15.0, 25.0))
@@ -26,9 +26,9 @@ def result_of(folder: Path, *, private: bool = False, name: str = "ear") -> Nigh
         replace(clip, category=f"<b>{clip.category}</script>")
         for clip in clips(folder, private=private)
     ]
-    night = clip_night(made, corpus="<tones>", options=OPTIONS, seed=0)
+    (night,) = clip_nights({"<tones>": made}, options=OPTIONS, seeds=[0])
     heard = score_night(night, [scorer(name, {"balanced": VOTE}), scorer("other")])
-    return evaluate_night(night, heard, votes=[(2, 3), (5, 9)], replicates=20)
+    return evaluate_nights([night], [heard], votes=[(2, 3), (5, 9)], replicates=20)
 
 
 def page_of(result: NightResult, folder: Path) -> str:
@@ -67,16 +67,17 @@ def test_nothing_from_data_becomes_markup(page: str) -> None:
 def test_scores_and_votes_survive(result: NightResult, page: str) -> None:
     data = data_of(page)
     for shown, model in zip(data["models"], result.models, strict=True):
+        (heard,) = model.nights
         steps = np.frombuffer(base64.b64decode(shown["scores"]), dtype="<u2")
-        assert steps * shown["top"] / 65_535 == pytest.approx(model.scored.scores, abs=1e-5)
+        assert steps * shown["top"] / 65_535 == pytest.approx(heard.scores, abs=1e-5)
         voting = np.zeros(len(steps), dtype=bool)
         for start, end in shown["voting"]:
             voting[start:end] = True
-        assert np.array_equal(voting, model.scored.scores >= np.float32(model.shown.threshold))
-        assert len(shown["false"]) == len(model.false_alarms)
-        assert len(shown["missed"]) == len(model.missed)
+        assert np.array_equal(voting, heard.scores >= np.float32(model.shown.threshold))
+        assert len(shown["false"]) == len(heard.false_alarms)
+        assert len(shown["missed"]) == len(heard.missed)
         assert [row[0] for row in shown["true"]] == pytest.approx(
-            [alert.onset for alert in model.true_alerts], abs=0.01
+            [alert.onset for alert in heard.true_alerts], abs=0.01
         )
 
 
@@ -87,9 +88,10 @@ def test_audio_around_alerts_is_what_sounded(result: NightResult, page: str) -> 
     encoded = data["audio"][number].removeprefix("data:audio/mpeg;base64,")
     samples, rate = soundfile.read(io.BytesIO(base64.b64decode(encoded)))
     assert rate == SAMPLE_RATE
-    night = result.night
+    night = result.first
     assert isinstance(night, ClipNight)
-    (expected,) = night.excerpts([(start - 1.5, start + 8.5)])
+    begin = max(0.0, start - 1.5)
+    (expected,) = night.excerpts([(begin, begin + 10)])
     assert expected is not None
     assert len(samples) == pytest.approx(len(expected), abs=4_000)  # MP3 pads
     assert np.std(samples) == pytest.approx(np.std(expected), rel=0.15)

@@ -23,6 +23,7 @@ def figures(threshold: float, false_alarms: int, caught: float) -> dict[str, Any
     return {
         "settings": {"threshold": threshold, "n": 5, "m": 9, "hold_seconds": 10.0},
         "hours": 2.0,
+        "passes": 1,
         "false_alarms": false_alarms,
         "false_alarms_per_hour": estimate(false_alarms / 2, 0.1, 9.5),
         "false_alarms_per_night": estimate(4.0 * false_alarms, 0.8, 76.0),
@@ -34,10 +35,17 @@ def figures(threshold: float, false_alarms: int, caught: float) -> dict[str, Any
     }
 
 
+def part(name: str, hours: float | None, false_alarms: int | None) -> dict[str, Any]:
+    return {
+        "name": name, "episodes": 10, "caught": 7, "hours": hours, "false_alarms": false_alarms,
+    }  # fmt: skip
+
+
 def record(*, private: bool = False, episodes: int = 10) -> dict[str, Any]:
     def model(presets: dict[str, Any], sounds: dict[str, int]) -> dict[str, Any]:
         hindsight = [
-            {"wanted_per_hour": wanted, **figures(0.3, 1, 0.8)} for wanted in (10.0, 1.0, 0.125)
+            {"wanted_per_hour": wanted, **figures(0.3, 1, 0.8)}
+            for wanted in (10.0, 1.0, 0.25, 0.125)
         ]
         return {
             "sha256": "ab" * 32,
@@ -47,21 +55,31 @@ def record(*, private: bool = False, episodes: int = 10) -> dict[str, Any]:
                 "because": "preset balanced",
                 "settings": {"n": 5, "m": 9},
                 "false_alarms_by_sound": sounds,
-                "by_snr": [{"from_db": 10.0, "to_db": 20.0, "episodes": 10, "caught": 7}],
+                "by_snr": [part("10 to 20 dB", None, None)],
+                "by_source": [part("esc", 1.5, 2)],
+                "by_corpus": [part("audio", 1.0, 1), part("more", 0.5, 1)],
             },
         }
 
     return {
-        "format": 1,
+        "format": 2,
         "night": {
             "kind": "stream", "title": "t", "private": private, "hours": 2.0, "labelled": True,
-            "episodes": episodes, "corpus": "audio (split dev)", "seed": 3, "sounds": 1234,
+            "episodes": episodes, "corpus": "audio (split dev)", "nights": 1, "seeds": [3],
+            "corpora": ["audio (split dev)"], "sounds": 1234,
             "sound_hours": 1.5, "sounds_heard_again": 0, "crying_groups": 40,
         },
         "models": {
             "teacher": model({}, {"Cat": 1}),
             "student INT8": model({"balanced": figures(0.25, 2, 0.7)}, {"a|b": 5, "Cat": 2}),
         },
+        "pairs": [
+            {
+                "ours": "student INT8", "theirs": "teacher", "wanted_per_hour": 0.25,
+                "our_share": estimate(0.5, 0.4, 0.6), "their_share": estimate(0.6, 0.5, 0.7),
+                "difference": estimate(-0.1, -0.2, 0.05),
+            }
+        ],
         "provenance": {"git_commit": "0123456789abcdef-dirty", "kernels": "reference"},
     }  # fmt: skip
 
@@ -86,7 +104,27 @@ def test_a_recorded_night_becomes_tables(night: Path, tmp_path: Path) -> None:
     assert "| 10 to 20 dB | 7 of 10 | 7 of 10 |" in text
     assert "| a/b | 0 | 5 |\n| Cat | 1 | 2 |" in text
     assert "commit 0123456789-dirty" in text and "abababababab" in text
-    assert text.count("\n\n**") == 4
+    assert "| esc (1.50 h) | 7 of 10; 2 false | 7 of 10; 2 false |" in text
+    assert "| more (0.50 h) |" in text
+    assert text.count("\n\n**") == 7
+
+
+def test_networks_are_compared_at_equal_rates() -> None:
+    many = record(episodes=300)
+    (row,) = sheets(many)[1].rows
+    assert list(row) == [
+        "student INT8 against teacher", "1 in 4 hours", "0.50 [0.40, 0.60]", "0.60 [0.50, 0.70]",
+        "-0.10 [-0.20, +0.05]",
+    ]  # fmt: skip
+    # Of a few episodes a difference says nothing.
+    assert not any("Differences" in sheet.title for sheet in sheets(record(episodes=10)))
+
+
+def test_the_whole_night_is_not_repeated_as_its_only_corpus() -> None:
+    alone = record()
+    for model in alone["models"].values():
+        model["shown"]["by_corpus"] = model["shown"]["by_corpus"][:1]
+    assert not any("by corpus" in sheet.title for sheet in sheets(alone))
 
 
 def test_every_row_has_a_cell_for_every_column() -> None:
@@ -105,7 +143,7 @@ def test_hindsight_is_of_the_first_vote_where_the_shown_one_was_not_judged() -> 
         model["shown"]["settings"] = {"n": 2, "m": 3}
     rows = sheets(other)[0].rows
     assert [row[1] for row in rows if row[0] == "teacher"] == [
-        "1 per hour, hindsight", "1 per night, hindsight",
+        "1 per hour, hindsight", "1 in 4 hours, hindsight", "1 per night, hindsight",
     ]  # fmt: skip
 
 
@@ -114,7 +152,7 @@ def test_too_little_audio_gives_counts_and_no_rates() -> None:
     short["models"]["student INT8"]["presets"]["balanced"] |= {"hours": 0.9, "episodes": 10}
     rows = [row for row in sheets(short)[0].rows if row[1] == "preset balanced"]
     assert rows[0][5:9] == ["too little to tell", "too little to tell", "7.5", "7 of 10"]
-    cells = [list(column.cells)[4] for column in summary_table(short).columns]
+    cells = [list(column.cells)[5] for column in summary_table(short).columns]
     assert cells[:4] == ["preset balanced", "0.2500", "too little to tell", "7 of 10"]
 
 
@@ -122,6 +160,12 @@ def test_facts_say_what_is_no_evidence() -> None:
     reused = record()
     reused["night"]["sounds_heard_again"] = 17
     assert "17 of them repeats" in facts(reused)[0]
+    several = record()
+    several["night"] |= {"nights": 3, "seeds": [0, 1, 2], "episodes": 300}
+    assert "3 nights of the same clips (2.00 h)" in facts(several)[0]
+    assert (
+        "seeds 0, 1, 2. Each: 1,234 sounds (1.50 h), each once; 100 episodes" in facts(several)[0]
+    )
     recording = {"night": {"kind": "recording", "hours": 8.0, "labelled": False, "episodes": 0}}
     assert "every alert counts as false" in facts(recording)[0]
 
@@ -130,8 +174,9 @@ def test_the_terminal_shows_every_network() -> None:
     table = summary_table(record())
     first = list(table.columns[0].cells)
     assert first == [
-        "teacher", "1 per hour, hindsight", "1 per night, hindsight",
-        "student INT8", "preset balanced", "1 per hour, hindsight", "1 per night, hindsight",
+        "teacher", "1 per hour, hindsight", "1 in 4 hours, hindsight", "1 per night, hindsight",
+        "student INT8", "preset balanced", "1 per hour, hindsight", "1 in 4 hours, hindsight",
+        "1 per night, hindsight",
     ]  # fmt: skip
 
 
@@ -147,4 +192,7 @@ def test_what_is_no_night_is_named(tmp_path: Path) -> None:
         read_night(tmp_path / "dev.json")
     (tmp_path / "dev.json").write_text("{}")
     with pytest.raises(ConfigError, match="not the JSON of a night"):
+        read_night(tmp_path / "dev.json")
+    (tmp_path / "dev.json").write_text(json.dumps(record() | {"format": 1}))
+    with pytest.raises(ConfigError, match=r"dev\.json: format 1 of a night, not 2"):
         read_night(tmp_path / "dev.json")

@@ -86,3 +86,40 @@ def test_a_run_that_never_validated_is_refused(tmp_path: Path) -> None:
     write_history(run / "training" / "history.csv", [{"epoch": 1.0, "loss": 1.0}])
     with pytest.raises(ConfigError, match="no epoch was validated"):
         add_record(run, tmp_path / "records", "run")
+
+
+def test_students_with_memory_are_compared_on_nights(tmp_path: Path) -> None:
+    remembering = [
+        "student={outputs: {cry: [/t/dd00002]}, memory: {}}",
+        "data.streams.streams=3",
+        "teacher={memory: mn04.pt, recorded: false}",
+        "training.loss=sigmoid_bce",
+    ]
+    for name, *overrides in (("both",), ("context", "training.memory.target=context")):
+        run = trained(tmp_path / name, 0, 0.5, *remembering, *overrides)
+        (run / "selection.json").write_text('{"windows_per_epoch": 1000, "stream_windows": 700}')
+        rows = [
+            {
+                "epoch": 1.0,
+                "val_caught": 0.5,
+                "val_caught_1_per_hour": 0.6,
+                "val_caught_0.25_per_hour": 0.4,
+            },
+            {
+                "epoch": 2.0,
+                "val_caught": 0.7,
+                "val_caught_1_per_hour": 0.8,
+                "val_caught_0.25_per_hour": 0.6,
+            },
+        ]
+        (run / "training" / "memory").mkdir()
+        write_history(run / "training" / "memory" / "history.csv", rows)
+        add_record(run, tmp_path / "records", name)
+    page = tmp_path / "page.md"
+    page.write_text("<!-- trainings: both context -->\n<!-- end -->\n")
+    update_document(page, tmp_path / "records")
+    text = page.read_text()
+    # Two epochs on single windows, two on streams.
+    assert "| both |  | 1 | 3,400 | 0.800 | 0.600 |" in text
+    assert "| context | memory.target context | 1 | 3,400 | 0.800 | 0.600 |" in text
+    assert "On a night composed of the validation clips" in text

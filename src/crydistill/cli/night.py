@@ -10,7 +10,6 @@ from crydistill.cli.listeners import (
     BedOption,
     ModelsOption,
     PrivateOption,
-    WhereOption,
     chosen_kernels,
     open_scorers,
 )
@@ -24,11 +23,20 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-_PLAN_NAME, _PAGE_NAME = "plan.csv", "night.html"
+_PLAN_NAME, _PAGE_NAME, _SCORES_NAME = "plan.csv", "night.html", "scores"
 _DEFAULTS = StreamOptions()
 
 CorpusArgument = Annotated[
-    Path | None, typer.Argument(help="Folder of clips or manifest to compose a night from.")
+    list[Path] | None,
+    typer.Argument(help="Folders of clips or manifests to compose a night from, together."),
+]
+NightWhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="COLUMN=VALUE",
+        help="Use only these rows; repeatable. CORPUS:COLUMN=VALUE: of the folder CORPUS only.",
+    ),
 ]
 RecordingOption = Annotated[Path | None, typer.Option(help="Long recording to evaluate instead.")]
 LabelsOption = Annotated[
@@ -39,7 +47,8 @@ PublicOption = Annotated[
 ]
 OutOption = Annotated[Path, typer.Option(help="Output folder.")]
 TeacherOption = Annotated[
-    Path | None, typer.Option(help="Also evaluate a teacher: YAMNet weights (.h5) or .tflite.")
+    Path | None,
+    typer.Option(help="Also evaluate a teacher: YAMNet (.h5), .tflite, or EfficientAT (.pt)."),
 ]
 Fp32Option = Annotated[
     bool, typer.Option("--fp32/--no-fp32", help="Also evaluate student.keras where it exists.")
@@ -63,14 +72,18 @@ HoursOption = Annotated[
 ]
 EpisodesOption = Annotated[int, typer.Option(help="Number of crying episodes.")]
 GapOption = Annotated[
-    float, typer.Option(help="Mean gap between sounds in seconds, on top of 0.5 s.")
+    float, typer.Option(help="Mean gap between bouts in seconds, on top of 5.5 s.")
 ]
 SnrOption = Annotated[
-    tuple[float, float], typer.Option(help="Range of the cries' SNR over the background, dB.")
+    tuple[float, float],
+    typer.Option(help="Level range of cries and other sounds over the background, dB."),
 ]
 RoomsOption = Annotated[int, typer.Option(help="Number of simulated rooms; 0: no reverberation.")]
 GainOption = Annotated[tuple[float, float], typer.Option(help="Range of the microphone gain, dB.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Random seed of the night.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Random seed of the first night.")]
+SeedsOption = Annotated[
+    int, typer.Option(min=1, help="Nights of the same clips, each with the next seed, pooled.")
+]
 
 
 @app.command()
@@ -88,7 +101,7 @@ def night(
     votes: VotesOption = None,
     hold: HoldOption = 10.0,
     annotate: AnnotateOption = False,
-    where: WhereOption = None,
+    where: NightWhereOption = None,
     bed: BedOption = None,
     hours: HoursOption = _DEFAULTS.hours,
     episodes: EpisodesOption = _DEFAULTS.episodes,
@@ -97,9 +110,10 @@ def night(
     rooms: RoomsOption = _DEFAULTS.rooms,
     gain: GainOption = _DEFAULTS.microphone_db,
     seed: SeedOption = 0,
+    seeds: SeedsOption = 1,
 ) -> None:
     """Measure false alarms per hour and detected episodes on continuous audio."""
-    if annotate and (corpus is None or not model or kernels != "reference"):
+    if annotate and (not corpus or not model or kernels != "reference"):
         raise typer.BadParameter(
             "needs a corpus, your own student (--model) and the reference kernels",
             param_hint="--annotate",
@@ -108,28 +122,26 @@ def night(
     chosen = chosen_kernels(kernels)
     scorers = open_scorers(model, teacher, chosen, fp32=fp32)
     left_out = 0
-    night_audio: Night
-    if corpus is not None and recording is None and labels is None:
+    nights: list[Night]
+    if corpus and recording is None and labels is None:
         options = StreamOptions(
             hours=hours, episodes=episodes, mean_gap_seconds=gap, snr_db=snr, rooms=rooms,
             microphone_db=gain,
         )  # fmt: skip
-        night_audio = composed = _composed(corpus, where, bed, private, options, seed)
-        left_out = len(composed.unusable)
-    elif recording is not None and corpus is None:
-        night_audio = _recorded(recording, labels, public)
+        composed = _composed(corpus, where, bed, private, options, range(seed, seed + seeds))
+        nights, left_out = [*composed], len(composed[0].unusable)
+    elif recording is not None and not corpus:
+        nights = [_recorded(recording, labels, public)]
     else:
         raise typer.BadParameter(
             "name a corpus, or a recording with --recording; --labels belongs to a recording"
         )
-    _evaluate(
-        night_audio, scorers, out, chosen, pairs, hold_seconds=hold, seed=seed, annotate=annotate
-    )
+    _evaluate(nights, scorers, out, chosen, pairs, hold_seconds=hold, seed=seed, annotate=annotate)
     exit_if_left_out(left_out, len(scorers))
 
 
 def _evaluate(
-    night_audio: "Night",
+    nights: "list[Night]",
     scorers: "list[Scorer]",
     out: Path,
     kernels: "Kernels",
@@ -140,18 +152,18 @@ def _evaluate(
     annotate: bool,
 ) -> None:
     from crydistill.boundary import require_outside_work_tree
-    from crydistill.nights.hearing import score_night
+    from crydistill.nights.kept import score_nights
     from crydistill.progress import shown
-    from crydistill.reports.night_files import annotate_presets, record_night
+    from crydistill.reports.night_files import annotate_presets, record_nights
     from crydistill.reports.night_tables import NIGHT_NAME
 
-    if night_audio.private:
+    if any(one.private for one in nights):
         require_outside_work_tree(out, "results on private recordings")
     if annotate:
-        _require_annotatable(night_audio, scorers)
-    result, record = record_night(
-        night_audio,
-        score_night(night_audio, scorers, progress=shown),
+        _require_annotatable(nights[0], scorers)
+    result, record = record_nights(
+        nights,
+        score_nights(nights, scorers, out / _SCORES_NAME, how=kernels.value, progress=shown),
         out / NIGHT_NAME,
         plan=out / _PLAN_NAME,
         page=out / _PAGE_NAME,
@@ -189,34 +201,54 @@ def _recorded(recording: Path, labels: Path | None, public: bool) -> "Night":
 
 
 def _composed(
-    corpus: Path,
+    corpora: list[Path],
     where: list[str] | None,
     bed: list[str] | None,
     private: bool,
     options: StreamOptions,
-    seed: int,
-) -> "ClipNight":
-    from crydistill.nights.night import clip_night, read_split
+    seeds: range,
+) -> "list[ClipNight]":
+    from crydistill.nights.night import clip_nights, read_split
     from crydistill.progress import shown
 
-    chosen = columns(where)
-    clips = read_split(corpus, where=chosen, private=private, say=tell)
-    background = {**chosen, **columns(bed, "--bed")}
-    ambience = read_split(corpus, where=background, private=private) if bed else []
-    stated = ", ".join(f"{column} {value}" for column, value in chosen.items())
-    source = corpus.resolve()
-    name = source.name if source.is_dir() else source.parent.name
-    built = clip_night(
-        clips,
-        corpus=f"{name} ({stated})" if stated else name,
-        options=options,
-        seed=seed,
-        bed=ambience,
-        progress=shown,
-    )
-    for clip, reason in built.unusable.items():
+    names = _names(corpora)
+    chosen = _of_corpora(names, columns(where))
+    clips = {}
+    for name, path in zip(names, corpora, strict=True):
+        stated = ", ".join(f"{column} {value}" for column, value in chosen[name].items())
+        clips[f"{name} ({stated})" if stated else name] = read_split(
+            path, where=chosen[name], private=private, say=tell
+        )
+    background = {**chosen[names[0]], **columns(bed, "--bed")}
+    ambience = read_split(corpora[0], where=background, private=private) if bed else []
+    built = clip_nights(clips, options=options, seeds=seeds, bed=ambience, progress=shown)
+    for clip, reason in built[0].unusable.items():
         tell(f"skipped {clip}: {reason}")
     return built
+
+
+def _names(corpora: list[Path]) -> list[str]:
+    """The corpora's folders, by which they are told apart."""
+    sources = [corpus.resolve() for corpus in corpora]
+    names = [source.name if source.is_dir() else source.parent.name for source in sources]
+    if len(set(names)) < len(names):
+        raise typer.BadParameter(f"two corpora in folders of one name: {', '.join(names)}")
+    return names
+
+
+def _of_corpora(names: list[str], chosen: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Which rows of each corpus are chosen: `audio:split` names a column of one of them."""
+    found: dict[str, dict[str, str]] = {name: {} for name in names}
+    for column, value in chosen.items():
+        corpus, colon, of_corpus = column.rpartition(":")
+        if colon and corpus not in found:
+            raise typer.BadParameter(
+                f"'{column}': {corpus} is none of the corpora ({', '.join(names)})",
+                param_hint="--where",
+            )
+        for name in [corpus] if colon else names:
+            found[name][of_corpus] = value
+    return found
 
 
 def _show(record: dict[str, Any]) -> None:

@@ -15,8 +15,10 @@ RULE_OF_THREE = 3.0
 """No event in H hours rules out a rate above 3 / H per hour, at 95 % confidence."""
 
 
-def poisson_interval(count: int, level: float = LEVEL) -> tuple[float, float]:
+def poisson_interval(count: float, level: float = LEVEL) -> tuple[float, float]:
     """Exact confidence interval for the mean of a Poisson count.
+
+    Between whole counts, as the mean of several counts of the same events, it is interpolated.
 
     Raises
     ------
@@ -30,7 +32,7 @@ def poisson_interval(count: int, level: float = LEVEL) -> tuple[float, float]:
     return low, float(gammaincinv(count + 1, 1 - tail))
 
 
-def rate(count: int, time: float) -> Estimate:
+def rate(count: float, time: float) -> Estimate:
     """Events per unit of `time`, with an exact 95 % confidence interval; NaN if `time` <= 0.
 
     Examples

@@ -105,9 +105,11 @@ class ScoredStream:
 class NightFigures:
     """Metrics of one detector setting on streams.
 
-    hours : of audio outside episodes
-    false_alarms : alerts raised there
-    per_hour, per_night : false alarms per hour and per 8 h, with exact Poisson intervals
+    passes : how often the streams hold the same clips, composed anew
+    hours : of audio outside episodes, in one pass
+    false_alarms : alerts raised there, in all passes
+    per_hour, per_night : false alarms per hour and per 8 h, with the exact Poisson interval of one
+        pass: the same clips in another order are no new evidence
     episodes : number of episodes
     caught : share of the episodes, with a bootstrap interval over their groups
     delays : detection delay of each caught episode in seconds, in order of time
@@ -118,6 +120,7 @@ class NightFigures:
     """
 
     settings: VoteSettings
+    passes: int
     hours: float
     false_alarms: int
     per_hour: Estimate
@@ -139,6 +142,7 @@ class NightFigures:
         """Plain numbers; None where undefined."""
         return {
             "settings": self.settings.model_dump(),
+            "passes": self.passes,
             "hours": plain(self.hours),
             "false_alarms": self.false_alarms,
             "false_alarms_per_hour": plain_estimate(self.per_hour),
@@ -206,11 +210,17 @@ def measure_nights(
     streams: Sequence[ScoredStream],
     settings: VoteSettings,
     *,
+    passes: int = 1,
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> NightFigures:
-    """Evaluate one detector setting on streams, resetting the vote for each."""
-    hours = _hours(streams)
+    """Evaluate one detector setting on streams, resetting the vote for each.
+
+    Parameters
+    ----------
+    passes : how often the streams hold the same clips; narrows no interval
+    """
+    hours = _hours(streams) / passes
     found = [alerts(stream.scores, settings) for stream in streams]
     false_alarms = sum(
         bool(stream.outside[alert.start_window])
@@ -224,9 +234,10 @@ def measure_nights(
         for span, episode in zip(stream.spans, stream.episodes, strict=True)
     ]
     enough, voting = _negative_shares(streams, settings)
-    per_hour = rate(false_alarms, hours)
+    per_hour = rate(false_alarms / passes, hours)
     return NightFigures(
         settings=settings,
+        passes=passes,
         hours=hours,
         false_alarms=false_alarms,
         per_hour=per_hour,

@@ -11,7 +11,6 @@ real; the homes, the shifts and the independence of successive sounds are not.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -34,8 +33,9 @@ from crydistill.evaluation.scorers import Scorer
 from crydistill.experiment.streams import StreamOptions
 from crydistill.metrics.ranking import Floats
 from crydistill.nights.alarms import ScoredStream
+from crydistill.nights.bouts import Measured
 from crydistill.nights.hearing import score_together
-from crydistill.nights.streams import Kind, Measured, StreamPlan, compose, measure_clips, render
+from crydistill.nights.streams import Kind, StreamPlan, compose, measure_clips, render
 from crydistill.progress import Progress, silent
 from crydistill.seeds import generator
 
@@ -237,12 +237,13 @@ def _plans(
     """Plans of the takes of both halves and of the crying; nothing is rendered yet."""
     usual = StreamOptions(
         episodes=0,
+        clips=(1, 1),
         mean_gap_seconds=_RENDERED_GAP_SECONDS,
         bed_dbfs=(home.bed_dbfs, home.bed_dbfs),
         microphone_db=(home.microphone_db, home.microphone_db),
     )
 
-    crying = replace(usual, episodes=options.episodes)
+    crying = replace(usual, episodes=options.episodes, clips=StreamOptions.clips)
 
     def plan(sounds: Sequence[Clip], use: str, how: StreamOptions) -> StreamPlan:
         return compose(
@@ -291,15 +292,12 @@ def _load(path: Path, fingerprint: str) -> list[Scores] | None:
 
 
 def _fingerprint(plans: Sequence[StreamPlan], scorer: Scorer) -> str:
-    parts = [scorer.fingerprint]
-    for plan in plans:
-        placed = [(item.start, item.clip, item.gain_db, item.room) for item in plan.placed]
-        parts.append(json.dumps([plan.seed, plan.microphone_db, placed]))
+    parts = [scorer.fingerprint, *(plan.fingerprint for plan in plans)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _scores(plan: StreamPlan, scorer: Scorer) -> Scores:
-    (scores,) = score_together(render(plan), [scorer.score])
+    (scores,) = score_together(render(plan), [scorer.listen()])
     return scores
 
 

@@ -7,7 +7,7 @@ with networks, `judge` evaluates the scores.
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ import numpy as np
 
 from crydistill.audio.files import AudioReader, recording_seconds
 from crydistill.audio.mel import SAMPLE_RATE, Samples
-from crydistill.corpora.clip import Clip, Label
+from crydistill.corpora.clip import Clip, Label, duplicate_ids
 from crydistill.corpora.folder import Say, Where, read_corpus
 from crydistill.errors import CorpusError
 from crydistill.experiment.streams import StreamOptions
@@ -46,6 +46,19 @@ class SoundEvent:
     cry: bool = False
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where what sounds comes from, from `start` (in seconds) until the next origin's.
+
+    corpus : as it was named for the night; empty if not known
+    """
+
+    start: float
+    source: str
+    group: str
+    corpus: str = ""
+
+
 class Night(Protocol):
     """Continuous audio with its ground truth.
 
@@ -56,6 +69,8 @@ class Night(Protocol):
     episode_snr_db : level of each episode over the background; empty if not known
     labelled : whether the crying is labelled; if not, every alert counts as false
     sound_events : the sounds, in order of time
+    origins : of each bout and the gap after it, in order of time; empty if not known
+    seed : of a composed night; None of a recording
     """
 
     @property
@@ -74,6 +89,10 @@ class Night(Protocol):
     def labelled(self) -> bool: ...
     @property
     def sound_events(self) -> Sequence[SoundEvent]: ...
+    @property
+    def origins(self) -> Sequence[Origin]: ...
+    @property
+    def seed(self) -> int | None: ...
 
     def blocks(self) -> Iterator[Samples]:
         """The audio from the start, 16 kHz mono, in consecutive blocks."""
@@ -92,22 +111,36 @@ class Night(Protocol):
 class ClipNight:
     """A stream composed of clips.
 
-    corpus : the clips, for display ("audio (split dev)")
+    corpora : names of the corpora, for display ("audio (split dev)"), with the ids of their clips
     unusable : unreadable or silent clips, by id, with the reason
     """
 
     plan: StreamPlan
-    corpus: str
+    corpora: Mapping[str, frozenset[str]]
     unusable: Mapping[str, str] = field(default_factory=dict)
     labelled: bool = True
 
     @property
     def title(self) -> str:
-        return f"Continuous audio from {self.corpus}"
+        return f"Continuous audio from {self.source}"
 
     @property
     def source(self) -> str:
-        return self.corpus
+        return " and ".join(self.corpora)
+
+    @property
+    def seed(self) -> int | None:
+        return self.plan.seed
+
+    @cached_property
+    def origins(self) -> Sequence[Origin]:
+        corpus = {clip: name for name, clips in self.corpora.items() for clip in clips}
+        found: dict[int, Origin] = {}
+        for item in self.plan.placed:
+            if item.bout is not None and item.bout not in found:
+                of = (item.source, item.group, corpus.get(item.clip, ""))
+                found[item.bout] = Origin(item.start / SAMPLE_RATE, *of)
+        return list(found.values())
 
     @property
     def private(self) -> bool:
@@ -160,8 +193,8 @@ class ClipNight:
         crying = [item for item in plan.placed if item.kind is Kind.CRY]
         return {
             "kind": "stream",
-            "corpus": self.corpus,
-            "seed": plan.seed,
+            "corpus": self.source,
+            "corpora": list(self.corpora),
             "sounds": plan.sounds,
             "sound_hours": round(plan.sound_hours, 4),
             "sounds_heard_again": plan.reused,
@@ -190,6 +223,8 @@ class RecordedNight:
     spans: Sequence[Span] | None = None
     private: bool = True
     episode_snr_db: Sequence[float] = ()
+    origins: Sequence[Origin] = ()
+    seed: None = None
 
     @property
     def title(self) -> str:
@@ -292,35 +327,57 @@ def read_split(
     return clips
 
 
-def clip_night(
-    clips: Sequence[Clip],
+def clip_nights(
+    corpora: Mapping[str, Sequence[Clip]],
     *,
-    corpus: str,
     options: StreamOptions,
-    seed: int,
+    seeds: Sequence[int],
     bed: Sequence[Clip] = (),
     progress: Progress = silent,
-) -> ClipNight:
-    """Plan a night of the clips of one split.
+) -> list[ClipNight]:
+    """Plan nights of the clips of one split, one for each seed.
 
     Parameters
     ----------
-    clips : cries make up the episodes, others the sounds in between; unlabelled ones are left out
+    corpora : clips by the corpus's name for display. Cries make up the episodes, others the sounds
+        in between; unlabelled ones are left out
     bed : clips for the background; they are not used as sounds
 
     Raises
     ------
     CorpusError
-        if there are no usable clips.
+        if there are no usable clips, or one of the bed is labelled cry.
     """
-    background = {clip.id for clip in bed}
+    corpora = _distinct(corpora)
+    clips = [clip for of_corpus in corpora.values() for clip in of_corpus]
+    for clip in bed:
+        if clip.is_cry:
+            raise CorpusError(f"{clip.id}: is labelled cry, but was given as background")
+    background = {clip.path for clip in bed}
     cries = [clip for clip in clips if clip.is_cry and options.episodes]
-    sounds = [clip for clip in clips if clip.label is Label.NONCRY and clip.id not in background]
+    sounds = [clip for clip in clips if clip.label is Label.NONCRY and clip.path not in background]
     measured, unusable = measure_clips([*cries, *sounds, *bed], progress=progress)
-    plan = compose(
-        sounds=sounds, cries=cries, bed=bed, measured=measured, options=options, seed=seed
-    )
-    return ClipNight(plan, corpus, unusable)
+    ids = {name: frozenset(clip.id for clip in found) for name, found in corpora.items()}
+    return [
+        ClipNight(
+            compose(
+                sounds=sounds, cries=cries, bed=bed, measured=measured, options=options, seed=seed
+            ),
+            ids,
+            unusable,
+        )
+        for seed in seeds
+    ]
+
+
+def _distinct(corpora: Mapping[str, Sequence[Clip]]) -> Mapping[str, Sequence[Clip]]:
+    """The clips with their corpus in their id where corpora have ids in common."""
+    if not duplicate_ids(clip for clips in corpora.values() for clip in clips):
+        return corpora
+    return {
+        name: [replace(clip, id=f"{name}/{clip.id}") for clip in clips]
+        for name, clips in corpora.items()
+    }
 
 
 def _splits(manifest: Path, ids: set[str]) -> set[str]:

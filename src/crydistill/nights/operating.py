@@ -22,6 +22,39 @@ PRESET_RATES = {"sensitive": 10.0, "balanced": 1.0, "quiet": 1 / HOURS_PER_NIGHT
 """Maximum false alarms per hour of each preset on continuous validation audio."""
 
 
+VOTES = ((1, 1), (2, 3), (3, 5), (5, 9))
+"""Votes (N, M) that a student's presets may use."""
+
+CHOOSING_RATES = (1.0, 0.25)
+"""False alarms an hour at which votes, and the checkpoints of a memory, are compared."""
+
+
+def caught_at_rates(
+    streams: Sequence[ScoredStream],
+    n: int,
+    m: int,
+    *,
+    hold_seconds: float = DEFAULT_HOLD_SECONDS,
+    rates: Sequence[float] = CHOOSING_RATES,
+) -> list[float]:
+    """Share of the episodes caught by a vote at its lowest threshold that keeps to each rate."""
+    settings = VoteSettings(threshold=0.0, n=n, m=m, hold_seconds=hold_seconds)
+    curve = det_curve(streams, settings)
+    return [1 - curve.at(rate)[1] for rate in rates]
+
+
+def choose_vote(
+    streams: Sequence[ScoredStream], votes: Sequence[tuple[int, int]] = VOTES
+) -> tuple[int, int]:
+    """Choose the vote that catches most episodes, on average over `CHOOSING_RATES`.
+
+    Of equals the shortest, which is the fastest. Without episodes, the last.
+    """
+    if not any(stream.episodes for stream in streams):
+        return votes[-1]
+    return max(votes, key=lambda vote: (sum(caught_at_rates(streams, *vote)), -vote[1]))
+
+
 def choose_presets(
     streams: Sequence[ScoredStream],
     *,
@@ -83,7 +116,8 @@ def annotated_preset(
         false_alarms_per_hour=None if few_hours else round(figures.per_hour.value, 3),
         measured_on=(
             f"continuous audio from {audio}: {episodes}{figures.false_alarms} false alarms in "
-            f"{figures.hours:.2f} h" + (f"; {TOO_LITTLE} ({reasons})" if reasons else "")
+            f"{_times(figures)}{figures.hours:.2f} h"
+            + (f"; {TOO_LITTLE} ({reasons})" if reasons else "")
         ),
         caution=caution,
     )
@@ -106,6 +140,10 @@ def with_presets(
     """Return the manifest with these presets added or replaced, validated."""
     complete = {**manifest.model_dump(), "presets": {**manifest.presets, **presets}}
     return StudentManifest.model_validate(complete)
+
+
+def _times(figures: NightFigures) -> str:
+    return f"{figures.passes} nights of the same clips, each " if figures.passes > 1 else ""
 
 
 def _lowest_threshold(curve: DetCurve, per_hour: float) -> float:

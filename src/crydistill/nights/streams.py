@@ -1,30 +1,35 @@
-"""Compose continuous audio from clips: an ambience bed, sounds with gaps, episodes of crying.
+"""Compose continuous audio from clips: an ambience bed, bouts of crying and of other sounds.
 
 A stream is first planned (`compose`: pure, from lengths, levels and a seed) and then rendered
 (`render`: block by block, in memory that does not grow with its length). The plan gives every
 position to the sample. Only the bed overlaps other sounds, so that each alert has a known cause.
+Crying and other sounds are composed alike (`bouts`), so that only the sound tells them apart.
 
 All clips of a stream come from one split, so that no group crosses a split.
 """
 
 import csv
+import hashlib
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from scipy.signal import oaconvolve
 
 from crydistill import atomic
-from crydistill.audio.augment import clipped, power_level, stretch_powers
+from crydistill.audio.augment import STRETCH_SAMPLES, clipped, power_level, stretch_powers
 from crydistill.audio.files import AudioReader
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.corpora.clip import Clip
 from crydistill.errors import AudioError, CorpusError
-from crydistill.experiment.streams import Range, StreamOptions
-from crydistill.nights.alarms import GRACE_SECONDS, Episode
+from crydistill.experiment.streams import StreamOptions
+from crydistill.nights.alarms import Episode
+from crydistill.nights.bouts import Bout, Measured, Piece, draw_bouts, endless
 from crydistill.nights.spans import CRY, Span
 from crydistill.progress import Progress, silent
 from crydistill.seeds import generator
@@ -36,15 +41,21 @@ TONE_SECONDS = 16.0
 FADE_SECONDS = 1.0
 """Equal-power crossfade between pieces of the bed."""
 
+EDGE_SECONDS = 0.02
+"""Fade at both ends of every other clip, whether it was shortened or not."""
+
 
 PLAN_COLUMNS = (
-    "start_s", "end_s", "label", "kind", "clip", "group",
-    "gain_db", "snr_db", "room", "episode", "use",
+    "start_s", "end_s", "label", "kind", "clip", "group", "source", "offset_s",
+    "gain_db", "snr_db", "room", "bout", "episode", "use",
 )  # fmt: skip
 
 _TONE_SLOPE_DB = 4.5
 _TONE_DBFS = -30.0
-_MIN_GAP_SECONDS = 0.5
+
+
+_LEAD_SECONDS = 0.5
+"""Background before the first bout."""
 
 
 class Kind(StrEnum):
@@ -56,24 +67,18 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Length in samples and active level in dBFS of a clip."""
-
-    samples: int
-    dbfs: float
-
-
-@dataclass(frozen=True)
 class Placed:
     """A clip placed in a stream.
 
     start, stop : samples of the stream
-    clip, path, group, category : of the clip; path is None for the synthetic room tone
+    clip, path, group, category, source : of the clip; path is None for the synthetic room tone
+    offset : sample of the clip at which it begins to play
     gain_db : applied to the clip
-    snr_db : of a cry, over the bed
+    snr_db : active level over the bed; None for the bed
     room : number of its room; None: dry
-    episode : number of the episode it belongs to
-    use : how often the clip has been used in this stream before
+    bout : number of the bout it belongs to; None for the bed
+    episode : number of the episode it belongs to; None if it does not cry
+    use : how often these samples of the clip have been used in this stream before
     private : nothing derived from the clip may be published
     """
 
@@ -85,8 +90,11 @@ class Placed:
     group: str
     category: str
     gain_db: float
+    source: str = ""
+    offset: int = 0
     snr_db: float | None = None
     room: int | None = None
+    bout: int | None = None
     episode: int | None = None
     use: int = 0
     private: bool = False
@@ -114,8 +122,8 @@ class StreamPlan:
 
     @property
     def sounds(self) -> int:
-        """Number of sounds, repetitions included."""
-        return len(self._sounds)
+        """Number of sounds, repetitions included; the pieces of a long one are one."""
+        return len({(item.clip, item.use) for item in self._sounds})
 
     @property
     def sound_hours(self) -> float:
@@ -125,7 +133,7 @@ class StreamPlan:
     @property
     def reused(self) -> int:
         """Number of repeated sounds; their false alarms are no new evidence."""
-        return sum(item.use > 0 for item in self._sounds)
+        return len({(item.clip, item.use) for item in self._sounds if item.use})
 
     @property
     def private(self) -> bool:
@@ -136,81 +144,20 @@ class StreamPlan:
     def _sounds(self) -> list[Placed]:
         return [item for item in self.placed if item.kind is Kind.SOUND]
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that decides how the stream sounds, but the clips' audio."""
+        placed = [
+            (item.start, item.stop, item.clip, item.offset, item.gain_db, item.room)
+            for item in self.placed
+        ]
+        rooms = self.options.reverberation_seconds
+        text = json.dumps([self.seed, self.samples, self.microphone_db, rooms, placed])
+        return hashlib.sha256(text.encode()).hexdigest()
+
     def spans(self) -> list[Span]:
         """The episodes as labels."""
         return [Span(episode.start, episode.end, CRY) for episode in self.episodes]
-
-
-@dataclass
-class _Timeline:
-    """A stream being composed; `now` is the next free sample."""
-
-    measured: Mapping[str, Measured]
-    options: StreamOptions
-    rng: np.random.Generator
-    bed_dbfs: float
-    now: int = 0
-    placed: list[Placed] = field(default_factory=list)
-    episodes: list[Episode] = field(default_factory=list)
-    uses: dict[str, int] = field(default_factory=dict)
-
-    def gap(self) -> None:
-        """Leave a gap with only the bed."""
-        seconds = _MIN_GAP_SECONDS + self.rng.exponential(self.options.mean_gap_seconds)
-        self.now += int(seconds * SAMPLE_RATE)
-
-    def sound(self, clip: Clip) -> None:
-        """Place a sound and a gap."""
-        levels = self.options.sound_dbfs
-        gain = self._drawn(levels) - self.measured[clip.id].dbfs if levels else 0.0
-        self._place(clip, Kind.SOUND, gain, room=self._room())
-        self.gap()
-
-    def episode(self, clips: Sequence[Clip]) -> None:
-        """Place cries of one group with pauses, and a gap for the alert to end in."""
-        start, number, snr, room = self.now, len(self.episodes), self._snr(), self._room()
-        end = start
-        for clip in clips:
-            gain = self.bed_dbfs + snr - self.measured[clip.id].dbfs
-            self._place(clip, Kind.CRY, gain, snr=snr, room=room, episode=number)
-            end = self.now
-            self.now += int(self._drawn(self.options.pause_seconds) * SAMPLE_RATE)
-        self.episodes.append(Episode(start / SAMPLE_RATE, end / SAMPLE_RATE, clips[0].group))
-        self.now = end + int((GRACE_SECONDS + _MIN_GAP_SECONDS) * SAMPLE_RATE)
-        self.gap()
-
-    def _place(
-        self,
-        clip: Clip,
-        kind: Kind,
-        gain: float,
-        *,
-        snr: float | None = None,
-        room: int | None = None,
-        episode: int | None = None,
-    ) -> None:
-        stop = self.now + self.measured[clip.id].samples
-        use = self.uses.get(clip.id, 0)
-        self.uses[clip.id] = use + 1
-        names = (clip.id, clip.path, clip.group, clip.category)
-        self.placed.append(
-            Placed(
-                self.now, stop, kind, *names, round(gain, 2), snr, room, episode, use, clip.private
-            )
-        )
-        self.now = stop
-
-    def _snr(self) -> float:
-        return round(self._drawn(self.options.snr_db), 2)
-
-    def _room(self) -> int | None:
-        rooms = self.options.rooms
-        if rooms == 0 or self.rng.random() < self.options.dry_share:
-            return None
-        return int(self.rng.integers(rooms))
-
-    def _drawn(self, ends: Range) -> float:
-        return float(self.rng.uniform(*ends))
 
 
 def measure_clips(
@@ -242,17 +189,18 @@ def compose(
 
     Parameters
     ----------
-    sounds : clips without a cry
-    cries : clips with one; needed for episodes
+    sounds : clips to play as other sounds, each once unless `options.hours` asks for more
+    cries : clips to play as episodes of crying; needed for episodes
     bed : ambience without a cry, concatenated and repeated; a synthetic room tone if empty
     measured : lengths and levels; clips that are not in it are left out
+
+    The caller decides what counts as a cry: labels are not looked at.
 
     Raises
     ------
     CorpusError
-        if a sound, bed or cry clip has the wrong label, or there are no usable clips.
+        if there are no usable clips.
     """
-    _check_labels(sounds, cries, bed)
     usable, crying = ([clip for clip in clips if clip.id in measured] for clips in (sounds, cries))
     if options.episodes and not crying:
         raise CorpusError("a stream with episodes of crying needs clips labelled cry; give some")
@@ -261,21 +209,22 @@ def compose(
     if options.hours is not None and not usable:
         raise CorpusError("a stream of a given length needs clips without a cry to fill it")
     rng = generator(seed, "stream")
-    timeline = _Timeline(measured, options, rng, float(rng.uniform(*options.bed_dbfs)))
-    timeline.gap()
-    episodes = list(_episodes(crying, options, rng))
-    _lay_out(timeline, usable, episodes)
-    length = _length(timeline, options)
+    bed_dbfs = float(rng.uniform(*options.bed_dbfs))
+    bouts = draw_bouts(usable, crying, measured, options, rng)
+    placed, length = _lay_out(bouts, measured, bed_dbfs)
     ambience = [clip for clip in bed if clip.id in measured]
-    bed_pieces = _bed(ambience, measured, length, timeline.bed_dbfs, rng)
-    placed = [*bed_pieces, *(item for item in timeline.placed if item.stop <= length)]
     return StreamPlan(
         seed=seed,
         options=options,
         samples=length,
         microphone_db=round(float(rng.uniform(*options.microphone_db)), 2),
-        placed=tuple(sorted(placed, key=lambda item: item.start)),
-        episodes=tuple(timeline.episodes),
+        placed=tuple(
+            sorted(
+                [*_bed(ambience, measured, length, bed_dbfs, rng), *placed],
+                key=lambda item: item.start,
+            )
+        ),
+        episodes=tuple(_episodes(placed)),
     )
 
 
@@ -330,10 +279,9 @@ def write_plan(plan: StreamPlan, path: str | Path) -> None:
     for item in plan.placed:
         label = CRY if item.kind is Kind.CRY else item.category or item.kind.value
         times = (f"{item.start / SAMPLE_RATE:.6f}", f"{item.stop / SAMPLE_RATE:.6f}")
-        names = (label, item.kind.value, item.clip, item.group)
-        writer.writerow(
-            (*times, *names, item.gain_db, item.snr_db, item.room, item.episode, item.use)
-        )
+        names = (label, item.kind.value, item.clip, item.group, item.source)
+        numbers = (item.gain_db, item.snr_db, item.room, item.bout, item.episode, item.use)
+        writer.writerow((*times, *names, f"{item.offset / SAMPLE_RATE:.6f}", *numbers))
     atomic.write_text(path, text.getvalue())
 
 
@@ -366,70 +314,68 @@ def _through_microphone(mix: Samples, plan: StreamPlan) -> Samples:
 
 def _measure(path: Path) -> Measured:
     reader = AudioReader(path)
-    powers = np.concatenate([stretch_powers(block) for block in reader.blocks()])
+    powers, rest = [], np.empty(0, dtype=np.float32)
+    for block in reader.blocks():
+        together = np.concatenate([rest, block])
+        whole = len(together) // STRETCH_SAMPLES * STRETCH_SAMPLES
+        powers.append(stretch_powers(together[:whole]))
+        rest = together[whole:]
     if "silent" in reader.notes:
         raise AudioError(f"{path}: silent, so its level cannot be adjusted; leave it out")
-    return Measured(reader.samples, power_level(powers))
+    found = np.concatenate(powers)
+    return Measured(reader.samples, power_level(found), found.astype(np.float32))
 
 
-def _check_labels(sounds: Sequence[Clip], cries: Sequence[Clip], bed: Sequence[Clip]) -> None:
-    for clip in (*sounds, *bed):
-        if clip.is_cry:
-            raise CorpusError(f"{clip.id}: is labelled cry, but was given as another sound")
-    for clip in cries:
-        if not clip.is_cry:
-            raise CorpusError(f"{clip.id}: is not labelled cry, but was given as a cry")
+def _lay_out(
+    bouts: Sequence[Bout], measured: Mapping[str, Measured], bed_dbfs: float
+) -> tuple[list[Placed], int]:
+    """Place bouts one after the other; the clips, and the sample at which the stream ends."""
+    placed: list[Placed] = []
+    now, episode = int(_LEAD_SECONDS * SAMPLE_RATE), 0
+    for number, bout in enumerate(bouts):
+        end = now + bout.samples
+        for piece, pause in zip(bout.pieces, (*bout.pauses, 0), strict=True):
+            level = measured[piece.clip.id].level(piece.start, piece.stop)
+            placed.append(
+                replace(
+                    _placed(piece, now, Kind.CRY if bout.cry else Kind.SOUND),
+                    gain_db=round(bed_dbfs + bout.snr_db - level, 2),
+                    snr_db=bout.snr_db,
+                    room=bout.room,
+                    bout=number,
+                    episode=episode if bout.cry else None,
+                )
+            )
+            now += piece.samples + pause
+        now = end
+        episode += bout.cry
+    return placed, now
 
 
-def _episodes(
-    cries: Sequence[Clip], options: StreamOptions, rng: np.random.Generator
-) -> Iterator[list[Clip]]:
-    """Draw the clips of each episode, using all groups and all their clips before repeating any."""
-    groups: dict[str, list[Clip]] = {}
-    for clip in cries:
-        groups.setdefault(clip.group, []).append(clip)
-    order = [str(name) for name in rng.permutation(sorted(groups))]
-    queues = {name: _endless(groups[name], rng) for name in order}
-    for number in range(options.episodes):
-        queue = queues[order[number % len(order)]]
-        yield [next(queue) for _ in range(int(rng.integers(*options.cries, endpoint=True)))]
+def _placed(piece: Piece, start: int, kind: Kind) -> Placed:
+    clip = piece.clip
+    return Placed(
+        start,
+        start + piece.samples,
+        kind,
+        clip=clip.id,
+        path=clip.path,
+        group=clip.group,
+        category=clip.category,
+        gain_db=0.0,
+        source=clip.source,
+        offset=piece.start,
+        use=piece.use,
+        private=clip.private,
+    )
 
 
-def _endless(clips: Sequence[Clip], rng: np.random.Generator) -> Iterator[Clip]:
-    while clips:
-        for index in rng.permutation(len(clips)):
-            yield clips[index]
-
-
-def _lay_out(timeline: _Timeline, sounds: Sequence[Clip], episodes: Sequence[list[Clip]]) -> None:
-    """Place sounds and, evenly between them, episodes."""
-    hours, placed = timeline.options.hours, 0
-    queue = _endless(sounds, timeline.rng)
-
-    def share() -> float:
-        """Share of the stream that is composed."""
-        if hours is None:
-            return placed / len(sounds) if sounds else 1.0
-        return timeline.now / (hours * 3600 * SAMPLE_RATE)
-
-    while share() < 1:
-        if len(timeline.episodes) < int(share() * (len(episodes) + 1)):
-            timeline.episode(episodes[len(timeline.episodes)])
-            continue
-        timeline.sound(next(queue))
-        placed += 1
-    for clips in episodes[len(timeline.episodes) :]:
-        timeline.episode(clips)
-
-
-def _length(timeline: _Timeline, options: StreamOptions) -> int:
-    """Samples of the stream: the requested hours, or more if episodes need them."""
-    if options.hours is None:
-        return timeline.now
-    wanted = int(options.hours * 3600 * SAMPLE_RATE)
-    grace = int((GRACE_SECONDS + _MIN_GAP_SECONDS) * SAMPLE_RATE)
-    ends = [int(episode.end * SAMPLE_RATE) + grace for episode in timeline.episodes]
-    return max([wanted, *ends])
+def _episodes(placed: Sequence[Placed]) -> Iterator[Episode]:
+    crying = (item for item in placed if item.episode is not None)
+    for _, group in groupby(crying, key=lambda item: item.episode):
+        items = list(group)
+        first, last = items[0], items[-1]
+        yield Episode(first.start / SAMPLE_RATE, last.stop / SAMPLE_RATE, first.group)
 
 
 def _bed(
@@ -442,7 +388,7 @@ def _bed(
     """Ambience from start to end, each piece crossfaded with the one before."""
     fade = int(FADE_SECONDS * SAMPLE_RATE)
     long_enough = [clip for clip in clips if measured[clip.id].samples > 2 * fade]
-    queue = _endless(long_enough, rng)
+    queue = endless(long_enough, rng)
     tone = Measured(int(TONE_SECONDS * SAMPLE_RATE), _TONE_DBFS)
     start, number = 0, 0
     while start < length:
@@ -457,6 +403,7 @@ def _bed(
             group=clip.group if clip else "",
             category=clip.category if clip else "room tone",
             gain_db=round(dbfs - piece.dbfs, 2),
+            source=clip.source if clip else "",
             private=clip.private if clip else False,
         )
         start += piece.samples - fade
@@ -468,25 +415,36 @@ def _played(item: Placed, plan: StreamPlan) -> Iterator[Samples]:
     response = None if item.room is None else _response(plan, item.room)
     tail = np.zeros(0 if response is None else len(response) - 1, dtype=np.float32)
     gain = np.float32(10 ** (item.gain_db / 20))
+    length, fade = item.stop - item.start, FADE_SECONDS if item.kind is Kind.BED else EDGE_SECONDS
     position = 0
     for block in _sounding(item, plan.seed):
-        sound = block * gain
+        sound = block * gain * _fade(position, len(block), length, fade)
         if response is not None:
             spread = oaconvolve(sound, response).astype(np.float32)
             spread[: len(tail)] += tail
             sound, tail = spread[: len(sound)], spread[len(sound) :]
-        if item.kind is Kind.BED:
-            sound = sound * _fade(position, len(sound), item.stop - item.start)
         position += len(sound)
         yield sound
 
 
 def _sounding(item: Placed, seed: int) -> Iterator[Samples]:
     if item.path is not None:
-        yield from AudioReader(item.path).blocks()
+        yield from _between(AudioReader(item.path).blocks(), item.offset, item.stop - item.start)
         return
     noise = coloured_noise(generator(seed, item.clip), item.stop - item.start, _TONE_SLOPE_DB)
     yield (noise * 10 ** (_TONE_DBFS / 20)).astype(np.float32)
+
+
+def _between(blocks: Iterator[Samples], offset: int, count: int) -> Iterator[Samples]:
+    """Of a clip's blocks the `count` samples from `offset`; no more is read than needed."""
+    position = 0
+    for block in blocks:
+        part = block[max(0, offset - position) : offset + count - position]
+        position += len(block)
+        if len(part):
+            yield part
+        if position >= offset + count:
+            return
 
 
 def _response(plan: StreamPlan, room: int) -> Samples:
@@ -496,8 +454,8 @@ def _response(plan: StreamPlan, room: int) -> Samples:
     return response.astype(np.float32)
 
 
-def _fade(position: int, count: int, length: int) -> Samples:
-    """Gain of samples of a piece of the bed, for an equal-power crossfade."""
+def _fade(position: int, count: int, length: int, seconds: float) -> Samples:
+    """Gain of samples of a piece that fades in and out, as for an equal-power crossfade."""
     index = np.arange(position, position + count)
-    edge = np.minimum(index + 0.5, length - index - 0.5) / (FADE_SECONDS * SAMPLE_RATE)
+    edge = np.minimum(index + 0.5, length - index - 0.5) / (seconds * SAMPLE_RATE)
     return np.asarray(np.sin(np.pi / 2 * np.clip(edge, 0, 1)), dtype=np.float32)

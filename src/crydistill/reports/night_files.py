@@ -8,7 +8,7 @@ from crydistill.detector.vote import DEFAULT_HOLD_SECONDS
 from crydistill.metrics.intervals import REPLICATES
 from crydistill.metrics.records import write_record
 from crydistill.nights.hearing import ScoredNight
-from crydistill.nights.judge import DEFAULT_VOTES, NightResult, evaluate_night
+from crydistill.nights.judge import DEFAULT_VOTES, NightResult, evaluate_nights
 from crydistill.nights.night import ClipNight, Night
 from crydistill.nights.operating import annotated_preset, with_presets
 from crydistill.nights.streams import write_plan
@@ -20,9 +20,9 @@ from crydistill.student.manifest import ThresholdPreset, load_manifest, save_man
 from crydistill.tflite.interpreters import Kernels
 
 
-def record_night(
-    night: Night,
-    scored: Sequence[ScoredNight],
+def record_nights(
+    nights: Sequence[Night],
+    scored: Sequence[Sequence[ScoredNight]],
     path: str | Path,
     *,
     plan: str | Path,
@@ -34,12 +34,14 @@ def record_night(
     seed: int = 0,
     progress: Progress = silent,
 ) -> tuple[NightResult, dict[str, Any]]:
-    """Evaluate a night and write the results.
+    """Evaluate nights and write the results.
 
     Parameters
     ----------
+    nights, scored : as for `evaluate_nights`
     path, plan, page : files for the results (JSON), the plan of the clips (CSV, only for a
-        `ClipNight`) and the night view (HTML)
+        `ClipNight`; of several nights all but the first have their seed in the name) and the night
+        view (HTML)
     kernels : that the students were run with
 
     Returns
@@ -49,10 +51,10 @@ def record_night(
     Raises
     ------
     ConfigError, AudioError
-        as `evaluate_night` and `write_night_view`.
+        as `evaluate_nights` and `write_night_view`.
     """
-    result = evaluate_night(
-        night, scored, votes=votes, hold_seconds=hold_seconds, replicates=replicates, seed=seed,
+    result = evaluate_nights(
+        nights, scored, votes=votes, hold_seconds=hold_seconds, replicates=replicates, seed=seed,
         progress=progress,
     )  # fmt: skip
     provenance = made_by(
@@ -60,8 +62,11 @@ def record_night(
     )
     record = {**result.to_json(), "provenance": provenance}
     write_record(path, record)
-    if isinstance(night, ClipNight):
-        write_plan(night.plan, plan)
+    first = Path(plan)
+    for number, night in enumerate(nights):
+        if isinstance(night, ClipNight):
+            name = f"{first.stem}-seed{night.seed}{first.suffix}" if number else first.name
+            write_plan(night.plan, first.with_name(name))
     write_night_view(page, result, record, progress=progress)
     return result, record
 
@@ -79,16 +84,16 @@ def annotate_presets(result: NightResult) -> dict[Path, dict[str, ThresholdPrese
         if a manifest can no longer be read.
     """
     annotated = {}
-    groups = len({episode.group for episode in result.night.episodes})
+    groups = len({episode.group for night in result.nights for episode in night.episodes})
     for model in result.models:
-        path = model.scored.scorer.manifest_path
-        if model.scored.scorer.role is not Role.INT8 or path is None:
+        path = model.scorer.manifest_path
+        if model.scorer.role is not Role.INT8 or path is None:
             continue
         manifest = load_manifest(path)
         annotated[path] = {
             name: annotated_preset(
                 figures,
-                audio=result.night.source,
+                audio=result.first.source,
                 groups=groups,
                 caution=manifest.presets[name].caution if name in manifest.presets else None,
             )

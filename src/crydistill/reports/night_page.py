@@ -1,5 +1,7 @@
 """The night view: one HTML file with the timeline of scores, votes, alerts and truth of a night.
 
+Of several nights it shows the first; the tables and curves are of all.
+
 The file is self-contained. All text from data (ids, categories, names) is escaped where it enters
 the page: `escaped` in the tables, `_json` in the data, which the script only ever writes as text.
 Audio around alerts is included if, and only if, it is public.
@@ -67,11 +69,11 @@ def write_night_view(
         if the audio cannot be read any more.
     """
     stretches = list(_snippet_stretches(result))
-    snippets = _snippets(result.night, stretches, progress)
+    snippets = _snippets(result.first, stretches, progress)
     filled = page.fill(
         "night_page.html",
-        title=escaped(result.night.title),
-        private=page.PRIVATE if result.night.private else "",
+        title=escaped(result.first.title),
+        private=page.PRIVATE if result.private else "",
         facts="".join(f'<p class="facts">{escaped(line)}</p>' for line in facts(record)),
         tables="".join(_sheet(sheet) for sheet in sheets(record)),
         det=_det_section(result),
@@ -112,10 +114,11 @@ class _ListEntry:
 
 def _snippet_stretches(result: NightResult) -> Iterator[Stretch]:
     for model in result.models:
-        alerts = [*(false.alert for false in model.false_alarms), *model.true_alerts]
-        starts = [alert.onset for alert in alerts]
+        heard = model.nights[0]
+        starts = [false.alert.onset for false in heard.false_alarms]
         # Misses are as informative as false alarms, and come before true alerts.
-        starts[len(model.false_alarms) : len(model.false_alarms)] = [e.start for e in model.missed]
+        starts += [episode.start for episode in heard.missed]
+        starts += [alert.onset for alert in heard.true_alerts]
         for start in starts[:SNIPPETS]:
             yield _stretch(start)
 
@@ -151,7 +154,7 @@ def _mp3(samples: Samples) -> str:
 
 
 def _data(result: NightResult, snippets: Mapping[Stretch, str]) -> dict[str, Any]:
-    night = result.night
+    night = result.first
     audio = list(snippets.values())
     number = {stretch: index for index, stretch in enumerate(snippets)}
     pairs = zip(night.episodes, night.episode_snr_db, strict=False)
@@ -174,16 +177,17 @@ def _data(result: NightResult, snippets: Mapping[Stretch, str]) -> dict[str, Any
 def _model(
     model: ModelResult, snippet: Mapping[Stretch, int], level: Mapping[Episode, str]
 ) -> dict[str, Any]:
-    scores, shown = model.scored.scores, model.shown
+    heard, shown = model.nights[0], model.shown
+    scores = heard.scores
     top = max(1.0, float(np.nanmax(scores)))
     false = [
         _of_alert(false.alert, scores, what=false.what, clip=false.clip)
-        for false in model.false_alarms
+        for false in heard.false_alarms
     ]
-    true = [_of_alert(alert, scores) for alert in model.true_alerts]
+    true = [_of_alert(alert, scores) for alert in heard.true_alerts]
     missed = [
         _ListEntry(e.start, e.start, e.end, level.get(e, ""), e.group, _peak(scores, e))
-        for e in model.missed
+        for e in heard.missed
     ]
     return {
         "name": model.name,
@@ -237,7 +241,7 @@ def _shown_curve(model: ModelResult) -> DetCurve:
 
 
 def _det_section(result: NightResult) -> str:
-    if not result.night.episodes:
+    if not result.first.episodes:
         return ""
     legend = "".join(
         f'<span><i style="background: var(--model{number % len(_COLOURS)})"></i>'

@@ -12,6 +12,7 @@ from crydistill.errors import ConfigError
 from crydistill.json_file import read_json
 from crydistill.metrics.enough import MIN_GROUPS, TOO_LITTLE, cries_missing, hours_missing
 from crydistill.metrics.intervals import NOTHING
+from crydistill.metrics.rates import HOURS_PER_NIGHT
 from crydistill.metrics.records import (
     Record,
     commit_text,
@@ -20,6 +21,7 @@ from crydistill.metrics.records import (
     number_text,
     write_record,
 )
+from crydistill.nights.judge import FORMAT
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 NIGHT_NAME = "night.json"
 """The results in the output folder of `crydistill night`."""
 
-_HEADLINE_RATES = (1.0, 0.125)
-_COMPARED_RATE = 1.0
+_HEADLINE_RATES = (1.0, 0.25, 0.125)
+_COMPARED_RATES = (1.0, 0.25)
 _KINDS_SHOWN = 12
 
 
@@ -43,11 +45,14 @@ class Sheet:
 
 
 def sheets(record: Record) -> list[Sheet]:
-    """Tabulate a night: presets and hindsight thresholds, (N, M) pairs, sources of false alarms."""
+    """Tabulate nights: presets and hindsight thresholds, differences, votes, what was missed."""
     found = [
         _settings_sheet(record),
-        _votes_sheet(record),
-        _snr_sheet(record),
+        _pairs_sheet(record),
+        *(_votes_sheet(record, per_hour) for per_hour in _COMPARED_RATES),
+        _parts_sheet(record, "by_snr", "Episodes caught by level over the background"),
+        _parts_sheet(record, "by_source", "Episodes caught and false alarms by source"),
+        _parts_sheet(record, "by_corpus", "Episodes caught and false alarms by corpus"),
         _sounds_sheet(record),
     ]
     return [sheet for sheet in found if sheet.rows]
@@ -63,13 +68,21 @@ def facts(record: Record) -> list[str]:
             else "No labels: every alert counts as false, which is only correct if nobody cried."
         )
         return [f"{night['hours']:.2f} h, recorded. {labelled}"]
-    again = night["sounds_heard_again"]
+    again, nights = night["sounds_heard_again"], night["nights"]
+    seeds = ", ".join(map(str, night["seeds"]))
     sounds = (
         f"{night['sounds']:,} sounds ({night['sound_hours']:.2f} h), "
         + (f"{again:,} of them repeats, which add no evidence" if again else "each once")
-        + f"; {night['episodes']} episodes of crying from {night['crying_groups']} groups."
+        + f"; {round(night['episodes'] / nights)} episodes of crying from "
+        f"{night['crying_groups']} groups."
     )
-    return [f"{night['hours']:.2f} h from {night['corpus']}, seed {night['seed']}: {sounds}"]
+    if nights == 1:
+        return [f"{night['hours']:.2f} h from {night['corpus']}, seed {seeds}: {sounds}"]
+    return [
+        f"{nights} nights of the same clips ({night['hours']:.2f} h), from {night['corpus']}, "
+        f"seeds {seeds}. Each: {sounds} False alarms are of all nights, intervals of one: another "
+        "order is no new evidence."
+    ]
 
 
 def summary_table(record: Record) -> "Table":
@@ -145,11 +158,16 @@ def read_night(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        if they cannot be read.
+        if they cannot be read, or are of a night composed by an earlier version.
     """
     record = read_json(path, "run `crydistill night`")
     if "night" not in record or "models" not in record:
         raise ConfigError(f"{path}: not the JSON of a night; run `crydistill night`")
+    if record.get("format") != FORMAT:
+        raise ConfigError(
+            f"{path}: format {record.get('format')} of a night, not {FORMAT}: nights are composed "
+            "differently now; run `crydistill night` again"
+        )
     return record
 
 
@@ -183,7 +201,9 @@ def _headline(model: Record) -> Iterator[tuple[str, Record]]:
 
 
 def _rate(per_hour: float) -> str:
-    return "1 per night" if per_hour < 1 else f"{per_hour:g} per hour"
+    if per_hour == 1 / HOURS_PER_NIGHT:
+        return "1 per night"
+    return f"{per_hour:g} per hour" if per_hour >= 1 else f"1 in {1 / per_hour:g} hours"
 
 
 def _figures_cells(figures: Record, groups: int | None) -> list[str]:
@@ -228,8 +248,24 @@ def caught_text(figures: Record, groups: int | None) -> str:
     return f"{round(caught['value'] * episodes)} of {episodes}"
 
 
-def _votes_sheet(record: Record) -> Sheet:
-    """Episodes caught at one false alarm per hour, by (N, M) and network."""
+def _pairs_sheet(record: Record) -> Sheet:
+    """Differences between networks at the same rate of false alarms."""
+    rows = [
+        [
+            f"{pair['ours']} against {pair['theirs']}",
+            _rate(pair["wanted_per_hour"]),
+            *(estimate_text(pair[share], "{:.2f}") for share in ("our_share", "their_share")),
+            estimate_text(pair["difference"], "{:+.2f}"),
+        ]
+        for pair in record["pairs"]
+        if not cries_missing(record["night"]["episodes"], groups_of(record) or 0)
+    ]
+    columns = ("networks", "false alarms", "caught", "caught by the other", "difference")
+    return Sheet("Differences at equal rates, hindsight", columns, rows, text_columns=2)
+
+
+def _votes_sheet(record: Record, per_hour: float) -> Sheet:
+    """Episodes caught at a rate of false alarms, by (N, M) and network."""
     models = record["models"]
     pairs = [(vote["n"], vote["m"]) for vote in next(iter(models.values()))["votes"]]
     rows = [
@@ -238,7 +274,7 @@ def _votes_sheet(record: Record) -> Sheet:
             *(
                 cell
                 for model in models.values()
-                for cell in _vote_cells(model, n, m, groups_of(record))
+                for cell in _vote_cells(model, (n, m, per_hour), groups_of(record))
             ),
         ]
         for n, m in pairs
@@ -247,14 +283,14 @@ def _votes_sheet(record: Record) -> Sheet:
     columns = ["votes"]
     for name in models:
         columns += [f"{name}: caught", "delay s", "threshold"]
-    title = f"Hindsight thresholds for at most {_rate(_COMPARED_RATE)}, by votes"
+    title = f"Hindsight thresholds for at most {_rate(per_hour)}, by votes"
     return Sheet(title, columns, rows)
 
 
-def _vote_cells(model: Record, n: int, m: int, groups: int | None) -> list[str]:
+def _vote_cells(model: Record, wanted: tuple[int, int, float], groups: int | None) -> list[str]:
     for vote in model["votes"]:
         for figures in vote["in_hindsight"]:
-            if (vote["n"], vote["m"], figures["wanted_per_hour"]) == (n, m, _COMPARED_RATE):
+            if (vote["n"], vote["m"], figures["wanted_per_hour"]) == wanted:
                 return [
                     caught_text(figures, groups),
                     number_text(figures["delay_s"]["median"], "{:.1f}"),
@@ -263,18 +299,23 @@ def _vote_cells(model: Record, n: int, m: int, groups: int | None) -> list[str]:
     return [NOTHING] * 3
 
 
-def _snr_sheet(record: Record) -> Sheet:
-    """Episodes caught by level over the background, at the settings shown."""
-    models = record["models"]
-    bands = [model["shown"]["by_snr"] for model in models.values()]
-    rows = [
-        [
-            f"{same[0]['from_db']:g} to {same[0]['to_db']:g} dB",
-            *(f"{band['caught']} of {band['episodes']}" for band in same),
-        ]
-        for same in zip(*bands, strict=True)
-    ]
-    return Sheet("Episodes caught by level over the background", _shown_columns(record), rows)
+def _parts_sheet(record: Record, key: str, title: str) -> Sheet:
+    """Episodes caught, and false alarms, by part of the nights, at the settings shown."""
+    parts = [model["shown"][key] for model in record["models"].values()]
+    rows = [[_part_name(same[0]), *map(_part_text, same)] for same in zip(*parts, strict=True)]
+    # One corpus is the whole night.
+    return Sheet(title, _shown_columns(record), rows if key != "by_corpus" or len(rows) > 1 else [])
+
+
+def _part_name(part: Record) -> str:
+    hours = "" if part["hours"] is None else f" ({part['hours']:.2f} h)"
+    return f"{part['name'] or NOTHING}{hours}"
+
+
+def _part_text(part: Record) -> str:
+    caught = f"{part['caught']} of {part['episodes']}" if part["episodes"] else ""
+    alarms = "" if part["false_alarms"] is None else f"{part['false_alarms']} false"
+    return "; ".join(filter(None, (caught, alarms)))
 
 
 def _shown_columns(record: Record) -> list[str]:

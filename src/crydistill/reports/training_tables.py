@@ -11,6 +11,7 @@ from typing import Any
 from crydistill.distill.history import best_epoch, read_history
 from crydistill.errors import ConfigError
 from crydistill.experiment.load import load_config
+from crydistill.experiment.schema import ExperimentConfig
 from crydistill.json_file import read_json
 from crydistill.metrics.intervals import NOTHING
 from crydistill.metrics.records import (
@@ -35,7 +36,13 @@ SHOWN = {
     "average_precision_top4": "Average precision, top4",
     "correlation": "Correlation with the targets",
 }
-"""Validation metrics by their name in `history.csv`, with their titles."""
+"""Validation metrics on clips by their name in `history.csv`, with their titles."""
+
+SHOWN_OF_NIGHTS = {
+    "caught_1_per_hour": "Episodes caught at 1 false alarm an hour",
+    "caught_0.25_per_hour": "... at 1 in 4 hours",
+}
+"""The same for students with memory, which are validated on a night."""
 
 HISTORY_NAME = "history.csv"
 
@@ -50,18 +57,24 @@ def add_training(run: str | Path, records: str | Path, name: str) -> Path:
     """
     files = RunDirectory(Path(run))
     config = load_config(files.config)
-    history = read_history(files.training / HISTORY_NAME)
-    metric = config.training.best_metric
-    best = best_epoch(history, metric)
+    memory = config.student.memory
+    directory = files.memory_training if memory else files.training
+    history = read_history(directory / HISTORY_NAME)
+    best = best_epoch(history, config.best_metric)
     if best is None:
         raise ConfigError(f"{run}: no epoch was validated; train the run first")
     selection = read_json(files.selection, "train the run first")
     settings = config.model_dump(mode="json", include=set(SECTIONS))
+    if memory:  # left out of what is dumped where it has its defaults
+        settings["training"]["memory"] = config.training.memory.model_dump(mode="json")
     record = {
-        "windows": selection["windows_per_epoch"] * len(history),
+        "windows": _windows(config, selection, len(history)),
         "settings": {section: settings[section] for section in SECTIONS},
         "epoch": best + 1,
-        "validation": {key: plain(history[best][f"val_{key}"]) for key in SHOWN},
+        "validation": {
+            key: plain(history[best][f"val_{key}"])
+            for key in (SHOWN_OF_NIGHTS if memory else SHOWN)
+        },
         "costs": _costs(files.manifest),
         "provenance": made_by(seed=config.seed),
     }
@@ -85,13 +98,24 @@ def trainings_table(names: Sequence[str], records: Path) -> str:
     # Costs only if all recipes were converted to INT8: those of some would compare nothing.
     all_cost = all(seeds[0].get("costs") for seeds in recipes.values())
     costs = list(COST_TITLES) if all_cost else []
-    rows = [_row(name, seeds, first, costs) for name, seeds in recipes.items()]
+    of_nights = any("caught_1_per_hour" in one["validation"] for s in recipes.values() for one in s)
+    shown = SHOWN_OF_NIGHTS if of_nights else SHOWN
+    rows = [_row(name, seeds, first, costs, list(shown)) for name, seeds in recipes.items()]
     columns = ["recipe", "what differs", "seeds", "windows", *(COST_TITLES[key] for key in costs)]
-    columns += SHOWN.values()
+    columns += shown.values()
+    where = "a night composed of the validation clips" if of_nights else "validation clips"
     return (
         f"{markdown_table(columns, rows, text_columns=2)}\n\n"
-        "On validation clips, best epoch. Mean over seeds ± standard deviation between seeds."
+        f"On {where}, best epoch. Mean over seeds ± standard deviation between seeds."
     )
+
+
+def _windows(config: ExperimentConfig, selection: Mapping[str, int], epochs: int) -> int:
+    """Windows that a student saw in training."""
+    if config.student.memory is None:
+        return selection["windows_per_epoch"] * epochs
+    before = selection.get("windows_per_epoch", 0) * config.training.epochs
+    return before + selection["stream_windows"] * epochs
 
 
 def _costs(manifest: Path) -> dict[str, int | None]:
@@ -106,7 +130,11 @@ def _costs(manifest: Path) -> dict[str, int | None]:
 
 
 def _row(
-    name: str, seeds: Sequence[Record], first: Mapping[str, Any], costs: Sequence[str]
+    name: str,
+    seeds: Sequence[Record],
+    first: Mapping[str, Any],
+    costs: Sequence[str],
+    shown: Sequence[str],
 ) -> list[str]:
     settings = _flat(seeds[0]["settings"])
     differs = [
@@ -115,7 +143,7 @@ def _row(
         if settings.get(key) != first.get(key)
     ]
     # Records from before a metric existed lack it.
-    known = [key for key in SHOWN if all(key in seed["validation"] for seed in seeds)]
+    known = [key for key in shown if all(key in seed["validation"] for seed in seeds)]
     values = {key: [seed["validation"][key] for seed in seeds] for key in known}
     return [
         name,
@@ -123,7 +151,7 @@ def _row(
         str(len(seeds)),
         f"{seeds[0]['windows']:,}",
         *(number_text(seeds[0]["costs"][key], "{:,}") for key in costs),
-        *(spread_text(values[key]) if key in values else NOTHING for key in SHOWN),
+        *(spread_text(values[key]) if key in values else NOTHING for key in shown),
     ]
 
 
