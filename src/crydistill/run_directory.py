@@ -37,6 +37,10 @@ class RunDirectory:
         return self.path / "training"
 
     @property
+    def memory_training(self) -> Path:
+        return self.training / "memory"
+
+    @property
     def selection(self) -> Path:
         return self.path / "selection.json"
 

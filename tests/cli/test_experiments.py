@@ -59,7 +59,13 @@ def test_the_rows_that_matter_fit_80_columns(tmp_path: Path) -> None:
     night = tmp_path / "night.json"
     presets = dict.fromkeys(("sensitive", "balanced", "quiet"), figures)
     night.write_text(
-        json.dumps({"night": {"hours": 1.3, "episodes": 9}, "models": {"x": {"presets": presets}}})
+        json.dumps(
+            {
+                "format": 2,
+                "night": {"hours": 1.3, "episodes": 9},
+                "models": {"x": {"presets": presets}},
+            }
+        )
     )
     console = Console(width=80)
     with console.capture() as capture:

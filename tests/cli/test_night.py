@@ -61,7 +61,7 @@ def test_a_night_from_clips(corpus: Path, student: Path, tmp_path: Path) -> None
     assert result.exit_code == 1, result.output  # broken.wav
     record = json.loads((out / "night.json").read_text())
     name = f"{corpus.name} (split dev)"
-    assert record["night"]["corpus"] == name and record["night"]["seed"] == 7
+    assert record["night"]["corpus"] == name and record["night"]["seeds"] == [7]
     assert (record["night"]["sounds"], record["night"]["episodes"]) == (3, 2)
     assert record["night"]["options"]["snr_db"] == [10.0, 20.0]
     assert list(record["night"]["unusable"]) == ["broken.wav"]
@@ -75,6 +75,30 @@ def test_a_night_from_clips(corpus: Path, student: Path, tmp_path: Path) -> None
         assert preset.recall is preset.false_alarms_per_hour is None
         assert preset.measured_on is not None and name in preset.measured_on
         assert "too little to tell (2 cries of 2 groups where" in preset.measured_on
+
+
+def test_several_nights_of_several_corpora(corpus: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(corpus, other)
+    (other / "broken.wav").unlink()
+    text = (other / "clips.csv").read_text().replace("dev", "test").splitlines()
+    (other / "clips.csv").write_text("\n".join(text[:-1]) + "\n")
+    out = tmp_path / "night"
+    result = run(
+        corpus, other, "--where", f"{corpus.name}:split=train", "--where", "other:split=test",
+        "--where", "label=noncry", "--episodes", 0, "--seeds", 2, "--out", out, *QUICK,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    record = json.loads((out / "night.json").read_text())
+    night = record["night"]
+    names = [f"{corpus.name} (split train, label noncry)", "other (split test, label noncry)"]
+    assert night["corpora"] == names and night["corpus"] == " and ".join(names)
+    assert (night["nights"], night["seeds"], night["sounds"]) == (2, [0, 1], 4)
+    (model,) = record["models"].values()
+    assert {part["name"] for part in model["shown"]["by_corpus"]} == set(names)
+    assert {path.name for path in out.iterdir()} == {
+        "night.json", "night.html", "plan.csv", "plan-seed1.csv", "scores",
+    }  # fmt: skip
 
 
 def test_private_clips_annotate_nothing(corpus: Path, student: Path, tmp_path: Path) -> None:
@@ -147,6 +171,8 @@ def test_what_cannot_be_done_is_said_in_one_line(corpus: Path, tmp_path: Path) -
         (("x", "--annotate", "--model", "y", "--kernels", "xnnpack"), "reference kernels"),
         (("x", "--kernels", "fast"), "reference, optimized, xnnpack"),
         (("x", "--where", "split"), "write COLUMN=VALUE"),
+        (("x/a", "y/b", "--where", "z:split=dev"), "none of the corpora"),
+        (("x/a.csv", "x/b.csv"), "two corpora in folders of one name"),
         (("x", "--labels", "y.txt"), "--labels belongs to"),
     ],
 )

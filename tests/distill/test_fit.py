@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from crydistill.distill.feeds import WindowFeed
 from crydistill.distill.fit import FitOptions, LearningRate, fit
 from crydistill.distill.history import best_epoch, read_history
 from crydistill.distill.losses import sigmoid_bce
@@ -65,7 +66,6 @@ def options(**changes) -> FitOptions:
     return FitOptions(
         **{
             "epochs": 4,
-            "batch_size": 64,
             "learning_rate": RATE,
             "best_metric": "accuracy",
             **changes,
@@ -73,15 +73,19 @@ def options(**changes) -> FitOptions:
     )
 
 
-def train(directory: Path, progress: Progress = silent, **changes) -> keras.Model:
-    model = network()
+def feed(**changes) -> WindowFeed:
     sampler = FixedSampler(np.arange(512), seed=5)
+    return WindowFeed(NoisePool(), NoisePool().logits, sampler, **{"batch_windows": 64, **changes})
+
+
+def train(
+    directory: Path, progress: Progress = silent, shown: WindowFeed | None = None, **changes
+) -> keras.Model:
+    model = network()
     fit(
         model,
         sigmoid_bce(),
-        NoisePool(),
-        NoisePool().logits,
-        sampler,
+        shown or feed(),
         validate,
         options(**changes),
         directory,
@@ -120,10 +124,13 @@ def test_tensorboard_gets_every_epoch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"average_decay": 0.99, "mask_frames": 8, "mask_bands": 4}]
+    ("shown", "changes"),
+    [(feed(), {}), (feed(mask_frames=8, mask_bands=4), {"average_decay": 0.99})],
 )
-def test_going_on_after_an_interruption_changes_nothing(tmp_path: Path, changes) -> None:
-    whole = train(tmp_path / "whole", **changes)
+def test_going_on_after_an_interruption_changes_nothing(
+    tmp_path: Path, shown: WindowFeed, changes
+) -> None:
+    whole = train(tmp_path / "whole", shown=shown, **changes)
 
     class InterruptedTrainingError(RuntimeError):
         pass
@@ -137,19 +144,9 @@ def test_going_on_after_an_interruption_changes_nothing(tmp_path: Path, changes)
             raise InterruptedTrainingError
         return validate(model)
 
-    sampler = FixedSampler(np.arange(512), seed=5)
     with pytest.raises(InterruptedTrainingError):
-        fit(
-            network(),
-            sigmoid_bce(),
-            NoisePool(),
-            NoisePool().logits,
-            sampler,
-            interrupted,
-            options(**changes),
-            tmp_path / "cut",
-        )
-    resumed = train(tmp_path / "cut", **changes)
+        fit(network(), sigmoid_bce(), shown, interrupted, options(**changes), tmp_path / "cut")
+    resumed = train(tmp_path / "cut", shown=shown, **changes)
     assert np.array_equal(weights(whole), weights(resumed))
     histories = [(tmp_path / run / "history.csv").read_text() for run in ("whole", "cut")]
     assert histories[0] == histories[1]
@@ -207,7 +204,7 @@ def test_an_unknown_metric(tmp_path: Path) -> None:
 
 def test_an_epoch_smaller_than_a_batch(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="fewer than training"):
-        train(tmp_path, batch_size=1000)
+        train(tmp_path, shown=feed(batch_windows=1000))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from keras import ops
 
-from crydistill.distill.losses import kl_softmax, mine_hard_examples, sigmoid_bce
+from crydistill.distill.losses import (
+    headed_bce,
+    kl_softmax,
+    mine_hard_examples,
+    sigmoid_bce,
+    stream_loss,
+)
 
 GENERATOR = np.random.default_rng(0)
 TEACHER = GENERATOR.normal(-4, 3, (7, 521)).astype(np.float32)
@@ -72,3 +78,33 @@ def test_windows_that_are_equally_hard_all_count() -> None:
     same = np.repeat(STUDENT[:1], 4, axis=0)
     loss = mine_hard_examples(sigmoid_bce(), 0.25)(np.repeat(TEACHER[:1], 4, axis=0), same)
     assert (ops.convert_to_numpy(loss) > 0).all()
+
+
+def stream_batch() -> tuple[np.ndarray, np.ndarray]:
+    """Targets and logits of 2 streams of 5 windows: weight, memory's target, 1 head, 3 classes."""
+    rng = np.random.default_rng(8)
+    weights = rng.integers(0, 2, (2, 5, 1)).astype(np.float32)
+    taught = rng.normal(0, 3, (2, 5, 1))
+    of_windows = rng.uniform(0, 1, (2, 5, 4))
+    targets = np.concatenate([weights, taught, of_windows], axis=-1, dtype=np.float32)
+    return targets, rng.normal(0, 3, (2, 5, 5)).astype(np.float32)
+
+
+def test_a_streams_loss_is_the_memorys_and_the_windows() -> None:
+    targets, logits = stream_batch()
+    of_windows = headed_bce(1, 2.0, 4.0)
+    found = ops.convert_to_numpy(stream_loss(of_windows, 0.3, 2.0)(targets, logits))
+    p, q = sigmoid(targets[..., 1] / 2), sigmoid(logits[..., 0] / 2)
+    memory = -4 * (p * np.log(q) + (1 - p) * np.log(1 - q))
+    windows = ops.convert_to_numpy(of_windows(targets[..., 2:], logits[..., 1:]))
+    assert found.shape == (2, 5)
+    np.testing.assert_allclose(found, targets[..., 0] * memory + 0.3 * windows, rtol=1e-4)
+
+
+def test_where_the_memory_does_not_count_its_logit_does_not_matter() -> None:
+    targets, logits = stream_batch()
+    targets[..., 0] = 0
+    loss = stream_loss(headed_bce(1, 2.0), 1.0, 2.0)
+    before = ops.convert_to_numpy(loss(targets, logits))
+    logits[..., 0] += 5
+    np.testing.assert_array_equal(ops.convert_to_numpy(loss(targets, logits)), before)

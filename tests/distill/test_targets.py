@@ -7,9 +7,23 @@ import pytest
 from scipy.special import expit
 
 from crydistill.corpora.clip import Clip, Label
-from crydistill.distill.targets import against_rivals, head_targets, teacher_logits
+from crydistill.distill.targets import (
+    against_rivals,
+    best_windows,
+    head_targets,
+    memory_target,
+    teacher_logits,
+)
 from crydistill.student.heads import Heads
-from crydistill.taxonomy import CLASSES, class_mids, class_names, cry_indices, rival_indices
+from crydistill.taxonomy import (
+    BABY_CRY,
+    CLASSES,
+    class_mids,
+    class_names,
+    cry_indices,
+    index_of,
+    rival_indices,
+)
 
 CRY = Heads.from_mids({"cry": [class_mids()[index] for index in cry_indices()]})
 
@@ -96,3 +110,34 @@ def test_crying_has_no_rival_in_itself() -> None:
     rivals = {class_names()[index] for index in rival_indices()}
     assert not rivals & {"Crying, sobbing", "Baby cry, infant cry", "Whimper", "Speech", "Music"}
     assert {"Babbling", "Baby laughter", "Screaming", "Cat", "Whale vocalization"} <= rivals
+
+
+def crying(scores: list[float]) -> np.ndarray:
+    """Logits of windows in which the teacher hears a baby with these scores."""
+    logits = np.full((len(scores), CLASSES), -9.0, dtype=np.float32)
+    p = np.clip(np.array(scores), 1e-6, 1 - 1e-6)
+    logits[:, index_of(BABY_CRY)] = np.log(p / (1 - p))
+    return logits
+
+
+def test_the_best_three_of_the_last_ten_windows() -> None:
+    logits = crying([0.9, 0.6, 0.3, *[0.0] * 9, 0.9])
+    found = expit(best_windows(logits, np.zeros(13, dtype=np.int64)))
+    expected = [0.3, 0.5, *[0.6] * 8, 0.3, 0.1, 0.3]
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_streams_do_not_hear_each_other() -> None:
+    logits = crying([0.9, 0.9, 0.9, 0.0])
+    found = expit(best_windows(logits, np.array([0, 0, 0, 1])))
+    np.testing.assert_allclose(found, [0.3, 0.6, 0.9, 0.0], atol=2e-3)
+
+
+def test_what_a_memory_can_learn() -> None:
+    logits, streams = crying([0.9] * 5), np.zeros(5, dtype=np.int64)
+    context = np.array([-1.0, 0.0, 1.0, 2.0, 3.0], dtype=np.float32)
+    best = best_windows(logits, streams)
+    assert memory_target("context", context, logits, streams) is context
+    np.testing.assert_array_equal(memory_target("best_windows", context, logits, streams), best)
+    both = memory_target("both", context, logits, streams)
+    np.testing.assert_allclose(both, (2 * context + best) / 3, rtol=1e-6)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from crydistill.errors import ConfigError
 from crydistill.experiment.load import load_config
-from crydistill.experiment.schema import CorpusConfig
+from crydistill.experiment.schema import AugmentationConfig, CorpusConfig
 from crydistill.run_directory import RunDirectory, fingerprint
 
 MINIMAL = {"data": {"train": [{"path": "a", "where": {"split": "train"}}], "test": [{"path": "b"}]}}
@@ -194,13 +194,19 @@ def test_private_captures_only_train(tmp_path: Path) -> None:
             load_config(path, [override])
 
 
-def test_two_kinds_of_formulas_are_two_sources() -> None:
-    sounds, voices = (
-        CorpusConfig.model_validate({"formulas_seed": 3, "formulas_kind": kind})
-        for kind in ("sounds", "voices")
-    )
-    assert sounds.source != voices.source
-    assert sounds.store_name != voices.store_name
+def test_kinds_of_formulas_are_sources_of_their_own() -> None:
+    kinds = ("sounds", "voices", "scenes", "soundalikes")
+    corpora = [
+        CorpusConfig.model_validate({"formulas_seed": 3, "formulas_kind": kind}) for kind in kinds
+    ]
+    assert len({corpus.source for corpus in corpora}) == len(kinds)
+    assert len({corpus.store_name for corpus in corpora}) == len(kinds)
+
+
+def test_a_recorder_is_dumped_only_where_one_is_asked_for() -> None:
+    """The keys of the score stores are hashes of the dump: former ones stay valid."""
+    assert "recorder" not in AugmentationConfig().model_dump(mode="json")
+    assert AugmentationConfig(recorder=0.3).model_dump(mode="json")["recorder"] == 0.3
 
 
 CONFIGS = Path(__file__).parents[1] / "configs"

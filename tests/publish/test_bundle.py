@@ -13,7 +13,12 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.publish.runs import COMMIT, public_manifest, public_metrics, write_run
-from tests.student_fixtures import manifest_for, seeded_model, synthetic_patches
+from tests.student_fixtures import (
+    manifest_for,
+    memory_tflite,  # noqa: F401 - fixture
+    seeded_model,
+    synthetic_patches,
+)
 from tests.tflite.running import run_float
 from typer.testing import CliRunner
 
@@ -158,6 +163,37 @@ def test_a_sigmoid_student_with_named_outputs(tmp_path: Path) -> None:
     votes = (made.directory / "golden" / "votes.txt").read_text(encoding="ascii")
     bits = int(votes.splitlines()[5].split()[0], 16)
     assert np.uint32(bits).view(np.float32) == pytest.approx(score, rel=1e-6)
+
+
+def test_a_student_with_memory(tmp_path: Path, memory_tflite: bytes) -> None:  # noqa: F811
+    public = public_manifest()
+    manifest = manifest_for(
+        memory_tflite,
+        presets=public.presets,
+        training=public.training,
+        arena=public.arena,
+        provenance=public.provenance,
+    )
+    run = write_run(tmp_path / "run", manifest)
+    (run / "student.tflite").write_bytes(memory_tflite)
+    folder = make_bundle(run, tmp_path / "bundle", code_commit=COMMIT).directory
+    assert check_bundle(folder).manifest.memory == manifest.memory
+    logits = np.fromfile(folder / "golden" / "logits.i8", np.int8).reshape(-1, 1)
+    patches = np.fromfile(folder / "golden" / "patches.i8", np.int8).reshape(-1, 96, 64)
+    stream, alone = LiteRt(memory_tflite), LiteRt(memory_tflite)
+    assert np.abs(stream.run(patches).astype(int) - logits).max() <= 2
+    last = alone.run(patches[-1:])[0].astype(int)
+    assert np.abs(last - logits[-1]).max() > 2
+    about = json.loads((folder / "golden" / "golden.json").read_text(encoding="utf-8"))
+    assert "in turn from an empty memory" in about["logits"]
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "embeddings of the last 4 windows (1.92 s), int8 [1, 4, 6]" in card
+    assert "second output is the next call's second input" in card
+    assert "by the last 2.9 seconds of audio" in card
+    assert (
+        f"| teacher | none, sha256 `{'0' * 16}...`; of the memory: one, 5 s, sha256 `1111" in card
+    )
+    assert "those of one, 5 s for the last seconds" in card
 
 
 def test_no_file_says_where_things_lay(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from crydistill.stages.evaluate import TAUGHT, evaluate
 from crydistill.stages.quantize import quantize
 from crydistill.stages.run import run_all
 from crydistill.stages.score import score
-from crydistill.stages.select import select
+from crydistill.stages.select import select, train_pool
 from crydistill.stages.train import train
 from crydistill.student.manifest import load_manifest
 from crydistill.student.runtime import TfliteStudent
@@ -110,13 +110,13 @@ def test_splits_share_no_group(finished: Context) -> None:
 
 def test_a_source_that_is_left_out_does_not_train(finished: Context) -> None:
     root = finished.run.path.parents[1]
-    alone = {clip.source for clip in finished.train_pool.clips}
+    alone = {clip.source for clip in train_pool(finished).clips}
     without = context(root, f"selection.leave_out=[{', '.join(alone)}]", "name=without")
     with pytest.raises(CorpusError, match="none of the clips"):
-        _ = without.train_pool
+        train_pool(without)
     misspelt = context(root, "selection.leave_out=[nurserie]", "name=misspelt")
     with pytest.raises(ConfigError, match="no training clip has source 'nurserie'; choose from nu"):
-        _ = misspelt.train_pool
+        train_pool(misspelt)
 
 
 HEADED = [

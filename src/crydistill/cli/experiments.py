@@ -100,10 +100,13 @@ def evaluate(
 def teacher_fetch(
     name: Annotated[
         str,
-        typer.Argument(help="yamnet (FP32, 15 MB), or yamnet-relu6 (int8, 4 MB) for teacher.also."),
+        typer.Argument(
+            help="yamnet (FP32, 15 MB), yamnet-relu6 (int8, 4 MB) for teacher.also, or "
+            "efficientat-mn04 (FP32, 4 MB), which hears five seconds at once."
+        ),
     ] = "yamnet",
 ) -> None:
-    """Download a published YAMNet into the cache, verify size and sha256; print its path."""
+    """Download a published teacher into the cache, verify size and sha256; print its path."""
     from crydistill.progress import shown
     from crydistill.settings import cache_dir
     from crydistill.teacher.fetch import fetch_teacher

@@ -82,8 +82,10 @@ def _layer_table(found: "Profile") -> "Table":
 def _memory_table(found: "Profile") -> "Table":
     memory = found.memory
     measured = f"measured, {memory.tflite_micro_version}, {memory.host_bits}-bit host"
+    remembered = ("  of which remembered between windows", memory.remembered, "exact")
     rows = (
         ("C library", memory.library, memory.library_problem or "exact"),
+        *((remembered,) if memory.remembered else ()),
         ("TFLite Micro, reference kernels", memory.tflite_micro, measured),
         ("  of which intermediate tensors", memory.planned, "exact"),
         ("TFLite Micro with ESP-NN, at most", memory.esp_nn, f"formulas of {memory.esp_nn_source}"),

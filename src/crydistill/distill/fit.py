@@ -25,16 +25,12 @@ import numpy.typing as npt
 
 from crydistill import atomic
 from crydistill.distill.average import WeightAverage
+from crydistill.distill.feeds import Feed
 from crydistill.distill.history import best_epoch, write_history
 from crydistill.distill.losses import Loss
-from crydistill.distill.masking import masked
-from crydistill.distill.mixing import mixed
 from crydistill.distill.step import Step, training_step
-from crydistill.distill.targets import Targets
 from crydistill.errors import ConfigError
 from crydistill.progress import Advance, Progress, silent
-from crydistill.selection.pool import Indices, WindowPool
-from crydistill.selection.sampler import Sampler
 
 _STEPS_PER_REPORT = 20
 """Steps between two losses on the progress bar."""
@@ -82,43 +78,28 @@ class FitOptions:
     patience : early stopping after this many validations without improvement; None: no early stop
     average_decay : of the exponential moving average of the weights, which is what is validated
         and kept; 0 disables it
-    mask_frames, mask_bands : see `crydistill.distill.masking.masked`
-    mixup : alpha of `crydistill.distill.mixing.mixed`, for targets that are probabilities; 0
-        disables it
-    seed : of masking and mixup
     """
 
     epochs: int
-    batch_size: int
     learning_rate: LearningRate
     weight_decay: float = 1e-4
     best_metric: str = "loss"
     validate_every: int = 1
     patience: int | None = None
     average_decay: float = 0.0
-    mask_frames: int = 0
-    mask_bands: int = 0
-    mixup: float = 0.0
-    seed: int = 0
 
 
 def fit(
     model: keras.Model,
     loss: Loss,
-    pool: WindowPool,
-    targets: Targets,
-    sampler: Sampler,
+    feed: Feed,
     validate: Validate,
     options: FitOptions,
     directory: str | Path,
     *,
     progress: Progress = silent,
 ) -> Path:
-    """Train `model` in place on the sampler's windows of `pool`, resuming an interrupted run.
-
-    Parameters
-    ----------
-    targets : what `loss` compares the student's logits with, for windows of the pool
+    """Train `model` in place on the feed's batches, resuming an interrupted run.
 
     Returns
     -------
@@ -127,7 +108,7 @@ def fit(
     Raises
     ------
     ConfigError
-        if an epoch has fewer windows than a batch, or validation lacks the chosen metric.
+        if an epoch has not even one batch, or validation lacks the chosen metric.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -136,16 +117,14 @@ def fit(
     average = WeightAverage(model, options.average_decay)
     history = _resume(model, average, directory)
     first = len(history)
-    left = max(0, options.epochs - first) * _windows_per_epoch(sampler, first, options)
+    left = max(0, options.epochs - first) * feed.steps(first) * feed.batch_windows
     with progress("training", left, "windows") as advance:
         for epoch in range(first, options.epochs):
             if _should_stop(history, options):
                 break
             report = partial(_report, advance, history, options, epoch)
             report(0)
-            row = _train_epoch(
-                step, model, pool, targets, sampler.epoch(epoch), epoch, average, options, report
-            )
+            row = _train_epoch(step, model, feed, epoch, average, options, report)
             with average.in_place() if options.average_decay else nullcontext():
                 if (epoch + 1) % options.validate_every == 0 or epoch + 1 == options.epochs:
                     row |= {f"val_{name}": value for name, value in validate(model).items()}
@@ -169,44 +148,26 @@ def _compile(model: keras.Model, loss: Loss, options: FitOptions) -> None:
     model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
 
 
-def _windows_per_epoch(sampler: Sampler, epoch: int, options: FitOptions) -> int:
-    """Windows in an epoch's complete batches; raises a ConfigError if there are none."""
-    windows = len(sampler.epoch(epoch))
-    if windows < options.batch_size:
-        raise ConfigError(
-            f"an epoch has {windows} windows, fewer than training.batch_size "
-            f"{options.batch_size}; use a smaller batch or more recordings"
-        )
-    return windows - windows % options.batch_size
-
-
 def _train_epoch(
     train: Step,
     model: keras.Model,
-    pool: WindowPool,
-    targets: Targets,
-    indices: Indices,
+    feed: Feed,
     epoch: int,
     average: WeightAverage,
     options: FitOptions,
     report: Callable[[int, float | None], None],
 ) -> dict[str, float]:
-    size = options.batch_size
     losses = []
-    rng = np.random.default_rng([options.seed, epoch, 3])
-    # An incomplete last batch is dropped: a handful of windows gives poor BatchNorm statistics.
-    steps = len(indices) // size
-    for step in range(steps):
+    steps = feed.steps(epoch)
+    for step, (inputs, taught) in enumerate(feed.batches(epoch)):
         rate = options.learning_rate.at(epoch + step / steps, options.epochs)
         model.optimizer.learning_rate = rate
-        batch = indices[step * size : (step + 1) * size]
-        patches, taught = mixed(pool.patches(batch), targets(batch), options.mixup, rng)
-        patches = masked(patches, options.mask_frames, options.mask_bands, rng)
-        losses.append(train(patches[..., None], taught))
+        losses.append(train(inputs, taught))
         if options.average_decay:
             average.after_step()
         # Reading losses waits for the device, so they are not read at every step.
-        report(size, _mean(losses[-_STEPS_PER_REPORT:]) if step % _STEPS_PER_REPORT == 0 else None)
+        latest = _mean(losses[-_STEPS_PER_REPORT:]) if step % _STEPS_PER_REPORT == 0 else None
+        report(feed.batch_windows, latest)
     return {
         "epoch": epoch + 1,
         "learning_rate": rate,

@@ -7,10 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from crydistill.distill.targets import PROBABILITY_FLOOR
 from crydistill.metrics.agreement import KL_EPSILON
-
-PROBABILITY_FLOOR = 1e-4
-"""Targets are clipped this far from 0 and 1 before they are turned back into logits."""
 
 Loss = Callable[[Any, Any], Any]
 """(targets `[n, k]`, student logits `[n, k]`) to loss per window `[n]`.
@@ -68,8 +66,33 @@ def headed_bce(heads: int, auxiliary_weight: float, temperature: float = 1.0) ->
         softened = ops.sigmoid((ops.log(p) - ops.log1p(-p)) / temperature)
         x = ops.convert_to_tensor(student_logits) / temperature
         bce = temperature**2 * _cross_entropy(softened, x)
-        own, auxiliary = bce[:, :heads], bce[:, heads:]
+        own, auxiliary = bce[..., :heads], bce[..., heads:]
         return ops.sum(own, axis=-1) + auxiliary_weight * ops.mean(auxiliary, axis=-1)
+
+    return loss
+
+
+def stream_loss(of_windows: Loss, window_weight: float, temperature: float) -> Loss:
+    """Loss of a student with memory, for each window of a stretch.
+
+    Parameters
+    ----------
+    of_windows : loss of the window network, which has outputs of its own in training
+    window_weight : of that loss; the memory's has weight 1
+    temperature : of the memory's binary cross-entropy, as in `sigmoid_bce`
+
+    Returns
+    -------
+    Loss from targets `[batch, windows, 2 + k]` (weight of the memory's loss, its target as a logit,
+    targets of the window network) and logits `[batch, windows, 1 + outputs]`.
+    """
+
+    def loss(targets: Any, student_logits: Any) -> Any:
+        targets = ops.convert_to_tensor(targets)
+        counts, taught = targets[..., 0], ops.sigmoid(targets[..., 1] / temperature)
+        memory = temperature**2 * _cross_entropy(taught, student_logits[..., 0] / temperature)
+        windows = of_windows(targets[..., 2:], student_logits[..., 1:])
+        return counts * memory + window_weight * windows
 
     return loss
 

@@ -10,10 +10,11 @@ from scipy.special import expit
 
 from crydistill.corpora.clip import Label
 from crydistill.distill.calibration import clip_calibration
+from crydistill.distill.feeds import WindowFeed
 from crydistill.distill.fit import FitOptions, LearningRate, Validate
 from crydistill.distill.losses import Loss, headed_bce, kl_softmax, sigmoid_bce
 from crydistill.distill.predict import predict_logits
-from crydistill.distill.targets import Targets, head_targets, teacher_logits
+from crydistill.distill.targets import Floats, Targets, head_targets, teacher_logits
 from crydistill.errors import ConfigError
 from crydistill.experiment.schema import TrainingConfig
 from crydistill.metrics.agreement import track_correlation
@@ -25,6 +26,7 @@ from crydistill.metrics.ranking import (
     ranking_metrics,
 )
 from crydistill.selection.pool import WindowPool
+from crydistill.selection.sampler import Sampler
 from crydistill.student.activation import Activation, activate
 from crydistill.student.heads import Heads
 from crydistill.taxonomy import class_mids, cry_score, index_of
@@ -99,18 +101,15 @@ def activation_of(options: TrainingConfig) -> Activation:
     return LOSSES[options.loss].activation
 
 
-def fit_options(options: TrainingConfig, seed: int) -> FitOptions:
-    """Translate the training section into the options of `fit`."""
-    rate = options.learning_rate
-    return FitOptions(
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        learning_rate=LearningRate(**rate.model_dump()),
-        weight_decay=options.weight_decay,
-        best_metric=options.best_metric,
-        validate_every=options.validate_every,
-        patience=options.patience,
-        average_decay=options.average_decay,
+def window_feed(
+    pool: WindowPool, sampler: Sampler, heads: Heads, options: TrainingConfig, seed: int
+) -> WindowFeed:
+    """Build the batches of windows that the configuration describes."""
+    return WindowFeed(
+        pool,
+        make_targets(pool, heads, options),
+        sampler,
+        batch_windows=options.batch_size,
         mask_frames=options.mask_frames,
         mask_bands=options.mask_bands,
         mixup=options.mixup,
@@ -118,10 +117,24 @@ def fit_options(options: TrainingConfig, seed: int) -> FitOptions:
     )
 
 
-def qat_options(options: TrainingConfig, seed: int) -> FitOptions:
+def fit_options(options: TrainingConfig) -> FitOptions:
+    """Translate the training section into the options of `fit`."""
+    rate = options.learning_rate
+    return FitOptions(
+        epochs=options.epochs,
+        learning_rate=LearningRate(**rate.model_dump()),
+        weight_decay=options.weight_decay,
+        best_metric=options.best_metric,
+        validate_every=options.validate_every,
+        patience=options.patience,
+        average_decay=options.average_decay,
+    )
+
+
+def qat_options(options: TrainingConfig) -> FitOptions:
     """Translate the training section into the options of the QAT epochs that follow `fit`."""
     rate = LearningRate("cosine", initial=options.qat.learning_rate, final=0.0)
-    return replace(fit_options(options, seed), epochs=options.qat.epochs, learning_rate=rate)
+    return replace(fit_options(options), epochs=options.qat.epochs, learning_rate=rate)
 
 
 def make_validation(
@@ -160,12 +173,16 @@ def make_validation(
     return validate
 
 
-def calibrate_cry_logit(model: keras.Model, pool: WindowPool) -> tuple[float, float]:
-    """Fit scale and offset of the cry logit on the labelled clips of a pool.
+def calibrate_cry_logit(logits: Floats, pool: WindowPool) -> tuple[float, float]:
+    """Fit scale and offset of a student's cry logit on the labelled clips of a pool.
 
     Only each clip's highest windows count: what makes a clip a cry is its crying, not its pauses.
+
+    Parameters
+    ----------
+    logits : the student's, of each window of the pool, `[n]`
     """
-    tracks = pool.per_clip(predict_logits(model, pool, np.arange(len(pool)))[:, 0])
+    tracks = pool.per_clip(logits)
     tracks = [np.sort(track)[-TOP_WINDOWS:] for track in tracks]
     labelled = [n for n, clip in enumerate(pool.clips) if clip.label is not Label.UNLABELLED]
     return clip_calibration([tracks[n] for n in labelled], [pool.clips[n].is_cry for n in labelled])

@@ -1,6 +1,7 @@
 """Training targets for each window, from the teacher's scores and the clip's label."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -9,12 +10,22 @@ from scipy.special import expit
 from crydistill.corpora.clip import Label
 from crydistill.selection.pool import Indices, WindowPool
 from crydistill.student.heads import Heads
-from crydistill.taxonomy import rival_indices
+from crydistill.taxonomy import BABY_CRY, index_of, rival_indices
 
 Floats = npt.NDArray[np.float32]
 
 Targets = Callable[[Indices], Floats]
 """Gives the targets of some windows of a pool, `[n, k]`."""
+
+PROBABILITY_FLOOR = 1e-4
+"""Targets are clipped this far from 0 and 1 before they are turned back into logits."""
+
+_RECENT_WINDOWS, _BEST_WINDOWS = 10, 3
+
+_CONTEXT_SHARE = 2
+"""Weight of the teacher with context, where the other has 1."""
+
+MemoryTarget = Literal["context", "best_windows", "both"]
 
 _BEST_SHARE = 0.5
 """A window is among a cry clip's best if it reaches this share of the clip's highest cry score."""
@@ -59,6 +70,50 @@ def head_targets(
         return np.concatenate([own, expit(logits)], axis=1, dtype=np.float32)
 
     return targets
+
+
+def best_windows(logits: Floats, streams: Indices) -> Floats:
+    """YAMNet's opinion of the last five seconds: the mean of its three best windows, as a logit.
+
+    A few loud cries between long pauses stand out in it, where a network that hears five seconds at
+    once mostly hears the pauses.
+
+    Parameters
+    ----------
+    logits : teacher's logits of consecutive windows, `[n, 521]`
+    streams : the stream that each window belongs to, ascending, `[n]`
+
+    Returns
+    -------
+    Logit of the mean score of class "Baby cry, infant cry", `[n]`.
+    """
+    scores = expit(np.asarray(logits[:, index_of(BABY_CRY)], dtype=np.float32))
+    found = [_mean_of_best(part) for part in np.split(scores, np.flatnonzero(np.diff(streams)) + 1)]
+    best = np.clip(np.concatenate(found), PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
+    return np.asarray(np.log(best) - np.log1p(-best), dtype=np.float32)
+
+
+def _mean_of_best(scores: Floats) -> Floats:
+    padded = np.concatenate([np.zeros(_RECENT_WINDOWS - 1, dtype=np.float32), scores])
+    recent = np.lib.stride_tricks.sliding_window_view(padded, _RECENT_WINDOWS)
+    return np.asarray(np.sort(recent, axis=1)[:, -_BEST_WINDOWS:].mean(axis=1), dtype=np.float32)
+
+
+def memory_target(kind: MemoryTarget, context: Floats, logits: Floats, streams: Indices) -> Floats:
+    """What a memory learns of each window of streams, as a logit, `[n]`.
+
+    Parameters
+    ----------
+    kind : see `crydistill.experiment.schema.MemoryTrainingConfig`
+    context : logit of a teacher that hears several seconds at once, `[n]`
+    logits, streams : see `best_windows`
+    """
+    if kind == "context":
+        return context
+    best = best_windows(logits, streams)
+    if kind == "best_windows":
+        return best
+    return np.asarray((_CONTEXT_SHARE * context + best) / (_CONTEXT_SHARE + 1), dtype=np.float32)
 
 
 def against_rivals(cry: Floats, logits: Floats, floor: float) -> Floats:

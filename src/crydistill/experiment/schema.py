@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _HELD_OUT_SHARE = 0.15
 
+CAUGHT = "caught"
+"""Validation metric of a memory: share of the episodes of a night that are caught."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,7 +34,8 @@ class CorpusConfig(_Section):
     formulas_seed : render random sounds from this seed, see `crydistill.synthesis.formulas`
     formulas_clips : number of these sounds, 6 seconds each
     formulas_kind : `sounds` of any kind, `voices` close to the boundary between cries and others,
-        or `scenes` of several sounds
+        `scenes` of several sounds, or
+        `soundalikes` that are mistaken for cries: children, cartoons, singing, cats, eating
     captures : private home recordings, in the folder that CRYDISTILL_CAPTURES names
     licence : of the recordings at `path`, where their manifest states none
     private : whether the recordings at `path` are private: true treats them like captures, false
@@ -49,7 +53,7 @@ class CorpusConfig(_Section):
     nursery_seed: int | None = Field(None, ge=0)
     formulas_seed: int | None = Field(None, ge=0)
     formulas_clips: int = Field(600, ge=1)
-    formulas_kind: Literal["sounds", "voices", "scenes"] = "sounds"
+    formulas_kind: Literal["sounds", "voices", "scenes", "soundalikes"] = "sounds"
     captures: bool = False
     # Left out of the resolved config where not given, which so keeps its hash.
     licence: str = Field("", exclude_if=lambda value: not value)
@@ -154,6 +158,8 @@ class AugmentationConfig(_Section):
     snr_db: tuple[float, float] = (-5.0, 30.0)
     microphone: float = Field(0.5, ge=0, le=1)
     microphone_db: float = Field(6.0, ge=0)
+    # Left out of the keys of stores and configs at 0, where nothing is drawn for it.
+    recorder: float = Field(0.0, ge=0, le=1, exclude_if=lambda value: not value)
     band_limit: float = Field(0.3, ge=0, le=1)
     band_limits_hz: tuple[float, float] = (3000.0, 7500.0)
     level: float = Field(0.8, ge=0, le=1)
@@ -162,11 +168,25 @@ class AugmentationConfig(_Section):
     bit_depths: tuple[int, int] = (8, 12)
 
 
+class StreamsConfig(_Section):
+    """Continuous audio composed of the training clips, for a student with memory.
+
+    streams : number of them, each of four minutes or so; 0: none
+    seed : of their composition; separate from the experiment's, so that all seeds share them
+    weight : sampling weight of their windows where single windows train, relative to other corpora
+    """
+
+    streams: int = Field(0, ge=0)
+    weight: float = Field(1.0, gt=0)
+    seed: int = Field(0, ge=0)
+
+
 class DataConfig(_Section):
     """The clips for training, validation and test."""
 
     train: list[CorpusConfig] = Field(min_length=1)
     augmentation: AugmentationConfig = AugmentationConfig()
+    streams: StreamsConfig = StreamsConfig()
     validation: ValidationConfig = ValidationConfig()
     test: list[CorpusConfig] = Field(min_length=1)
 
@@ -201,11 +221,15 @@ class TeacherConfig(_Section):
     path : weights (`.h5`, `.tflite`); the official YAMNet from the cache if not given
     also : weights of further networks; the logits of all are averaged
     recorded : without a path, use the packaged scores of the synthetic nursery, not a network
+    memory : weights of the network that teaches a student's memory, of EfficientAT's family
+    context : seconds that it hears at once
     """
 
     path: Path | None = None
     also: list[Path] = []
     recorded: bool = False
+    memory: Path | None = None
+    context: float = Field(5.0, ge=1, le=10)
 
     @model_validator(mode="after")
     def _networks_average(self) -> "TeacherConfig":
@@ -249,16 +273,26 @@ class SelectionConfig(_Section):
         return self
 
 
+class MemoryConfig(_Section):
+    """A student's memory of past windows: see `crydistill.student.memory.Memory`."""
+
+    windows: int = Field(12, ge=1, le=60)
+    embedding: int = Field(12, ge=1, le=64)
+    hidden: int = Field(20, ge=1, le=128)
+
+
 class StudentConfig(_Section):
     """The student network: a name from the student zoo, and options of its builder.
 
     outputs : outputs of the exported network, as classes (MIDs) by output name; the first output
         is the cry score. Without any, its outputs are the teacher's 521 classes.
+    memory : what it remembers of past windows; null: nothing
     """
 
     architecture: str = "dscnn"
     options: dict[str, Any] = Field(default_factory=dict)
     outputs: dict[str, list[str]] = Field(default_factory=dict)
+    memory: MemoryConfig | None = Field(None, exclude_if=lambda memory: memory is None)
 
 
 class LearningRateConfig(_Section):
@@ -271,6 +305,15 @@ class LearningRateConfig(_Section):
     warmup_epochs: float = Field(0.0, ge=0)
 
 
+class MemoryLearningRateConfig(LearningRateConfig):
+    """The same for the memory, which trains for fewer epochs."""
+
+    schedule: Literal["step", "cosine", "constant"] = "cosine"
+    initial: float = Field(1e-3, gt=0)
+    final: float = Field(1e-5, gt=0)
+    warmup_epochs: float = Field(0.2, ge=0)
+
+
 class QatConfig(_Section):
     """Quantization-aware training (QAT) of the trained student: see `crydistill.quantize.qat`.
 
@@ -280,6 +323,34 @@ class QatConfig(_Section):
 
     epochs: int = Field(0, ge=0)
     learning_rate: float = Field(1e-4, gt=0)
+
+
+class MemoryTrainingConfig(_Section):
+    """Training of a student with memory on streams, after `training.epochs` on single windows.
+
+    epochs : over all streams
+    target : what the memory learns: `context`, the teacher of several seconds at once;
+        `best_windows`, the window teacher's three best of the last ten windows; or `both`, the mean
+        of their logits, the first counting twice
+    temperature : of the memory's loss
+    trusted : where only clips labelled noncry have played, the memory's target is at most this
+        logit; null: the teacher is always believed
+    window_weight : of the window network's own loss, where the memory's has 1
+    joint : whether the window network goes on learning, or only the memory; without epochs on
+        single windows it always does
+    length : windows in a stretch
+    stretches : in a batch
+    """
+
+    epochs: int = Field(4, ge=1)
+    target: Literal["context", "best_windows", "both"] = "both"
+    temperature: float = Field(2.0, gt=0)
+    trusted: float | None = -6.0
+    window_weight: float = Field(0.3, ge=0)
+    joint: bool = True
+    length: int = Field(24, ge=2)
+    stretches: int = Field(8, ge=1)
+    learning_rate: MemoryLearningRateConfig = MemoryLearningRateConfig()
 
 
 class TrainingConfig(_Section):
@@ -301,6 +372,7 @@ class TrainingConfig(_Section):
     average_decay : per step, of the exponential moving average of the weights that becomes the
         student; 0 keeps the last weights
     qat : quantization-aware training after the epochs above
+    memory : training of a student with memory; epochs may then be 0
     """
 
     loss: Literal["kl_softmax", "sigmoid_bce"] = "kl_softmax"
@@ -315,7 +387,7 @@ class TrainingConfig(_Section):
     mixup: float = Field(0.0, ge=0)
     hardest_share: float = Field(1.0, gt=0, le=1)
     average_decay: float = Field(0.0, ge=0, lt=1)
-    epochs: int = Field(60, ge=1)
+    epochs: int = Field(60, ge=0)
     batch_size: int = Field(128, ge=1)
     learning_rate: LearningRateConfig = LearningRateConfig()
     weight_decay: float = Field(1e-4, ge=0)
@@ -324,6 +396,9 @@ class TrainingConfig(_Section):
     patience: int | None = Field(None, ge=1)
     # `aware` was its name before 0.2: finished training runs keep their stage keys.
     qat: QatConfig = Field(QatConfig(), serialization_alias="aware")
+    memory: MemoryTrainingConfig = Field(
+        MemoryTrainingConfig(), exclude_if=lambda memory: memory == MemoryTrainingConfig()
+    )
 
 
 class QuantizationConfig(_Section):
@@ -373,6 +448,11 @@ class ExperimentConfig(_Section):
     quantization: QuantizationConfig = QuantizationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
+    @property
+    def best_metric(self) -> str:
+        """Validation metric that selects the checkpoint: on clips, with a memory on a night."""
+        return CAUGHT if self.student.memory else self.training.best_metric
+
     @model_validator(mode="after")
     def _only_with_own_outputs(self) -> "ExperimentConfig":
         if self.student.outputs:
@@ -381,4 +461,21 @@ class ExperimentConfig(_Section):
             raise ValueError("training.rival_floor needs student.outputs")
         if self.training.mixup:
             raise ValueError("training.mixup needs student.outputs")
+        return self
+
+    @model_validator(mode="after")
+    def _memory_is_complete(self) -> "ExperimentConfig":
+        if self.student.memory is None:
+            if self.training.epochs == 0:
+                raise ValueError("training.epochs is 0; only a student with memory needs none")
+            return self
+        missing = {
+            "student.outputs with a single output": len(self.student.outputs) == 1,
+            "data.streams.streams above 0": self.data.streams.streams > 0,
+            "teacher.memory": self.teacher.memory is not None,
+            "a teacher that is a network (teacher.recorded false)": not self.teacher.is_recording,
+        }
+        for what, given in missing.items():
+            if not given:
+                raise ValueError(f"student.memory needs {what}")
         return self

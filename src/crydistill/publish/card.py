@@ -13,11 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from crydistill.audio.mel import SAMPLE_RATE
+from crydistill.audio.windows import WINDOW_SAMPLES
 from crydistill.errors import CheckFailed, MissingExtraError
 from crydistill.metrics.enough import MIN_GROUPS, TOO_LITTLE, clips_missing
 from crydistill.metrics.records import markdown_table
 from crydistill.roles import Role
-from crydistill.student.manifest import YAMNET_OUTPUTS, StudentManifest, ThresholdPreset
+from crydistill.student.manifest import (
+    YAMNET_OUTPUTS,
+    StudentManifest,
+    TeacherInfo,
+    ThresholdPreset,
+)
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard
@@ -245,6 +252,7 @@ def _text(sources: CardSources) -> str:
             "Google's YAMNet, and comes with the detector in portable C."
         ),
         outputs=_outputs(manifest),
+        context=_context(manifest),
         size=f"{manifest.tflite.size_bytes:,}",
         macs=f"{manifest.macs:,}",
         arena=(
@@ -252,11 +260,14 @@ def _text(sources: CardSources) -> str:
             f"{arena.host_bits}-bit host, reference kernels); vendor kernels need more"
         ),
         ops=", ".join(f"{count} {name}" for name, count in manifest.ops.items()),
-        teacher=f"{manifest.teacher.name}, sha256 `{manifest.teacher.sha256[:16]}...`",
-        teacher_short=manifest.teacher.name,
+        teacher="; of the memory: ".join(
+            f"{teacher.name}, sha256 `{teacher.sha256[:16]}...`" for teacher in _teachers(manifest)
+        ),
+        task=_task(manifest),
+        taught=_taught(manifest),
         version=provenance.package_version,
         commit=provenance.git_commit or "unknown",
-        usage=_USAGE,
+        usage=_USAGE + (_USAGE_WITH_MEMORY if manifest.memory else ""),
         files="\n".join(f"| `{name}` | {note} |" for name, note in sources.files.items()),
         evaluated=(
             f"Measured with the int8 model on {_test_data(metrics)}: {clips['clips']:,} clips, "
@@ -301,6 +312,10 @@ On a microcontroller: compile the C99 sources in `c/` (no dependencies, no alloc
 int16 samples, get alerts. In a browser:
 `student_float.tflite` with LiteRT.js; it maps float32 log-mel values to float32 logits."""
 
+_USAGE_WITH_MEMORY = """
+Each call's second output is the next call's second input; at the start and after a gap in the
+audio it is all zeros (int8: its zero point)."""
+
 
 def _template() -> str:
     return files("crydistill").joinpath("publish/card.md").read_text(encoding="utf-8")
@@ -318,6 +333,38 @@ def _outputs(manifest: StudentManifest) -> str:
     return (
         f"{count} int8 logits ({what}); {manifest.activation}; cry score: sum of outputs {cries} "
         "after it"
+    )
+
+
+def _task(manifest: StudentManifest) -> str:
+    memory = manifest.memory
+    if memory is None:
+        return "does this second of audio contain a baby's cry?"
+    seconds = memory.warm_up_seconds + WINDOW_SAMPLES / SAMPLE_RATE
+    return f"is a baby crying, by the last {seconds:.1f} seconds of audio?"
+
+
+def _teachers(manifest: StudentManifest) -> list[TeacherInfo]:
+    return [teacher for teacher in (manifest.teacher, manifest.memory_teacher) if teacher]
+
+
+def _taught(manifest: StudentManifest) -> str:
+    windows, *memory = _teachers(manifest)
+    if not memory:
+        return f"the scores of {windows.name} on the training clips"
+    return (
+        f"the scores of {windows.name} for single windows and those of {memory[0].name} for the "
+        "last seconds, on continuous audio composed of the training clips"
+    )
+
+
+def _context(manifest: StudentManifest) -> str:
+    memory = manifest.memory
+    if memory is None:
+        return "none: each window is scored by itself"
+    return (
+        f"embeddings of the last {memory.windows} windows ({memory.warm_up_seconds:g} s), int8 "
+        f"{list(memory.port.shape)}, second input and second output"
     )
 
 
@@ -360,7 +407,7 @@ def _metrics(metrics: Json) -> str:
         f"{table}\n\n"
         "The metrics are for single clips, scored by the mean over their windows. Intervals: "
         f'{intervals["method"]}, {intervals["replicates"]:,} resamples. "Validated" '
-        "thresholds were chosen on validation clips, not on these. The intervals cover the "
+        "thresholds were chosen on other recordings, not on these. The intervals cover the "
         "variation between recordings of the same kind; they do not cover how much your room "
         f"differs from them.\n\n{_comparison(metrics)}"
     )

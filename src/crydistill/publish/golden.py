@@ -85,7 +85,8 @@ def golden_files(tflite: bytes, manifest: StudentManifest) -> dict[str, bytes]:
         "pcm": f"synthetic: nursery {NURSERY_VERSION}, seed {SEED}, {CALM_SECONDS} s of a hum "
         f"and {CRY_SECONDS} s with a cry; int16 little-endian, {SAMPLE_RATE} Hz, mono",
         "patches": "int8 [n, 96, 64]; a device may be a step off in 1 value of 1,000",
-        "logits": "int8 [n, outputs] of these patches, bit-exact",
+        "logits": "int8 [n, outputs] of these patches, bit-exact"
+        + (", in turn from an empty memory" if manifest.memory else ""),
         "windows": len(made.patches),
         "outputs": int(made.logits.shape[-1]),
         "tflite_micro": tflite_micro_version(),

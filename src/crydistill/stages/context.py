@@ -169,9 +169,8 @@ class Context:
         )
         return fingerprint(options, [(clip.source, clip.id) for clip in self.noises])
 
-    @cached_property
-    def train_pool(self) -> WindowPool:
-        """All candidate windows for training: of the original clips, then of every varied round.
+    def train_parts(self) -> list[tuple[ScoreStore, list[Clip]]]:
+        """Scored training clips: the original ones, then those of every varied round.
 
         Raises
         ------
@@ -184,10 +183,10 @@ class Context:
         out = set(self.config.selection.leave_out)
         parts = [(self.store_directory(corpus), clips) for corpus, clips in self.splits.train]
         parts += [(self.store_directory(c, number), clips) for number, c, clips in self.varied]
-        return window_pool(
-            (self._store(directory), [clip for clip in clips if clip.source not in out])
+        return [
+            (self.store(directory), [clip for clip in clips if clip.source not in out])
             for directory, clips in parts
-        )
+        ]
 
     def require_known_sources(self) -> None:
         """Check that there are clips of the sources to leave out.
@@ -223,14 +222,14 @@ class Context:
             if the corpus has not been scored by this teacher.
         """
         return window_pool(
-            (self._store(self.store_directory(corpus)), clips) for corpus, clips in parts
+            (self.store(self.store_directory(corpus)), clips) for corpus, clips in parts
         )
 
     def data_key(self, parts: Sequence[Part]) -> str:
         """Fingerprint of the recordings and labels of a split."""
         keys = []
         for corpus, clips in parts:
-            store = self._store(self.store_directory(corpus))
+            store = self.store(self.store_directory(corpus))
             scored = [clip for clip in clips if clip.id in store]
             labels = [(clip.label, clip.group) for clip in scored]
             keys.append([corpus_fingerprint(store, [clip.id for clip in scored]), labels])
@@ -240,7 +239,7 @@ class Context:
     def _stores(self) -> dict[Path, ScoreStore]:
         return {}
 
-    def _store(self, directory: Path) -> ScoreStore:
+    def store(self, directory: Path) -> ScoreStore:
         # One object per store, so that pools of several splits share its memory map.
         if directory not in self._stores:
             self._stores[directory] = ScoreStore(directory)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,13 @@ from crydistill.evaluation.pooled import student_scores, target_scores, teacher_
 from crydistill.evaluation.scorers import StudentNetwork, student_networks
 from crydistill.experiment.schema import CorpusConfig, ExperimentConfig
 from crydistill.metrics.ranking import ClipScore
-from crydistill.nights.alarms import WINDOWS_PER_HOUR, ScoredStream
-from crydistill.nights.operating import choose_presets, too_little_to_choose, with_presets
+from crydistill.nights.alarms import WINDOWS_PER_HOUR
+from crydistill.nights.operating import (
+    choose_presets,
+    choose_vote,
+    too_little_to_choose,
+    with_presets,
+)
 from crydistill.provenance import made_by
 from crydistill.reports.figures import summary_figure
 from crydistill.reports.run_page import WorstMistake, write_report
@@ -32,6 +38,7 @@ from crydistill.run_directory import fingerprint
 from crydistill.selection.pool import WindowPool
 from crydistill.stages.context import Context, Part
 from crydistill.stages.quantize import quantize_key
+from crydistill.stages.validation_night import heard_night
 from crydistill.student.heads import Heads
 from crydistill.student.manifest import StudentManifest, ThresholdPreset, save_manifest
 
@@ -101,7 +108,7 @@ def evaluate(context: Context) -> None:
         seed=config.seed,
         progress=context.progress,
     )
-    _choose_presets(context, manifest, validation)
+    _choose_presets(context, networks[-1])
     provenance = _provenance(context, manifest)
     metrics = {**evaluation.to_json(), "provenance": provenance}
     atomic.write_text(run.metrics, json.dumps(metrics, indent=2) + "\n")
@@ -110,7 +117,7 @@ def evaluate(context: Context) -> None:
         title=_title(config),
         training=manifest.training,
         evaluation=evaluation,
-        history=read_history(run.training / "history.csv"),
+        history=read_history(_last_training(context) / "history.csv"),
         provenance=provenance,
         night=run.night_page.name,
         worst=_worst_mistakes(evaluation, test, config.evaluation.worst_mistakes),
@@ -118,6 +125,11 @@ def evaluate(context: Context) -> None:
     save_scores(run.scores, test.clips, test.models)
     summary_figure(evaluation, run.figure)
     run.mark_done("evaluate", key)
+
+
+def _last_training(context: Context) -> Path:
+    memory = context.config.student.memory
+    return context.run.memory_training if memory else context.run.training
 
 
 def _score_split(
@@ -142,25 +154,21 @@ def _score_split(
     return _ScoredSplit(pool, EvaluatedClips.from_clips(pool.clips), models)
 
 
-def _choose_presets(context: Context, manifest: StudentManifest, validation: _ScoredSplit) -> None:
-    """Choose thresholds on the validation clips and write them into the manifest.
+def _choose_presets(context: Context, int8: StudentNetwork) -> None:
+    """Choose vote and thresholds on the night of the validation clips, for the manifest.
 
     The next stage measures them on a night composed of the test clips.
     """
-    tracks = zip(validation.int8.windows, validation.clips.labels, strict=True)
-    quiet = [ScoredStream(track) for track, crying in tracks if not crying]
-    caution = too_little_to_choose(sum(len(each.scores) for each in quiet) / WINDOWS_PER_HOUR)
-    thresholds = choose_presets(
-        quiet,
-        n=DEFAULT_N,
-        m=DEFAULT_M,
-        highest=reachable_score(manifest),
-    )
+    night = heard_night(context, int8)
+    caution = too_little_to_choose(night.outside.sum() / WINDOWS_PER_HOUR)
+    n, m = (DEFAULT_N, DEFAULT_M) if caution else choose_vote([night])
+    manifest = int8.manifest
+    thresholds = choose_presets([night], n=n, m=m, highest=reachable_score(manifest))
     presets = {
         name: ThresholdPreset(
             threshold=threshold,
-            n=DEFAULT_N,
-            m=DEFAULT_M,
+            n=n,
+            m=m,
             hold_seconds=DEFAULT_HOLD_SECONDS,
             caution=caution,
         )

@@ -4,8 +4,8 @@ from crydistill.corpora.clip import Label
 from crydistill.evaluation.scorers import student_scorers
 from crydistill.experiment.streams import StreamOptions
 from crydistill.nights.hearing import score_night
-from crydistill.nights.night import ClipNight, clip_night
-from crydistill.reports.night_files import annotate_presets, record_night
+from crydistill.nights.night import ClipNight, clip_nights
+from crydistill.reports.night_files import annotate_presets, record_nights
 from crydistill.run_directory import fingerprint
 from crydistill.stages.context import Context
 from crydistill.stages.evaluate import evaluate_key, names_of
@@ -36,9 +36,9 @@ def night(context: Context) -> None:
         context.leave_out(f"left out of the night: {clip}: {reason}")
     kernels = Kernels.REFERENCE
     scorers = student_scorers(run.path, kernels=kernels, fp32=False)
-    result, _ = record_night(
-        built,
-        score_night(built, scorers, progress=context.progress),
+    result, _ = record_nights(
+        [built],
+        [score_night(built, scorers, progress=context.progress)],
         run.night,
         plan=run.night_plan,
         page=run.night_page,
@@ -63,10 +63,10 @@ def _built(context: Context) -> ClipNight:
         if clip.label is not Label.UNLABELLED
     ]
     crying = any(clip.is_cry for clip in clips)
-    return clip_night(
-        clips,
-        corpus=names_of(context.config.data.test),
+    (built,) = clip_nights(
+        {names_of(context.config.data.test): clips},
         options=StreamOptions(episodes=context.config.evaluation.episodes if crying else 0),
-        seed=context.config.seed,
+        seeds=[context.config.seed],
         progress=context.progress,
     )
+    return built

@@ -10,13 +10,15 @@ import numpy as np
 
 from crydistill import __version__, atomic
 from crydistill.distill.recipe import activation_of
+from crydistill.download import sha256_of
 from crydistill.experiment.schema import CorpusConfig
 from crydistill.provenance import git_commit
 from crydistill.quantize.int8 import quantize_ptq
 from crydistill.run_directory import fingerprint
-from crydistill.selection.pool import WindowPool
+from crydistill.selection.pool import Indices, WindowPool
 from crydistill.stages.context import Context
 from crydistill.stages.select import calibration_windows
+from crydistill.stages.streams import memory_teacher
 from crydistill.stages.train import train_key
 from crydistill.student.heads import Heads
 from crydistill.student.manifest import (
@@ -25,6 +27,7 @@ from crydistill.student.manifest import (
     Arena,
     FrontEnd,
     Int8Calibration,
+    Memory,
     ModelFile,
     Port,
     Provenance,
@@ -70,8 +73,8 @@ def quantize(context: Context) -> None:
     validation = context.pool(context.splits.validation)
     pool, chosen = calibration_windows(context)
     tflite = quantize_ptq(model, pool.patches(chosen))
-    generator = np.random.default_rng(config.seed)
-    checked = generator.permutation(len(validation))[:CHECKED_WINDOWS]
+    remembers = config.student.memory is not None
+    checked = _checked_windows(validation, remembers=remembers, seed=config.seed)
     report = check_tflite(
         tflite, validation.patches(checked), size_limit=config.quantization.max_bytes
     )
@@ -86,6 +89,15 @@ def quantize(context: Context) -> None:
         f"{report.facts.macs:,} MACs; int8 outputs of TFLite Micro and LiteRT differ by at "
         f"most {report.largest_difference} on {report.windows} windows"
     )
+
+
+def _checked_windows(pool: WindowPool, *, remembers: bool, seed: int) -> Indices:
+    """Draw the windows of the check: any, or for a student with memory those of whole clips."""
+    generator = np.random.default_rng(seed)
+    if not remembers:
+        return generator.permutation(len(pool))[:CHECKED_WINDOWS]
+    place = generator.permutation(len(pool.clips))[pool.clip_of]
+    return np.argsort(place, kind="stable")[:CHECKED_WINDOWS].astype(np.int64)
 
 
 def _window_name(pool: WindowPool, index: int) -> WindowName:
@@ -151,6 +163,7 @@ def _manifest(
         front_end=FrontEnd(),
         input=Port(**vars(facts.input)),
         output=Port(**vars(facts.output)),
+        memory=Memory.of(**vars(facts.memory)) if facts.memory else None,
         activation=activation_of(config.training),
         outputs=heads.names or YAMNET_OUTPUTS,
         cry_outputs=heads.cry_outputs,
@@ -167,6 +180,7 @@ def _manifest(
             name=context.pool(context.splits.train).stores[0].identity.name,
             sha256=context.teacher_fingerprint,
         ),
+        memory_teacher=_memory_teacher(context),
         calibration=Int8Calibration(
             corpus=_names(calibrated) or f"held out of {corpora}",
             split=split,
@@ -181,6 +195,13 @@ def _manifest(
         ),
         minimum_runtimes={"tensorflow-lite": facts.min_runtime} if facts.min_runtime else {},
     )
+
+
+def _memory_teacher(context: Context) -> TeacherInfo | None:
+    if context.config.student.memory is None:
+        return None
+    path, seconds = memory_teacher(context), context.config.teacher.context
+    return TeacherInfo(name=f"{path.stem}, {seconds:g} s", sha256=sha256_of(path))
 
 
 def _names(corpora: Sequence[CorpusConfig]) -> str:

@@ -6,6 +6,7 @@ from crydistill.errors import CorpusError
 from crydistill.experiment.schema import CorpusConfig
 from crydistill.stages.check_config import require_trainable
 from crydistill.stages.context import Context
+from crydistill.stages.streams import score_streams
 from crydistill.teacher.base import Teacher
 from crydistill.teacher.ensemble import Ensemble
 from crydistill.teacher.load import load_teacher
@@ -34,6 +35,8 @@ def score(context: Context) -> None:
         failures += _score_corpus(context, corpus, list(by_id.values()))
     for number, corpus, clips in context.varied:
         _score_varied(context, corpus, clips, number)
+    if context.config.student.memory:
+        score_streams(context, _load_teacher(context))
     total = sum(len(by_id) for _, by_id in known.values())
     for failure in failures:
         context.leave_out(f"left out: {failure.reason}")

@@ -10,7 +10,7 @@ import numpy as np
 from crydistill import atomic
 from crydistill.errors import CorpusError
 from crydistill.run_directory import fingerprint
-from crydistill.selection.pool import Indices, WindowPool
+from crydistill.selection.pool import Indices, WindowPool, window_pool
 from crydistill.selection.sampler import (
     BalancedSampler,
     FixedSampler,
@@ -21,6 +21,25 @@ from crydistill.selection.sampler import (
 )
 from crydistill.selection.teacher_filter import ConfidentWindows, confident_windows
 from crydistill.stages.context import Context
+from crydistill.stages.streams import scored_streams, scored_streams_key
+
+_STRETCH = 20
+"""Consecutive windows that set the int8 ranges of a memory."""
+
+
+def train_pool(context: Context) -> WindowPool:
+    """All candidate windows for training: of the clips, and of the streams if there are any.
+
+    Raises
+    ------
+    ConfigError, StoreError
+        as `Context.train_parts`; also if the streams have not been scored.
+    """
+    parts = context.train_parts()
+    if context.config.student.memory:
+        streams = scored_streams(context).pool
+        parts.append((streams.stores[0], list(streams.clips)))
+    return window_pool(parts)
 
 
 def select_key(context: Context) -> str:
@@ -32,7 +51,8 @@ def select_key(context: Context) -> str:
     varied = [augmentation.rounds, augmentation.weight, context.variation_key]
     if augmentation.rounds == 0:
         varied = []
-    return fingerprint(train, weights, varied, config.selection, config.seed)
+    streams = [scored_streams_key(context)] if config.student.memory else []
+    return fingerprint(train, weights, varied, config.selection, config.seed, *streams)
 
 
 def select(context: Context) -> None:
@@ -41,13 +61,17 @@ def select(context: Context) -> None:
     if context.run.is_done("select", key, [context.run.selection]):
         context.say("selection is up to date")
         return
-    pool = context.train_pool
-    facts = _summary(context, pool)
+    facts: dict[str, Any] = {}
+    if context.config.training.epochs:
+        facts |= _summary(context, train_pool(context))
+        context.say(
+            f"selection: {facts['windows_per_epoch']:,} of {facts['windows']:,} windows an epoch"
+        )
+    if context.config.student.memory:
+        facts["stream_windows"] = len(scored_streams(context).pool)
+        context.say(f"selection: {facts['stream_windows']:,} windows of streams for the memory")
     atomic.write_text(context.run.selection, json.dumps(facts, indent=2) + "\n")
     context.run.mark_done("select", key)
-    context.say(
-        f"selection: {facts['windows_per_epoch']:,} of {facts['windows']:,} windows an epoch"
-    )
 
 
 def make_sampler(context: Context, pool: WindowPool) -> Sampler:
@@ -70,7 +94,8 @@ def make_sampler(context: Context, pool: WindowPool) -> Sampler:
 def calibration_windows(context: Context) -> tuple[WindowPool, Indices]:
     """Draw the windows that set the int8 ranges; returns their pool and indices.
 
-    Only windows of public clips: those selected for training, or any of the validation clips.
+    Only windows of public clips: those selected for training, or any of the validation clips; for a
+    student with memory, stretches of consecutive windows of training streams or validation clips.
 
     Raises
     ------
@@ -78,8 +103,10 @@ def calibration_windows(context: Context) -> tuple[WindowPool, Indices]:
         if all training clips are private.
     """
     options, seed = context.config.quantization, context.config.seed
+    if context.config.student.memory:
+        return _calibration_stretches(context)
     if options.calibration_split == "train":
-        pool = context.train_pool
+        pool = train_pool(context)
         drawn = make_sampler(context, pool).epoch(0)
     else:
         pool = context.pool(context.splits.validation)
@@ -95,6 +122,25 @@ def calibration_windows(context: Context) -> tuple[WindowPool, Indices]:
     return pool, np.array(sorted(distinct[: options.calibration_windows]))
 
 
+def _calibration_stretches(context: Context) -> tuple[WindowPool, Indices]:
+    options = context.config.quantization
+    from_streams = options.calibration_split == "train"
+    pool = scored_streams(context).pool if from_streams else context.pool(context.splits.validation)
+    public = np.array([not clip.private for clip in pool.clips])[pool.clip_of]
+    starts = np.arange(0, len(pool) - _STRETCH, _STRETCH)
+    of_one_clip = pool.clip_of[starts] == pool.clip_of[starts + _STRETCH - 1]
+    candidates = starts[public[starts] & of_one_clip]
+    if len(candidates) == 0:
+        raise CorpusError(
+            f"no public {options.calibration_split} audio of {_STRETCH} consecutive windows to set "
+            "the int8 ranges; set quantization.calibration_split to "
+            f"{'validation' if from_streams else 'train'}"
+        )
+    drawn = np.random.default_rng([context.config.seed, 2]).permutation(candidates)
+    chosen = np.sort(drawn[: max(1, options.calibration_windows // _STRETCH)])
+    return pool, (chosen[:, None] + np.arange(_STRETCH)).ravel()
+
+
 def _confident(context: Context, pool: WindowPool) -> ConfidentWindows:
     options = context.config.selection
     return confident_windows(
@@ -105,7 +151,7 @@ def _confident(context: Context, pool: WindowPool) -> ConfidentWindows:
 
 
 def _weights(context: Context, pool: WindowPool) -> Weights | None:
-    """Sampling weight of each window, by corpus and whether varied; None if all are equal."""
+    """Sampling weight of each window, by where it is from; None if all are equal."""
     share = context.config.data.augmentation.weight
     of_clip = {
         (context.store_directory(corpus), clip.id): corpus.weight
@@ -116,10 +162,11 @@ def _weights(context: Context, pool: WindowPool) -> Weights | None:
         for number, corpus, clips in context.varied
         for clip in clips
     }
-    if len(set(of_clip.values())) == 1:
+    streams = context.config.data.streams.weight
+    if len({*of_clip.values(), *([streams] if context.config.student.memory else [])}) == 1:
         return None
     per_clip = [
-        of_clip[store.directory, clip.id]
+        of_clip.get((store.directory, clip.id), streams)
         for clip, store in zip(pool.clips, pool.stores, strict=True)
     ]
     return np.array(per_clip)[pool.clip_of]

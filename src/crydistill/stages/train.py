@@ -4,32 +4,40 @@ import shutil
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from crydistill import atomic
 from crydistill.distill.fit import FitOptions, fit
 from crydistill.distill.history import best_epoch, read_history
 from crydistill.distill.losses import mine_hard_examples
+from crydistill.distill.predict import predict_logits
 from crydistill.distill.recipe import (
     calibrate_cry_logit,
     fit_options,
     make_loss,
-    make_targets,
     make_validation,
     qat_options,
+    window_feed,
 )
 from crydistill.errors import ConfigError
-from crydistill.experiment.schema import QatConfig, StudentConfig, TrainingConfig
+from crydistill.experiment.schema import (
+    MemoryTrainingConfig,
+    QatConfig,
+    StudentConfig,
+    TrainingConfig,
+)
 from crydistill.quantize import qat
 from crydistill.run_directory import RunDirectory, fingerprint
 from crydistill.selection.pool import WindowPool
 from crydistill.stages.context import Context
-from crydistill.stages.select import calibration_windows, make_sampler, select_key
+from crydistill.stages.select import calibration_windows, make_sampler, select_key, train_pool
+from crydistill.stages.train_memory import train_memory
 from crydistill.student.heads import Heads, cut
 from crydistill.student.layers import CUSTOM_OBJECTS
 from crydistill.student.zoo import build
 from crydistill.taxonomy import CLASSES
 
-_QAT_STARTED = "QAT started"
+_QAT_STARTED, _MEMORY_STARTED = "QAT started", "memory training started"
 
 
 def train_key(context: Context) -> str:
@@ -54,40 +62,61 @@ def train(context: Context) -> None:
     if run.is_done("train", key, [run.student_fp32]):
         context.say("the student is already trained")
         return
-    # QAT has a directory of its own, so that its epochs can be changed without training again.
-    plain = config.training.model_copy(update={"qat": QatConfig()})
-    _start(context, run.training, "train started", _key(context, plain))
     keras.utils.set_random_seed(config.seed)
     heads = Heads.from_mids(config.student.outputs)
     model = build_student(config.student, heads)
     validation = context.pool(context.splits.validation)
-    options, directory = fit_options(config.training, config.seed), run.training
-    trained = _fit(context, model, heads, validation, options, directory)
-    if config.training.qat.epochs:
-        directory = run.training / "qat"
-        _adopt_former_qat(run, directory, key)
-        _start(context, directory, _QAT_STARTED, key)
-        options = qat_options(config.training, config.seed)
-        trained = _fit(
-            context, _qat_student(context, trained), heads, validation, options, directory
-        )
-        trained = qat.without_fake_quantization(trained)
-    scale, offset = 1.0, 0.0
-    if heads:
-        scale, offset = calibrate_cry_logit(trained, validation)
-        context.say(f"cry logit calibrated on validation: {scale:.3f} x + {offset:.3f}")
-    # Saved again without loss and custom layers, so that plain Keras can load it.
+    directory = run.training
+    if config.training.epochs:
+        directory, model = _train_windows(context, model, heads, validation, key)
+    if config.student.memory:
+        directory = run.memory_training
+        _start(context, directory, _MEMORY_STARTED, key)
+        student = train_memory(context, model, heads, directory)
+    else:
+        scale, offset = 1.0, 0.0
+        if heads:
+            logits = predict_logits(model, validation, np.arange(len(validation)))[:, 0]
+            scale, offset = calibrate_cry_logit(logits, validation)
+            context.say(f"cry logit calibrated on validation: {scale:.3f} x + {offset:.3f}")
+        # Without loss and custom layers, so that plain Keras can load it.
+        student = cut(model, len(heads) or CLASSES, scale, offset)
     with atomic.replacing(run.student_fp32) as temporary:
-        cut(trained, len(heads) or CLASSES, scale, offset).save(temporary)
+        student.save(temporary)
     run.mark_done("train", key)
+    _say_best(context, directory)
+
+
+def _say_best(context: Context, directory: Path) -> None:
     history = read_history(directory / "history.csv")
-    metric = config.training.best_metric
+    metric = context.config.best_metric
     number = best_epoch(history, metric)
     assert number is not None  # fit has validated at least once
     context.say(
         f"trained {len(history)} epochs; best {metric} {history[number][f'val_{metric}']:.4f} on "
         f"validation in epoch {number + 1}"
     )
+
+
+def _train_windows(
+    context: Context, model: keras.Model, heads: Heads, validation: WindowPool, key: str
+) -> tuple[Path, keras.Model]:
+    """Train on single windows; returns the directory of the last training and its best epoch."""
+    run, training = context.run, context.config.training
+    # QAT and memory have directories of their own, so that their epochs can be changed without
+    # training again.
+    plain = training.model_copy(update={"qat": QatConfig(), "memory": MemoryTrainingConfig()})
+    _start(context, run.training, "train started", _key(context, plain))
+    directory = run.training
+    trained = _fit(context, model, heads, validation, fit_options(training), directory)
+    if training.qat.epochs:
+        directory = run.training / "qat"
+        _adopt_former_qat(run, directory, key)
+        _start(context, directory, _QAT_STARTED, key)
+        rounded = _qat_student(context, trained)
+        trained = _fit(context, rounded, heads, validation, qat_options(training), directory)
+        trained = qat.without_fake_quantization(trained)
+    return directory, trained
 
 
 def _adopt_former_qat(run: RunDirectory, directory: Path, key: str) -> None:
@@ -132,14 +161,12 @@ def _fit(
     """Train a student in a directory, or resume there, and load its best epoch."""
     training = context.config.training
     loss = make_loss(training, heads)
-    pool = context.train_pool
+    pool = train_pool(context)
     try:
         best = fit(
             model,
             mine_hard_examples(loss, training.hardest_share),
-            pool,
-            make_targets(pool, heads, training),
-            make_sampler(context, pool),
+            window_feed(pool, make_sampler(context, pool), heads, training, context.config.seed),
             make_validation(validation, heads, loss, training),
             options,
             directory,

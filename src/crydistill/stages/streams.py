@@ -1,0 +1,163 @@
+"""Streams that a student with memory trains on: cast, write, and score with both teachers."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from crydistill.boundary import require_outside_work_tree
+from crydistill.distill.targets import Floats
+from crydistill.download import sha256_of
+from crydistill.errors import ConfigError, CorpusError
+from crydistill.nights.stream_files import STREAMS_VERSION, StreamFile, write_streams
+from crydistill.run_directory import fingerprint
+from crydistill.seeds import generator
+from crydistill.selection.casting import Casting, Heard
+from crydistill.selection.pool import WindowPool, window_pool
+from crydistill.settings import private_dir
+from crydistill.stages.context import Context
+from crydistill.teacher.base import Teacher
+from crydistill.teacher.efficientat import BABY_CRY, CausalTeacher, causal_kind
+from crydistill.teacher.load import load_efficientat
+from crydistill.teacher.scores import Kind, LogitStore, ScoreStore
+from crydistill.teacher.scoring import score_corpus, unscored
+
+
+@dataclass(frozen=True)
+class ScoredStreams:
+    """The training streams with both teachers' scores.
+
+    files : in the order of the pool's clips
+    pool : their windows, with the window teacher's logits
+    context : logit of the teacher with context of each window of the pool, `[n]`
+    """
+
+    files: list[StreamFile]
+    pool: WindowPool
+    context: Floats
+
+    def surely_no_cry(self, seconds: float) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+        """Whether only clips labelled noncry sounded in the seconds before each window's end."""
+        counts = np.bincount(self.pool.clip_of)
+        return np.concatenate(
+            [
+                file.surely_no_cry(int(count), seconds)
+                for file, count in zip(self.files, counts, strict=True)
+            ]
+        )
+
+
+def streams_key(context: Context) -> str:
+    """Key of the training streams, whatever their number: clips, window teacher and seed."""
+    weights = [corpus.weight for corpus in context.config.data.train]
+    seed = context.config.data.streams.seed
+    return fingerprint(STREAMS_VERSION, context.data_key(context.splits.train), weights, seed)
+
+
+def scored_streams_key(context: Context) -> str:
+    """Key of the streams with the scores of the teacher with context."""
+    config = context.config
+    teacher = sha256_of(memory_teacher(context))
+    return fingerprint(
+        streams_key(context), config.data.streams.streams, teacher, config.teacher.context
+    )
+
+
+def score_streams(context: Context, teacher: Teacher) -> None:
+    """Write the training streams and score them, as far as that has not been done."""
+    casting = Casting(_heard(context))
+    context.say(
+        f"streams: {casting.cries} clips in which the teacher hears a cry, {casting.sounds} other "
+        f"sounds, {casting.beds} for the background"
+    )
+    files = _write(context, casting)
+    clips = [file.clip for file in files]
+    directory = _window_scores(context)
+    if waiting := unscored(clips, directory):
+        score_corpus(waiting, teacher, directory, progress=context.progress)
+    directory = _context_scores(context)
+    if waiting := unscored(clips, directory, _kind(context)):
+        network = load_efficientat(memory_teacher(context))
+        listening = CausalTeacher(network, [context.config.teacher.context], [BABY_CRY])
+        score_corpus(waiting, listening, directory, kind=listening.kind, progress=context.progress)
+    context.say(f"streams: {len(files)} written and scored")
+
+
+def scored_streams(context: Context) -> ScoredStreams:
+    """Open the streams with their scores.
+
+    Raises
+    ------
+    StoreError
+        if they have not been scored.
+    """
+    files = _write(context, Casting(_heard(context)))
+    pool = window_pool([(ScoreStore(_window_scores(context)), [file.clip for file in files])])
+    store = LogitStore(_context_scores(context), _kind(context))
+    logits = [store.logits(clip.id)[:, 0, 0] for clip in pool.clips]
+    return ScoredStreams(files, pool, np.concatenate(logits, dtype=np.float32))
+
+
+def _write(context: Context, casting: Casting) -> list[StreamFile]:
+    options = context.config.data.streams
+    casts = [
+        casting.cast(generator(options.seed, "cast", str(number)))
+        for number in range(options.streams)
+    ]
+    return write_streams(
+        _directory(context, "audio"), casts, seed=options.seed, progress=context.progress
+    )
+
+
+def _heard(context: Context) -> list[Heard]:
+    """The training clips that have scores, with ids that are unique among all corpora."""
+    heard = []
+    for corpus, clips in context.splits.train:
+        store = context.store(context.store_directory(corpus))
+        for clip in clips:
+            if clip.id in store:
+                named = replace(clip, id=f"{corpus.store_name}/{clip.id}")
+                loudest = float(store.cry_scores(clip.id).max(initial=0.0))
+                seconds = store.entries[clip.id].duration
+                heard.append(Heard(named, loudest, seconds, corpus.weight))
+    return heard
+
+
+def memory_teacher(context: Context) -> Path:
+    """Weights of the teacher that hears several seconds.
+
+    Raises
+    ------
+    ConfigError, CorpusError
+        if the config names none, or it is not there.
+    """
+    path = context.config.teacher.memory
+    if path is None:
+        raise ConfigError(
+            "teacher.memory: a student with memory needs a teacher that hears several seconds; "
+            "name the weights that `crydistill teacher fetch efficientat-mn04` prints"
+        )
+    if not path.is_file():
+        raise CorpusError(f"{path}: no such teacher file; set teacher.memory")
+    return path
+
+
+def _kind(context: Context) -> Kind:
+    return causal_kind([context.config.teacher.context], [BABY_CRY])
+
+
+def _window_scores(context: Context) -> Path:
+    return _directory(context, context.teacher_fingerprint[:8])
+
+
+def _context_scores(context: Context) -> Path:
+    teacher = sha256_of(memory_teacher(context))
+    return _directory(context, f"{teacher[:8]}-{context.config.teacher.context:g}s")
+
+
+def _directory(context: Context, kind: str) -> Path:
+    stores = context.config.stores
+    if any(clip.private for _, clips in context.splits.train for clip in clips):
+        stores = private_dir()
+        require_outside_work_tree(stores, "streams with private recordings")
+    return stores / f"streams-{streams_key(context)[:8]}-{kind}"

@@ -1,0 +1,117 @@
+"""The part of stage 3 that trains a student's memory, on streams."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from crydistill.distill.feeds import StreamFeed
+from crydistill.distill.fit import FitOptions, LearningRate, Validate, fit
+from crydistill.distill.losses import stream_loss
+from crydistill.distill.recipe import calibrate_cry_logit, make_loss, make_targets
+from crydistill.distill.targets import Targets, memory_target
+from crydistill.experiment.schema import CAUGHT, ExperimentConfig
+from crydistill.nights.operating import CHOOSING_RATES, caught_at_rates
+from crydistill.selection.pool import Indices
+from crydistill.stages.context import Context
+from crydistill.stages.streams import ScoredStreams, scored_streams
+from crydistill.stages.validation_night import validation_night
+from crydistill.student import memory as remembering
+from crydistill.student.heads import Heads
+from crydistill.student.layers import CUSTOM_OBJECTS
+
+_VOTE = (2, 3)
+"""The vote (N, M) that memories are validated with."""
+
+_WINDOWS_AT_ONCE = 1024
+
+
+def train_memory(
+    context: Context, model: keras.Model, heads: Heads, directory: Path
+) -> keras.Model:
+    """Train a window network with a memory on streams, resuming in `directory`.
+
+    Parameters
+    ----------
+    model : the window network, fresh or trained
+
+    Returns
+    -------
+    The student that a device runs, its cry logit calibrated on the validation clips.
+    """
+    training, student = context.config.training, context.config.student
+    assert student.memory is not None
+    options, shape = training.memory, remembering.Memory(**student.memory.model_dump())
+    network = remembering.on_streams(
+        model, shape, options.length, fresh=training.epochs == 0, joint=options.joint
+    )
+    streams = scored_streams(context)
+    loss = stream_loss(make_loss(training, heads), options.window_weight, options.temperature)
+    feed = StreamFeed(
+        streams.pool,
+        _targets(context.config, streams, heads),
+        length=options.length,
+        stretches=options.stretches,
+        warm_up=min(shape.windows, options.length - 1),
+        seed=context.config.seed,
+    )
+    best = fit(
+        network,
+        loss,
+        feed,
+        _validation(context),
+        _fit_options(context.config),
+        directory,
+        progress=context.progress,
+    )
+    known = {**CUSTOM_OBJECTS, **remembering.CUSTOM_OBJECTS}
+    trained = keras.saving.load_model(best, custom_objects=known, compile=False)
+    pool = context.pool(context.splits.validation)
+    starts = np.flatnonzero(np.diff(pool.clip_of, prepend=-1)).tolist()
+    blocks = np.split(np.arange(len(pool)), range(_WINDOWS_AT_ONCE, len(pool), _WINDOWS_AT_ONCE))
+    logits = remembering.stream_logits(trained, map(pool.patches, blocks), starts)
+    scale, offset = calibrate_cry_logit(logits, pool)
+    context.say(f"cry logit calibrated on validation: {scale:.3f} x + {offset:.3f}")
+    return remembering.with_state(trained, scale, offset)
+
+
+def _fit_options(config: ExperimentConfig) -> FitOptions:
+    options = config.training.memory
+    return FitOptions(
+        epochs=options.epochs,
+        learning_rate=LearningRate(**options.learning_rate.model_dump()),
+        weight_decay=config.training.weight_decay,
+        best_metric=config.best_metric,
+        average_decay=config.training.average_decay,
+    )
+
+
+def _targets(config: ExperimentConfig, streams: ScoredStreams, heads: Heads) -> Targets:
+    """Targets of memory and window network, `[n, 1 + heads + 521]`."""
+    options, pool = config.training.memory, streams.pool
+    everything = np.arange(len(pool))
+    taught = memory_target(options.target, streams.context, pool.logits(everything), pool.clip_of)
+    if options.trusted is not None:
+        sure = streams.surely_no_cry(config.teacher.context)
+        taught[sure] = np.minimum(taught[sure], options.trusted)
+    of_windows = make_targets(pool, heads, config.training)
+
+    def targets(indices: Indices) -> remembering.Floats:
+        return np.concatenate([taught[indices, None], of_windows(indices)], axis=1)
+
+    return targets
+
+
+def _validation(context: Context) -> Validate:
+    """Validate by the share of episodes caught: the mean over `CHOOSING_RATES`, and at each."""
+    night = validation_night(context)
+
+    def validate(model: keras.Model) -> dict[str, float]:
+        scored = night.scored(remembering.stream_logits(model, night.patches()))
+        caught = caught_at_rates([scored], *_VOTE)
+        by_rate = zip(CHOOSING_RATES, caught, strict=True)
+        return {CAUGHT: float(np.mean(caught))} | {
+            f"{CAUGHT}_{r:g}_per_hour": c for r, c in by_rate
+        }
+
+    return validate
