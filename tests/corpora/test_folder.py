@@ -77,6 +77,25 @@ def test_where_selects_rows(tmp_path: Path) -> None:
         read_manifest(manifest, where={"colour": "red"})
 
 
+def test_without_leaves_rows_out(tmp_path: Path) -> None:
+    rows = [
+        {"path": f"{kind}{n}.wav", "label": "noncry", "kind": kind, "split": f"part{n}"}
+        for kind in ("doll", "dog", "rain")
+        for n in range(2)
+    ]
+    manifest = write(tmp_path / "clips.csv", rows)
+    left = read_manifest(manifest, without={"kind": ["doll", "rain"]})
+    assert [clip.id for clip in left] == ["dog0.wav", "dog1.wav"]
+    either = read_manifest(
+        manifest, where={"split": "part0"}, without={"kind": "doll", "split": "part1"}
+    )
+    assert [clip.id for clip in either] == ["dog0.wav", "rain0.wav"]
+    with pytest.raises(CorpusError, match=r"no row matches .* without"):
+        read_manifest(manifest, without={"kind": ["doll", "dog", "rain"]})
+    with pytest.raises(CorpusError, match="no column 'colour'"):
+        read_manifest(manifest, without={"colour": "red"})
+
+
 def test_a_folder_with_a_manifest_is_read_by_its_manifest(tmp_path: Path) -> None:
     write(tmp_path / "clips.csv", [{"path": "x.wav", "label": "noncry"}])
     (tmp_path / "y.wav").touch()

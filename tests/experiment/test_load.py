@@ -278,3 +278,17 @@ def test_a_description_is_not_inherited(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("extends: base.yaml\nseed: 3\n")
     assert load_config(tmp_path / "base.yaml").description == "all open"
     assert load_config(tmp_path / "mine.yaml").description == ""
+
+
+def test_only_a_manifest_has_rows_to_leave_out(tmp_path: Path) -> None:
+    corpus = {"nursery_seed": 1, "without": {"split": "test"}}
+    path = write(tmp_path, {"data": {"train": [corpus], "test": [{"path": "dev"}]}})
+    with pytest.raises(
+        ConfigError, match="without leaves out rows of the manifest at `path`, of no other source"
+    ):
+        load_config(path)
+
+
+def test_a_corpus_without_anything_left_out_keeps_its_key() -> None:
+    assert "without" not in CorpusConfig(path=Path("a")).model_dump()
+    assert "without" in CorpusConfig(path=Path("a"), without={"split": "b"}).model_dump()

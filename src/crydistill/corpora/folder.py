@@ -61,6 +61,7 @@ def read_corpus(
     path: str | Path,
     *,
     where: Where | None = None,
+    without: Where | None = None,
     licence: str = "",
     private: bool | None = None,
     name: str = "",
@@ -71,6 +72,7 @@ def read_corpus(
     Parameters
     ----------
     where : rows of the manifest to keep
+    without : rows to leave out of these: those with one of the values in one of the columns
     licence : of the clips whose manifest states none
     private : True marks all clips as private; False states that those are not of which the
         manifest says nothing; None leaves them undeclared (`Clip.declared`)
@@ -98,19 +100,23 @@ def read_corpus(
     if path.is_dir():
         manifest = path / "clips.csv"
         if not manifest.is_file():
-            if where:
+            if where or without:
                 raise CorpusError(
-                    f"{path}: has no clips.csv with columns to select by; leave where out"
+                    f"{path}: has no clips.csv with columns to select by; leave "
+                    f"{'where' if where else 'without'} out"
                 )
             return read_folder(path, licence=licence, private=private, name=name, say=say)
         path = manifest
-    return read_manifest(path, where=where, licence=licence, private=private, name=name)
+    return read_manifest(
+        path, where=where, without=without, licence=licence, private=private, name=name
+    )
 
 
 def read_manifest(
     path: str | Path,
     *,
     where: Where | None = None,
+    without: Where | None = None,
     licence: str = "",
     private: bool | None = None,
     name: str = "",
@@ -119,7 +125,7 @@ def read_manifest(
 
     Columns: `path` (relative to the manifest's folder) and `label` (cry, noncry, unlabelled) are
     required; `group`, `category`, `source`, `licence`, `private` (true or false), `native_rate_hz`
-    and `mids` (separated by spaces) are used if present; `where` can select by any column. A
+    and `mids` (separated by spaces) are used if present; rows are selected by any column. A
     recording without a group forms its own group, named after the corpus and the recording.
 
     Raises
@@ -142,8 +148,10 @@ def read_manifest(
         _clip(row, path, line, declaration, corpus)
         for line, row in rows
         if all(_matches(row, column, wanted, path) for column, wanted in (where or {}).items())
+        and not any(_matches(row, column, out, path) for column, out in (without or {}).items())
     ]
-    _require(clips, path, f"no row matches {dict(where or {})}" if rows else _NO_ROWS)
+    selected = f"{dict(where or {})}{f' without {dict(without)}' if without else ''}"
+    _require(clips, path, f"no row matches {selected}" if rows else _NO_ROWS)
     return clips
 
 

@@ -4,6 +4,7 @@ A new experiment is a new YAML file. Every key has its default here; an unknown 
 that names it. Paths are relative to the directory the command runs in.
 """
 
+import operator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +29,7 @@ class CorpusConfig(_Section):
     hold_out : whether data.validation.share may hold out some of its groups
     path : a clips.csv, a folder with one, or a folder of audio
     where : column and value (or values) that select rows of the manifest at `path`
+    without : column and value (or values) of rows to leave out of these
     catalogue : a public corpus fetched with `crydistill fetch NAME`
     audioset : a segment list whose audio was fetched with `crydistill fetch audioset`
     nursery_seed : render the synthetic nursery from this seed
@@ -48,6 +50,7 @@ class CorpusConfig(_Section):
     hold_out: bool = True
     path: Path | None = None
     where: dict[str, str | list[str]] = Field(default_factory=dict)
+    without: dict[str, str | list[str]] = Field(default_factory=dict, exclude_if=operator.not_)
     catalogue: str | None = None
     audioset: Path | None = None
     nursery_seed: int | None = Field(None, ge=0)
@@ -75,6 +78,10 @@ class CorpusConfig(_Section):
             )
         if self.where and (self.catalogue or self.audioset or self.captures):
             raise ValueError("where selects rows of a manifest, which this source has none of")
+        if self.without and self.path is None:
+            raise ValueError(
+                "without leaves out rows of the manifest at `path`, of no other source"
+            )
         return self
 
     @property

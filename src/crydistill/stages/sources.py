@@ -39,6 +39,7 @@ def list_clips(
         return read_corpus(
             corpus.path,
             where=corpus.where,
+            without=corpus.without,
             licence=corpus.licence,
             private=corpus.private,
             name=corpus.store_name,
