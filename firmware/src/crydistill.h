@@ -54,8 +54,8 @@ struct crydistill {
     uint32_t position; /* in the audio, in samples since the start of the next window */
 };
 
-/* Start listening, with nothing heard. `kernels` NULL: the model's own. False if a setting is out of its range or the
- * arena is smaller than the model's arena_bytes. */
+/* Start listening, with nothing heard. `kernels` NULL: the model's own. False if a setting is out of
+ * its range or the arena is smaller than the model's arena_bytes. */
 bool crydistill_init(struct crydistill *self, const struct crydistill_model *model,
                      const struct crydistill_kernels *kernels,
                      const struct crydistill_settings *settings, int8_t *arena,

@@ -74,7 +74,9 @@ class WindowFeed:
         ConfigError
             if there are none.
         """
-        windows = len(self.sampler.epoch(epoch))
+        return self._complete(len(self.sampler.epoch(epoch)))
+
+    def _complete(self, windows: int) -> int:
         if windows < self.batch_windows:
             raise ConfigError(
                 f"an epoch has {windows} windows, fewer than training.batch_size "
@@ -85,7 +87,7 @@ class WindowFeed:
     def batches(self, epoch: int) -> Iterator[Batch]:
         size, indices = self.batch_windows, self.sampler.epoch(epoch)
         rng = np.random.default_rng([self.seed, epoch, 3])
-        for step in range(self.steps(epoch)):
+        for step in range(self._complete(len(indices))):
             batch = indices[step * size : (step + 1) * size]
             patches, taught = mixed(self.pool.patches(batch), self.targets(batch), self.mixup, rng)
             patches = masked(patches, self.mask_frames, self.mask_bands, rng)
@@ -127,7 +129,9 @@ class StreamFeed:
         ConfigError
             if there are none.
         """
-        found = len(self._starts(epoch))
+        return self._complete(len(self._starts(epoch)))
+
+    def _complete(self, found: int) -> int:
         if found < self.stretches:
             raise ConfigError(
                 f"the streams have {found} stretches of {self.length} windows, fewer than "
@@ -138,7 +142,7 @@ class StreamFeed:
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         starts = self._starts(epoch)
-        for step in range(self.steps(epoch)):
+        for step in range(self._complete(len(starts))):
             chosen = starts[step * self.stretches : (step + 1) * self.stretches]
             windows = (chosen[:, None] + np.arange(self.length)).ravel()
             shape = (self.stretches, self.length)
