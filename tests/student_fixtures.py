@@ -145,7 +145,7 @@ def _memory_model() -> keras.Model:
     features = keras.layers.GlobalAveragePooling2D()(maps)
     shape = memory.Memory(MEMORY_WINDOWS, EMBEDDING, hidden=12)
     model = memory.on_streams(
-        keras.Model(patch, keras.layers.Dense(1)(features)), shape, 1, fresh=True, joint=True
+        keras.Model(patch, keras.layers.Dense(1)(features)), shape, 1, joint=True
     )
     pooled = keras.Model(patch, features)
     streams = [np.asarray(pooled(patches[..., None])) for patches in _nursery_patches()]

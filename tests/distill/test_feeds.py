@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from crydistill.corpora.clip import Clip, Label
+from crydistill.distill.colouring import Colouring
 from crydistill.distill.feeds import StreamFeed
 from crydistill.errors import ConfigError
 
@@ -20,6 +22,13 @@ class NumberedPool:
 
     def patches(self, indices: np.ndarray) -> np.ndarray:
         return np.tile(indices[:, None, None], (1, 96, 64)).astype(np.float32)
+
+
+class SteadyPool(NumberedPool):
+    """Streams whose frames are all alike, so that overlapping windows agree."""
+
+    def patches(self, indices: np.ndarray) -> np.ndarray:
+        return np.zeros((len(indices), 96, 64), np.float32)
 
 
 def feed(*windows: int, stretches: int = 2, seed: int = 0) -> StreamFeed:
@@ -70,3 +79,13 @@ def test_an_epoch_is_a_function_of_its_number_and_the_seed() -> None:
 def test_too_little_for_a_batch() -> None:
     with pytest.raises(ConfigError, match=r"fewer than training\.memory\.stretches 4"):
         feed(9, stretches=4).steps(0)
+
+
+def test_windows_of_a_stretch_are_coloured_alike() -> None:
+    shown = replace(feed(40, 23), pool=SteadyPool(40, 23), colouring=Colouring(hiss=1.0))
+    for patches, _ in shown.batches(0):
+        np.testing.assert_array_equal(patches[:, 1:, :48], patches[:, :-1, 48:])
+        assert (patches[0] != patches[1]).any()
+        assert np.isfinite(patches).all()
+    first, again = (next(iter(shown.batches(3)))[0] for _ in range(2))
+    np.testing.assert_array_equal(first, again)

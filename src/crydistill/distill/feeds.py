@@ -12,6 +12,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from crydistill.audio.windows import WINDOW_HOP_FRAMES
+from crydistill.distill.colouring import Colouring, coloured
 from crydistill.distill.masking import masked
 from crydistill.distill.mixing import mixed
 from crydistill.distill.targets import Targets
@@ -54,7 +56,8 @@ class WindowFeed:
     mask_frames, mask_bands : see `crydistill.distill.masking.masked`
     mixup : alpha of `crydistill.distill.mixing.mixed`, for targets that are probabilities; 0
         disables it
-    seed : of masking and mixup
+    colouring : how each window is coloured; None: not at all
+    seed : of masking, mixup and colouring
     """
 
     pool: WindowPool
@@ -64,6 +67,7 @@ class WindowFeed:
     mask_frames: int = 0
     mask_bands: int = 0
     mixup: float = 0.0
+    colouring: Colouring | None = None
     seed: int = 0
 
     def steps(self, epoch: int) -> int:
@@ -89,7 +93,10 @@ class WindowFeed:
         rng = np.random.default_rng([self.seed, epoch, 3])
         for step in range(self._complete(len(indices))):
             batch = indices[step * size : (step + 1) * size]
-            patches, taught = mixed(self.pool.patches(batch), self.targets(batch), self.mixup, rng)
+            patches = self.pool.patches(batch)
+            if self.colouring:
+                patches = coloured(patches, self.colouring, rng)
+            patches, taught = mixed(patches, self.targets(batch), self.mixup, rng)
             patches = masked(patches, self.mask_frames, self.mask_bands, rng)
             yield patches[..., None], taught
 
@@ -107,7 +114,8 @@ class StreamFeed:
     length : windows in a stretch
     stretches : in a batch
     warm_up : windows at the start of a stretch whose memory does not count
-    seed : of where stretches begin and their order
+    colouring : how each stretch is coloured; None: not at all
+    seed : of where stretches begin, their order and colouring
     """
 
     pool: WindowPool
@@ -115,6 +123,7 @@ class StreamFeed:
     length: int
     stretches: int
     warm_up: int
+    colouring: Colouring | None = None
     seed: int = 0
 
     @property
@@ -142,15 +151,19 @@ class StreamFeed:
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         starts = self._starts(epoch)
+        rng = np.random.default_rng([self.seed, epoch, 5])
         for step in range(self._complete(len(starts))):
             chosen = starts[step * self.stretches : (step + 1) * self.stretches]
             windows = (chosen[:, None] + np.arange(self.length)).ravel()
             shape = (self.stretches, self.length)
             patches = self.pool.patches(windows)
+            patches = patches.reshape(*shape, *patches.shape[1:])
+            if self.colouring:
+                patches = _coloured_stretches(patches, self.colouring, rng)
             counts = (np.arange(self.length) >= self.warm_up)[None] | self._begins[chosen, None]
             taught = self.targets(windows).reshape(*shape, -1)
             weighted = np.concatenate([counts[..., None], taught], axis=-1, dtype=np.float32)
-            yield patches.reshape(*shape, *patches.shape[1:]), weighted
+            yield patches, weighted
 
     @cached_property
     def _begins(self) -> npt.NDArray[np.bool_]:
@@ -174,3 +187,13 @@ class StreamFeed:
 
     def _offset(self, rng: np.random.Generator) -> int:
         return 0 if rng.random() < _FROM_THE_START else int(rng.integers(self.length))
+
+
+def _coloured_stretches(stretches: Floats, options: Colouring, rng: np.random.Generator) -> Floats:
+    """Colour the frames that overlapping windows share, `[stretches, windows, 96, 64]`."""
+    first, others = stretches[:, 0], stretches[:, 1:, -WINDOW_HOP_FRAMES:]
+    count, _, bands = first.shape
+    frames = np.concatenate([first, others.reshape(count, -1, bands)], axis=1)
+    changed = coloured(frames, options, rng)
+    starts = WINDOW_HOP_FRAMES * np.arange(stretches.shape[1])
+    return changed[:, starts[:, None] + np.arange(first.shape[1])]

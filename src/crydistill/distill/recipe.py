@@ -10,6 +10,7 @@ from scipy.special import expit
 
 from crydistill.corpora.clip import Label
 from crydistill.distill.calibration import clip_calibration
+from crydistill.distill.colouring import Colouring
 from crydistill.distill.feeds import WindowFeed
 from crydistill.distill.fit import FitOptions, LearningRate, Validate
 from crydistill.distill.losses import Loss, headed_bce, kl_softmax, sigmoid_bce
@@ -113,8 +114,14 @@ def window_feed(
         mask_frames=options.mask_frames,
         mask_bands=options.mask_bands,
         mixup=options.mixup,
+        colouring=make_colouring(options),
         seed=seed,
     )
+
+
+def make_colouring(options: TrainingConfig) -> Colouring | None:
+    """How the configuration colours what it shows the student."""
+    return Colouring(**options.colouring.model_dump()) if options.colouring else None
 
 
 def fit_options(options: TrainingConfig) -> FitOptions:

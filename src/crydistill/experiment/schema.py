@@ -343,8 +343,7 @@ class MemoryTrainingConfig(_Section):
     trusted : where only clips labelled noncry have played, the memory's target is at most this
         logit; null: the teacher is always believed
     window_weight : of the window network's own loss, where the memory's has 1
-    joint : whether the window network goes on learning, or only the memory; without epochs on
-        single windows it always does
+    joint : whether the window network goes on learning, or only the memory
     length : windows in a stretch
     stretches : in a batch
     """
@@ -358,6 +357,15 @@ class MemoryTrainingConfig(_Section):
     length: int = Field(24, ge=2)
     stretches: int = Field(8, ge=1)
     learning_rate: MemoryLearningRateConfig = MemoryLearningRateConfig()
+
+
+class ColouringConfig(_Section):
+    """Colouring of what is shown in training: see `crydistill.distill.colouring.Colouring`."""
+
+    level_db: float = Field(10.0, ge=0, le=30)
+    response_db: float = Field(4.0, ge=0, le=12)
+    hiss: float = Field(0.5, ge=0, le=1)
+    hiss_db: tuple[float, float] = (-45.0, -10.0)
 
 
 class TrainingConfig(_Section):
@@ -376,10 +384,11 @@ class TrainingConfig(_Section):
         with outputs of their own, whose targets are probabilities
     hardest_share : online hard example mining: share of each batch, those windows with the greatest
         loss, that counts; 1 counts all
+    colouring : another level, microphone and hiss for each window or stretch of windows; null: none
     average_decay : per step, of the exponential moving average of the weights that becomes the
         student; 0 keeps the last weights
     qat : quantization-aware training after the epochs above
-    memory : training of a student with memory; epochs may then be 0
+    memory : training of a student's memory after the epochs above
     """
 
     loss: Literal["kl_softmax", "sigmoid_bce"] = "kl_softmax"
@@ -393,8 +402,9 @@ class TrainingConfig(_Section):
     mask_bands: int = Field(0, ge=0, le=64)
     mixup: float = Field(0.0, ge=0)
     hardest_share: float = Field(1.0, gt=0, le=1)
+    colouring: ColouringConfig | None = Field(None, exclude_if=lambda colouring: colouring is None)
     average_decay: float = Field(0.0, ge=0, lt=1)
-    epochs: int = Field(60, ge=0)
+    epochs: int = Field(60, ge=1)
     batch_size: int = Field(128, ge=1)
     learning_rate: LearningRateConfig = LearningRateConfig()
     weight_decay: float = Field(1e-4, ge=0)
@@ -473,8 +483,6 @@ class ExperimentConfig(_Section):
     @model_validator(mode="after")
     def _memory_is_complete(self) -> "ExperimentConfig":
         if self.student.memory is None:
-            if self.training.epochs == 0:
-                raise ValueError("training.epochs is 0; only a student with memory needs none")
             return self
         missing = {
             "student.outputs with a single output": len(self.student.outputs) == 1,

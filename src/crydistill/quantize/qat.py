@@ -6,16 +6,15 @@ activations are rounded to values that int8 can hold, wherever the converter's f
 tensors; gradients pass the rounding unchanged (straight-through estimator).
 """
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import ops
 
 from crydistill.errors import ConfigError
 from crydistill.student.layers import BatchNorm, Conv, DepthwiseConv
+from crydistill.student.rebuild import Call, called, folding, followers, rebuilt
 from crydistill.tflite.interpreters import Float32
 
 _ACTIVATION_STEPS = 255
@@ -24,8 +23,6 @@ _SMALLEST = 1e-8
 """Lower bound of a range's width and of a kernel's largest weight, against steps of zero."""
 
 _BATCH = 100
-
-Call = Callable[[keras.layers.Layer, list[keras.KerasTensor]], keras.KerasTensor]
 
 
 class Rounded(keras.layers.Layer):  # type: ignore[misc]
@@ -75,6 +72,12 @@ class RoundedDense(keras.layers.Dense):  # type: ignore[misc]
         return ops.matmul(inputs, _rounded(self.kernel, (0,))) + self.bias
 
 
+_ROUNDED = {
+    Conv: RoundedConv,
+    DepthwiseConv: RoundedDepthwiseConv,
+    keras.layers.Dense: RoundedDense,
+}
+
 CUSTOM_OBJECTS = {
     layer.__name__: layer for layer in (Rounded, RoundedConv, RoundedDepthwiseConv, RoundedDense)
 }
@@ -94,11 +97,11 @@ def fake_quantized(model: keras.Model, patches: Float32) -> keras.Model:
     ConfigError
         if the model has a layer that this module cannot quantize.
     """
-    ranges = _int8_ranges(_rebuilt(model, _folding(model, rounding=False)), patches)
-    make = _folding(model, rounding=True)
+    ranges = _int8_ranges(_rebuilt(model, folding(model)), patches)
+    fold = folding(model, _ROUNDED)
 
     def call(layer: keras.layers.Layer, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
-        made = make(layer, inputs)
+        made = fold(layer, inputs)
         if layer.name not in ranges:
             return made
         return Rounded(*ranges[layer.name], name=f"{layer.name}_int8")(made)
@@ -122,42 +125,9 @@ def without_fake_quantization(model: keras.Model) -> keras.Model:
         if isinstance(layer, (Rounded, keras.layers.InputLayer)):
             return inputs[0]
         made = own.get(type(layer), type(layer)).from_config(layer.get_config())
-        return _called(made, inputs, layer.get_weights())
+        return called(made, inputs, layer.get_weights())
 
     return _rebuilt(model, call)
-
-
-def _folding(model: keras.Model, *, rounding: bool) -> Call:
-    """Make the call that rebuilds a student with BatchNorm folded, fake-quantized or float."""
-    kinds: dict[Any, Any] = {
-        Conv: RoundedConv if rounding else Conv,
-        DepthwiseConv: RoundedDepthwiseConv if rounding else DepthwiseConv,
-        keras.layers.Dense: RoundedDense if rounding else keras.layers.Dense,
-    }
-
-    def call(layer: keras.layers.Layer, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
-        if isinstance(layer, (BatchNorm, keras.layers.Dropout, keras.layers.InputLayer)):
-            return inputs[0]
-        config, weights = layer.get_config(), layer.get_weights()
-        if isinstance(layer, (Conv, DepthwiseConv)):
-            config["use_bias"] = True
-            weights = _folded_weights(layer, _followers(model, layer))
-        kind = kinds.get(type(layer), type(layer))
-        return _called(kind.from_config(config), inputs, weights)
-
-    return call
-
-
-def _folded_weights(
-    layer: keras.layers.Layer, followers: Sequence[keras.layers.Layer]
-) -> list[npt.NDArray[np.float32]]:
-    """Kernel and bias of a convolution with the BatchNorm after it folded in."""
-    (kernel,) = layer.get_weights()
-    (norm,) = followers
-    gamma, beta, mean, variance = norm.get_weights()
-    scale = gamma / np.sqrt(variance + norm.epsilon)
-    outputs = (1, 1, -1, 1) if isinstance(layer, DepthwiseConv) else (1, 1, 1, -1)
-    return [kernel * scale.reshape(outputs), beta - mean * scale]
 
 
 def _int8_ranges(folded: keras.Model, patches: Float32) -> dict[str, tuple[float, float]]:
@@ -170,7 +140,7 @@ def _int8_ranges(folded: keras.Model, patches: Float32) -> dict[str, tuple[float
     tensors = [end.output for end in ends.values()]
     found = dict(zip(ends, _ranges(keras.Model(folded.input, tensors), patches), strict=True))
     for name, end in ends.items():
-        behind = _followers(folded, end)
+        behind = followers(folded, end)
         if len(behind) == 1 and isinstance(behind[0], keras.layers.Add):
             # TensorFlow's converter widens the range of a tensor used only in a sum to the sum's.
             own, total = found[name], found[_operator_end(folded, behind[0]).name]
@@ -180,31 +150,19 @@ def _int8_ranges(folded: keras.Model, patches: Float32) -> dict[str, tuple[float
 
 def _operator_end(folded: keras.Model, layer: keras.layers.Layer) -> keras.layers.Layer:
     """The last layer of the `.tflite` operator that a layer becomes part of."""
-    behind = _followers(folded, layer)
+    behind = followers(folded, layer)
     return behind[0] if len(behind) == 1 and isinstance(behind[0], keras.layers.ReLU) else layer
 
 
-def _followers(model: keras.Model, layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    return [
-        other
-        for other in model.layers[1:]
-        if any(tensor is layer.output for tensor in _inputs(other))
-    ]
-
-
-def _inputs(layer: keras.layers.Layer) -> list[keras.KerasTensor]:
-    return layer.input if isinstance(layer.input, list) else [layer.input]
-
-
 def _rebuilt(model: keras.Model, call: Call) -> keras.Model:
-    """Build another model by applying `call` to each layer of a model in order."""
-    source = keras.Input(model.input.shape[1:], name=model.layers[0].name)
-    there = {id(model.input): call(model.layers[0], [source])}
+    """Build another model by applying `call` to the input and each layer of a model in order."""
     for layer in model.layers[1:]:
         if not isinstance(layer, _KNOWN):
             raise ConfigError(f"training.qat: cannot quantize a {type(layer).__name__} layer")
-        there[id(layer.output)] = call(layer, [there[id(tensor)] for tensor in _inputs(layer)])
-    return keras.Model(source, there[id(model.output)], name=model.name)
+    source = keras.Input(model.input.shape[1:], name=model.layers[0].name)
+    shown = call(model.layers[0], [source])
+    (output,) = rebuilt(model, model.input, shown, [model.output], call)
+    return keras.Model(source, output, name=model.name)
 
 
 _KNOWN = (
@@ -218,16 +176,6 @@ _KNOWN = (
     keras.layers.Dropout,
     keras.layers.Dense,
 )
-
-
-def _called(
-    layer: keras.layers.Layer,
-    inputs: list[keras.KerasTensor],
-    weights: list[npt.NDArray[np.float32]],
-) -> keras.KerasTensor:
-    output = layer(inputs if len(inputs) > 1 else inputs[0])
-    layer.set_weights(weights)
-    return output
 
 
 def _ranges(model: keras.Model, patches: Float32) -> list[tuple[float, float]]:

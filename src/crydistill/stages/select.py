@@ -61,12 +61,10 @@ def select(context: Context) -> None:
     if context.run.is_done("select", key, [context.run.selection]):
         context.say("selection is up to date")
         return
-    facts: dict[str, Any] = {}
-    if context.config.training.epochs:
-        facts |= _summary(context, train_pool(context))
-        context.say(
-            f"selection: {facts['windows_per_epoch']:,} of {facts['windows']:,} windows an epoch"
-        )
+    facts = _summary(context, train_pool(context))
+    context.say(
+        f"selection: {facts['windows_per_epoch']:,} of {facts['windows']:,} windows an epoch"
+    )
     if context.config.student.memory:
         facts["stream_windows"] = len(scored_streams(context).pool)
         context.say(f"selection: {facts['stream_windows']:,} windows of streams for the memory")

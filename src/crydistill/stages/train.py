@@ -66,9 +66,7 @@ def train(context: Context) -> None:
     heads = Heads.from_mids(config.student.outputs)
     model = build_student(config.student, heads)
     validation = context.pool(context.splits.validation)
-    directory = run.training
-    if config.training.epochs:
-        directory, model = _train_windows(context, model, heads, validation, key)
+    directory, model = _train_windows(context, model, heads, validation, key)
     if config.student.memory:
         directory = run.memory_training
         _start(context, directory, _MEMORY_STARTED, key)

@@ -8,7 +8,12 @@ import numpy as np
 from crydistill.distill.feeds import StreamFeed
 from crydistill.distill.fit import FitOptions, LearningRate, Validate, fit
 from crydistill.distill.losses import stream_loss
-from crydistill.distill.recipe import calibrate_cry_logit, make_loss, make_targets
+from crydistill.distill.recipe import (
+    calibrate_cry_logit,
+    make_colouring,
+    make_loss,
+    make_targets,
+)
 from crydistill.distill.targets import Targets, memory_target
 from crydistill.experiment.schema import CAUGHT, ExperimentConfig
 from crydistill.nights.operating import CHOOSING_RATES, caught_at_rates
@@ -33,7 +38,7 @@ def train_memory(
 
     Parameters
     ----------
-    model : the window network, fresh or trained
+    model : the trained window network
 
     Returns
     -------
@@ -42,9 +47,7 @@ def train_memory(
     training, student = context.config.training, context.config.student
     assert student.memory is not None
     options, shape = training.memory, remembering.Memory(**student.memory.model_dump())
-    network = remembering.on_streams(
-        model, shape, options.length, fresh=training.epochs == 0, joint=options.joint
-    )
+    network = remembering.on_streams(model, shape, options.length, joint=options.joint)
     streams = scored_streams(context)
     loss = stream_loss(make_loss(training, heads), options.window_weight, options.temperature)
     feed = StreamFeed(
@@ -53,6 +56,7 @@ def train_memory(
         length=options.length,
         stretches=options.stretches,
         warm_up=min(shape.windows, options.length - 1),
+        colouring=make_colouring(training),
         seed=context.config.seed,
     )
     best = fit(
