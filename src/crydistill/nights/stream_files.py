@@ -31,7 +31,7 @@ from crydistill.progress import Progress, silent
 from crydistill.seeds import generator
 from crydistill.selection.casting import Cast
 
-STREAMS_VERSION = 1
+STREAMS_VERSION = 2
 """Incremented with every audible change."""
 
 EPISODES = 6

@@ -15,7 +15,10 @@ from crydistill.corpora.clip import Clip, Label
 from crydistill.errors import CorpusError
 
 CRY_ABOVE = 0.3
-"""A clip plays as crying if the teacher's cry score is higher in one of its windows."""
+"""An unlabelled clip plays as crying if the teacher's cry score is higher in one of its windows."""
+
+LABELLED_CRY_ABOVE = 0.1
+"""The same for a clip labelled cry: faint crying is what a student has to learn."""
 
 SOUND_BELOW = 0.5
 """A clip labelled noncry plays as another sound if the teacher's score is lower in all windows."""
@@ -27,6 +30,9 @@ BED_BELOW = 0.02
 """A clip may lie under a whole stream if the teacher's score is lower in all windows."""
 
 BED_SECONDS = 8.0
+
+_UNLABELLED_WEIGHT = 0.3
+"""Weight of a source's unlabelled crying, mostly synthetic, where labelled crying has 1."""
 
 _GROUPS = 9
 _CLIPS_OF_A_GROUP = 5
@@ -71,6 +77,7 @@ class Casting:
 
     Sources are drawn by the square root of their numbers of clips, so that ten thousand synthetic
     voices do not drown forty recordings, times their corpus's weight; then groups of the source.
+    What somebody labelled as crying is drawn more often than what only the teacher takes for it.
 
     cries, sounds, beds : number of clips that may play in each role
     """
@@ -78,7 +85,10 @@ class Casting:
     def __init__(self, heard: Sequence[Heard]) -> None:
         cries = [one for one in heard if _is_cry(one)]
         sounds = [one for one in heard if _is_sound(one)]
-        self._cries, self._sounds = _by_source(cries), _by_source(sounds)
+        labelled = [one for one in cries if one.clip.label is Label.CRY]
+        others = [one for one in cries if one.clip.label is not Label.CRY]
+        self._cries = _by_source(labelled) + _by_source(others, _UNLABELLED_WEIGHT)
+        self._sounds = _by_source(sounds)
         self._beds = [one.clip for one in sounds if _is_bed(one)]
         self.cries, self.sounds, self.beds = len(cries), len(sounds), len(self._beds)
 
@@ -103,7 +113,8 @@ class Casting:
 
 
 def _is_cry(one: Heard) -> bool:
-    return one.clip.label is not Label.NONCRY and one.cry_score > CRY_ABOVE
+    limit = LABELLED_CRY_ABOVE if one.clip.label is Label.CRY else CRY_ABOVE
+    return one.clip.label is not Label.NONCRY and one.cry_score > limit
 
 
 def _is_sound(one: Heard) -> bool:
@@ -116,7 +127,7 @@ def _is_bed(one: Heard) -> bool:
     return is_noncry and one.seconds >= BED_SECONDS and one.cry_score < BED_BELOW
 
 
-def _by_source(heard: Sequence[Heard]) -> list[_Source]:
+def _by_source(heard: Sequence[Heard], weight: float = 1.0) -> list[_Source]:
     sources: dict[str, list[Heard]] = {}
     for one in heard:
         sources.setdefault(one.clip.source, []).append(one)
@@ -125,7 +136,7 @@ def _by_source(heard: Sequence[Heard]) -> list[_Source]:
         groups: dict[str, list[Clip]] = {}
         for one in members:
             groups.setdefault(one.clip.group, []).append(one.clip)
-        found.append(_Source(groups, members[0].weight * math.sqrt(len(members))))
+        found.append(_Source(groups, weight * members[0].weight * math.sqrt(len(members))))
     return found
 
 
