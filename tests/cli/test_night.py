@@ -97,7 +97,7 @@ def test_several_nights_of_several_corpora(corpus: Path, tmp_path: Path) -> None
     (model,) = record["models"].values()
     assert {part["name"] for part in model["shown"]["by_corpus"]} == set(names)
     assert {path.name for path in out.iterdir()} == {
-        "night.json", "night.html", "plan.csv", "plan-seed1.csv", "scores",
+        "night.json", "night.html", "night.svg", "plan.csv", "plan-seed1.csv", "scores",
     }  # fmt: skip
 
 

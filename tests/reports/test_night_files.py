@@ -47,6 +47,7 @@ def test_what_is_written_is_what_was_found(tmp_path: Path) -> None:
 def test_a_recording_has_no_plan(tmp_path: Path) -> None:
     recorded(RecordedNight(home(tmp_path / "home.wav")), [scorer()], tmp_path)
     assert (tmp_path / "night.html").is_file() and not (tmp_path / "plan.csv").exists()
+    assert not (tmp_path / "night.svg").exists(), "without episodes there is nothing to compare"
 
 
 def test_only_int8_students_are_annotated(tmp_path: Path) -> None:

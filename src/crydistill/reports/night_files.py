@@ -1,4 +1,4 @@
-"""Write a night's files (record, plan, page), and its results into the manifests' presets."""
+"""Write a night's record, plan, page and picture, and its results into the manifests' presets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +15,7 @@ from crydistill.nights.streams import write_plan
 from crydistill.progress import Progress, silent
 from crydistill.provenance import made_by
 from crydistill.reports.night_page import write_night_view
+from crydistill.reports.night_picture import write_picture
 from crydistill.roles import Role
 from crydistill.student.manifest import ThresholdPreset, load_manifest, save_manifest
 from crydistill.tflite.interpreters import Kernels
@@ -41,7 +42,7 @@ def record_nights(
     nights, scored : as for `evaluate_nights`
     path, plan, page : files for the results (JSON), the plan of the clips (CSV, only for a
         `ClipNight`; of several nights all but the first have their seed in the name) and the night
-        view (HTML)
+        view (HTML); with episodes, its picture (SVG) lies beside it
     kernels : that the students were run with
 
     Returns
@@ -68,6 +69,8 @@ def record_nights(
             name = f"{first.stem}-seed{night.seed}{first.suffix}" if number else first.name
             write_plan(night.plan, first.with_name(name))
     write_night_view(page, result, record, progress=progress)
+    if result.first.episodes:
+        write_picture(Path(page).with_suffix(".svg"), result)
     return result, record
 
 

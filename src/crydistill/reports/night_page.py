@@ -43,7 +43,7 @@ _PLOT_WIDTH, _PLOT_HEIGHT = 520, 340
 _PLOT_LEFT, _PLOT_RIGHT, _PLOT_TOP, _PLOT_BOTTOM = 52, 12, 12, 44
 _LEAST_PER_HOUR, _MOST_PER_HOUR = 0.05, 500.0
 _PER_HOUR_TICKS = {_LEAST_PER_HOUR: "0", 0.125: "1 per night", 1: "1", 10: "10", 100: "100"}
-_COLOURS = ("#59636e", "#0072b2", "#d55e00", "#009e73", "#aa4499", "#b8860b")
+COLOURS = ("#59636e", "#0072b2", "#d55e00", "#009e73", "#aa4499", "#b8860b")
 """Of the networks in a stand-alone picture; the page has its own for light and dark mode."""
 
 Stretch = tuple[float, float]
@@ -88,7 +88,7 @@ def det_svg(result: NightResult) -> str:
 
     Uses the page's colours, or those for a white background in a stand-alone picture.
     """
-    curves = [(model.name, _shown_curve(model)) for model in result.models]
+    curves = [(model.name, shown_curve(model)) for model in result.models]
     body = "".join(_curve(number, name, curve) for number, (name, curve) in enumerate(curves))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_PLOT_WIDTH} {_PLOT_HEIGHT}" '
@@ -234,7 +234,7 @@ def _runs(track: Track) -> list[list[int]]:
     return [[int(a), int(b)] for a, b in zip(starts, ends, strict=True)]
 
 
-def _shown_curve(model: ModelResult) -> DetCurve:
+def shown_curve(model: ModelResult) -> DetCurve:
     """The curve of the (N, M) pair that is shown, or of the first one evaluated."""
     shown = model.vote(model.shown.n, model.shown.m) or model.votes[0]
     return shown.curve
@@ -244,7 +244,7 @@ def _det_section(result: NightResult) -> str:
     if not result.first.episodes:
         return ""
     legend = "".join(
-        f'<span><i style="background: var(--model{number % len(_COLOURS)})"></i>'
+        f'<span><i style="background: var(--model{number % len(COLOURS)})"></i>'
         f"{escaped(model.name)}</span>"
         for number, model in enumerate(result.models)
     )
@@ -293,10 +293,10 @@ def _curve(number: int, name: str, curve: DetCurve) -> str:
     if not points:
         return ""
     path = f"M{_PLOT_LEFT} {points[0][1]:.1f}" + "".join(f"H{x:.1f}V{y:.1f}" for x, y in points)
-    index = number % len(_COLOURS)
+    index = number % len(COLOURS)
     return (
         f'<path d="{path}H{_PLOT_WIDTH - _PLOT_RIGHT}" fill="none" stroke-width="2" '
-        f'stroke="var(--model{index}, {_COLOURS[index]})"><title>{escaped(name)}</title></path>'
+        f'stroke="var(--model{index}, {COLOURS[index]})"><title>{escaped(name)}</title></path>'
     )
 
 
