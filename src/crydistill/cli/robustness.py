@@ -17,6 +17,7 @@ from crydistill.cli.listeners import (
 
 if TYPE_CHECKING:
     from crydistill.corpora.clip import Clip
+    from crydistill.detector.vote import VoteSettings
     from crydistill.evaluation.scorers import Scorer
     from crydistill.student.manifest import StudentManifest
 
@@ -42,7 +43,8 @@ PerHourOption = Annotated[
     float, typer.Option(min=0, help="False alarms per hour at which recall is reported.")
 ]
 VotesOption = Annotated[
-    str, typer.Option("--votes", metavar="N/M", help="Votes among the last windows.")
+    str | None,
+    typer.Option("--votes", metavar="N/M", help="Votes among the last windows; default: its own."),
 ]
 ReplicatesOption = Annotated[
     int, typer.Option(min=1, help="Bootstrap resamples for the intervals.")
@@ -61,13 +63,12 @@ def robustness(
     out: OutOption = Path("runs/robustness"),
     limit: LimitOption = None,
     per_hour: PerHourOption = 1.0,
-    votes: VotesOption = "5/9",
+    votes: VotesOption = None,
     kernels: KernelsOption = "reference",
     seed: Annotated[int, typer.Option(min=0, help="Random seed of clips, noise and rooms.")] = 0,
     replicates: ReplicatesOption = 1_000,
 ) -> None:
     """Measure robustness to noise, level, rooms and poor electronics; resumable."""
-    from crydistill.detector.vote import VoteSettings
     from crydistill.evaluation.conditions import Noises
     from crydistill.evaluation.robustness import (
         PICTURE_NAME,
@@ -85,8 +86,7 @@ def robustness(
     scorers = open_scorers(model, teacher, chosen_kernels(kernels), fp32=False)
     every = _clips(corpus, where, private, out)
     noises = Noises(every, seed)
-    n, m = parse_votes(votes)
-    vote = VoteSettings(threshold=0.0, n=n, m=m)
+    vote = _vote(scorers[0], votes)
     with exclusive(out / ".lock"):
         scored = score_clips(
             choose_clips(every, limit, seed=seed),
@@ -151,6 +151,7 @@ def promises(
     from crydistill.nights.promises import (
         PICTURE_NAME,
         RESULT_NAME,
+        VOTES,
         promises_record,
         try_promises,
     )
@@ -159,6 +160,7 @@ def promises(
 
     scorer, manifest = _student(model, kernels)
     highest = highest_score(manifest)
+    own = _vote(scorer)
     every = _clips(corpus, where, private, out)
     ambience = columns(bed, "--bed")
     beds = _clips(corpus, [*(where or []), *(bed or [])], private, out) if ambience else []
@@ -172,7 +174,8 @@ def promises(
         )  # fmt: skip
         cells = try_promises(
             heard, wanted_per_night=per_night, highest=highest,
-            reachable=reachable_score(manifest), options=options, seed=seed, progress=shown,
+            reachable=reachable_score(manifest), options=options,
+            votes=list(dict.fromkeys([(own.n, own.m), *VOTES])), seed=seed, progress=shown,
         )  # fmt: skip
         record = promises_record(
             cells, drawn, scorer, unusable, wanted_per_night=per_night, options=options,
@@ -183,6 +186,17 @@ def promises(
     Console().print(terminal_table(record))
     print(f"{out / RESULT_NAME}\n{out / PICTURE_NAME}")
     exit_if_skipped(unusable, len(heard))
+
+
+def _vote(scorer: "Scorer", votes: str | None = None) -> "VoteSettings":
+    """The vote N/M given, or that of a student's default preset."""
+    from crydistill.detector.settings import DEFAULT_PRESET
+    from crydistill.detector.vote import VoteSettings
+
+    if votes is None:
+        return scorer.presets.get(DEFAULT_PRESET, VoteSettings(threshold=0.0))
+    n, m = parse_votes(votes)
+    return VoteSettings(threshold=0.0, n=n, m=m)
 
 
 def _student(student: Path | None, kernels: str) -> "tuple[Scorer, StudentManifest]":

@@ -25,7 +25,6 @@ COLUMNS = (
     "observed: new sounds", "promise held", "episodes caught",
 )  # fmt: skip
 
-_SHOWN_VOTE = (5, 9)
 _SMALLEST_SHOWN = 0.01
 _LINEAR_BELOW = 0.5
 """The picture's rates are logarithmic above and linear below, so that 0 can be shown."""
@@ -55,13 +54,15 @@ def markdown_table(record: Record) -> str:
 
 
 def picture(record: Record, path: str | Path) -> None:
-    """Plot every home's observed rate by length of calibration; `path` ends in .png or .svg."""
+    """Plot every home's observed rate by length of calibration, at the first vote.
+
+    `path` ends in .png or .svg.
+    """
     from matplotlib.figure import Figure
 
     from crydistill.reports.figures import PAPER, decorate
 
-    votes = [(cell["n"], cell["m"]) for cell in record["cells"]]
-    vote = _SHOWN_VOTE if _SHOWN_VOTE in votes else votes[0]
+    vote = record["cells"][0]["n"], record["cells"][0]["m"]
     cells = [cell for cell in record["cells"] if (cell["n"], cell["m"]) == vote]
     figure = Figure(figsize=(9, 4.2), layout="constrained", facecolor="white")
     for axes, sounds in zip(figure.subplots(1, 2, sharey=True), Sounds, strict=True):
