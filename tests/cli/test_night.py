@@ -69,6 +69,7 @@ def test_a_night_from_clips(corpus: Path, student: Path, tmp_path: Path) -> None
     rows = list(csv.DictReader((out / "plan.csv").open()))
     assert {row["clip"] for row in rows if row["kind"] == "sound"} == {"2.wav", "3.wav", "4.wav"}
     assert "<canvas" in (out / "night.html").read_text()
+    assert "of 2 caught" in (out / "night.svg").read_text()
     assert "preset" in result.stdout and "in alert" in result.stdout
     # Of two episodes and a few seconds, the annotation says that they are too little to tell.
     for preset in load_manifest(student / "student.json").presets.values():
@@ -97,7 +98,7 @@ def test_several_nights_of_several_corpora(corpus: Path, tmp_path: Path) -> None
     (model,) = record["models"].values()
     assert {part["name"] for part in model["shown"]["by_corpus"]} == set(names)
     assert {path.name for path in out.iterdir()} == {
-        "night.json", "night.html", "night.svg", "plan.csv", "plan-seed1.csv", "scores",
+        "night.json", "night.html", "plan.csv", "plan-seed1.csv", "scores",
     }  # fmt: skip
 
 

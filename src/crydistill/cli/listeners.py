@@ -42,13 +42,13 @@ def chosen_kernels(name: str) -> "Kernels":
 
 
 def open_scorers(
-    students: list[Path] | None, teacher: Path | None, kernels: "Kernels", *, fp32: bool
+    students: list[Path] | None, teachers: list[Path] | None, kernels: "Kernels", *, fp32: bool
 ) -> "list[Scorer]":
-    """Load the teacher, if given, and the students; by default the packaged one."""
+    """Load the teachers, if given, and the students; by default the packaged one."""
     from crydistill.evaluation.scorers import student_scorers, teacher_scorer, with_unique_names
     from crydistill.student.packaged import packaged_student
 
-    scorers = [teacher_scorer(teacher)] if teacher else []
+    scorers = [teacher_scorer(teacher) for teacher in teachers or []]
     for path in students or [packaged_student()]:
         scorers += student_scorers(path, kernels=kernels, fp32=fp32)
     return with_unique_names(scorers)

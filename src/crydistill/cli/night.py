@@ -46,9 +46,12 @@ PublicOption = Annotated[
     bool, typer.Option("--public", help="The recording may be published, including its audio.")
 ]
 OutOption = Annotated[Path, typer.Option(help="Output folder.")]
-TeacherOption = Annotated[
-    Path | None,
-    typer.Option(help="Also evaluate a teacher: YAMNet (.h5), .tflite, or EfficientAT (.pt)."),
+TeachersOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--teacher",
+        help="Also evaluate a teacher: YAMNet (.h5), .tflite, or EfficientAT (.pt); repeatable.",
+    ),
 ]
 Fp32Option = Annotated[
     bool, typer.Option("--fp32/--no-fp32", help="Also evaluate student.keras where it exists.")
@@ -95,7 +98,7 @@ def night(
     private: PrivateOption = False,
     out: OutOption = Path("runs/night"),
     model: ModelsOption = None,
-    teacher: TeacherOption = None,
+    teacher: TeachersOption = None,
     fp32: Fp32Option = True,
     kernels: KernelsOption = "reference",
     votes: VotesOption = None,

@@ -83,7 +83,9 @@ def robustness(
     from crydistill.progress import shown
     from crydistill.reports.robustness_page import picture
 
-    scorers = open_scorers(model, teacher, chosen_kernels(kernels), fp32=False)
+    scorers = open_scorers(
+        model, [teacher] if teacher else None, chosen_kernels(kernels), fp32=False
+    )
     every = _clips(corpus, where, private, out)
     noises = Noises(every, seed)
     vote = _vote(scorers[0], votes)
