@@ -30,7 +30,7 @@ MANIFESTS = Path(__file__).parents[2] / "data" / "manifests"
 NAMED = ("base-train", "validation", "dev")
 
 NAMES = st.text(
-    st.characters(exclude_characters="/\\:\0\r\n", exclude_categories=["Cs"]), min_size=1
+    st.characters(exclude_characters="/\\:@\0\r\n", exclude_categories=["Cs"]), min_size=1
 ).filter(lambda name: name not in {".", ".."})
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 # Characters that might break a CSV, and few others: rows of long texts are slow to draw.
@@ -77,7 +77,18 @@ class TestOrigin:
         assert Origin.parse(f"{owner}/{repository}/{path}") == Origin(owner, repository, path)
         assert str(Origin(owner, repository, path)) == f"{owner}/{repository}/{path}"
 
-    @given(st.text(st.sampled_from("ab./\\:\n")))
+    @given(NAMES, NAMES, NAMES, PATHS)
+    def test_may_name_a_version(self, owner: str, repository: str, version: str, path: str) -> None:
+        origin = Origin(owner, repository, path, version)
+        assert Origin.parse(str(origin)) == origin
+        assert origin.name == f"{owner}/{repository}/{path}"
+
+    def test_of_a_debian_package(self) -> None:
+        origin = Origin.parse("debian:bookworm/scratch/usr/share/cat.wav")
+        assert origin == Origin("debian", "scratch", "usr/share/cat.wav", "bookworm")
+        assert str(origin) == "debian/scratch@bookworm/usr/share/cat.wav"
+
+    @given(st.text(st.sampled_from("ab./\\:@\n")))
     def test_never_leads_out(self, text: str) -> None:
         try:
             origin = Origin.parse(text)
@@ -88,10 +99,16 @@ class TestOrigin:
         assert not set(text) & set("\\:\n")
 
     @pytest.mark.parametrize(
-        "text", ["", "a", "a/b", "a/b/", "a/b/../c", "/a/b/c", "a//b/c", "a/b/c:d", "a/b/c\\d"]
-    )
+        "text", ["", "a", "a/b", "a/b/", "a/b/../c", "/a/b/c", "a//b/c", "a/b/c:d", "a/b/c\\d",
+         "a:b/c/d", "debian:/b/c/d"],
+    )  # fmt: skip
     def test_is_not_anything(self, text: str) -> None:
         with pytest.raises(CorpusError, match="is not OWNER/REPOSITORY/PATH"):
+            Origin.parse(text)
+
+    @pytest.mark.parametrize("text", ["a/b@/c", "a/@b/c"])
+    def test_a_version_is_of_something(self, text: str) -> None:
+        with pytest.raises(CorpusError, match="has no version after OWNER/REPOSITORY@"):
             Origin.parse(text)
 
 
@@ -223,10 +240,11 @@ class TestWriting:
 
 @pytest.mark.shared
 def test_the_committed_manifests_are_of_the_shared_recordings(shared: Path, tmp_path: Path) -> None:
-    written = write_manifests(shared / "audio", tmp_path)
-    assert sum(written.values()) == len(read_recordings(shared / "audio" / "clips.csv"))
-    for path in written:
-        assert path.read_bytes() == (MANIFESTS / path.name).read_bytes()
+    for folder, prefix in (("audio", ""), ("more_audio", "more-")):
+        written = write_manifests(shared / folder, tmp_path, prefix=prefix)
+        assert sum(written.values()) == len(read_recordings(shared / folder / "clips.csv"))
+        for path in written:
+            assert path.read_bytes() == (MANIFESTS / path.name).read_bytes()
 
 
 def test_the_page_about_them_counts_right() -> None:

@@ -81,12 +81,13 @@ def corpora(context: typer.Context) -> None:
 def corpora_manifest(
     audio: Annotated[Path, typer.Argument(help="Folder of recordings with a clips.csv.")],
     out: Annotated[Path, typer.Argument(help="Output folder for the manifests.")] = MANIFESTS,
+    prefix: Annotated[str, typer.Option(help="Put this before the manifests' names.")] = "",
 ) -> None:
     """Write manifests of public names for a folder: base-train.csv, validation.csv, dev.csv."""
     from crydistill.corpora.public_names import write_manifests
     from crydistill.progress import shown
 
-    for path, count in write_manifests(audio, out, progress=shown).items():
+    for path, count in write_manifests(audio, out, prefix=prefix, progress=shown).items():
         print(f"{path}: {count:,} recordings")
 
 

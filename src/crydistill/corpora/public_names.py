@@ -8,6 +8,7 @@ public file it was made from.
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
@@ -26,30 +27,51 @@ OPEN = "open"
 _TRAIN, _TRAIN_UNLABELLED, _DEV = "train", "train_unlabelled", "dev"
 
 
+_OF_A_RELEASE = re.compile(r"^debian:([a-z]+)/([^/@]+)/")
+
+
 @dataclass(frozen=True)
 class Origin:
-    """A file in a public repository, written OWNER/REPOSITORY/PATH."""
+    """A file in a public repository, written OWNER/REPOSITORY/PATH, or with a version.
+
+    That is OWNER/REPOSITORY@VERSION/PATH; for a Debian package, debian/PACKAGE@RELEASE/PATH.
+
+    version : of the repository: a commit, or a release; empty if it is not known
+    """
 
     owner: str
     repository: str
     path: str
+    version: str = ""
 
     def __str__(self) -> str:
-        return f"{self.owner}/{self.repository}/{self.path}"
+        version = f"@{self.version}" if self.version else ""
+        return f"{self.owner}/{self.repository}{version}/{self.path}"
+
+    @property
+    def name(self) -> str:
+        """OWNER/REPOSITORY/PATH, whatever the version."""
+        return str(replace(self, version=""))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse OWNER/REPOSITORY/PATH, the inverse of `str`.
+        """Parse OWNER/REPOSITORY/PATH with or without version, the inverse of `str`.
+
+        debian:RELEASE/PACKAGE/PATH, as some lists write it, is understood too.
 
         Raises
         ------
         CorpusError
             if it has fewer than three parts, or is not a plain relative path.
         """
-        parts = text.split("/")
-        if len(parts) < 3 or not _is_safe_path(text):
+        plain = _OF_A_RELEASE.sub(r"debian/\2@\1/", text)
+        parts = plain.split("/")
+        if len(parts) < 3 or not _is_safe_path(plain):
             raise CorpusError(f"origin '{text}' is not OWNER/REPOSITORY/PATH")
-        return cls(parts[0], parts[1], "/".join(parts[2:]))
+        repository, at, version = parts[1].partition("@")
+        if not repository or bool(at) != bool(version):
+            raise CorpusError(f"origin '{text}' has no version after OWNER/REPOSITORY@")
+        return cls(parts[0], repository, "/".join(parts[2:]), version)
 
 
 @dataclass(frozen=True, order=True)
@@ -93,11 +115,12 @@ _MANIFESTS: MappingProxyType[str, Callable[[PublicRecording], bool]] = MappingPr
 
 
 def write_manifests(
-    audio: str | Path, out: str | Path, *, progress: Progress = silent
+    audio: str | Path, out: str | Path, *, prefix: str = "", progress: Progress = silent
 ) -> dict[Path, int]:
     """Write the public manifests of a folder of recordings that has a `clips.csv`.
 
-    Durations are measured, since `clips.csv` may hold those of another version of the public file.
+    Their names begin with `prefix`; a manifest without recordings is not written. Durations are
+    measured, since `clips.csv` may hold those of another version of the public file.
 
     Returns
     -------
@@ -120,8 +143,10 @@ def write_manifests(
     written = {}
     for name, wanted in _MANIFESTS.items():
         chosen = [row for row in measured if wanted(row)]
-        write_recordings(Path(out) / name, chosen)
-        written[Path(out) / name] = len(chosen)
+        if chosen:
+            path = Path(out) / f"{prefix}{name}"
+            write_recordings(path, chosen)
+            written[path] = len(chosen)
     return written
 
 
@@ -169,7 +194,7 @@ def _recording(row: dict[str, str], place: str) -> PublicRecording:
     if None in row or None in cells.values():
         raise CorpusError(f"{place}: the row has more or fewer cells than the header")
     try:
-        Origin.parse(cells["origin"])
+        origin = Origin.parse(cells["origin"])
     except CorpusError as error:
         raise CorpusError(f"{place}: {error}") from error
     if not _is_safe_path(cells["path"]):
@@ -183,7 +208,7 @@ def _recording(row: dict[str, str], place: str) -> PublicRecording:
         category=cells["category"],
         group=cells["group"],
         source=cells["source"],
-        origin=cells["origin"],
+        origin=str(origin),
         licence=cells["licence"],
         licence_class=cells["licence_class"],
         duration_s=_number(cells["duration_s"], f"{place}: duration_s"),

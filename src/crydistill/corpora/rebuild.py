@@ -35,8 +35,8 @@ from crydistill.progress import Progress, silent
 DURATION_TOLERANCE = 0.1
 """Seconds: decoders differ in codec delay and padding."""
 
-LONGEST_SECONDS = 120.0
-"""A recording is the beginning of a public file that is longer than this."""
+BEGINNINGS_SECONDS = (30.0, 120.0)
+"""A recording that lasts exactly so long is the beginning of a public file that may be longer."""
 
 _FORMATS = MappingProxyType(
     {".opus": ("OGG", "OPUS"), ".flac": ("FLAC", "PCM_16"), ".wav": ("WAV", "PCM_16")}
@@ -145,7 +145,7 @@ def _rebuild_one(
         else:
             _write(folder / recording.path, samples)
             return None
-    corpus = next(iter(corpora_with(recording.origin)), "")
+    corpus = next(iter(corpora_with(Origin.parse(recording.origin).name)), "")
     where = f"run `crydistill fetch {corpus}`" if corpus else "the catalogue has no such repository"
     return Missing(recording, corpus, reason or f"{recording.origin} not found; {where}")
 
@@ -155,14 +155,14 @@ def _candidates(origin: Origin, copies: Sequence[Path], cache_dir: str | Path) -
         for root in (folder, folder / origin.repository, folder / origin.owner / origin.repository):
             if (root / origin.path).is_file():
                 yield root / origin.path
-    yield from find_origin(str(origin), cache_dir)
+    yield from find_origin(origin.name, cache_dir)
 
 
 def _decode_matching(path: Path, recording: PublicRecording) -> Samples:
     """Decode a public file and check that it matches the manifest."""
     samples, rate = _decoded(path)
-    if recording.duration_s >= LONGEST_SECONDS - DURATION_TOLERANCE:
-        samples = samples[: round(LONGEST_SECONDS * SAMPLE_RATE)]
+    if recording.duration_s in BEGINNINGS_SECONDS:
+        samples = samples[: round(recording.duration_s * SAMPLE_RATE)]
     seconds = len(samples) / SAMPLE_RATE
     if abs(seconds - recording.duration_s) > DURATION_TOLERANCE:
         raise AudioError(
