@@ -153,7 +153,6 @@ def promises(
     from crydistill.nights.promises import (
         PICTURE_NAME,
         RESULT_NAME,
-        VOTES,
         promises_record,
         try_promises,
     )
@@ -162,10 +161,8 @@ def promises(
 
     scorer, manifest = _student(model, kernels)
     highest = highest_score(manifest)
-    own = _vote(scorer)
     every = _clips(corpus, where, private, out)
-    ambience = columns(bed, "--bed")
-    beds = _clips(corpus, [*(where or []), *(bed or [])], private, out) if ambience else []
+    beds = _clips(corpus, [*(where or []), *bed], private, out) if bed else []
     options = HomeOptions(homes=homes, clips=home_clips)
     drawn = draw_homes(every, beds, options, seed=seed)
     cries = [clip for clip in every if clip.is_cry]
@@ -177,7 +174,7 @@ def promises(
         cells = try_promises(
             heard, wanted_per_night=per_night, highest=highest,
             reachable=reachable_score(manifest), options=options,
-            votes=list(dict.fromkeys([(own.n, own.m), *VOTES])), seed=seed, progress=shown,
+            votes=_votes_tried(scorer), seed=seed, progress=shown,
         )  # fmt: skip
         record = promises_record(
             cells, drawn, scorer, unusable, wanted_per_night=per_night, options=options,
@@ -199,6 +196,14 @@ def _vote(scorer: "Scorer", votes: str | None = None) -> "VoteSettings":
         return scorer.presets.get(DEFAULT_PRESET, VoteSettings(threshold=0.0))
     n, m = parse_votes(votes)
     return VoteSettings(threshold=0.0, n=n, m=m)
+
+
+def _votes_tried(scorer: "Scorer") -> list[tuple[int, int]]:
+    """The student's own vote, then fixed ones to compare."""
+    from crydistill.nights.promises import VOTES
+
+    own = _vote(scorer)
+    return list(dict.fromkeys([(own.n, own.m), *VOTES]))
 
 
 def _student(student: Path | None, kernels: str) -> "tuple[Scorer, StudentManifest]":
