@@ -11,7 +11,7 @@
 
 enum { VOTES = 1000, SCORES = 100, STACK_BYTES = 4096, PAINT = 0xa5, SOFTMAX_OUTPUTS = 521 };
 
-static int8_t arena[CRYDISTILL_ARENA_BYTES];
+CRYDISTILL_ALIGNED static int8_t arena[CRYDISTILL_ARENA_BYTES];
 static int8_t patch[CRYDISTILL_PATCH_SIZE];
 static int16_t second[CRYDISTILL_SAMPLE_RATE];
 static struct crydistill ear;
@@ -40,7 +40,7 @@ static void report(const char *part, uint32_t since, uint32_t times)
                                int8_t *output) \
     { \
         const uint32_t since = machine_clock(); \
-        crydistill_model.kernels->name(layer, input, output); \
+        crydistill_student.kernels->name(layer, input, output); \
         report("layer_" #name, since, 1); \
     }
 
@@ -56,7 +56,7 @@ static void counted_add(const struct crydistill_add *layer, const int8_t *a, con
                         int8_t *output)
 {
     const uint32_t since = machine_clock();
-    crydistill_model.kernels->add(layer, a, b, output);
+    crydistill_student.kernels->add(layer, a, b, output);
     report("layer_add", since, 1);
 }
 
@@ -64,7 +64,7 @@ static void counted_concatenation(const struct crydistill_concatenation *layer, 
                                   const int8_t *b, int8_t *output)
 {
     const uint32_t since = machine_clock();
-    crydistill_model.kernels->concatenation(layer, a, b, output);
+    crydistill_student.kernels->concatenation(layer, a, b, output);
     report("layer_concatenation", since, 1);
 }
 
@@ -97,7 +97,7 @@ static float report_score(const char *part, const struct crydistill_model *model
 static void report_other_scores(void)
 {
     static const uint16_t cries[] = {19, 20};
-    struct crydistill_model model = crydistill_model;
+    struct crydistill_model model = crydistill_student;
     model.outputs = SOFTMAX_OUTPUTS;
     model.cry_outputs = cries;
     model.cry_output_count = 2;
@@ -136,7 +136,7 @@ static void one_second_of_frames(void)
     for (size_t n = CRYDISTILL_SAMPLE_RATE, taken; n > 0; pcm += taken, n -= taken) {
         taken = crydistill_mel_push(&ear.mel, pcm, n, frame, &complete);
         if (complete) {
-            crydistill_quantize(&crydistill_model, frame, ear.patch);
+            crydistill_quantize(&crydistill_student, frame, ear.patch);
         }
     }
 }
@@ -144,7 +144,14 @@ static void one_second_of_frames(void)
 int main(void)
 {
     const struct crydistill_settings settings = {0.5f, 5, 9, 10000};
-    if (!crydistill_init(&ear, &crydistill_model, NULL, &settings, arena, sizeof arena)) {
+    const struct crydistill_config config = {.model = &crydistill_student,
+                                             .settings = &settings,
+                                             .arena = arena,
+                                             .arena_bytes = sizeof arena,
+                                             .listener = ignore};
+    const enum crydistill_error error = crydistill_init(&ear, &config);
+    if (error != CRYDISTILL_OK) {
+        puts(crydistill_error_text(error));
         return 1;
     }
     noise();
@@ -156,10 +163,10 @@ int main(void)
     report("front_end_per_second", since, 1);
 
     since = machine_clock();
-    const int8_t *logits = crydistill_model.run(crydistill_model.kernels, patch, arena);
+    const int8_t *logits = crydistill_student.run(crydistill_student.kernels, patch, arena);
     report("network_per_window", since, 1);
 
-    const float score = report_score("score_per_window", &crydistill_model, logits);
+    const float score = report_score("score_per_window", &crydistill_student, logits);
 
     since = machine_clock();
     for (int i = 0; i < VOTES; i++) {
@@ -167,11 +174,11 @@ int main(void)
     }
     report("vote_per_window", since, VOTES);
 
-    crydistill_model.run(&counted, patch, arena);
+    crydistill_student.run(&counted, patch, arena);
     report_other_scores();
 
     stack_depth(true);
-    crydistill_push(&ear, second, CRYDISTILL_SAMPLE_RATE, ignore, NULL);
+    crydistill_push(&ear, second, CRYDISTILL_SAMPLE_RATE);
     printf("stack_bytes %" PRIu32 "\n", stack_depth(false));
     return 0;
 }

@@ -10,8 +10,9 @@
  *     host recall  RECORDS      each on its own: from raw int8 memories, each followed by a patch, to
  *                               raw int8 memories, each followed by logits
  *     host scores  LOGITS       from raw int8 logits to raw float32 scores
- *     host vote    SCORES       from lines "settings THRESHOLD_BITS N M HOLD_MS" (a new detector)
- *                               and SCORE_BITS (a window) to lines of event and onset
+ *     host vote    SCORES       from lines "settings THRESHOLD_BITS N M HOLD_MS" (a new detector),
+ *                               "resettle ..." (the same detector, other settings) and SCORE_BITS (a
+ *                               window) to lines of event and onset, or of what is refused
  *
  * PCM is raw int16 in the machine's byte order. SEED 0 pushes it in blocks of 4,096 samples, others
  * in blocks of random sizes from 0 to 999. The detector's settings may follow: THRESHOLD_BITS N M
@@ -27,7 +28,7 @@
 
 enum { BLOCK = 4096, LARGEST_PIECE = 1000 };
 
-static int8_t arena[CRYDISTILL_ARENA_BYTES];
+CRYDISTILL_ALIGNED static int8_t arena[CRYDISTILL_ARENA_BYTES];
 static struct crydistill ear;
 
 /* The gaps that are still to come: pairs of words. */
@@ -81,7 +82,7 @@ static void write_frames(const int16_t *pcm, size_t n, bool quantized)
     for (size_t taken; n > 0; pcm += taken, n -= taken) {
         taken = crydistill_mel_push(&ear.mel, pcm, n, frame, &complete);
         if (complete && quantized) {
-            crydistill_quantize(&crydistill_model, frame, steps);
+            crydistill_quantize(&crydistill_student, frame, steps);
             fwrite(steps, sizeof steps, 1, stdout);
         } else if (complete) {
             fwrite(frame, sizeof frame, 1, stdout);
@@ -101,16 +102,25 @@ static size_t until_gap(size_t n)
     return n < left ? n : left;
 }
 
-static void make_gaps(crydistill_listener *listener)
+static void require(enum crydistill_error error)
 {
-    for (; gaps != gaps_end && number(gaps[0]) == heard; gaps += 2) {
-        crydistill_gap(&ear, number(gaps[1]), listener, NULL);
+    if (error != CRYDISTILL_OK) {
+        fail(crydistill_error_text(error));
     }
 }
 
+static void make_gaps(void)
+{
+    for (; gaps != gaps_end && number(gaps[0]) == heard; gaps += 2) {
+        require(crydistill_gap(&ear, number(gaps[1])));
+    }
+}
+
+enum part { FRAMES, STEPS, WINDOWS };
+
 /* Push the file block by block. Each block is allocated separately, so that the address sanitizer
- * detects reads beyond it. Without a listener only the front end runs. */
-static void run_audio(FILE *file, uint32_t seed, crydistill_listener *listener, bool quantized)
+ * detects reads beyond it. Frames and steps come from the front end alone. */
+static void run_audio(FILE *file, uint32_t seed, enum part part)
 {
     for (;;) {
         const size_t n = until_gap(next_piece(&seed));
@@ -119,14 +129,14 @@ static void run_audio(FILE *file, uint32_t seed, crydistill_listener *listener, 
             fail("out of memory");
         }
         const size_t got = fread(piece, sizeof *piece, n, file);
-        if (listener == NULL) {
-            write_frames(piece, got, quantized);
+        if (part == WINDOWS) {
+            require(crydistill_push(&ear, piece, got));
         } else {
-            crydistill_push(&ear, piece, got, listener, NULL);
+            write_frames(piece, got, part == STEPS);
         }
         free(piece);
         heard += got;
-        make_gaps(listener);
+        make_gaps();
         if (got < n) {
             return;
         }
@@ -145,7 +155,7 @@ static void write_logits(void *context, const struct crydistill_window *window)
 {
     (void)context;
     if (window->logits != NULL) {
-        fwrite(window->logits, (size_t)crydistill_model.outputs, 1, stdout);
+        fwrite(window->logits, (size_t)crydistill_student.outputs, 1, stdout);
     }
 }
 
@@ -162,47 +172,56 @@ static void run_network(FILE *file, uint32_t gap)
     static int8_t patch[CRYDISTILL_PATCH_SIZE];
     for (uint32_t i = 0; fread(patch, sizeof patch, 1, file) == 1; i++) {
         if (i == gap) {
-            crydistill_forget(&crydistill_model, arena);
+            crydistill_forget(&crydistill_student, arena);
         }
-        const int8_t *logits = crydistill_model.run(crydistill_model.kernels, patch, arena);
-        fwrite(logits, (size_t)crydistill_model.outputs, 1, stdout);
+        const int8_t *logits = crydistill_student.run(crydistill_student.kernels, patch, arena);
+        fwrite(logits, (size_t)crydistill_student.outputs, 1, stdout);
     }
 }
 
-static void run_recall(FILE *file)
+static void run_recall(FILE *file, uint32_t unused)
 {
+    (void)unused;
     static int8_t patch[CRYDISTILL_PATCH_SIZE];
-    const size_t memory_bytes = crydistill_model.memory_bytes;
+    const size_t memory_bytes = crydistill_student.memory_bytes;
     while (fread(arena, 1, memory_bytes, file) == memory_bytes &&
            fread(patch, sizeof patch, 1, file) == 1) {
-        const int8_t *logits = crydistill_model.run(crydistill_model.kernels, patch, arena);
+        const int8_t *logits = crydistill_student.run(crydistill_student.kernels, patch, arena);
         fwrite(arena, 1, memory_bytes, stdout);
-        fwrite(logits, (size_t)crydistill_model.outputs, 1, stdout);
+        fwrite(logits, (size_t)crydistill_student.outputs, 1, stdout);
     }
 }
 
-static void run_scores(FILE *file)
+static void run_scores(FILE *file, uint32_t unused)
 {
+    (void)unused;
     static int8_t logits[CRYDISTILL_OUTPUTS];
     while (fread(logits, sizeof logits, 1, file) == 1) {
-        const float score = crydistill_score(&crydistill_model, logits);
+        const float score = crydistill_score(&crydistill_student, logits);
         fwrite(&score, sizeof score, 1, stdout);
     }
 }
 
-static void run_vote(FILE *file)
+static struct crydistill_settings settings_in(char *line)
 {
+    char *word = line + sizeof "settings";
+    const uint32_t bits = (uint32_t)strtoul(word, &word, 16);
+    const unsigned n = (unsigned)strtoul(word, &word, 10);
+    const unsigned m = (unsigned)strtoul(word, &word, 10);
+    return settings_of(bits, n, m, (uint32_t)strtoul(word, NULL, 10));
+}
+
+static void run_vote(FILE *file, uint32_t unused)
+{
+    (void)unused;
     struct crydistill_detector detector;
     char line[80];
     while (fgets(line, sizeof line, file) != NULL) {
-        if (line[0] == 's') {
-            char *word = line + sizeof "settings";
-            const uint32_t bits = (uint32_t)strtoul(word, &word, 16);
-            const unsigned n = (unsigned)strtoul(word, &word, 10);
-            const unsigned m = (unsigned)strtoul(word, &word, 10);
-            const struct crydistill_settings settings =
-                settings_of(bits, n, m, (uint32_t)strtoul(word, NULL, 10));
-            puts(crydistill_detector_init(&detector, &settings) ? "ready" : "refused");
+        if (line[0] == 's' || line[0] == 'r') {
+            const struct crydistill_settings settings = settings_in(line);
+            puts(crydistill_error_text(line[0] == 's'
+                                           ? crydistill_detector_init(&detector, &settings)
+                                           : crydistill_detector_set(&detector, &settings)));
         } else {
             const float score = float_of((uint32_t)strtoul(line, NULL, 16));
             const enum crydistill_event event = crydistill_detector_push(&detector, score);
@@ -212,18 +231,56 @@ static void run_vote(FILE *file)
     }
 }
 
+static void run_frames(FILE *file, uint32_t seed)
+{
+    run_audio(file, seed, FRAMES);
+}
+
+static void run_steps(FILE *file, uint32_t seed)
+{
+    run_audio(file, seed, STEPS);
+}
+
+static void run_windows(FILE *file, uint32_t seed)
+{
+    run_audio(file, seed, WINDOWS);
+}
+
+/* number: the seed, or the patch number of the mode "network" */
+static const struct mode {
+    const char *name;
+    void (*run)(FILE *file, uint32_t number);
+    crydistill_listener *listener;
+} MODES[] = {
+    {"frames", run_frames, write_window},    {"steps", run_steps, write_window},
+    {"patches", run_windows, write_patch},   {"logits", run_windows, write_logits},
+    {"windows", run_windows, write_window},  {"network", run_network, write_window},
+    {"recall", run_recall, write_window},    {"scores", run_scores, write_window},
+    {"vote", run_vote, write_window},
+};
+
+static const struct mode *mode_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof MODES / sizeof *MODES; i++) {
+        if (strcmp(name, MODES[i].name) == 0) {
+            return MODES + i;
+        }
+    }
+    fail("no such mode");
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
     struct crydistill_settings settings = {0.5f, 5, 9, 10000};
     if (argc != 3 && argc != 4 && (argc < 8 || argc % 2 != 0)) {
         fail("wants a mode, a file, and for PCM a seed and perhaps four settings and pairs of gaps");
     }
+    const struct mode *mode = mode_of(argv[1]);
     FILE *file = fopen(argv[2], "rb");
     if (file == NULL) {
         fail("cannot open the file");
     }
-    /* Also the patch number of the mode "network". */
-    const uint32_t seed = argc > 3 ? number(argv[3]) : 0;
     if (argc >= 8) {
         gaps = argv + 8;
         gaps_end = argv + argc;
@@ -232,30 +289,13 @@ int main(int argc, char **argv)
                                (unsigned)strtoul(argv[6], NULL, 10),
                                (uint32_t)strtoul(argv[7], NULL, 10));
     }
-    if (!crydistill_init(&ear, &crydistill_model, NULL, &settings, arena, sizeof arena)) {
-        fail("settings out of range");
-    }
-    if (strcmp(argv[1], "frames") == 0) {
-        run_audio(file, seed, NULL, false);
-    } else if (strcmp(argv[1], "steps") == 0) {
-        run_audio(file, seed, NULL, true);
-    } else if (strcmp(argv[1], "patches") == 0) {
-        run_audio(file, seed, write_patch, false);
-    } else if (strcmp(argv[1], "logits") == 0) {
-        run_audio(file, seed, write_logits, false);
-    } else if (strcmp(argv[1], "windows") == 0) {
-        run_audio(file, seed, write_window, false);
-    } else if (strcmp(argv[1], "network") == 0) {
-        run_network(file, seed);
-    } else if (strcmp(argv[1], "recall") == 0) {
-        run_recall(file);
-    } else if (strcmp(argv[1], "scores") == 0) {
-        run_scores(file);
-    } else if (strcmp(argv[1], "vote") == 0) {
-        run_vote(file);
-    } else {
-        fail("no such mode");
-    }
+    const struct crydistill_config config = {.model = &crydistill_student,
+                                             .settings = &settings,
+                                             .arena = arena,
+                                             .arena_bytes = sizeof arena,
+                                             .listener = mode->listener};
+    require(crydistill_init(&ear, &config));
+    mode->run(file, argc > 3 ? number(argv[3]) : 0);
     fclose(file);
     return 0;
 }

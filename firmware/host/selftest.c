@@ -7,11 +7,8 @@
 #include "crydistill_golden.h"
 #include "crydistill_model.h"
 
-static int8_t arena[CRYDISTILL_ARENA_BYTES];
+CRYDISTILL_ALIGNED static int8_t arena[CRYDISTILL_ARENA_BYTES];
 static struct crydistill ear;
-
-static const char *const RESULTS[] = {"passed",  "settings", "front end",
-                                      "network", "memory",   "detector"};
 
 /* A copy of golden data with a value three steps off. */
 static const int8_t *spoiled(const int8_t *data, size_t n, size_t at, int8_t *copy)
@@ -24,7 +21,7 @@ static const int8_t *spoiled(const int8_t *data, size_t n, size_t at, int8_t *co
 static void spoil(struct crydistill_golden *golden, const char *what)
 {
     static int8_t copy[CRYDISTILL_PATCH_SIZE], logits[CRYDISTILL_OUTPUTS];
-    const size_t memory_bytes = crydistill_model.memory_bytes;
+    const size_t memory_bytes = crydistill_student.memory_bytes;
     if (strcmp(what, "patch") == 0) {
         golden->patch = spoiled(golden->patch, sizeof copy, 1000, copy);
     } else if (strcmp(what, "logits") == 0) {
@@ -42,20 +39,22 @@ static const int8_t *run_without_memory(const struct crydistill_kernels *kernels
                                         const int8_t *patch, int8_t *its_arena)
 {
     if (patch == ear.patch) {
-        crydistill_forget(&crydistill_model, its_arena);
+        crydistill_forget(&crydistill_student, its_arena);
     }
-    return crydistill_model.run(kernels, patch, its_arena);
+    return crydistill_student.run(kernels, patch, its_arena);
 }
 
 int main(int argc, char **argv)
 {
-    struct crydistill_golden golden = crydistill_golden;
-    struct crydistill_model model = crydistill_model;
+    struct crydistill_golden golden = crydistill_golden_vectors;
+    struct crydistill_model model = crydistill_student;
     if (argc > 1 && strcmp(argv[1], "arena") == 0) {
         model.run = run_without_memory;
     } else if (argc > 1) {
         spoil(&golden, argv[1]);
     }
-    puts(RESULTS[crydistill_selftest(&ear, &model, NULL, &golden, arena, sizeof arena)]);
+    const struct crydistill_config config = {
+        .model = &model, .arena = arena, .arena_bytes = sizeof arena};
+    puts(crydistill_selftest_text(crydistill_selftest(&ear, &config, &golden)));
     return 0;
 }

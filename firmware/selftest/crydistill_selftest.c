@@ -93,31 +93,44 @@ static void take_window(void *context, const struct crydistill_window *window)
     }
 }
 
-enum crydistill_selftest_result
-crydistill_selftest(struct crydistill *ear, const struct crydistill_model *model,
-                    const struct crydistill_kernels *kernels,
-                    const struct crydistill_golden *golden, int8_t *arena, size_t arena_bytes)
+static void play(struct crydistill *ear, const struct progress *progress)
 {
-    struct progress progress = {.golden = golden, .model = model, .arena = arena};
+    const struct crydistill_golden *golden = progress->golden;
     struct crydistill_babble babble;
     int16_t pcm[PIECE];
-    if (!crydistill_init(ear, model, kernels, &golden->settings, arena, arena_bytes)) {
-        return CRYDISTILL_SELFTEST_SETTINGS;
-    }
     crydistill_babble_init(&babble);
-    while (progress.windows < golden->windows) {
+    while (progress->windows < golden->windows) {
         for (int i = 0; i < PIECE; i++) {
             pcm[i] = crydistill_babble_next(&babble);
         }
-        crydistill_push(ear, pcm, PIECE, take_window, &progress);
-        if (progress.windows == golden->gap && golden->gap > 0) {
-            crydistill_gap(ear, CRYDISTILL_SAMPLE_RATE, take_window, &progress);
+        crydistill_push(ear, pcm, PIECE);
+        if (progress->windows == golden->gap && golden->gap > 0) {
+            crydistill_gap(ear, CRYDISTILL_SAMPLE_RATE);
         }
     }
+}
+
+enum crydistill_selftest_result crydistill_selftest(struct crydistill *ear,
+                                                    const struct crydistill_config *config,
+                                                    const struct crydistill_golden *golden)
+{
+    if (config == NULL) {
+        return CRYDISTILL_SELFTEST_REFUSED;
+    }
+    struct progress progress = {
+        .golden = golden, .model = config->model, .arena = config->arena};
+    struct crydistill_config own = *config;
+    own.settings = &golden->settings;
+    own.listener = take_window;
+    own.context = &progress;
+    if (crydistill_init(ear, &own) != CRYDISTILL_OK) {
+        return CRYDISTILL_SELFTEST_REFUSED;
+    }
+    play(ear, &progress);
     if (progress.patch_differs) {
         return CRYDISTILL_SELFTEST_FRONT_END;
     }
-    if (network_differs(ear, golden, arena)) {
+    if (network_differs(ear, golden, config->arena)) {
         return CRYDISTILL_SELFTEST_NETWORK;
     }
     if (progress.memory_differs) {
@@ -126,4 +139,23 @@ crydistill_selftest(struct crydistill *ear, const struct crydistill_model *model
     const bool missed = progress.events != golden->event_count;
     return missed || progress.events_differ ? CRYDISTILL_SELFTEST_DETECTOR
                                             : CRYDISTILL_SELFTEST_PASSED;
+}
+
+const char *crydistill_selftest_text(enum crydistill_selftest_result result)
+{
+    switch (result) {
+    case CRYDISTILL_SELFTEST_PASSED:
+        return "passed";
+    case CRYDISTILL_SELFTEST_REFUSED:
+        return "failed: model, kernels or arena refused";
+    case CRYDISTILL_SELFTEST_FRONT_END:
+        return "failed: front end";
+    case CRYDISTILL_SELFTEST_NETWORK:
+        return "failed: network";
+    case CRYDISTILL_SELFTEST_MEMORY:
+        return "failed: memory";
+    case CRYDISTILL_SELFTEST_DETECTOR:
+        return "failed: detector";
+    }
+    return "no such result";
 }

@@ -34,20 +34,23 @@ struct crydistill_golden {
 
 enum crydistill_selftest_result {
     CRYDISTILL_SELFTEST_PASSED,
-    CRYDISTILL_SELFTEST_SETTINGS,  /* crydistill_init refused */
+    CRYDISTILL_SELFTEST_REFUSED,   /* crydistill_init refused the config */
     CRYDISTILL_SELFTEST_FRONT_END, /* a patch is not what it should be */
     CRYDISTILL_SELFTEST_NETWORK,   /* logits of the golden patch, or the memory after it */
     CRYDISTILL_SELFTEST_MEMORY,    /* what is remembered in the course of the audio */
     CRYDISTILL_SELFTEST_DETECTOR   /* alerts */
 };
 
-/* Takes as long as the network takes for all golden windows. `ear` wants a new crydistill_init
- * afterwards. Patches, logits and the memory may differ by a step, and the memory in the course of
- * the audio by two: the front end's and the dense layer's rounding is not the same everywhere. */
-enum crydistill_selftest_result
-crydistill_selftest(struct crydistill *ear, const struct crydistill_model *model,
-                    const struct crydistill_kernels *kernels,
-                    const struct crydistill_golden *golden, int8_t *arena, size_t arena_bytes);
+/* Takes as long as the network takes for all golden windows. Of the config, model, kernels and arena
+ * are used; `ear` wants a new crydistill_init afterwards. Patches, logits and the memory may differ by
+ * a step, and the memory in the course of the audio by two: the front end's and the dense layer's
+ * rounding is not the same everywhere. */
+enum crydistill_selftest_result crydistill_selftest(struct crydistill *ear,
+                                                    const struct crydistill_config *config,
+                                                    const struct crydistill_golden *golden);
+
+/* "passed", or what failed, for a log. */
+const char *crydistill_selftest_text(enum crydistill_selftest_result result);
 
 /* State of the made-up audio: bursts of a gliding, bright tone between hiss. Integers only, so that
  * every machine makes the same; the twin of crydistill.device.selftest in Python. */

@@ -16,24 +16,119 @@ void crydistill_forget(const struct crydistill_model *model, int8_t *arena)
 static void start_stream(struct crydistill *self)
 {
     self->frames = 0;
+    self->position = 0;
+    self->lost = 0;
     crydistill_mel_init(&self->mel);
     crydistill_forget(self->model, self->arena);
 }
 
-bool crydistill_init(struct crydistill *self, const struct crydistill_model *model,
-                     const struct crydistill_kernels *kernels,
-                     const struct crydistill_settings *settings, int8_t *arena,
-                     size_t arena_bytes)
+/* Whether a table has every kernel that the model's own has: those it calls. */
+static bool is_complete(const struct crydistill_kernels *table,
+                        const struct crydistill_kernels *own)
 {
-    if (arena_bytes < model->arena_bytes || !crydistill_detector_init(&self->detector, settings)) {
-        return false;
+#define HAS(kernel) (table->kernel != NULL || own->kernel == NULL)
+    return HAS(conv_2d) && HAS(depthwise_conv_2d) && HAS(fully_connected) && HAS(mean) &&
+           HAS(average_pool_2d) && HAS(add) && HAS(pad) && HAS(concatenation) &&
+           HAS(strided_slice);
+#undef HAS
+}
+
+static enum crydistill_error refusal_of_model(const struct crydistill_model *model,
+                                              const struct crydistill_kernels *kernels)
+{
+    if (model == NULL) {
+        return CRYDISTILL_ERROR_MODEL;
     }
-    self->model = model;
-    self->kernels = kernels == NULL ? model->kernels : kernels;
-    self->arena = arena;
-    self->position = 0;
+    /* First: the other members of another version may be anywhere. */
+    if (model->version != CRYDISTILL_FORMAT_VERSION) {
+        return CRYDISTILL_ERROR_MODEL_VERSION;
+    }
+    if (kernels != NULL && !is_complete(kernels, model->kernels)) {
+        return CRYDISTILL_ERROR_KERNELS;
+    }
+    return CRYDISTILL_OK;
+}
+
+static enum crydistill_error refusal_of_arena(const int8_t *arena, size_t bytes, size_t needed)
+{
+    if (arena == NULL) {
+        return CRYDISTILL_ERROR_ARENA;
+    }
+    if ((uintptr_t)arena % CRYDISTILL_ALIGNMENT != 0) {
+        return CRYDISTILL_ERROR_ARENA_ALIGNMENT;
+    }
+    return bytes < needed ? CRYDISTILL_ERROR_ARENA_BYTES : CRYDISTILL_OK;
+}
+
+static enum crydistill_error refusal_of_config(const struct crydistill_config *config)
+{
+    if (config == NULL) {
+        return CRYDISTILL_ERROR_CONFIG;
+    }
+    enum crydistill_error error = refusal_of_model(config->model, config->kernels);
+    if (error == CRYDISTILL_OK) {
+        error = refusal_of_arena(config->arena, config->arena_bytes, config->model->arena_bytes);
+    }
+    if (error == CRYDISTILL_OK && config->listener == NULL) {
+        error = CRYDISTILL_ERROR_LISTENER;
+    }
+    return error;
+}
+
+enum crydistill_error crydistill_init(struct crydistill *self,
+                                      const struct crydistill_config *config)
+{
+    if (self == NULL) {
+        return CRYDISTILL_ERROR_SELF;
+    }
+    self->model = NULL;
+    self->lost = 0;
+    enum crydistill_error error = refusal_of_config(config);
+    if (error == CRYDISTILL_OK) {
+        error = crydistill_detector_init(&self->detector, config->settings);
+    }
+    if (error != CRYDISTILL_OK) {
+        return error;
+    }
+    self->model = config->model;
+    self->kernels = config->kernels == NULL ? config->model->kernels : config->kernels;
+    self->arena = config->arena;
+    self->listener = config->listener;
+    self->context = config->context;
+    self->busy = false;
     start_stream(self);
-    return true;
+    return CRYDISTILL_OK;
+}
+
+static enum crydistill_error refusal_to_run(const struct crydistill *self)
+{
+    if (self == NULL) {
+        return CRYDISTILL_ERROR_SELF;
+    }
+    return self->model == NULL ? CRYDISTILL_ERROR_NOT_STARTED : CRYDISTILL_OK;
+}
+
+static enum crydistill_error refusal_to_hear(const struct crydistill *self)
+{
+    const enum crydistill_error error = refusal_to_run(self);
+    return error == CRYDISTILL_OK && self->busy ? CRYDISTILL_ERROR_BUSY : error;
+}
+
+enum crydistill_error crydistill_reset(struct crydistill *self)
+{
+    const enum crydistill_error error = refusal_to_run(self);
+    if (error == CRYDISTILL_OK) {
+        crydistill_detector_reset(&self->detector);
+        start_stream(self);
+    }
+    return error;
+}
+
+enum crydistill_error crydistill_set_settings(struct crydistill *self,
+                                              const struct crydistill_settings *settings)
+{
+    const enum crydistill_error error = refusal_to_run(self);
+    return error == CRYDISTILL_OK ? crydistill_detector_set(&self->detector, settings) : error;
 }
 
 static int8_t clamped(int32_t step)
@@ -93,63 +188,78 @@ float crydistill_score(const struct crydistill_model *model, const int8_t *logit
     return score;
 }
 
-/* Let a window vote that has its score. */
-static void finish_window(struct crydistill *self, struct crydistill_window *window,
-                          crydistill_listener *listener, void *context)
+/* Let a window vote that has its score. The listener may start the stream anew, or fail to: nothing
+ * that was computed before it is used after it. */
+static void finish_window(struct crydistill *self, struct crydistill_window *window)
 {
     window->index = self->detector.windows;
     window->event = crydistill_detector_push(&self->detector, window->score);
     window->onset = self->detector.onset;
-    listener(context, window);
+    self->busy = true;
+    self->listener(self->context, window);
+    self->busy = false;
 }
 
-static void take_window(struct crydistill *self, crydistill_listener *listener, void *context)
+static void take_window(struct crydistill *self)
 {
     struct crydistill_window window = {.patch = self->patch};
     self->position -= HOP_SAMPLES;
     window.logits = self->model->run(self->kernels, self->patch, self->arena);
     window.score = crydistill_score(self->model, window.logits);
-    finish_window(self, &window, listener, context);
+    finish_window(self, &window);
 }
 
-static void take_frame(struct crydistill *self, const crydistill_level *frame,
-                       crydistill_listener *listener, void *context)
+static void take_frame(struct crydistill *self, const crydistill_level *frame)
 {
     enum { HOP = CRYDISTILL_WINDOW_HOP_FRAMES * CRYDISTILL_MEL_BANDS };
-    crydistill_quantize(self->model, frame, self->patch + self->frames * CRYDISTILL_MEL_BANDS);
-    if (++self->frames == CRYDISTILL_WINDOW_FRAMES) {
-        take_window(self, listener, context);
+    /* A full patch stayed in place for the listener. */
+    if (self->frames == CRYDISTILL_WINDOW_FRAMES) {
         memmove(self->patch, self->patch + HOP, CRYDISTILL_PATCH_SIZE - HOP);
         self->frames = CRYDISTILL_WINDOW_FRAMES - CRYDISTILL_WINDOW_HOP_FRAMES;
     }
+    crydistill_quantize(self->model, frame, self->patch + self->frames * CRYDISTILL_MEL_BANDS);
+    if (++self->frames == CRYDISTILL_WINDOW_FRAMES) {
+        take_window(self);
+    }
 }
 
-void crydistill_push(struct crydistill *self, const int16_t *pcm, size_t n,
-                     crydistill_listener *listener, void *context)
+enum crydistill_error crydistill_push(struct crydistill *self, const int16_t *pcm, size_t n)
 {
     crydistill_level frame[CRYDISTILL_MEL_BANDS];
-    while (n > 0) {
+    enum crydistill_error error = refusal_to_hear(self);
+    if (error == CRYDISTILL_OK && pcm == NULL && n > 0) {
+        error = CRYDISTILL_ERROR_PCM;
+    }
+    while (error == CRYDISTILL_OK && n > 0) {
         bool complete;
         const size_t taken = crydistill_mel_push(&self->mel, pcm, n, frame, &complete);
         pcm += taken;
         n -= taken;
         self->position += (uint32_t)taken;
         if (complete) {
-            take_frame(self, frame, listener, context);
+            take_frame(self, frame);
+            error = refusal_to_hear(self);
         }
     }
+    return error;
 }
 
-void crydistill_gap(struct crydistill *self, uint32_t n, crydistill_listener *listener,
-                    void *context)
+enum crydistill_error crydistill_gap(struct crydistill *self, uint32_t n)
 {
     struct crydistill_window lost = {.patch = NULL};
     const uint32_t not_a_number = UINT32_C(0x7fc00000);
     memcpy(&lost.score, &not_a_number, sizeof lost.score);
-    uint64_t position = (uint64_t)self->position + n;
-    start_stream(self);
-    for (; position >= HOP_SAMPLES; position -= HOP_SAMPLES) {
-        finish_window(self, &lost, listener, context);
+    const enum crydistill_error error = refusal_to_hear(self);
+    if (error != CRYDISTILL_OK) {
+        return error;
     }
-    self->position = (uint32_t)position;
+    const uint32_t position = self->position + n % HOP_SAMPLES;
+    start_stream(self);
+    self->position = position % HOP_SAMPLES;
+    self->lost = n / HOP_SAMPLES + position / HOP_SAMPLES;
+    while (self->lost > 0) {
+        self->lost--;
+        finish_window(self, &lost);
+    }
+    return refusal_to_hear(self);
 }

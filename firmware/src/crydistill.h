@@ -1,25 +1,35 @@
 /* Audio in, alerts out: front end, network and detector in one.
  *
- *     static int8_t arena[CRYDISTILL_ARENA_BYTES];
+ *     CRYDISTILL_ALIGNED static int8_t arena[CRYDISTILL_ARENA_BYTES];
  *     static struct crydistill ear;
  *
- *     crydistill_init(&ear, &crydistill_model, NULL, &crydistill_preset_balanced, arena,
- *                     sizeof arena);
+ *     const struct crydistill_config config = {
+ *         .model = &crydistill_student,
+ *         .settings = &CRYDISTILL_DEFAULT_PRESET,
+ *         .arena = arena,
+ *         .arena_bytes = sizeof arena,
+ *         .listener = on_window,
+ *     };
+ *     const enum crydistill_error error = crydistill_init(&ear, &config);
+ *     if (error != CRYDISTILL_OK) {
+ *         puts(crydistill_error_text(error));
+ *     }
  *     while (microphone_read(pcm, n)) {
- *         crydistill_push(&ear, pcm, n, on_window, NULL);
+ *         crydistill_push(&ear, pcm, n);
  *     }
  *
  * Where samples were lost, call crydistill_gap before the next push.
  *
  * Nothing is allocated and nothing is global: each `struct crydistill` with its arena is a listener
  * of its own. The arena is the listener's between calls, too: a student with memory keeps in it what
- * it has heard. Needs libc's memcpy, memmove and memset, and libm's sqrtf, logf and rintf unless
- * compiled with CRYDISTILL_FIXED_POINT. */
+ * it has heard. All calls about one listener come from one task. Needs libc's memcpy, memmove and
+ * memset, and libm's sqrtf, logf and rintf unless compiled with CRYDISTILL_FIXED_POINT. */
 #ifndef CRYDISTILL_H
 #define CRYDISTILL_H
 
 #include "crydistill_detector.h"
 #include "crydistill_engine.h"
+#include "crydistill_error.h"
 #include "crydistill_mel.h"
 
 #ifdef __cplusplus
@@ -41,40 +51,74 @@ struct crydistill_window {
     const int8_t *logits;
 };
 
+/* Called for every window. It may call crydistill_init, crydistill_reset and
+ * crydistill_set_settings, but neither crydistill_push nor crydistill_gap. */
 typedef void crydistill_listener(void *context, const struct crydistill_window *window);
 
-struct crydistill {
+/* What a listener is made of. Members that are left out are 0, and crydistill_init says which of
+ * them must not be. Model, kernels and arena must last as long as the listener is used; config and
+ * settings are copied.
+ * kernels: NULL: the model's own
+ * arena: aligned to CRYDISTILL_ALIGNMENT; at least the model's arena_bytes
+ * context: handed to the listener as it is */
+struct crydistill_config {
     const struct crydistill_model *model;
     const struct crydistill_kernels *kernels;
+    const struct crydistill_settings *settings;
     int8_t *arena;
+    size_t arena_bytes;
+    crydistill_listener *listener;
+    void *context;
+};
+
+/* State of one listener, 9 KB. Use the functions below. */
+struct crydistill {
+    const struct crydistill_model *model; /* NULL: not started */
+    const struct crydistill_kernels *kernels;
+    int8_t *arena;
+    crydistill_listener *listener;
+    void *context;
     struct crydistill_mel mel;
     struct crydistill_detector detector;
     int8_t patch[CRYDISTILL_PATCH_SIZE];
     uint16_t frames;   /* of the patch that is being filled */
+    bool busy;         /* the listener is running */
     uint32_t position; /* in the audio, in samples since the start of the next window */
+    uint32_t lost;     /* windows lost in the current gap that the listener is still to hear of */
 };
 
-/* Start listening, with nothing heard. `kernels` NULL: the model's own. False if a setting is out of
- * its range or the arena is smaller than the model's arena_bytes. */
-bool crydistill_init(struct crydistill *self, const struct crydistill_model *model,
-                     const struct crydistill_kernels *kernels,
-                     const struct crydistill_settings *settings, int8_t *arena,
-                     size_t arena_bytes);
+/* Start listening, with nothing heard. What is wrong with the config is named; nothing is listening
+ * then, and crydistill_push says so. */
+CRYDISTILL_MUST_CHECK
+enum crydistill_error crydistill_init(struct crydistill *self,
+                                      const struct crydistill_config *config);
 
-/* Take the next n samples, any n; call the listener for each window they complete. */
-void crydistill_push(struct crydistill *self, const int16_t *pcm, size_t n,
-                     crydistill_listener *listener, void *context);
+/* Start anew with the same config and the settings last set, as crydistill_init does. An alert that
+ * is on ends without an event. Called by the listener, what follows the window is heard as the
+ * beginning. Error: CRYDISTILL_ERROR_NOT_STARTED. */
+enum crydistill_error crydistill_reset(struct crydistill *self);
+
+/* Use other settings from the next window on. Windows that have voted keep their vote, and an alert
+ * that is on stays on until the new settings end it. Settings out of range are named, and the former
+ * ones stay. Error otherwise: CRYDISTILL_ERROR_NOT_STARTED. */
+CRYDISTILL_MUST_CHECK
+enum crydistill_error crydistill_set_settings(struct crydistill *self,
+                                              const struct crydistill_settings *settings);
+
+/* Take the next n samples, any n; call the listener for each window they complete. Errors:
+ * CRYDISTILL_ERROR_NOT_STARTED, CRYDISTILL_ERROR_BUSY, CRYDISTILL_ERROR_PCM. Then no sample was
+ * taken, unless the listener itself called crydistill_init and failed. */
+enum crydistill_error crydistill_push(struct crydistill *self, const int16_t *pcm, size_t n);
 
 /* Between two pushes n samples were lost; 0 if it is not known how many. What was heard before is
  * forgotten: no window spans the gap, and the memory of a student with memory is empty again. The
  * vote goes on: the listener is called for the windows that were lost, none of which votes, so that
  * an alert ends in time and later windows have the right index. The next window comes 0.975 s after
- * the gap. */
-void crydistill_gap(struct crydistill *self, uint32_t n, crydistill_listener *listener,
-                    void *context);
+ * the gap. Errors: CRYDISTILL_ERROR_NOT_STARTED, CRYDISTILL_ERROR_BUSY. */
+enum crydistill_error crydistill_gap(struct crydistill *self, uint32_t n);
 
 /* Empty the memory at the start of the arena, for programs that call the model's `run` themselves;
- * crydistill_init and crydistill_gap do it. */
+ * crydistill_init, crydistill_reset and crydistill_gap do it. */
 void crydistill_forget(const struct crydistill_model *model, int8_t *arena);
 
 /* A log-mel frame as the network's int8 steps. */

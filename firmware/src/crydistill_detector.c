@@ -1,6 +1,7 @@
 #include "crydistill_detector.h"
 
 #include <float.h>
+#include <stddef.h>
 
 #include "crydistill_tables.h"
 
@@ -24,26 +25,54 @@ static uint32_t highest_bit(uint64_t word)
     return position;
 }
 
-bool crydistill_detector_init(struct crydistill_detector *detector,
-                              const struct crydistill_settings *settings)
+static enum crydistill_error refusal(const struct crydistill_settings *settings)
 {
+    if (settings == NULL) {
+        return CRYDISTILL_ERROR_SETTINGS;
+    }
     /* Written so that a NaN is refused. */
     if (!(settings->threshold >= 0.0f && settings->threshold <= FLT_MAX)) {
-        return false;
+        return CRYDISTILL_ERROR_THRESHOLD;
     }
-    if (settings->n < 1 || settings->n > settings->m || settings->m > MOST_WINDOWS ||
-        settings->hold_ms > LONGEST_HOLD_MS) {
-        return false;
+    if (settings->n < 1 || settings->n > settings->m || settings->m > MOST_WINDOWS) {
+        return CRYDISTILL_ERROR_VOTES;
+    }
+    return settings->hold_ms > LONGEST_HOLD_MS ? CRYDISTILL_ERROR_HOLD : CRYDISTILL_OK;
+}
+
+enum crydistill_error crydistill_detector_set(struct crydistill_detector *detector,
+                                              const struct crydistill_settings *settings)
+{
+    const enum crydistill_error error = refusal(settings);
+    if (error != CRYDISTILL_OK) {
+        return error;
     }
     const uint32_t hop_ms = CRYDISTILL_WINDOW_HOP_MS;
     const uint32_t hold = (settings->hold_ms + hop_ms - 1) / hop_ms;
-    *detector = (struct crydistill_detector){
-        .threshold = settings->threshold,
-        .hold_windows = hold > 0 ? hold : 1,
-        .history_mask = UINT64_MAX >> (MOST_WINDOWS - settings->m),
-        .n = settings->n,
-    };
-    return true;
+    detector->threshold = settings->threshold;
+    detector->hold_windows = hold > 0 ? hold : 1;
+    detector->history_mask = UINT64_MAX >> (MOST_WINDOWS - settings->m);
+    detector->n = settings->n;
+    return CRYDISTILL_OK;
+}
+
+void crydistill_detector_reset(struct crydistill_detector *detector)
+{
+    detector->history = 0;
+    detector->silent = 0;
+    detector->windows = 0;
+    detector->onset = 0;
+    detector->on = false;
+}
+
+enum crydistill_error crydistill_detector_init(struct crydistill_detector *detector,
+                                               const struct crydistill_settings *settings)
+{
+    const enum crydistill_error error = crydistill_detector_set(detector, settings);
+    if (error == CRYDISTILL_OK) {
+        crydistill_detector_reset(detector);
+    }
+    return error;
 }
 
 enum crydistill_event crydistill_detector_push(struct crydistill_detector *detector, float score)
@@ -54,7 +83,7 @@ enum crydistill_event crydistill_detector_push(struct crydistill_detector *detec
     detector->history = (detector->history << 1 | (voted ? 1u : 0u)) & detector->history_mask;
     if (voted) {
         detector->silent = 0;
-    } else if (detector->silent < detector->hold_windows) {
+    } else if (detector->silent < UINT32_MAX) {
         detector->silent++;
     }
     const bool enough = bit_count(detector->history) >= detector->n;

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "crydistill_error.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -28,16 +30,26 @@ struct crydistill_detector {
     uint32_t hold_windows;
     uint64_t history; /* bit i: the window i windows ago voted */
     uint64_t history_mask;
-    uint32_t silent; /* windows since the last vote; stops counting at hold_windows */
+    uint32_t silent; /* windows since the last vote; stops counting at the largest number */
     uint32_t windows;
     uint32_t onset;
     uint8_t n;
     bool on;
 };
 
-/* Start anew. False, and no detector, if a setting is out of its range. */
-bool crydistill_detector_init(struct crydistill_detector *detector,
-                              const struct crydistill_settings *settings);
+/* Start with these settings. A setting out of its range is named, and the detector left as it is. */
+CRYDISTILL_MUST_CHECK
+enum crydistill_error crydistill_detector_init(struct crydistill_detector *detector,
+                                               const struct crydistill_settings *settings);
+
+/* Use other settings from the next window on. Windows that have voted keep their vote, and an alert
+ * that is on stays on until the new settings end it. Errors as crydistill_detector_init. */
+CRYDISTILL_MUST_CHECK
+enum crydistill_error crydistill_detector_set(struct crydistill_detector *detector,
+                                              const struct crydistill_settings *settings);
+
+/* Start anew with the same settings: no window has voted, there is no alert. */
+void crydistill_detector_reset(struct crydistill_detector *detector);
 
 /* Take the next window's score. NaN never votes. */
 enum crydistill_event crydistill_detector_push(struct crydistill_detector *detector, float score);

@@ -11,6 +11,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What models and the library must agree on. It goes up when a model that an earlier `crydistill
+ * export` wrote no longer fits. */
+#define CRYDISTILL_FORMAT_VERSION 2
+
+/* In bytes, of the arena and of weights: kernels with SIMD instructions read so many at once. */
+#define CRYDISTILL_ALIGNMENT 16
+
+/* In front of a definition, `static` included: aligned so. */
+#if defined(__GNUC__)
+#define CRYDISTILL_ALIGNED __attribute__((aligned(CRYDISTILL_ALIGNMENT)))
+#elif defined(__cplusplus)
+#define CRYDISTILL_ALIGNED alignas(CRYDISTILL_ALIGNMENT)
+#elif __STDC_VERSION__ >= 201112L
+#define CRYDISTILL_ALIGNED _Alignas(CRYDISTILL_ALIGNMENT)
+#else
+#define CRYDISTILL_ALIGNED
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -119,8 +137,9 @@ void crydistill_concatenate(const struct crydistill_concatenation *, const int8_
 void crydistill_slice(const struct crydistill_strided_slice *, const int8_t *input,
                       int8_t *output);
 
-/* run: from an int8 patch to int8 logits, which lie in the arena until the next run
- * arena_bytes: working memory of run; align it to 16 where the kernels ask for that
+/* version: CRYDISTILL_FORMAT_VERSION of the library that it was exported for; always the first member
+ * run: from an int8 patch to int8 logits, which lie in the arena until the next run
+ * arena_bytes: working memory of run, which starts at a multiple of CRYDISTILL_ALIGNMENT
  * memory_bytes: of the arena, from its start: what the network remembers of earlier windows, which
  *     run reads and replaces. The listener's between windows, too. 0: a network without memory
  * memory_zero_point: the value of all these bytes when nothing has been heard
@@ -130,6 +149,7 @@ void crydistill_slice(const struct crydistill_strided_slice *, const int8_t *inp
  * activation: 256 values. With softmax, exp(-d output_scale) for a logit d steps below the highest;
  *     otherwise the sigmoid of each logit from step -128 on. */
 struct crydistill_model {
+    uint32_t version;
     const int8_t *(*run)(const struct crydistill_kernels *kernels, const int8_t *patch,
                          int8_t *arena);
     const struct crydistill_kernels *kernels;

@@ -75,7 +75,7 @@ static int32_t windowed(const int16_t *samples, int at, int gain)
         return 0;
     }
     const int mirrored = CRYDISTILL_FRAME_LENGTH - at;
-    const int64_t weight = crydistill_window[at < mirrored ? at : mirrored];
+    const int64_t weight = crydistill_mel_window[at < mirrored ? at : mirrored];
     return scaled(weight * (samples[at] * (1 << (INPUT_BITS + 1 + gain))), 32);
 }
 

@@ -3,7 +3,8 @@
  *
  * Window and FFT are in 32-bit integers. What follows, magnitudes to logarithms, is in single
  * precision for cores with an FPU, or, where CRYDISTILL_FIXED_POINT is defined, in integers too.
- * All of the library must be compiled one way. */
+ * All of the library and all that calls this front end must be compiled one way: names of functions
+ * tell the linker which, so that what was compiled both ways does not link. */
 #ifndef CRYDISTILL_MEL_H
 #define CRYDISTILL_MEL_H
 
@@ -20,9 +21,14 @@ extern "C" {
 /* The natural logarithm of a band: as it is, or times 65,536. */
 #ifdef CRYDISTILL_FIXED_POINT
 typedef int32_t crydistill_level;
+#define CRYDISTILL_FRONT_END(name) name##_compiled_with_CRYDISTILL_FIXED_POINT
 #else
 typedef float crydistill_level;
+#define CRYDISTILL_FRONT_END(name) name##_compiled_without_CRYDISTILL_FIXED_POINT
 #endif
+#define crydistill_mel_init CRYDISTILL_FRONT_END(crydistill_mel_init)
+#define crydistill_mel_push CRYDISTILL_FRONT_END(crydistill_mel_push)
+#define crydistill_quantize CRYDISTILL_FRONT_END(crydistill_quantize)
 
 struct crydistill_point {
     int32_t re, im;

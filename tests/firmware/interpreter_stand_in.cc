@@ -10,7 +10,7 @@
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
-static int8_t engine_arena[CRYDISTILL_ARENA_BYTES];
+CRYDISTILL_ALIGNED static int8_t engine_arena[CRYDISTILL_ARENA_BYTES];
 static int8_t patch[CRYDISTILL_PATCH_SIZE], memory[1024];
 static int8_t logits[CRYDISTILL_OUTPUTS], next_memory[sizeof memory];
 
@@ -30,7 +30,7 @@ TfLiteTensor *MicroInterpreter::input(size_t index)
 {
     static TfLiteTensor tensors[2];
     tensors[0] = {{patch}, sizeof patch};
-    tensors[1] = {{memory}, crydistill_model.memory_bytes};
+    tensors[1] = {{memory}, crydistill_student.memory_bytes};
     return &tensors[index];
 }
 
@@ -38,15 +38,15 @@ TfLiteTensor *MicroInterpreter::output(size_t index)
 {
     static TfLiteTensor tensors[2];
     tensors[0] = {{logits}, sizeof logits};
-    tensors[1] = {{next_memory}, crydistill_model.memory_bytes};
+    tensors[1] = {{next_memory}, crydistill_student.memory_bytes};
     return &tensors[index];
 }
 
 TfLiteStatus MicroInterpreter::Invoke()
 {
-    const size_t bytes = crydistill_model.memory_bytes;
+    const size_t bytes = crydistill_student.memory_bytes;
     std::memcpy(engine_arena, memory, bytes);
-    std::memcpy(logits, crydistill_model.run(crydistill_model.kernels, patch, engine_arena),
+    std::memcpy(logits, crydistill_student.run(crydistill_student.kernels, patch, engine_arena),
                 sizeof logits);
     std::memcpy(next_memory, engine_arena, bytes);
     std::memset(engine_arena, 0x55, sizeof engine_arena);
@@ -73,12 +73,13 @@ template class MicroMutableOpResolver<CRYDISTILL_TFLM_OPERATORS>;
 
 int main()
 {
-    alignas(16) static int8_t arena[CRYDISTILL_TFLM_ARENA_BYTES];
+    CRYDISTILL_ALIGNED static int8_t arena[CRYDISTILL_TFLM_ARENA_BYTES];
     static struct crydistill ear;
-    const struct crydistill_model *model = crydistill_tflm_init(&crydistill_model, arena);
-    std::printf("%d\n", model == nullptr ? -1
-                                         : crydistill_selftest(&ear, model, nullptr,
-                                                               &crydistill_golden, arena,
-                                                               sizeof arena));
+    crydistill_config config = {};
+    config.model = crydistill_tflm_init(&crydistill_student, arena);
+    config.arena = arena;
+    config.arena_bytes = sizeof arena;
+    std::puts(crydistill_selftest_text(
+        crydistill_selftest(&ear, &config, &crydistill_golden_vectors)));
     return 0;
 }

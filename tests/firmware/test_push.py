@@ -1,6 +1,5 @@
 """`crydistill_push`: from PCM to alerts, against the Python package part by part."""
 
-import subprocess
 from pathlib import Path
 from typing import Self
 
@@ -8,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 from tests.firmware.programs import (
-    FIRMWARE,
     Emulated,
     Gaps,
     Pcm,
@@ -271,66 +269,3 @@ def test_the_whole_chain_of_a_student_with_named_sigmoids(
     assert (scores == expected).mean() > 0.5
     assert len(events) > 4
     assert events == events_of(expected, settings)
-
-
-def test_settings_and_arena_are_checked(student_tflite: bytes, tmp_path: Path) -> None:
-    """Also: two listeners are independent, and the header compiles as C++."""
-    need("make", "g++")
-    build("all", student_tflite, manifest_for(student_tflite), tmp_path, CC="gcc")
-    model = tmp_path / "model"
-    (tmp_path / "two.cpp").write_text(_TWO_LISTENERS, encoding="utf-8")
-    flags = ["-ffp-contract=off", f"-I{FIRMWARE / 'src'}", f"-I{model}", "-c"]
-    sources = [*sorted((FIRMWARE / "src").glob("*.c")), *sorted(model.glob("*.c"))]
-    subprocess.run(["gcc", "-std=c99", *flags, *map(str, sources)], check=True, cwd=tmp_path)
-    objects = [source.with_suffix(".o").name for source in sources]
-    subprocess.run(
-        ["g++", "-Wall", "-Werror", *flags[:-1], "two.cpp", *objects, "-o", "two"],
-        check=True,
-        cwd=tmp_path,
-    )
-    done = subprocess.run([tmp_path / "two"], check=False, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "refused refused ready ready 3 3 equal\n")
-
-
-_TWO_LISTENERS = """
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include "crydistill_model.h"
-
-static int8_t arena[2][CRYDISTILL_ARENA_BYTES];
-static struct crydistill ear[2];
-static float scores[2][8];
-static int count[2];
-
-static void keep(void *context, const struct crydistill_window *window)
-{
-    int which = *static_cast<int *>(context);
-    scores[which][count[which]++] = window->score;
-}
-
-static const char *start(int which, crydistill_settings settings, size_t bytes)
-{
-    return crydistill_init(&ear[which], &crydistill_model, nullptr, &settings, arena[which], bytes)
-               ? "ready"
-               : "refused";
-}
-
-int main()
-{
-    crydistill_settings wrong = crydistill_preset_default;
-    wrong.n = 0;
-    std::printf("%s ", start(0, wrong, sizeof arena[0]));
-    std::printf("%s ", start(0, crydistill_preset_default, sizeof arena[0] - 1));
-    std::printf("%s ", start(0, crydistill_preset_default, sizeof arena[0]));
-    std::printf("%s ", start(1, crydistill_preset_default, sizeof arena[1]));
-    for (int i = 0; i < 31000; i++) {
-        int16_t sample = static_cast<int16_t>(std::rand());
-        for (int which = 0; which < 2; which++) {
-            crydistill_push(&ear[which], &sample, 1, keep, &which);
-        }
-    }
-    bool equal = std::memcmp(scores[0], scores[1], sizeof scores[0]) == 0;
-    std::printf("%d %d %s\\n", count[0], count[1], equal ? "equal" : "different");
-}
-"""

@@ -34,13 +34,21 @@ def export_to_c(
     library: Annotated[
         bool, typer.Option(help="Also copy the library, so that the directory compiles by itself.")
     ] = True,
+    prefix: Annotated[
+        str,
+        typer.Option(
+            help="Beginning of the student's names in C and of its files' names, for several "
+            "students in one program."
+        ),
+    ] = "crydistill",
 ) -> None:
     """Export a student as C99 source, with the library it needs."""
     from crydistill.device.export import export_c
     from crydistill.device.library import copy_library
 
     tflite, manifest = _student(model)
-    made = export_c(tflite, manifest, directory, calibrated=_calibrated(settings, manifest))
+    calibrated = _calibrated(settings, manifest)
+    made = export_c(tflite, manifest, directory, calibrated=calibrated, prefix=prefix)
     for path in (*made.files, *(copy_library(directory) if library else ())):
         print(path)
     print(f"arena {made.arena_bytes:,} bytes, constants {made.constant_bytes:,} bytes")

@@ -81,7 +81,7 @@ def _tables() -> list[tuple[str, str, npt.NDArray[Any], str]]:
     root = np.sqrt(np.array(_SQRT_STEPS) * 2.0**24)
     logarithm = np.log2(1 + np.arange(_LOG2_STEPS + 1) / _LOG2_STEPS)
     return [
-        ("int32_t", "window", _fixed(half_window, 31), "The window's rising half, times 2^31."),
+        ("int32_t", "mel_window", _fixed(half_window, 31), "The window's rising half, times 2^31."),
         ("int32_t", "cosine", _fixed(cosine, 31), "One turn of the cosine, times 2^31."),
         (
             "uint8_t",

@@ -2,8 +2,9 @@
 
 `export_c` writes four files to compile with the library: `crydistill_tables.{h,c}` (the front end,
 the same for every student) and `crydistill_model.{h,c}` (weights, layers, call sequence, detector
-settings). The library has kernels for all allowlisted operators; the linker keeps only those in the
-student's kernel table.
+settings). With another prefix than `crydistill`, the names of the latter and all that they declare
+begin with it, so that several students fit into one program. The library has kernels for all
+allowlisted operators; the linker keeps only those in the students' kernel tables.
 """
 
 import re
@@ -29,6 +30,13 @@ from crydistill.tflite.interpreters import Float32, dequantize
 
 CALIBRATED_PRESET = "calibrated"
 """Preset name of settings from `crydistill calibrate`."""
+
+FORMAT_VERSION = 2
+"""CRYDISTILL_FORMAT_VERSION of the library that the C source is for."""
+
+DEFAULT_PREFIX = "crydistill"
+
+_PREFIX = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 _MOST_OUTPUTS = 1 << 16
 """Limit from the C model's 16-bit indices of the cry outputs."""
@@ -59,6 +67,7 @@ def export_c(
     directory: str | Path,
     *,
     calibrated: VoteSettings | None = None,
+    prefix: str = DEFAULT_PREFIX,
 ) -> CExport:
     """Write a student as C source; deterministic, byte for byte.
 
@@ -68,6 +77,7 @@ def export_c(
     manifest : its `student.json`
     directory : created if missing; files of the same names are replaced
     calibrated : settings from `crydistill calibrate` for this student; become the default
+    prefix : of the student's files and of its names in C, in capitals of its macros
 
     Raises
     ------
@@ -75,7 +85,7 @@ def export_c(
         if the two do not belong together, the front end differs, the `.tflite` fails
         `inspect_tflite`, or the engine lacks an operator, which is named with its layer.
     ConfigError
-        if a preset's settings are out of range.
+        if a preset's settings are out of range, or the prefix is no beginning of a name in C.
 
     Examples
     --------
@@ -92,6 +102,7 @@ def export_c(
     >>> made.presets["balanced"]
     'crydistill_preset_balanced'
     """
+    names = _Names(prefix)
     facts = inspect_tflite(tflite, size_limit=manifest.tflite.size_bytes, name=manifest.name)
     _check_manifest(manifest, facts.sha256)
     file = read_tflite(tflite)
@@ -101,20 +112,20 @@ def export_c(
     if not computed:
         raise ModelError(f"{manifest.name}: the student has no operators; export another")
     settings = detector_settings(manifest, calibrated)
-    presets = _names_in_c(manifest.name, settings)
+    presets = _presets_in_c(manifest.name, settings, names)
     model = (
-        _heading(manifest)
+        _heading(manifest, names)
         + _constants(computed)
         + _kernel_table(computed)
         + _run(file, plan, layers)
-        + _model(manifest, facts, plan)
+        + _model(manifest, facts, plan, names)
         + _presets(settings, presets)
     )
     texts = {
         "crydistill_tables.h": tables_header(),
         "crydistill_tables.c": tables_source(),
-        "crydistill_model.h": _model_header(manifest, plan, facts.output, presets),
-        "crydistill_model.c": model,
+        f"{names.file}.h": _model_header(manifest, plan, facts.output, presets, names),
+        f"{names.file}.c": model,
     }
     paths = tuple(Path(directory) / name for name in texts)
     for path, text in zip(paths, texts.values(), strict=True):
@@ -126,6 +137,34 @@ def export_c(
         tuple(sorted({layer.kernel for layer in computed})),
         presets,
     )
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Names in C that belong to one student."""
+
+    prefix: str
+
+    def __post_init__(self) -> None:
+        if not _PREFIX.fullmatch(self.prefix):
+            raise ConfigError(
+                f"prefix: '{self.prefix}' cannot begin a name in C; use lower-case letters, digits "
+                "and single underscores, a letter first, such as bedroom"
+            )
+
+    @property
+    def file(self) -> str:
+        return f"{self.prefix}_model"
+
+    @property
+    def student(self) -> str:
+        return f"{self.prefix}_student"
+
+    def preset(self, name: str) -> str:
+        return f"{self.prefix}_preset_{re.sub(r'[^A-Za-z0-9]', '_', name)}"
+
+    def macro(self, name: str) -> str:
+        return f"{self.prefix.upper()}_{name}"
 
 
 def detector_settings(
@@ -172,15 +211,10 @@ def _check_manifest(manifest: StudentManifest, sha256: str) -> None:
             )
 
 
-def _heading(manifest: StudentManifest) -> str:
+def _heading(manifest: StudentManifest, names: _Names) -> str:
     return (
         f"/* Student of sha256 {manifest.tflite.sha256}.\n * {DO_NOT_EDIT} */\n"
-        '#include "crydistill_model.h"\n\n'
-        "#if defined(__GNUC__)\n"
-        "#define CRYDISTILL_ALIGNED __attribute__((aligned(16)))\n"
-        "#else\n"
-        "#define CRYDISTILL_ALIGNED\n"
-        "#endif\n"
+        f'#include "{names.file}.h"\n'
     )
 
 
@@ -213,16 +247,17 @@ def _run(file: TfliteFile, plan: ArenaPlan, layers: list[Layer | None]) -> str:
     )
 
 
-def _model(manifest: StudentManifest, facts: TfliteFacts, plan: ArenaPlan) -> str:
+def _model(manifest: StudentManifest, facts: TfliteFacts, plan: ArenaPlan, names: _Names) -> str:
     patch, logits = facts.input, facts.output
     outputs = logits.shape[-1]
     if outputs > _MOST_OUTPUTS:
         raise ModelError(f"{manifest.name}: {outputs} outputs, more than {_MOST_OUTPUTS}")
     cries = np.array(manifest.cry_outputs, dtype=np.uint16)
     fields = {
+        "version": FORMAT_VERSION,
         "run": "run",
         "kernels": "&kernels",
-        "arena_bytes": "CRYDISTILL_ARENA_BYTES",
+        "arena_bytes": names.macro("ARENA_BYTES"),
         **_memory(facts, plan),
         "input_scale": float32(patch.scale),
         "input_zero_point": patch.zero_point,
@@ -233,7 +268,7 @@ def _model(manifest: StudentManifest, facts: TfliteFacts, plan: ArenaPlan) -> st
         "softmax": "true" if manifest.activation == "softmax" else "false",
         "activation": "activation",
     }
-    model = f"const struct crydistill_model crydistill_model = {struct(fields)};\n"
+    model = f"const struct crydistill_model {names.student} = {struct(fields)};\n"
     tables = (
         array("uint16_t", "cry_outputs", cries),
         array("float", "activation", _activation(manifest, logits)),
@@ -271,35 +306,47 @@ def _activation(manifest: StudentManifest, logits: TensorFacts) -> Float32:
 
 
 def _model_header(
-    manifest: StudentManifest, plan: ArenaPlan, logits: TensorFacts, presets: dict[str, str]
+    manifest: StudentManifest,
+    plan: ArenaPlan,
+    logits: TensorFacts,
+    presets: dict[str, str],
+    names: _Names,
 ) -> str:
+    variables = [f"const struct crydistill_model {names.student}"]
+    variables += [f"const struct crydistill_settings {name}" for name in presets.values()]
     body = (
         f"/* Student of sha256 {manifest.tflite.sha256}.\n * {DO_NOT_EDIT} */\n"
         '#include "crydistill.h"\n\n'
-        f"#define CRYDISTILL_ARENA_BYTES {plan.size}\n"
-        f"#define CRYDISTILL_OUTPUTS {logits.shape[-1]}\n"
-        f"{_default_preset(presets)}\n"
-        "extern const struct crydistill_model crydistill_model;\n"
-        + "".join(f"extern const struct crydistill_settings {name};\n" for name in presets.values())
+        f"#if CRYDISTILL_FORMAT_VERSION != {FORMAT_VERSION}\n"
+        '#error "the library is of another version than this student: run `crydistill export` again"'
+        "\n#endif\n\n"
+        f"#define {names.macro('ARENA_BYTES')} {plan.size}\n"
+        f"#define {names.macro('OUTPUTS')} {logits.shape[-1]}\n"
+        f"{_default_preset(presets, names)}\n"
+        "#ifdef __cplusplus\n"
+        'extern "C" {\n'
+        "#endif\n"
+        + "".join(f"extern {variable};\n" for variable in variables)
+        + "#ifdef __cplusplus\n}\n#endif\n"
     )
-    return include_guard("CRYDISTILL_MODEL_H", body)
+    return include_guard(names.macro("MODEL_H"), body)
 
 
-def _default_preset(presets: dict[str, str]) -> str:
+def _default_preset(presets: dict[str, str], names: _Names) -> str:
     name = default_preset(presets)
-    return "" if name is None else f"#define CRYDISTILL_DEFAULT_PRESET {presets[name]}\n"
+    return "" if name is None else f"#define {names.macro('DEFAULT_PRESET')} {presets[name]}\n"
 
 
-def _names_in_c(student: str, presets: Iterable[str]) -> dict[str, str]:
-    names: dict[str, str] = {}
+def _presets_in_c(student: str, presets: Iterable[str], names: _Names) -> dict[str, str]:
+    found: dict[str, str] = {}
     for preset in presets:
-        name = "crydistill_preset_" + re.sub(r"[^A-Za-z0-9]", "_", preset)
-        if name in names.values():
+        name = names.preset(preset)
+        if name in found.values():
             raise ModelError(
                 f"{student}: presets: '{preset}' and another would both be {name} in C; rename one"
             )
-        names[preset] = name
-    return names
+        found[preset] = name
+    return found
 
 
 def _presets(settings: dict[str, VoteSettings], names: dict[str, str]) -> str:

@@ -27,7 +27,13 @@ CORES = (CORTEX_M4, CORTEX_M4_INTEGERS, CORTEX_M7, LX106)
 _LINKED = ("code", "libm", "tables", "student", "arena", "state")
 """Owners of bytes in the linker's map."""
 
-_LIBRARY = ("crydistill", "crydistill_detector", "crydistill_kernels", "crydistill_mel")
+_LIBRARY = (
+    "crydistill",
+    "crydistill_detector",
+    "crydistill_error",
+    "crydistill_kernels",
+    "crydistill_mel",
+)
 _SECTION = re.compile(
     r"^ \.(?P<kind>text|rodata|bss)(?:\.(?P<name>\S+))?\s+0x[0-9a-f]+\s+0x(?P<size>[0-9a-f]+) "
     r"(?P<file>\S+)$",

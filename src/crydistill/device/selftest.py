@@ -150,7 +150,7 @@ def selftest_header() -> str:
         "CRYDISTILL_GOLDEN_H",
         f"/* {DO_NOT_EDIT} */\n"
         '#include "crydistill_selftest.h"\n\n'
-        "extern const struct crydistill_golden crydistill_golden;\n",
+        "extern const struct crydistill_golden crydistill_golden_vectors;\n",
     )
 
 
@@ -183,5 +183,5 @@ def selftest_source(selftest: SelfTest, sha256: str) -> str:
         '#include "crydistill_golden.h"\n'
         + "".join(f"\n{array('int8_t', name, values)}" for name, values in present.items())
         + f"\nstatic const struct crydistill_golden_event events[] = {{\n{events}}};\n"
-        f"\nconst struct crydistill_golden crydistill_golden = {struct(fields)};\n"
+        f"\nconst struct crydistill_golden crydistill_golden_vectors = {struct(fields)};\n"
     )

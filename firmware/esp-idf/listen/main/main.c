@@ -35,11 +35,8 @@
 enum { PIECE = 480, BUFFERS = 8, REPORT_SECONDS = 10 };
 
 static const char *const TAG = "listen";
-static const char *const SELFTEST_RESULTS[] = {"passed", "failed: settings", "failed: front end",
-                                               "failed: network", "failed: memory",
-                                               "failed: detector"};
 
-static int8_t arena[ARENA_BYTES] __attribute__((aligned(16)));
+CRYDISTILL_ALIGNED static int8_t arena[ARENA_BYTES];
 static struct crydistill ear;
 static struct crydistill_level_meter meter;
 static volatile uint32_t lost; /* pieces that came while the driver's buffers were full */
@@ -98,9 +95,9 @@ static struct crydistill_settings chosen_settings(void)
 static const struct crydistill_model *chosen_model(void)
 {
 #ifdef LISTEN_TFLM
-    return crydistill_tflm_init(&crydistill_model, arena);
+    return crydistill_tflm_init(&crydistill_student, arena);
 #else
-    return &crydistill_model;
+    return &crydistill_student;
 #endif
 }
 
@@ -132,26 +129,41 @@ static void report(int64_t busy)
     meter = (struct crydistill_level_meter){0};
 }
 
-void app_main(void)
+/* Whether the library listens now; if not, the log says why. */
+static bool start_listening(void)
 {
     const struct crydistill_settings settings = chosen_settings();
-    const struct crydistill_model *model = chosen_model();
-    if (model == NULL) {
+    const struct crydistill_config config = {
+        .model = chosen_model(),
+        .settings = &settings,
+        .arena = arena,
+        .arena_bytes = sizeof arena,
+        .listener = on_window,
+    };
+    if (config.model == NULL) {
         ESP_LOGE(TAG, "TensorFlow Lite Micro refuses the student or the arena");
-        return;
+        return false;
     }
 #if CONFIG_CRYDISTILL_SELFTEST
     const int64_t begin = esp_timer_get_time();
     const enum crydistill_selftest_result result =
-        crydistill_selftest(&ear, model, NULL, &crydistill_golden, arena, sizeof arena);
-    ESP_LOGI(TAG, "self-test %s in %d ms", SELFTEST_RESULTS[result],
+        crydistill_selftest(&ear, &config, &crydistill_golden_vectors);
+    ESP_LOGI(TAG, "self-test %s in %d ms", crydistill_selftest_text(result),
              (int)((esp_timer_get_time() - begin) / 1000));
     if (result != CRYDISTILL_SELFTEST_PASSED) {
-        return;
+        return false;
     }
 #endif
-    if (!crydistill_init(&ear, model, NULL, &settings, arena, sizeof arena)) {
-        ESP_LOGE(TAG, "detector settings out of range");
+    const enum crydistill_error error = crydistill_init(&ear, &config);
+    if (error != CRYDISTILL_OK) {
+        ESP_LOGE(TAG, "%s", crydistill_error_text(error));
+    }
+    return error == CRYDISTILL_OK;
+}
+
+void app_main(void)
+{
+    if (!start_listening()) {
         return;
     }
     gpio_reset_pin(CONFIG_LISTEN_LED);
@@ -169,11 +181,11 @@ void app_main(void)
         /* The driver drops the oldest pieces: those before the one that was just read. */
         const uint32_t pieces = lost - missed;
         if (pieces > 0) {
-            crydistill_gap(&ear, pieces * PIECE, on_window, NULL);
+            crydistill_gap(&ear, pieces * PIECE);
             missed += pieces;
         }
         crydistill_amplify(raw, pcm, n, CONFIG_CRYDISTILL_GAIN_BITS, &meter);
-        crydistill_push(&ear, pcm, n, on_window, NULL);
+        crydistill_push(&ear, pcm, n);
         busy += esp_timer_get_time() - start;
         if (meter.samples >= REPORT_SECONDS * CRYDISTILL_SAMPLE_RATE) {
             report(busy);
