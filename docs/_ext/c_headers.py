@@ -14,12 +14,14 @@ from sphinx.util.docutils import SphinxDirective
 
 _ROOT = Path(__file__).parents[2]
 _ONLY_FOR_COMPILERS = re.compile(
-    r"#ifdef __cplusplus\n.*?#endif\n|#ifndef (\w+_H)\n#define \1\n|#include [^\n]*\n", re.DOTALL
+    r"#ifdef __cplusplus\n.*?#endif\n|#ifndef (\w+_H)\n#define \1\n|#include [^\n]*\n"
+    r"|^CRYDISTILL_MUST_CHECK\n",
+    re.DOTALL | re.MULTILINE,
 )
 _ABOUT = re.compile(r"/\*(.*?)\*/\n", re.DOTALL)
 _DECLARATION = re.compile(
     r"(?:/\*(?P<comment>(?:(?!\*/).)*)\*/\n)?"
-    r"(?P<source>#if.*?\n#endif"
+    r"(?P<source>#if.*?\n#endif|#define [^\n]*"
     r"|(?P<signature>[a-z][^;{]*)(?P<body>\{[^}]*\})?;(?:[ \t]*/\*.*?\*/)?)",
     re.DOTALL,
 )
@@ -54,7 +56,7 @@ class CHeader(SphinxDirective):
 class Declaration:
     """What a header declares.
 
-    kind : the C domain's directive: function, struct, enum, enumerator, type, var
+    kind : the C domain's directive: function, struct, enum, enumerator, type, var, macro
     name : the directive's argument: a function or type with its whole signature, or a name
     source : as it stands in the header, without the comment
     comment : without its marks
@@ -78,6 +80,9 @@ def read_header(text: str) -> tuple[str, list[Declaration]]:
 
 def _declaration(match: re.Match[str]) -> Declaration:
     source, comment = match["source"], _unmarked(match["comment"] or "")
+    macro = re.match(r"(?:#if[^\n]*\n)?#define (\w+)", source)
+    if macro:
+        return Declaration("macro", macro[1], source, comment)
     signature = " ".join((match["signature"] or source.split("\n")[1].rstrip(";")).split())
     keyword, _, rest = signature.partition(" ")
     if keyword == "typedef":

@@ -3,8 +3,8 @@
  *
  * Window and FFT are in 32-bit integers. What follows, magnitudes to logarithms, is in single
  * precision for cores with an FPU, or, where CRYDISTILL_FIXED_POINT is defined, in integers too.
- * All of the library and all that calls this front end must be compiled one way: names of functions
- * tell the linker which, so that what was compiled both ways does not link. */
+ * All of the library, and all that calls this front end, must be compiled one way, or it does not
+ * link. */
 #ifndef CRYDISTILL_MEL_H
 #define CRYDISTILL_MEL_H
 
@@ -18,17 +18,19 @@
 extern "C" {
 #endif
 
-/* The natural logarithm of a band: as it is, or times 65,536. */
+/* The natural logarithm of a band: as it is, or times 65,536. The functions that take or give it have
+ * two names for the linker. */
 #ifdef CRYDISTILL_FIXED_POINT
 typedef int32_t crydistill_level;
-#define CRYDISTILL_FRONT_END(name) name##_compiled_with_CRYDISTILL_FIXED_POINT
+#define crydistill_mel_init crydistill_mel_init_compiled_with_CRYDISTILL_FIXED_POINT
+#define crydistill_mel_push crydistill_mel_push_compiled_with_CRYDISTILL_FIXED_POINT
+#define crydistill_quantize crydistill_quantize_compiled_with_CRYDISTILL_FIXED_POINT
 #else
 typedef float crydistill_level;
-#define CRYDISTILL_FRONT_END(name) name##_compiled_without_CRYDISTILL_FIXED_POINT
+#define crydistill_mel_init crydistill_mel_init_compiled_without_CRYDISTILL_FIXED_POINT
+#define crydistill_mel_push crydistill_mel_push_compiled_without_CRYDISTILL_FIXED_POINT
+#define crydistill_quantize crydistill_quantize_compiled_without_CRYDISTILL_FIXED_POINT
 #endif
-#define crydistill_mel_init CRYDISTILL_FRONT_END(crydistill_mel_init)
-#define crydistill_mel_push CRYDISTILL_FRONT_END(crydistill_mel_push)
-#define crydistill_quantize CRYDISTILL_FRONT_END(crydistill_quantize)
 
 struct crydistill_point {
     int32_t re, im;

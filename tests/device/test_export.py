@@ -392,6 +392,53 @@ def test_settings_for_another_student_are_refused(what: str, tmp_path: Path) -> 
     assert not (tmp_path / "to").exists()
 
 
+def names_in_c(directory: Path) -> set[str]:
+    """What the student's header declares and defines."""
+    (header,) = directory.glob("*_model.h")
+    text = header.read_text(encoding="utf-8")
+    variables = re.findall(r"^extern const struct \w+ (\w+);", text, re.MULTILINE)
+    return {header.name, *variables, *re.findall(r"^#define (\w+)", text, re.MULTILINE)}
+
+
+def test_a_prefix_begins_every_name(reference_tflite: bytes, tmp_path: Path) -> None:
+    manifest = manifest_for(reference_tflite)
+    export_c(reference_tflite, manifest, tmp_path / "usual")
+    exported = export_c(reference_tflite, manifest, tmp_path / "other", prefix="bed_room2")
+    assert exported.presets["balanced"] == "bed_room2_preset_balanced"
+    usual, other = names_in_c(tmp_path / "usual"), names_in_c(tmp_path / "other")
+    assert {"crydistill_model.h", "crydistill_student", "CRYDISTILL_ARENA_BYTES"} <= usual
+    assert other == {
+        name.replace("crydistill", "bed_room2").replace("CRYDISTILL", "BED_ROOM2") for name in usual
+    }
+    source = (tmp_path / "other" / "bed_room2_model.c").read_text(encoding="utf-8")
+    visible = re.findall(r"^const struct \w+ (\w+) =", source, re.MULTILINE)
+    assert {"bed_room2_student", *exported.presets.values()} == set(visible)
+    # The front end is the same for all.
+    for name in ("crydistill_tables.h", "crydistill_tables.c"):
+        usual_text, text = (
+            (tmp_path / folder / name).read_bytes() for folder in ("usual", "other")
+        )
+        assert usual_text == text
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "Bedroom", "2b", "bed-room", "a__b", "_a", "a_", "kä", "a\n"]
+)
+def test_a_prefix_that_begins_no_name_is_refused(
+    prefix: str, reference_tflite: bytes, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"prefix: .* such as bedroom"):
+        export_c(reference_tflite, manifest_for(reference_tflite), tmp_path, prefix=prefix)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_verb_takes_a_prefix(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["export", "c", str(tmp_path), "--prefix", "bedroom"])
+    assert done.exit_code == 0, done.exception
+    assert "bedroom_student" in (tmp_path / "bedroom_model.h").read_text(encoding="utf-8")
+    assert not (tmp_path / "crydistill_model.h").exists()
+
+
 def test_presets_of_one_name_in_c_are_refused(reference_tflite: bytes, tmp_path: Path) -> None:
     preset = ThresholdPreset(threshold=0.3, n=6, m=9, hold_seconds=12.5)
     manifest = manifest_for(reference_tflite, presets={"a b": preset, "a-b": preset})

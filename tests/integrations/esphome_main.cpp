@@ -4,12 +4,15 @@
 #include <cstring>
 
 #include "cry_listener.h"
+#include "crydistill/crydistill_model.h"
 
 using namespace esphome;
 
 static microphone::MicrophoneSource source;
 static binary_sensor::BinarySensor crying;
 static sensor::Sensor score;
+
+CRYDISTILL_ALIGNED static int8_t arena[CRYDISTILL_ARENA_BYTES];
 
 static void wait_until_heard(StreamBufferHandle_t samples) {
   for (;;) {
@@ -29,7 +32,8 @@ class Listener : public cry_listener::CryListener {
 };
 
 int main(int argc, char **argv) {
-  auto *listener = new Listener(crydistill_preset_balanced);
+  auto *listener =
+      new Listener(crydistill_student, crydistill_preset_balanced, arena, sizeof arena);
   listener->set_microphone_source(&source);
   listener->set_crying(&crying);
   listener->set_score(&score);

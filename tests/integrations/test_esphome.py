@@ -10,7 +10,10 @@ import pytest
 from tests.publish.runs import COMMIT, write_run
 
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
+from crydistill.device.export import export_c
+from crydistill.device.library import copy_library
 from crydistill.publish.bundle import Bundle, make_bundle
+from crydistill.student.runtime import TfliteStudent
 
 ROOT = Path(__file__).parents[2]
 ESPHOME = ROOT / "integrations" / "esphome"
@@ -100,7 +103,9 @@ def test_component_says_when_it_cannot_keep_up(program: Path, tmp_path: Path) ->
 
 def test_component_refuses_settings_out_of_range(program: Path, bundle: Bundle) -> None:
     pcm = bundle.directory / "golden" / "pcm.s16"
-    assert "failed" in run(str(program), str(pcm), "slow", "impossible")
+    printed = run(str(program), str(pcm), "slow", "impossible")
+    assert "settings: n and m must be" in printed
+    assert "failed" in printed
 
 
 @pytest.fixture
@@ -152,8 +157,54 @@ def test_all_settings_reach_the_code(house: Path) -> None:
     main = (source / "main.cpp").read_text(encoding="utf-8")
     for call in ("crydistill_preset_balanced", "set_threshold(0.31f)", "set_votes(5, 9)"):
         assert call in main
+    assert "CRYDISTILL_ALIGNED static int8_t crydistill_" in main
     assert "set_hold(10000)" in main
     assert (source / "crydistill" / "crydistill_model.c").is_file()
+
+
+SECOND = """
+  - id: other_listener
+    microphone: nursery_microphone
+    model: other
+    prefix: other
+    crying:
+      name: Other crying
+"""
+
+
+def add_second(house: Path, bundle: Bundle, prefix: str) -> None:
+    """A second listener on the same microphone, with a student of its own."""
+    student = TfliteStudent.load(bundle.directory)
+    export_c(student.tflite, student.manifest, house / "other", prefix=prefix)
+    copy_library(house / "other")
+    path = house / "nursery.yaml"
+    head, tail = path.read_text(encoding="utf-8").split("crydistill:\n")
+    first = "".join(f"    {line}\n" for line in tail.splitlines()).replace("    ", "  - ", 1)
+    second = SECOND.replace("prefix: other", f"prefix: {prefix}")
+    path.write_text(f"{head}crydistill:\n{first}{second}", encoding="utf-8")
+
+
+def test_two_listeners_have_students_of_their_own(house: Path, bundle: Bundle) -> None:
+    add_second(house, bundle, "other")
+    code, printed = esphome(house, "compile", "--only-generate")
+    assert code == 0, printed
+    source = house / ".esphome" / "build" / "nursery" / "src"
+    main = (source / "main.cpp").read_text(encoding="utf-8")
+    for text in (
+        '#include "crydistill/crydistill_model.h"',
+        '#include "crydistill/other_model.h"',
+        "CRYDISTILL_ALIGNED static int8_t other_listener_arena[OTHER_ARENA_BYTES];",
+        "(other_student, other_preset_balanced, other_listener_arena, OTHER_ARENA_BYTES)",
+    ):
+        assert text in main
+    assert (source / "crydistill" / "other_model.c").is_file()
+
+
+def test_two_students_of_one_prefix_are_refused(house: Path, bundle: Bundle) -> None:
+    add_second(house, bundle, "crydistill")
+    code, printed = esphome(house, "config")
+    assert code != 0
+    assert "two students have the prefix 'crydistill'" in printed
 
 
 @pytest.mark.parametrize(
@@ -162,6 +213,8 @@ def test_all_settings_reach_the_code(house: Path) -> None:
         ("preset: balanced", "preset: deafening", "no preset 'deafening'; it has"),
         ("model: bundle/c", "model: components", "has no crydistill_model.c"),
         ("# votes: 5", "votes: 5", "votes and of_windows together"),
+        ("preset: balanced", "prefix: Bed-room", "a prefix is lower-case letters"),
+        ("preset: balanced", "prefix: bedroom", "has no bedroom_model.c"),
         ("sample_rate: 16000", "sample_rate: 48000", "16000"),
     ],
 )

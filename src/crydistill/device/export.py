@@ -21,7 +21,7 @@ from crydistill.device.c_arena import ArenaPlan, plan_arena
 from crydistill.device.c_layers import Layer, layer_in_c
 from crydistill.device.c_tables import tables_header, tables_source
 from crydistill.device.c_text import DO_NOT_EDIT, array, float32, include_guard, struct
-from crydistill.errors import ModelError
+from crydistill.errors import ConfigError, ModelError
 from crydistill.student.activation import activate
 from crydistill.student.manifest import FrontEnd, StudentManifest
 from crydistill.tflite.check import TensorFacts, TfliteFacts, inspect_tflite
@@ -318,8 +318,8 @@ def _model_header(
         f"/* Student of sha256 {manifest.tflite.sha256}.\n * {DO_NOT_EDIT} */\n"
         '#include "crydistill.h"\n\n'
         f"#if CRYDISTILL_FORMAT_VERSION != {FORMAT_VERSION}\n"
-        '#error "the library is of another version than this student: run `crydistill export` again"'
-        "\n#endif\n\n"
+        '#error "library and student are of different versions: run `crydistill export` again"\n'
+        "#endif\n\n"
         f"#define {names.macro('ARENA_BYTES')} {plan.size}\n"
         f"#define {names.macro('OUTPUTS')} {logits.shape[-1]}\n"
         f"{_default_preset(presets, names)}\n"

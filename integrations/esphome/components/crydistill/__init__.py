@@ -1,7 +1,8 @@
 """ESPHome component: a baby's cry as a binary sensor, from a crydistill bundle's C sources.
 
 Checks the configuration, copies the student and the C library into the build, and sets up the
-listener of cry_listener.h. See README.md beside the components folder.
+listener of cry_listener.h. Several listeners may have students of their own, whose names in C then
+begin with prefixes of their own. See README.md beside the components folder.
 """
 
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import esphome.codegen as cg
 import esphome.config_validation as cv
+import esphome.final_validate as fv
 from esphome.components import binary_sensor, microphone, sensor
 from esphome.const import (
     CONF_ID,
@@ -23,7 +25,10 @@ from esphome.core import CORE
 from esphome.helpers import copy_file_if_changed
 
 DEPENDENCIES = ["microphone"]
+MULTI_CONF = True
 AUTO_LOAD = ["binary_sensor", "sensor"]
+
+DOMAIN = "crydistill"
 
 CONF_CRYING = "crying"
 CONF_SCORE = "score"
@@ -31,18 +36,14 @@ CONF_PRESET = "preset"
 CONF_VOTES = "votes"
 CONF_OF_WINDOWS = "of_windows"
 CONF_HOLD = "hold"
+CONF_PREFIX = "prefix"
 
+PREFIX = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MOST_WINDOWS = 64
 LONGEST_HOLD = cv.TimePeriod(hours=24)
 SAMPLE_RATE = 16000
 
-STUDENT = (
-    "crydistill_model.c",
-    "crydistill_model.h",
-    "crydistill_tables.c",
-    "crydistill_tables.h",
-)
-LIBRARY = ("crydistill.c", "crydistill.h")
+LIBRARY = ("crydistill.c", "crydistill.h", "crydistill_tables.c", "crydistill_tables.h")
 """Of the C library only what shows that it is there; all sources are copied."""
 
 BUILD_FOLDER = "crydistill"
@@ -53,25 +54,36 @@ cry_listener_ns = cg.esphome_ns.namespace("cry_listener")
 CryListener = cry_listener_ns.class_("CryListener", cg.Component)
 
 
-def _presets(folder: Path) -> list[str]:
+def _prefix(value: object) -> str:
+    prefix = cv.string_strict(value)
+    if not PREFIX.fullmatch(prefix):
+        raise cv.Invalid(
+            "a prefix is lower-case letters, digits and single underscores, a letter first"
+        )
+    return prefix
+
+
+def _presets(folder: Path, prefix: str) -> list[str]:
     """Names of the presets that the student's header declares."""
-    header = (folder / "crydistill_model.h").read_text(encoding="utf-8")
-    return re.findall(r"crydistill_settings crydistill_preset_(\w+);", header)
+    header = (folder / f"{prefix}_model.h").read_text(encoding="utf-8")
+    return re.findall(rf"crydistill_settings {prefix}_preset_(\w+);", header)
 
 
-def _model_folder(value: object) -> Path:
-    folder = Path(cv.directory(value))
-    missing = [name for name in (*STUDENT, *LIBRARY) if not (folder / name).is_file()]
+def _model_folder(config: dict) -> dict:
+    folder, prefix = config[CONF_MODEL], config[CONF_PREFIX]
+    student = (f"{prefix}_model.c", f"{prefix}_model.h")
+    missing = [name for name in (*student, *LIBRARY) if not (folder / name).is_file()]
     if missing:
         raise cv.Invalid(
             f"{folder} has no {missing[0]}; make the folder with `crydistill bundle RUN BUNDLE` "
-            "and name its c/ here"
+            "and name its c/ here, or with `crydistill export c FOLDER --prefix PREFIX`",
+            path=[CONF_MODEL],
         )
-    return folder
+    return config
 
 
 def _known_preset(config: dict) -> dict:
-    known = _presets(config[CONF_MODEL])
+    known = _presets(config[CONF_MODEL], config[CONF_PREFIX])
     preset = config[CONF_PRESET]
     if re.sub(r"\W", "_", preset) not in known:
         raise cv.Invalid(
@@ -97,7 +109,8 @@ CONFIG_SCHEMA = cv.All(
                 min_bits_per_sample=16,
                 max_bits_per_sample=16,
             ),
-            cv.Required(CONF_MODEL): _model_folder,
+            cv.Required(CONF_MODEL): cv.All(cv.directory, Path),
+            cv.Optional(CONF_PREFIX, default="crydistill"): _prefix,
             cv.Optional(CONF_PRESET, default="balanced"): cv.string_strict,
             cv.Optional(CONF_THRESHOLD): cv.float_range(min=0.0),
             cv.Optional(CONF_VOTES): cv.int_range(1, MOST_WINDOWS),
@@ -113,18 +126,36 @@ CONFIG_SCHEMA = cv.All(
             ),
         }
     ).extend(cv.COMPONENT_SCHEMA),
+    _model_folder,
     _known_preset,
     _votes_of_windows,
     cv.only_on([PLATFORM_ESP32]),
 )
 
-FINAL_VALIDATE_SCHEMA = cv.Schema(
-    {
-        cv.Required(CONF_MICROPHONE): microphone.final_validate_microphone_source_schema(
-            "crydistill", sample_rate=SAMPLE_RATE
-        ),
-    },
-    extra=cv.ALLOW_EXTRA,
+
+def _one_student_a_prefix(config: dict) -> dict:
+    """Two students of one name would be one in the build: the one that is copied last."""
+    for other in fv.full_config.get()[DOMAIN]:
+        same = other[CONF_PREFIX] == config[CONF_PREFIX]
+        if same and Path(other[CONF_MODEL]) != Path(config[CONF_MODEL]):
+            raise cv.Invalid(
+                f"two students have the prefix '{config[CONF_PREFIX]}'; export one of them with "
+                "another (`crydistill export c FOLDER --prefix PREFIX`)",
+                path=[CONF_PREFIX],
+            )
+    return config
+
+
+FINAL_VALIDATE_SCHEMA = cv.All(
+    cv.Schema(
+        {
+            cv.Required(CONF_MICROPHONE): microphone.final_validate_microphone_source_schema(
+                DOMAIN, sample_rate=SAMPLE_RATE
+            ),
+        },
+        extra=cv.ALLOW_EXTRA,
+    ),
+    _one_student_a_prefix,
 )
 
 
@@ -132,9 +163,12 @@ async def to_code(config: dict) -> None:
     """Write the C++ that sets the listener up."""
     for path in sorted(config[CONF_MODEL].glob("*.[ch]")):
         copy_file_if_changed(path, CORE.relative_src_path(BUILD_FOLDER, path.name))
-    preset = re.sub(r"\W", "_", config[CONF_PRESET])
-    settings = cg.RawExpression(f"crydistill_preset_{preset}")
-    listener = cg.new_Pvariable(config[CONF_ID], settings)
+    prefix, preset = config[CONF_PREFIX], re.sub(r"\W", "_", config[CONF_PRESET])
+    arena, arena_bytes = f"{config[CONF_ID]}_arena", f"{prefix.upper()}_ARENA_BYTES"
+    cg.add_global(cg.RawStatement(f'#include "{BUILD_FOLDER}/{prefix}_model.h"'))
+    cg.add_global(cg.RawStatement(f"CRYDISTILL_ALIGNED static int8_t {arena}[{arena_bytes}];"))
+    parts = (f"{prefix}_student", f"{prefix}_preset_{preset}", arena, arena_bytes)
+    listener = cg.new_Pvariable(config[CONF_ID], *map(cg.RawExpression, parts))
     await cg.register_component(listener, config)
     source = await microphone.microphone_source_to_code(config[CONF_MICROPHONE])
     cg.add(listener.set_microphone_source(source))

@@ -8,25 +8,26 @@ namespace esphome::cry_listener {
 
 static const char *const TAG = "crydistill";
 
-static const size_t BYTES_PER_SECOND = 2 * CRYDISTILL_SAMPLE_RATE;
-// A window may take most of the 480 ms until the next one; a second bridges that.
-static const size_t BUFFER_BYTES = BYTES_PER_SECOND;
-static const size_t BLOCK_SAMPLES = 512;
 static const uint32_t STACK_BYTES = 6144;
 static const UBaseType_t TASK_PRIORITY = 3;
 // How soon the task notices a gap after which no audio has come.
 static const TickType_t PATIENCE = pdMS_TO_TICKS(100);
 
-alignas(16) static int8_t arena[CRYDISTILL_ARENA_BYTES];
-
 void CryListener::setup() {
-  if (!crydistill_init(&this->ear_, &crydistill_model, nullptr, &this->settings_, arena,
-                       sizeof arena)) {
-    ESP_LOGE(TAG, "A detector setting is out of its range");
+  crydistill_config config{};
+  config.model = &this->student_;
+  config.settings = &this->settings_;
+  config.arena = this->arena_;
+  config.arena_bytes = this->arena_bytes_;
+  config.listener = on_window_;
+  config.context = this;
+  const crydistill_error error = crydistill_init(&this->ear_, &config);
+  if (error != CRYDISTILL_OK) {
+    ESP_LOGE(TAG, "%s", crydistill_error_text(error));
     this->mark_failed();
     return;
   }
-  this->samples_ = xStreamBufferCreate(BUFFER_BYTES, sizeof(int16_t));
+  this->samples_ = xStreamBufferCreate(BYTES_PER_SECOND, sizeof(int16_t));
   if (this->samples_ == nullptr ||
       xTaskCreate(task_, "crydistill", STACK_BYTES, this, TASK_PRIORITY, nullptr) != pdPASS) {
     ESP_LOGE(TAG, "Not enough memory for the listener");
@@ -53,13 +54,13 @@ void CryListener::hear_(const std::vector<uint8_t> &data) {
 }
 
 void CryListener::listen_() {
-  static int16_t block[BLOCK_SAMPLES];
   for (;;) {
-    const size_t bytes = xStreamBufferReceive(this->samples_, block, sizeof block, PATIENCE);
-    crydistill_push(&this->ear_, block, bytes / sizeof block[0], on_window_, this);
+    const size_t bytes =
+        xStreamBufferReceive(this->samples_, this->block_, sizeof this->block_, PATIENCE);
+    crydistill_push(&this->ear_, this->block_, bytes / sizeof(int16_t));
     if (this->gap_bytes_ > 0 && xStreamBufferIsEmpty(this->samples_) == pdTRUE) {
       const uint32_t lost = this->gap_bytes_.exchange(0);
-      crydistill_gap(&this->ear_, lost / sizeof block[0], on_window_, this);
+      crydistill_gap(&this->ear_, lost / sizeof(int16_t));
     }
   }
 }
@@ -101,7 +102,7 @@ void CryListener::dump_config() {
                 "  Hold: %" PRIu32 " ms\n"
                 "  Arena: %u bytes",
                 this->settings_.threshold, this->settings_.n, this->settings_.m,
-                this->settings_.hold_ms, static_cast<unsigned>(sizeof arena));
+                this->settings_.hold_ms, static_cast<unsigned>(this->arena_bytes_));
   LOG_BINARY_SENSOR("  ", "Crying", this->crying_sensor_);
   LOG_SENSOR("  ", "Score", this->score_sensor_);
 }

@@ -8,7 +8,7 @@
 #include <freertos/stream_buffer.h>
 #include <freertos/task.h>
 
-#include "crydistill/crydistill_model.h"
+#include "crydistill/crydistill.h"
 #include "esphome/components/binary_sensor/binary_sensor.h"
 #include "esphome/components/microphone/microphone_source.h"
 #include "esphome/components/sensor/sensor.h"
@@ -23,7 +23,10 @@ namespace esphome::cry_listener {
 /// kernels; the main loop publishes what the task has found.
 class CryListener : public Component {
  public:
-  explicit CryListener(const crydistill_settings &settings) : settings_(settings) {}
+  /// `arena` is this listener's alone, of as many bytes as the student's header says.
+  CryListener(const crydistill_model &student, const crydistill_settings &settings, int8_t *arena,
+              size_t arena_bytes)
+      : student_(student), settings_(settings), arena_(arena), arena_bytes_(arena_bytes) {}
 
   void setup() override;
   void loop() override;
@@ -46,8 +49,16 @@ class CryListener : public Component {
   static void task_(void *self) { static_cast<CryListener *>(self)->listen_(); }
   static void on_window_(void *self, const struct crydistill_window *window);
 
+  // A window may take most of the 480 ms until the next one; a second of audio bridges that.
+  static constexpr size_t BYTES_PER_SECOND = 2 * CRYDISTILL_SAMPLE_RATE;
+  static constexpr size_t BLOCK_SAMPLES = 512;
+
+  const crydistill_model &student_;
   crydistill_settings settings_;
+  int8_t *arena_;
+  size_t arena_bytes_;
   struct crydistill ear_ {};
+  int16_t block_[BLOCK_SAMPLES];
   microphone::MicrophoneSource *source_{nullptr};
   binary_sensor::BinarySensor *crying_sensor_{nullptr};
   sensor::Sensor *score_sensor_{nullptr};
