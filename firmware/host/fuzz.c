@@ -91,9 +91,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                        .arena_bytes = sizeof arena,
                                        .listener = check,
                                        .context = &windows};
-    if (crydistill_init(&ear, &config) != CRYDISTILL_OK) {
+    const enum crydistill_error error = crydistill_init(&ear, &config);
+    if (error != CRYDISTILL_OK) {
         config.settings = &usual;
         require_ok(crydistill_init(&ear, &config));
+    }
+    if (crydistill_set_settings(&ear, &settings) != error) {
+        abort();
     }
     push_all(data[SETTINGS_BYTES], data + SETTINGS_BYTES + 1,
              (size - SETTINGS_BYTES - 1) / sizeof(int16_t), &windows);

@@ -33,6 +33,12 @@ static bool is_complete(const struct crydistill_kernels *table,
 #undef HAS
 }
 
+static bool is_empty(const struct crydistill_kernels *table)
+{
+    static const struct crydistill_kernels none;
+    return is_complete(&none, table);
+}
+
 static enum crydistill_error refusal_of_model(const struct crydistill_model *model,
                                               const struct crydistill_kernels *kernels)
 {
@@ -43,10 +49,9 @@ static enum crydistill_error refusal_of_model(const struct crydistill_model *mod
     if (model->version != CRYDISTILL_FORMAT_VERSION) {
         return CRYDISTILL_ERROR_MODEL_VERSION;
     }
-    if (kernels != NULL && !is_complete(kernels, model->kernels)) {
-        return CRYDISTILL_ERROR_KERNELS;
-    }
-    return CRYDISTILL_OK;
+    const bool good = model->kernels != NULL && !is_empty(model->kernels) &&
+                      (kernels == NULL || is_complete(kernels, model->kernels));
+    return good ? CRYDISTILL_OK : CRYDISTILL_ERROR_KERNELS;
 }
 
 static enum crydistill_error refusal_of_arena(const int8_t *arena, size_t bytes, size_t needed)

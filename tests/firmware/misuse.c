@@ -62,6 +62,26 @@ static enum crydistill_error model_of_another_version(void)
     return crydistill_init(&ear, &config);
 }
 
+static enum crydistill_error with_own_kernels(const struct crydistill_kernels *kernels)
+{
+    struct crydistill_config config = good();
+    struct crydistill_model model = crydistill_student;
+    model.kernels = kernels;
+    config.model = &model;
+    return crydistill_init(&ear, &config);
+}
+
+static enum crydistill_error own_kernels_are_null(void)
+{
+    return with_own_kernels(NULL);
+}
+
+static enum crydistill_error own_kernels_are_empty(void)
+{
+    const struct crydistill_kernels none = {0};
+    return with_own_kernels(&none);
+}
+
 static enum crydistill_error kernels_are_empty(void)
 {
     struct crydistill_config config = good();
@@ -216,6 +236,8 @@ static const struct misuse {
     {"config_is_null", config_is_null},
     {"model_is_null", model_is_null},
     {"model_of_another_version", model_of_another_version},
+    {"own_kernels_are_null", own_kernels_are_null},
+    {"own_kernels_are_empty", own_kernels_are_empty},
     {"kernels_are_empty", kernels_are_empty},
     {"kernels_lack_one", kernels_lack_one},
     {"arena_is_null", arena_is_null},

@@ -98,6 +98,8 @@ NAMED = {
     "config_is_null": "config is NULL",
     "model_is_null": "model is NULL",
     "model_of_another_version": "model is of another version than the library",
+    "own_kernels_are_null": "kernels lack one that the model needs",
+    "own_kernels_are_empty": "kernels lack one that the model needs",
     "kernels_are_empty": "kernels lack one that the model needs",
     "kernels_lack_one": "kernels lack one that the model needs",
     "arena_is_null": "arena is NULL",
