@@ -148,7 +148,7 @@ class _Names:
     def __post_init__(self) -> None:
         if not _PREFIX.fullmatch(self.prefix):
             raise ConfigError(
-                f"prefix: '{self.prefix}' cannot begin a name in C; use lower-case letters, digits "
+                f"prefix: {self.prefix!r} cannot begin a name in C; use lower-case letters, digits "
                 "and single underscores, a letter first, such as bedroom"
             )
 
