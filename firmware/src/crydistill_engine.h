@@ -48,7 +48,9 @@ struct crydistill_output {
 };
 
 /* weights: output channel x height x width x input channel; for depthwise convolutions height x
- * width x output channel. multiplier, shift: one per output channel. */
+ * width x output channel. multiplier, shift: one per output channel. bias: one per output channel,
+ * the network's own minus input_zero_point times the sum of the channel's weights; it is added to
+ * products of steps, where taps outside the image count as input_zero_point. */
 struct crydistill_conv {
     struct crydistill_window_shape shape;
     int32_t input_zero_point;
@@ -59,7 +61,7 @@ struct crydistill_conv {
     const int8_t *shift;
 };
 
-/* weights: output x input. bias may be NULL. */
+/* weights: output x input. bias: one per output, as that of a convolution. */
 struct crydistill_dense {
     int32_t inputs, outputs;
     int32_t input_zero_point;

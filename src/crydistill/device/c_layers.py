@@ -23,10 +23,13 @@ _INT8 = (-128, 127)
 _INT8_RANGE = 255
 """Largest difference between an int8 value and a zero point."""
 
-_SUM_LIMIT = 2**31 - 256
-"""Largest sum; leaves headroom to add the output's zero point."""
+_INT8_TWICE = 256
+"""Largest magnitude of an int8 value plus that of a zero point, which is in the bias."""
 
-_ADD_FRACTION = 2.0**20
+_SUM_LIMIT = 2**30
+"""Sums are smaller: twice a sum has 32 bits, which the requantization needs."""
+
+_ADD_FRACTION = 2**20
 _SAME = 0
 
 
@@ -95,20 +98,18 @@ class _Step:
         self,
         place: tuple[str, str, str],
         fields: Mapping[str, Any],
-        arrays: Mapping[str, "_Array | None"],
+        arrays: Mapping[str, "_Array"],
     ) -> Layer:
         """Assemble a layer; `place` is its table entry, its kernel and the kind of its struct."""
         function, kernel, kind = place
         names = {field: f"{field}_{self.position}" for field in arrays}
-        present = {field: item for field, item in arrays.items() if item is not None}
-        pointers = {field: names[field] if field in present else "NULL" for field in arrays}
         definitions = [
             array(item.kind, names[field], item.values, storage=item.storage)
-            for field, item in present.items()
+            for field, item in arrays.items()
         ]
-        initialiser = struct({**fields, **pointers})
+        initialiser = struct({**fields, **names})
         definitions.append(f"static const struct {kind} layer_{self.position} = {initialiser};\n")
-        size = sum(item.values.nbytes for item in present.values())
+        size = sum(item.values.nbytes for item in arrays.values())
         return Layer(function, kernel, "".join(definitions), size)
 
 
@@ -124,8 +125,19 @@ def _weights(tensor: Tensor) -> _Array:
     return _Array("int8_t", tensor.values(), "CRYDISTILL_ALIGNED static const")
 
 
-def _bias(step: _Step) -> _Array | None:
-    return _Array("int32_t", step.input(2).values()) if step.has(2) else None
+def _bias(step: _Step) -> npt.NDArray[np.int64]:
+    return step.input(2).values().astype(np.int64) if step.has(2) else np.int64(0)
+
+
+def _folded_bias(step: _Step, weights_of_channel: npt.NDArray[Any]) -> _Array:
+    """Bias minus the input's zero point times the sum of the channel's weights, [outputs, taps].
+
+    Added to the sum of value x weight it gives that of (value - zero point) x weight, exactly.
+    `_check_sums` has shown that it fits.
+    """
+    sums = weights_of_channel.astype(np.int64).sum(axis=1)
+    folded = _bias(step) - step.input().zero_points[0] * sums
+    return _Array("int32_t", folded.astype(np.int32))
 
 
 def fixed_point(factor: float) -> tuple[int, int]:
@@ -138,13 +150,13 @@ def fixed_point(factor: float) -> tuple[int, int]:
 
 
 def _check_sums(step: _Step, worst: npt.NDArray[np.int64], shifts: Iterable[int]) -> None:
-    """Refuse a layer in which some input would overflow a 32-bit accumulator.
+    """Refuse a layer in which some input would overflow the engine's 32-bit arithmetic.
 
     worst : largest magnitude of each output channel's sum
     shifts : of the requantization multipliers; a sum is shifted left before the multiplication
     """
     for channel, (value, shift) in enumerate(zip(worst.tolist(), shifts, strict=True)):
-        if value << max(shift, 0) >= _SUM_LIMIT:
+        if max(value, 1) << max(shift, 0) >= _SUM_LIMIT:
             raise ModelError(
                 f"layer {step.position} ({step.operator.name}): the sums of channel {channel} can "
                 "overflow 32 bits; the file is damaged or not a student"
@@ -152,10 +164,9 @@ def _check_sums(step: _Step, worst: npt.NDArray[np.int64], shifts: Iterable[int]
 
 
 def _worst_sums(step: _Step, weights_of_channel: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Largest magnitude of bias plus products; `weights_of_channel` is [outputs, taps]."""
-    products = np.abs(weights_of_channel.astype(np.int64)).sum(axis=1) * _INT8_RANGE
-    bias = step.input(2).values().astype(np.int64) if step.has(2) else np.int64(0)
-    return np.asarray(products + np.abs(bias))
+    """Largest magnitude, on the way, of bias plus products; `weights_of_channel` is [outputs, taps]."""
+    products = np.abs(weights_of_channel.astype(np.int64)).sum(axis=1) * _INT8_TWICE
+    return np.asarray(products + np.abs(_bias(step)))
 
 
 def _conv_2d(step: _Step) -> Layer:
@@ -187,7 +198,7 @@ def _convolution(
         },
         {
             "weights": _weights(weights),
-            "bias": _bias(step),
+            "bias": _folded_bias(step, weights_of_channel),
             "multiplier": _Array("int32_t", np.array(multipliers, dtype=np.int32)),
             "shift": _Array("int8_t", np.array(shifts, dtype=np.int8)),
         },
@@ -209,7 +220,7 @@ def _fully_connected(step: _Step) -> Layer:
             "multiplier": multiplier,
             "shift": shift,
         },
-        {"weights": _weights(weights), "bias": _bias(step)},
+        {"weights": _weights(weights), "bias": _folded_bias(step, weights.values())},
     )
 
 
@@ -246,6 +257,8 @@ def _add(step: _Step) -> Layer:
     twice_larger = 2.0 * max(a.scales[0], b.scales[0])
     factors = [fixed_point(x.scales[0] / twice_larger) for x in (a, b)]
     multiplier, shift = fixed_point(twice_larger / (_ADD_FRACTION * output.scales[0]))
+    # Each input's factor is at most a half.
+    _check_sums(step, np.array([_INT8_RANGE * _ADD_FRACTION]), [shift])
     return step.layer(
         ("add", "crydistill_add_int8", "crydistill_add"),
         {

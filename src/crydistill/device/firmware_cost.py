@@ -29,6 +29,7 @@ _LINKED = ("code", "libm", "tables", "student", "arena", "state")
 
 _LIBRARY = (
     "crydistill",
+    "crydistill_conv",
     "crydistill_detector",
     "crydistill_error",
     "crydistill_kernels",

@@ -1,0 +1,135 @@
+/* Sums of products of int8 values: the inner loops of convolutions, which take most of a network's
+ * time. Part of the kernels.
+ *
+ * On a core with the DSP instructions (Cortex-M4, M7, M33) four values are loaded at a time and
+ * two products added at a time; define CRYDISTILL_PLAIN_KERNELS to have plain C there, too. Sums of
+ * integers do not depend on their order, so both give the same. */
+#ifndef CRYDISTILL_DOT_H
+#define CRYDISTILL_DOT_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_UNALIGNED) && defined(__GNUC__) && \
+    !defined(CRYDISTILL_PLAIN_KERNELS)
+#define CRYDISTILL_DSP
+#endif
+
+/* The sums of a block: two vectors of values by two of weights. Each value that is loaded counts
+ * twice. */
+struct sums_2x2 {
+    int32_t a0_b0, a0_b1, a1_b0, a1_b1;
+};
+
+#ifdef CRYDISTILL_DSP
+
+/* Four int8 values from any address, as two pairs of int16: numbers 0 and 2, numbers 1 and 3. */
+struct four {
+    uint32_t even, odd;
+};
+
+static inline struct four load_four(const int8_t *from)
+{
+    uint32_t word;
+    struct four four;
+    memcpy(&word, from, sizeof word);
+    __asm("sxtb16 %0, %1" : "=r"(four.even) : "r"(word));
+    __asm("sxtb16 %0, %1, ror #8" : "=r"(four.odd) : "r"(word));
+    return four;
+}
+
+static inline int32_t add_products(int32_t sum, uint32_t a, uint32_t b)
+{
+    __asm("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
+static inline int32_t dot_four(int32_t sum, struct four a, struct four b)
+{
+    return add_products(add_products(sum, a.even, b.even), a.odd, b.odd);
+}
+
+#endif
+
+static inline int32_t dot(int32_t sum, const int8_t *a, const int8_t *b, int32_t n)
+{
+    const int8_t *const end = a + n, *const end_of_fours = a + n / 4 * 4;
+    for (; a != end_of_fours; a += 4, b += 4) {
+#ifdef CRYDISTILL_DSP
+        sum = dot_four(sum, load_four(a), load_four(b));
+#else
+        sum += a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3];
+#endif
+    }
+    for (; a != end; a++, b++) {
+        sum += *a * *b;
+    }
+    return sum;
+}
+
+static inline struct sums_2x2 dot_2x2(struct sums_2x2 sums, const int8_t *a0, const int8_t *a1,
+                                      const int8_t *b0, const int8_t *b1, int32_t n)
+{
+    const int8_t *const end = a0 + n, *const end_of_fours = a0 + n / 4 * 4;
+#ifdef CRYDISTILL_DSP
+    for (; a0 != end_of_fours; a0 += 4, a1 += 4, b0 += 4, b1 += 4) {
+        const struct four first = load_four(a0), second = load_four(a1);
+        struct four weights = load_four(b0);
+        sums.a0_b0 = dot_four(sums.a0_b0, first, weights);
+        sums.a1_b0 = dot_four(sums.a1_b0, second, weights);
+        weights = load_four(b1);
+        sums.a0_b1 = dot_four(sums.a0_b1, first, weights);
+        sums.a1_b1 = dot_four(sums.a1_b1, second, weights);
+    }
+#else
+#define ADD_2X2(i) \
+    sums.a0_b0 += a0[i] * b0[i]; \
+    sums.a0_b1 += a0[i] * b1[i]; \
+    sums.a1_b0 += a1[i] * b0[i]; \
+    sums.a1_b1 += a1[i] * b1[i];
+    for (; a0 != end_of_fours; a0 += 4, a1 += 4, b0 += 4, b1 += 4) {
+        ADD_2X2(0)
+        ADD_2X2(1)
+        ADD_2X2(2)
+        ADD_2X2(3)
+    }
+#endif
+    for (; a0 != end; a0++, a1++, b0++, b1++) {
+        sums.a0_b0 += *a0 * *b0;
+        sums.a0_b1 += *a0 * *b1;
+        sums.a1_b0 += *a1 * *b0;
+        sums.a1_b1 += *a1 * *b1;
+    }
+    return sums;
+}
+
+/* The sums of four neighbouring channels. */
+struct sums_4 {
+    int32_t sum_0, sum_1, sum_2, sum_3;
+};
+
+/* Channels of a depthwise convolution: for each tap the values `at` bytes behind its address, by the
+ * weights, which are `step` bytes behind those of the tap before. */
+static inline struct sums_4 add_taps(struct sums_4 sums, const int8_t *const *tap, int32_t taps,
+                                     int32_t at, const int8_t *weights, int32_t step)
+{
+    const int8_t *const *const end = tap + taps;
+    for (; tap != end; tap++, weights += step) {
+        const int8_t *const values = *tap + at;
+#ifdef CRYDISTILL_DSP
+        const struct four a = load_four(values), b = load_four(weights);
+        sums.sum_0 += (int16_t)a.even * (int16_t)b.even;
+        sums.sum_1 += (int16_t)a.odd * (int16_t)b.odd;
+        sums.sum_2 += ((int32_t)a.even >> 16) * ((int32_t)b.even >> 16);
+        sums.sum_3 += ((int32_t)a.odd >> 16) * ((int32_t)b.odd >> 16);
+#else
+        sums.sum_0 += values[0] * weights[0];
+        sums.sum_1 += values[1] * weights[1];
+        sums.sum_2 += values[2] * weights[2];
+        sums.sum_3 += values[3] * weights[3];
+#endif
+    }
+    return sums;
+}
+
+#endif
