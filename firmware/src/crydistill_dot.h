@@ -1,18 +1,24 @@
 /* Sums of products of int8 values: the inner loops of convolutions, which take most of a network's
  * time. Part of the kernels.
  *
- * On a core with the DSP instructions (Cortex-M4, M7, M33) four values are loaded at a time and
- * two products added at a time; define CRYDISTILL_PLAIN_KERNELS to have plain C there, too. Sums of
- * integers do not depend on their order, so both give the same. */
+ * Cores with DSP instructions (Cortex-M4, M7, M33) load four values at a time and add two products at
+ * a time. Cores with Thumb's first instruction set (Cortex-M0, M0+, M23) have eight registers for
+ * most of it, which compilers distribute badly. All others, and these with CRYDISTILL_PLAIN_KERNELS,
+ * have plain C. Sums of integers do not depend on their order, so all give the same. */
 #ifndef CRYDISTILL_DOT_H
 #define CRYDISTILL_DOT_H
+
+#include "crydistill_inline.h"
 
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_UNALIGNED) && defined(__GNUC__) && \
-    !defined(CRYDISTILL_PLAIN_KERNELS)
+#if defined(__GNUC__) && defined(__ARM_ARCH_ISA_THUMB) && !defined(CRYDISTILL_PLAIN_KERNELS)
+#if __ARM_ARCH_ISA_THUMB == 1 && !defined(__OPTIMIZE_SIZE__) /* then gcc has no upper registers */
+#define CRYDISTILL_THUMB_1
+#elif defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_UNALIGNED)
 #define CRYDISTILL_DSP
+#endif
 #endif
 
 /* The sums of a block: two vectors of values by two of weights. Each value that is loaded counts
@@ -28,7 +34,7 @@ struct four {
     uint32_t even, odd;
 };
 
-static inline struct four load_four(const int8_t *from)
+CRYDISTILL_INLINE struct four load_four(const int8_t *from)
 {
     uint32_t word;
     struct four four;
@@ -38,20 +44,20 @@ static inline struct four load_four(const int8_t *from)
     return four;
 }
 
-static inline int32_t add_products(int32_t sum, uint32_t a, uint32_t b)
+CRYDISTILL_INLINE int32_t add_products(int32_t sum, uint32_t a, uint32_t b)
 {
     __asm("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
     return sum;
 }
 
-static inline int32_t dot_four(int32_t sum, struct four a, struct four b)
+CRYDISTILL_INLINE int32_t dot_four(int32_t sum, struct four a, struct four b)
 {
     return add_products(add_products(sum, a.even, b.even), a.odd, b.odd);
 }
 
 #endif
 
-static inline int32_t dot(int32_t sum, const int8_t *a, const int8_t *b, int32_t n)
+CRYDISTILL_INLINE int32_t dot(int32_t sum, const int8_t *a, const int8_t *b, int32_t n)
 {
     const int8_t *const end = a + n, *const end_of_fours = a + n / 4 * 4;
     for (; a != end_of_fours; a += 4, b += 4) {
@@ -67,12 +73,55 @@ static inline int32_t dot(int32_t sum, const int8_t *a, const int8_t *b, int32_t
     return sum;
 }
 
-static inline struct sums_2x2 dot_2x2(struct sums_2x2 sums, const int8_t *a0, const int8_t *a1,
+/* One value of each vector. */
+CRYDISTILL_INLINE void add_2x2(struct sums_2x2 *sums, int8_t a0, int8_t a1, int8_t b0, int8_t b1)
+{
+    sums->a0_b0 += a0 * b0;
+    sums->a0_b1 += a0 * b1;
+    sums->a1_b0 += a1 * b0;
+    sums->a1_b1 += a1 * b1;
+}
+
+#ifdef CRYDISTILL_THUMB_1
+
+/* The addresses, the number and two values take the lower registers, the sums the upper ones, which
+ * can do nothing but be added to. n is not 0. */
+CRYDISTILL_INLINE struct sums_2x2 dot_2x2(struct sums_2x2 sums, const int8_t *a0, const int8_t *a1,
+                                      const int8_t *b0, const int8_t *b1, int32_t n)
+{
+    int32_t i = -n, a, b;
+    __asm(".syntax unified\n"
+          "1:\n\t"
+          "ldrsb %[a], [%[a0], %[i]]\n\t"
+          "ldrsb %[b], [%[b0], %[i]]\n\t"
+          "muls %[b], %[a]\n\t"
+          "add %[a0_b0], %[b]\n\t"
+          "ldrsb %[b], [%[b1], %[i]]\n\t"
+          "muls %[a], %[b]\n\t"
+          "add %[a0_b1], %[a]\n\t"
+          "ldrsb %[a], [%[a1], %[i]]\n\t"
+          "muls %[b], %[a]\n\t"
+          "add %[a1_b1], %[b]\n\t"
+          "ldrsb %[b], [%[b0], %[i]]\n\t"
+          "muls %[a], %[b]\n\t"
+          "add %[a1_b0], %[a]\n\t"
+          "adds %[i], #1\n\t"
+          "bne 1b"
+          : [a0_b0] "+h"(sums.a0_b0), [a0_b1] "+h"(sums.a0_b1), [a1_b0] "+h"(sums.a1_b0),
+            [a1_b1] "+h"(sums.a1_b1), [i] "+l"(i), [a] "=&l"(a), [b] "=&l"(b)
+          : [a0] "l"(a0 + n), [a1] "l"(a1 + n), [b0] "l"(b0 + n), [b1] "l"(b1 + n)
+          : "cc", "memory");
+    return sums;
+}
+
+#else
+
+CRYDISTILL_INLINE struct sums_2x2 dot_2x2(struct sums_2x2 sums, const int8_t *a0, const int8_t *a1,
                                       const int8_t *b0, const int8_t *b1, int32_t n)
 {
     const int8_t *const end = a0 + n, *const end_of_fours = a0 + n / 4 * 4;
-#ifdef CRYDISTILL_DSP
     for (; a0 != end_of_fours; a0 += 4, a1 += 4, b0 += 4, b1 += 4) {
+#ifdef CRYDISTILL_DSP
         const struct four first = load_four(a0), second = load_four(a1);
         struct four weights = load_four(b0);
         sums.a0_b0 = dot_four(sums.a0_b0, first, weights);
@@ -80,28 +129,20 @@ static inline struct sums_2x2 dot_2x2(struct sums_2x2 sums, const int8_t *a0, co
         weights = load_four(b1);
         sums.a0_b1 = dot_four(sums.a0_b1, first, weights);
         sums.a1_b1 = dot_four(sums.a1_b1, second, weights);
-    }
 #else
-#define ADD_2X2(i) \
-    sums.a0_b0 += a0[i] * b0[i]; \
-    sums.a0_b1 += a0[i] * b1[i]; \
-    sums.a1_b0 += a1[i] * b0[i]; \
-    sums.a1_b1 += a1[i] * b1[i];
-    for (; a0 != end_of_fours; a0 += 4, a1 += 4, b0 += 4, b1 += 4) {
-        ADD_2X2(0)
-        ADD_2X2(1)
-        ADD_2X2(2)
-        ADD_2X2(3)
-    }
+        add_2x2(&sums, a0[0], a1[0], b0[0], b1[0]);
+        add_2x2(&sums, a0[1], a1[1], b0[1], b1[1]);
+        add_2x2(&sums, a0[2], a1[2], b0[2], b1[2]);
+        add_2x2(&sums, a0[3], a1[3], b0[3], b1[3]);
 #endif
+    }
     for (; a0 != end; a0++, a1++, b0++, b1++) {
-        sums.a0_b0 += *a0 * *b0;
-        sums.a0_b1 += *a0 * *b1;
-        sums.a1_b0 += *a1 * *b0;
-        sums.a1_b1 += *a1 * *b1;
+        add_2x2(&sums, *a0, *a1, *b0, *b1);
     }
     return sums;
 }
+
+#endif
 
 /* The sums of four neighbouring channels. */
 struct sums_4 {
@@ -110,7 +151,7 @@ struct sums_4 {
 
 /* Channels of a depthwise convolution: for each tap the values `at` bytes behind its address, by the
  * weights, which are `step` bytes behind those of the tap before. */
-static inline struct sums_4 add_taps(struct sums_4 sums, const int8_t *const *tap, int32_t taps,
+CRYDISTILL_INLINE struct sums_4 add_taps(struct sums_4 sums, const int8_t *const *tap, int32_t taps,
                                      int32_t at, const int8_t *weights, int32_t step)
 {
     const int8_t *const *const end = tap + taps;

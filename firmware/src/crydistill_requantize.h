@@ -3,9 +3,10 @@
 #define CRYDISTILL_REQUANTIZE_H
 
 #include "crydistill_engine.h"
+#include "crydistill_inline.h"
 
 /* a x b / 2^32, rounded to nearest, halves up. b is not negative. */
-static inline int32_t multiply_high(int32_t a, int32_t b)
+CRYDISTILL_INLINE int32_t multiply_high(int32_t a, int32_t b)
 {
 #if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
     /* Cortex-M0 and M0+ multiply 32 by 32 bits to 32: the same in four products of 16 by 16 bits,
@@ -26,7 +27,7 @@ static inline int32_t multiply_high(int32_t a, int32_t b)
  * which the export checks: twice x by the multiplier has the first result in its upper half.
  * Relies on >> of a negative number being arithmetic, as it is with every compiler for these
  * targets. */
-static inline int32_t rescale(int32_t x, int32_t multiplier, int32_t shift)
+CRYDISTILL_INLINE int32_t rescale(int32_t x, int32_t multiplier, int32_t shift)
 {
     if (shift >= 0) {
         return multiply_high((int32_t)((uint32_t)x << (shift + 1)), multiplier);
@@ -37,7 +38,7 @@ static inline int32_t rescale(int32_t x, int32_t multiplier, int32_t shift)
     return (((high + (high >> 31)) >> ~shift) + 1) >> 1;
 }
 
-static inline int8_t clamp(int32_t step, const struct crydistill_output *to)
+CRYDISTILL_INLINE int8_t clamp(int32_t step, const struct crydistill_output *to)
 {
     step = step < to->smallest ? to->smallest : step;
     step = step > to->largest ? to->largest : step;
@@ -45,7 +46,7 @@ static inline int8_t clamp(int32_t step, const struct crydistill_output *to)
 }
 
 /* `to` is the kernel's own copy of the layer's: nothing written to the output can change it. */
-static inline int8_t requantize(int32_t sum, int32_t multiplier, int32_t shift,
+CRYDISTILL_INLINE int8_t requantize(int32_t sum, int32_t multiplier, int32_t shift,
                                 const struct crydistill_output *to)
 {
     return clamp(rescale(sum, multiplier, shift) + to->zero_point, to);

@@ -126,7 +126,7 @@ def _weights(tensor: Tensor) -> _Array:
 
 
 def _bias(step: _Step) -> npt.NDArray[np.int64]:
-    return step.input(2).values().astype(np.int64) if step.has(2) else np.int64(0)
+    return step.input(2).values().astype(np.int64) if step.has(2) else np.zeros(1, np.int64)
 
 
 def _folded_bias(step: _Step, weights_of_channel: npt.NDArray[Any]) -> _Array:
@@ -164,7 +164,7 @@ def _check_sums(step: _Step, worst: npt.NDArray[np.int64], shifts: Iterable[int]
 
 
 def _worst_sums(step: _Step, weights_of_channel: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Largest magnitude, on the way, of bias plus products; `weights_of_channel` is [outputs, taps]."""
+    """Largest magnitude of bias plus products on the way; `weights_of_channel`: [outputs, taps]."""
     products = np.abs(weights_of_channel.astype(np.int64)).sum(axis=1) * _INT8_TWICE
     return np.asarray(products + np.abs(_bias(step)))
 

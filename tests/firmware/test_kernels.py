@@ -1,0 +1,104 @@
+"""The kernels against obvious ones on random layers: `firmware/host/kernels.c`."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.firmware.conftest import BOARDS
+from tests.firmware.programs import FIRMWARE, need, under_qemu
+
+M0_STAND_IN = "cortex-m4"
+"""The board that runs a Cortex-M0+'s program: QEMU's own has too little memory."""
+
+
+def compared(target: str, directory: Path, layers: int, seed: int, **variables: str) -> str:
+    """Build the comparison and run it; return what it prints."""
+    settings = {"BUILD": str(directory), **variables}
+    made = subprocess.run(
+        ["make", "-C", str(FIRMWARE), *(f"{k}={v}" for k, v in settings.items()), target],
+        capture_output=True,
+        timeout=300,
+        check=False,
+        text=True,
+    )
+    assert made.returncode == 0, made.stderr
+    if target == "kernels":
+        command = [str(directory / target), str(layers), str(seed)]
+    else:
+        core = target.removeprefix("kernels-")
+        board = M0_STAND_IN if core == "m0" else f"cortex-{core}"
+        command = under_qemu(*BOARDS[board][0])(
+            directory / f"{target}.elf", [str(layers), str(seed)]
+        )
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def assert_most_layers_compared(printed: str, layers: int) -> None:
+    counts = dict(line.split() for line in printed.splitlines())
+    assert counts.keys() == {"conv", "depthwise", "dense", "add"}
+    assert all(int(count) > layers // 2 for count in counts.values())
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_random_layers_under_sanitizers(compiler: str, seed: int, tmp_path: Path) -> None:
+    need("make", compiler)
+    printed = compared("kernels", tmp_path, 400, seed, CC=compiler)
+    assert_most_layers_compared(printed, 400)
+
+
+@pytest.mark.parametrize("plain", ["", "1"])
+@pytest.mark.parametrize("optimised", ["-O2", "-Os"])
+@pytest.mark.parametrize("core", ["m0", "m4", "m7"])
+def test_random_layers_under_emulation(
+    core: str, optimised: str, plain: str, tmp_path: Path
+) -> None:
+    need("make", "arm-none-eabi-gcc", "qemu-system-arm")
+    printed = compared(f"kernels-{core}", tmp_path, 50, 3, PLAIN=plain, CFLAGS=optimised)
+    assert_most_layers_compared(printed, 50)
+
+
+@pytest.mark.parametrize(
+    ("core", "instruction", "there"),
+    [("m4", "smlad", True), ("m7", "smlad", True), ("m0", "muls", True), ("m0", "smlad", False)],
+)
+def test_instructions_are_those_of_the_core(
+    core: str, instruction: str, there: bool, tmp_path: Path
+) -> None:
+    """And with PLAIN=1 there is nothing but C."""
+    need("make", "arm-none-eabi-gcc", "qemu-system-arm")
+    target = f"kernels-{core}"
+    compared(target, tmp_path, 1, 1)
+    assembler = (tmp_path / f"{target}.elf-crydistill_conv.s").read_text(encoding="utf-8")
+    assert bool(re.search(rf"\b{instruction}\b", assembler)) == there
+    assert ".syntax unified\n1:" in assembler if core == "m0" else "sxtb16" in assembler
+    (tmp_path / f"{target}.elf").unlink()
+    compared(target, tmp_path, 1, 1, PLAIN="1")
+    assembler = (tmp_path / f"{target}.elf-crydistill_conv.s").read_text(encoding="utf-8")
+    assert "smlad" not in assembler
+    assert ".syntax unified\n1:" not in assembler
+
+
+def test_a_wrong_kernel_is_noticed(tmp_path: Path) -> None:
+    """The comparison itself: with a kernel that rounds another way it fails."""
+    need("gcc")
+    sources = FIRMWARE / "src"
+    for path in sources.glob("*.[ch]"):
+        (tmp_path / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    rounding = tmp_path / "crydistill_requantize.h"
+    text = rounding.read_text(encoding="utf-8")
+    wrong = text.replace("(high + (high >> 31))", "(high)")
+    assert wrong != text
+    rounding.write_text(wrong, encoding="utf-8")
+    program = tmp_path / "wrong"
+    files = [tmp_path / "crydistill_conv.c", tmp_path / "crydistill_kernels.c"]
+    host = FIRMWARE / "host" / "kernels.c"
+    subprocess.run(["gcc", f"-I{tmp_path}", *files, host, "-o", program], check=True, timeout=60)
+    done = subprocess.run([program, "400", "1"], capture_output=True, timeout=60, text=True)
+    assert done.returncode == 1
+    assert re.fullmatch(r"\w+ \d+: output \d+ is -?\d+, not -?\d+\n", done.stdout)
