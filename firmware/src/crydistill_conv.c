@@ -83,9 +83,10 @@ static const int8_t *under_filter(const struct crydistill_conv *layer, const int
 }
 
 /* For filters that are too large. */
-static struct sums_2x2 dot_in_pieces(const struct crydistill_conv *layer, const struct pair *pair,
-                                     struct sums_2x2 sums, const int8_t *filter,
-                                     const int8_t *next_filter, int32_t size)
+CRYDISTILL_APART struct sums_2x2 dot_in_pieces(const struct crydistill_conv *layer,
+                                               const struct pair *pair, struct sums_2x2 sums,
+                                               const int8_t *filter, const int8_t *next_filter,
+                                               int32_t size)
 {
     int8_t gathered[2][GATHERED];
     for (int32_t from = 0; from < size; from += GATHERED) {
@@ -100,8 +101,8 @@ static struct sums_2x2 dot_in_pieces(const struct crydistill_conv *layer, const 
 
 /* All channels of two positions, two at a time. Where their number is odd, the last one counts as
  * two: the same result is written to the same place. */
-static void convolve(const struct crydistill_conv *layer, const struct pair *pair,
-                     int8_t *first_row, int8_t *second_row)
+CRYDISTILL_APART void convolve(const struct crydistill_conv *layer, const struct pair *pair,
+                               int8_t *first_row, int8_t *second_row)
 {
     const struct crydistill_window_shape *s = &layer->shape;
     const int32_t size = s->height * s->width * s->input_channels, channels = s->output_channels;
