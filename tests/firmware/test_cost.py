@@ -43,8 +43,8 @@ def test_counts_are_exact_and_plausible(core: str, student_tflite: bytes, tmp_pa
     macs = facts.macs
     assert len(layers) == sum(facts.ops.values())
     assert sum(layers) == pytest.approx(cost["network_per_window"], rel=0.001)
-    # With SMLAD; the softmax's dense layer is part of it.
-    assert 1.5 * macs < cost["network_per_window"] < 4 * macs
+    # With SMLAD. A good part of the small network is depthwise layers and rounding.
+    assert 1.5 * macs < cost["network_per_window"] < 8 * macs
     arithmetic = 100 * SUMS_AND_PRODUCTS_PER_FRAME
     assert 2 * arithmetic < cost["front_end_per_second"] < 6 * arithmetic
     assert cost["score_per_window"] < 100_000
