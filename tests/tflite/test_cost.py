@@ -37,11 +37,12 @@ def test_only_products_count(residual_tflite: bytes) -> None:
     assert costs["FULLY_CONNECTED"].weights == 72 * 4 + 4
 
 
-def test_work_counts_inner_loops_and_what_is_read(residual_tflite: bytes) -> None:
+def test_work_counts_rows_of_taps_and_what_is_read(residual_tflite: bytes) -> None:
     work = layer_work(read_tflite(residual_tflite))
     assert [layer.operator for layer in work].count("RESHAPE") == 0
     first = next(layer for layer in work if layer.operator == "CONV_2D")
-    # 3x3 on one channel: three loops of three products for each output.
-    assert (first.macs, first.inner_loops) == (9 * first.outputs, 3 * first.outputs)
+    # 3x3 on one channel by eight filters: three rows of taps at each of their positions.
+    assert (first.macs, first.rows) == (9 * first.outputs, 3 * first.outputs // 8)
+    assert {layer.rows for layer in work if layer.operator in ("ADD", "FULLY_CONNECTED")} == {0}
     add = next(layer for layer in work if layer.operator == "ADD")
     assert (add.macs, add.reads) == (0, 2 * add.outputs)

@@ -6,6 +6,7 @@ that `crydistill profile` needs no emulator. All figures are for a Cortex-M4.
 
 import json
 from collections import defaultdict
+from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -20,7 +21,7 @@ RECORD = "data/firmware_cost.json"
 _FLOAT, _INTEGERS = "Cortex-M4", "Cortex-M4, integers"
 _SOFTMAX_OUTPUTS = 521
 
-Layers = list[dict[str, Any]]
+Layer = dict[str, Any]
 
 
 def recorded_sha256() -> str:
@@ -53,17 +54,17 @@ def score_per_window(cry_outputs: int, outputs: int, *, softmax: bool) -> float:
 def network_per_window(layers: tuple[LayerWork, ...]) -> float:
     """Estimate the instructions of another network from the recorded network's layers.
 
-    Layers with products are fitted by kind, with a cost per product, inner loop and output. Others
-    have a cost per element read; kinds that the recorded student lacks get the highest of these.
+    Layers with products are fitted by kind, with a cost per product, row of taps and output.
+    Others have a cost per layer and element read; kinds that the recorded student lacks get the
+    highest per element.
     """
-    rates, others = _rates()
-    highest = max(others.values())
+    rates, highest = _rates()
     total = 0.0
     for layer in layers:
         if layer.operator in rates:
-            total += float(rates[layer.operator] @ (layer.macs, layer.inner_loops, layer.outputs))
+            total += float(rates[layer.operator] @ _shape(asdict(layer)))
         else:
-            total += others.get(layer.operator, highest) * layer.reads
+            total += highest * layer.reads
     return total
 
 
@@ -74,23 +75,26 @@ def library_bytes() -> tuple[int, int, int]:
 
 
 @cache
-def _rates() -> tuple[dict[str, Any], dict[str, float]]:
+def _rates() -> tuple[dict[str, Any], float]:
+    """Costs by kind of layer, and the highest per element read of those without products."""
     by_kind = defaultdict(list)
     for layer in cost_record()["cores"][_FLOAT]["layers"]:
         by_kind[layer["operator"]].append(layer)
-    products = {kind: same for kind, same in by_kind.items() if same[0]["macs"]}
-    fitted = {kind: _fitted(same) for kind, same in products.items()}
-    others = {
-        kind: sum(x["instructions"] for x in same) / sum(x["reads"] for x in same)
-        for kind, same in by_kind.items()
-        if kind not in products
-    }
-    return fitted, others
+    others = [x for same in by_kind.values() for x in same if not x["macs"]]
+    highest = max(x["instructions"] / x["reads"] for x in others)
+    return {kind: _fitted(same) for kind, same in by_kind.items()}, highest
 
 
-def _fitted(layers: Layers) -> Any:
-    """Fit instructions per product, inner loop and output, minimising relative errors."""
-    shapes = np.array([[x["macs"], x["inner_loops"], x["outputs"]] for x in layers], dtype=float)
+def _shape(layer: Layer) -> tuple[float, ...]:
+    """What a layer's cost is made of."""
+    if layer["macs"]:
+        return layer["macs"], layer["rows"], layer["outputs"]
+    return layer["reads"], 1.0
+
+
+def _fitted(layers: list[Layer]) -> Any:
+    """Fit the cost of each part of a layer's shape, minimising relative errors."""
+    shapes = np.array([_shape(layer) for layer in layers], dtype=float)
     counted = np.array([x["instructions"] for x in layers], dtype=float)
     rates, *_ = np.linalg.lstsq(shapes / counted[:, None], np.ones(len(layers)), rcond=1e-6)
     return rates

@@ -32,14 +32,15 @@ class LayerWork:
     """Quantities that determine an operator's run time in the C library.
 
     macs : as in `LayerCost`
-    inner_loops : loops over neighbouring pixels' channels that a convolution starts
+    rows : rows of a filter's taps that a convolution of more than one tap collects, over all
+        positions of the output
     outputs : elements of the output
     reads : elements of the intermediate tensors that it reads
     """
 
     operator: str
     macs: int
-    inner_loops: int
+    rows: int
     outputs: int
     reads: int
 
@@ -53,10 +54,15 @@ def layer_work(file: TfliteFile) -> tuple[LayerWork, ...]:
 def _work(file: TfliteFile, operator: Operator, macs: int) -> LayerWork:
     outputs = file.tensors[operator.outputs[0]].size
     inputs = [file.tensors[index] for index in operator.inputs if index != -1]
-    # The C kernel processes a filter row at once (dilated taps, which no student has, singly).
-    rows = inputs[1].shape[1] if operator.name == "CONV_2D" else 1
+    rows = _rows(outputs, inputs[1].shape) if "CONV" in operator.name else 0
     reads = sum(tensor.size for tensor in inputs if tensor.data is None)
-    return LayerWork(operator.name, macs, outputs * rows, outputs, reads)
+    return LayerWork(operator.name, macs, rows, outputs, reads)
+
+
+def _rows(outputs: int, filters: tuple[int, ...]) -> int:
+    count, height, width, channels = filters
+    positions = outputs // (count if count > 1 else channels)
+    return 0 if (height, width) == (1, 1) else positions * height
 
 
 def total_macs(layers: tuple[LayerCost, ...]) -> int:
