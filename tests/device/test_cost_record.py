@@ -10,7 +10,7 @@ from tests.student_fixtures import manifest_for
 
 from crydistill.device import cost_record as recorded
 from crydistill.device import emulator, tools
-from crydistill.device.emulator import CORTEX_M4, CORTEX_M4_INTEGERS
+from crydistill.device.emulator import CORTEX_M4, CORTEX_M4_INTEGERS, CORTEX_M4_PLAIN
 from crydistill.device.export import export_c
 from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, load_manifest
 from crydistill.student.packaged import packaged_student
@@ -47,7 +47,9 @@ def test_the_measured_network_is_derived_from_itself() -> None:
     assert vote == recorded.vote_per_window()
 
 
-@pytest.mark.parametrize("core", [CORTEX_M4, CORTEX_M4_INTEGERS], ids=lambda core: core.title)
+@pytest.mark.parametrize(
+    "core", [CORTEX_M4, CORTEX_M4_PLAIN, CORTEX_M4_INTEGERS], ids=lambda core: core.title
+)
 def test_it_is_of_this_library(core: emulator.Core, tmp_path: Path) -> None:
     """Another compiler may differ slightly; the same one gives the same counts."""
     need(core)
@@ -64,13 +66,13 @@ def test_it_is_of_this_library(core: emulator.Core, tmp_path: Path) -> None:
 def test_other_networks_are_within_a_tenth(
     student: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    need(CORTEX_M4)
+    need(CORTEX_M4_PLAIN)
     tflite = request.getfixturevalue(student)
     changes: dict[str, Any] = {}
     if student == "residual_tflite":
         changes = {"outputs": ("a", "b", "c", "d"), "cry_outputs": (1,)}
     export_c(tflite, manifest_for(tflite, **changes), tmp_path / "model")
-    counted = emulator.count(CORTEX_M4, tmp_path / "model", FIRMWARE, tmp_path / "build")
+    counted = emulator.count(CORTEX_M4_PLAIN, tmp_path / "model", FIRMWARE, tmp_path / "build")
     derived = recorded.network_per_window(layer_work(read_tflite(tflite)))
     assert derived == pytest.approx(counted.counts["network_per_window"], rel=0.1)
 

@@ -17,8 +17,8 @@ from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, load_manifes
 from crydistill.student.packaged import packaged_student
 from crydistill.tflite.file import read_tflite
 
-NETWORK_COUNTED, SCORE_COUNTED = 18_009_360, 6_800
-"""Instructions of the reference student on a Cortex-M4, gcc 12 -O2, counted by qemu."""
+NETWORK_COUNTED, SCORE_COUNTED = 7_390_920, 6_811
+"""Of the reference student on a Cortex-M4, plain C, gcc 12 -O2, counted by qemu."""
 
 PUBLISHED_MS = 28
 """Of the reference student on an ESP32-S3, TFLite Micro with ESP-NN."""
@@ -46,7 +46,7 @@ def test_instructions_of_the_reference_student(reference_tflite: bytes) -> None:
     assert found.network == pytest.approx(NETWORK_COUNTED, rel=0.1)
     assert found.score == pytest.approx(SCORE_COUNTED, rel=0.02)
     assert not found.measured
-    assert 0.12 < found.front_end_share < 0.17
+    assert 0.25 < found.front_end_share < 0.33
 
 
 def test_the_recorded_student_has_its_own_counts() -> None:

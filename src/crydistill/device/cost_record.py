@@ -1,7 +1,8 @@
 """Estimate instruction counts from those recorded for the packaged student under emulation.
 
 `crydistill firmware-cost` writes the record that this module reads; it ships with the package, so
-that `crydistill profile` needs no emulator. All figures are for a Cortex-M4.
+that `crydistill profile` needs no emulator. All figures are for a Cortex-M4 with the kernels in
+plain C, as any other core runs them.
 """
 
 import json
@@ -18,7 +19,7 @@ from crydistill.tflite.cost import LayerWork
 RECORD = "data/firmware_cost.json"
 """Path within the package."""
 
-_FLOAT, _INTEGERS = "Cortex-M4", "Cortex-M4, integers"
+_FLOAT, _INTEGERS = "Cortex-M4, plain C", "Cortex-M4, integers"
 _SOFTMAX_OUTPUTS = 521
 
 Layer = dict[str, Any]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.device import emulator
-from crydistill.device.emulator import CORTEX_M4
+from crydistill.device.emulator import CORTEX_M4_PLAIN
 from crydistill.device.export import export_c
 from crydistill.device.latency import Instructions
 from crydistill.device.tools import require, run
@@ -43,12 +43,12 @@ def count_instructions(tflite: bytes, manifest: StudentManifest, firmware: str |
     ModelError
         if the student cannot be exported to C.
     """
-    emulator.require_tools(CORTEX_M4)
+    emulator.require_tools(CORTEX_M4_PLAIN)
     require(_SIZE)
     with tempfile.TemporaryDirectory(prefix="crydistill-") as name:
         model, build = Path(name) / "model", Path(name) / "build"
         export_c(tflite, manifest, model)
-        counted = emulator.count(CORTEX_M4, model, firmware, build)
+        counted = emulator.count(CORTEX_M4_PLAIN, model, firmware, build)
         sizes = run(_SIZE, str(counted.program)).splitlines()[1].split()
     text, data, bss = (int(size) for size in sizes[:3])
     counts = counted.counts

@@ -33,6 +33,7 @@ class Core:
     fixed_point : whether the front end uses integers
     compiler : compiler of the program
     emulator : command that runs it
+    plain : whether the kernels are plain C, as on cores without DSP instructions
     """
 
     title: str
@@ -40,6 +41,7 @@ class Core:
     fixed_point: bool
     compiler: str
     emulator: tuple[str, ...]
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ _M7 = ("qemu-system-arm", "-M", "mps2-an500")
 _LX106 = ("qemu-system-xtensa", "-M", "sim", "-cpu", "lx106")
 
 CORTEX_M4 = Core("Cortex-M4", "cost-m4", False, _ARM, _M4)
+CORTEX_M4_PLAIN = Core("Cortex-M4, plain C", "cost-m4", False, _ARM, _M4, plain=True)
 CORTEX_M4_INTEGERS = Core("Cortex-M4, integers", "cost-m4", True, _ARM, _M4)
 CORTEX_M7 = Core("Cortex-M7", "cost-m7", False, _ARM, _M7)
 LX106 = Core("Xtensa lx106, integers", "cost-lx106", True, "xtensa-lx106-elf-gcc", _LX106)
@@ -95,7 +98,7 @@ def count(core: Core, model: Path, firmware: str | Path, build: Path) -> Counted
     firmware = Path(firmware)
     if not (firmware / "emulator" / "cost.c").is_file():
         raise ConfigError(f"{firmware}: no emulator/cost.c found; pass the project's firmware/")
-    settings = (f"MODEL={model}", f"BUILD={build}", "FIXED=1" if core.fixed_point else "FIXED=")
+    settings = (f"MODEL={model}", f"BUILD={build}", *_switches(core))
     run("make", "-C", str(firmware.resolve()), *settings, core.target)
     program = build / f"{core.target}.elf"
     printed = run(
@@ -104,6 +107,11 @@ def count(core: Core, model: Path, firmware: str | Path, build: Path) -> Counted
         *("-semihosting-config", "enable=on,target=native,arg=cost", "-kernel", str(program)),
     )
     return _counted(printed, program)
+
+
+def _switches(core: Core) -> tuple[str, str]:
+    fixed, plain = ("1" if on else "" for on in (core.fixed_point, core.plain))
+    return f"FIXED={fixed}", f"PLAIN={plain}"
 
 
 def _counted(printed: str, program: Path) -> Counted:
