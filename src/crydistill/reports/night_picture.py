@@ -13,7 +13,7 @@ from crydistill.reports.night_page import COLOURS, shown_curve
 from crydistill.reports.page import escaped
 
 _WIDTH, _LEFT, _RIGHT = 900, 24, 24
-_TOP, _ROW, _BAR = 66, 58, 16
+_TOP, _ROW, _BAR = 80, 58, 16
 _CURVES_HEIGHT, _CURVES_LEFT, _LEGEND_WIDTH = 300, 64, 250
 _LEAST_PER_HOUR, _MOST_PER_HOUR = 0.1, 20.0
 _TICKS = {0.125: "1 in 8 h", 0.25: "1 in 4 h", 1.0: "1", 10.0: "10"}
@@ -53,17 +53,18 @@ def _counts(result: NightResult, model: ModelResult) -> str:
 
 def _heading(result: NightResult) -> Iterator[str]:
     night = result.first
-    first = f"the first of {len(result.nights)} nights, " if len(result.nights) > 1 else ""
+    first = f", the first of {len(result.nights)}" if len(result.nights) > 1 else ""
     yield _text(
-        _LEFT, 22, f"{night.title}: {first}{night.seconds / 3600:.1f} hours", bold=True, size=14
+        _LEFT, 22, f"One night of {night.seconds / 3600:.1f} hours{first}", bold=True, size=14
     )
+    yield _text(_LEFT, 38, night.title, colour=_MUTED, size=11)
     x = _LEFT
     for colour, what in ((_CAUGHT, "crying caught"), (_MISSED, "crying missed")):
-        yield f'<rect x="{x}" y="35" width="10" height="10" fill="{colour}"/>'
-        yield _text(x + 15, 45, what, colour=_MUTED)
+        yield f'<rect x="{x}" y="49" width="10" height="10" fill="{colour}"/>'
+        yield _text(x + 15, 59, what, colour=_MUTED)
         x += 120
-    yield _triangle(x + 5, 45)
-    yield _text(x + 15, 45, "false alarm", colour=_MUTED)
+    yield _triangle(x + 5, 59)
+    yield _text(x + 15, 59, "false alarm", colour=_MUTED)
 
 
 def _strips(result: NightResult) -> Iterator[str]:

@@ -117,11 +117,14 @@ def night_table(record: Record) -> str:
 
 def night_summary(record: Record) -> str:
     """Each network at its settings, in few columns: `<!-- night-summary: NAME -->`."""
-    columns = ("network", "setting", "false alarms/h", "episodes caught", "delay s", "in alert")
+    columns = (
+        "network", "setting", "votes", "false alarms/h", "episodes caught", "delay s", "in alert",
+    )  # fmt: skip
     rows = [
         [
             name,
             setting,
+            _votes_text(figures),
             alarms_text(figures, "false_alarms_per_hour", "{:.1f}"),
             caught_text(figures, groups_of(record)),
             number_text(figures["delay_s"]["median"], "{:.1f}"),
@@ -129,8 +132,11 @@ def night_summary(record: Record) -> str:
         ]
         for name, setting, figures in _headlines(record)
     ]
-    sheet = Sheet("At 5 of 9 windows", columns, rows, text_columns=2)
-    return "\n\n".join([*facts(record), _markdown(sheet)])
+    return "\n\n".join([*facts(record), markdown_table(columns, rows, text_columns=2)])
+
+
+def _votes_text(figures: Record) -> str:
+    return f"{figures['settings']['n']} of {figures['settings']['m']}"
 
 
 def add_night(folder: str | Path, records: str | Path, name: str) -> Path:
@@ -207,11 +213,11 @@ def _rate(per_hour: float) -> str:
 
 
 def _figures_cells(figures: Record, groups: int | None) -> list[str]:
-    settings, delay = figures["settings"], figures["delay_s"]
+    delay = figures["delay_s"]
     independent = figures["if_windows_were_independent"]
     return [
-        f"{settings['n']} of {settings['m']}",
-        f"{settings['threshold']:.4f}",
+        _votes_text(figures),
+        f"{figures['settings']['threshold']:.4f}",
         str(figures["false_alarms"]),
         alarms_text(figures, "false_alarms_per_hour", "{:.2f}"),
         alarms_text(figures, "false_alarms_per_night", "{:.1f}"),
