@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What models and the library must agree on. It goes up when a model that an earlier `crydistill
- * export` wrote no longer fits. */
+/* What models and the library must agree on. It goes up when a model that was exported earlier no
+ * longer fits. */
 #define CRYDISTILL_FORMAT_VERSION 2
 
 /* In bytes, of the arena and of weights: kernels with SIMD instructions read so many at once. */
