@@ -34,7 +34,8 @@ student:
   memory: {windows: 4, embedding: 6, hidden: 8}
 training:
   loss: sigmoid_bce
-  epochs: 1
+  epochs: 6
+  batch_size: 32
   memory: {epochs: 2, length: 12, stretches: 8}
 quantization: {calibration_windows: 100}
 evaluation: {replicates: 100, episodes: 6}
