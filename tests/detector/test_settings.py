@@ -43,5 +43,5 @@ def test_a_threshold_is_refused_from_just_above_the_largest_score(
     for fine in (0.0, 0.5, float(largest)):
         require_reachable(VoteSettings(threshold=fine), packaged, source="here")
     for dead in (float(np.nextafter(largest, np.float32(1))), 1.0, 1.3):
-        with pytest.raises(ConfigError, match="no score of the student base-seed1 "):
+        with pytest.raises(ConfigError, match="no score of the student memory-seed0 "):
             require_reachable(VoteSettings(threshold=dead), packaged, source="here")

@@ -98,7 +98,7 @@ def export_c(
     >>> sorted(path.name for path in made.files)
     ['crydistill_model.c', 'crydistill_model.h', 'crydistill_tables.c', 'crydistill_tables.h']
     >>> made.arena_bytes
-    27648
+    27792
     >>> made.presets["balanced"]
     'crydistill_preset_balanced'
     """
