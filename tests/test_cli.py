@@ -174,7 +174,7 @@ def rooms(recordings: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
         "silent": np.zeros(60 * 16_000),
         "constant": np.full(60 * 16_000, 0.25),
         "hiss": hiss,
-        "brief": hiss[: 19_200],
+        "brief": hiss[:19_200],
         "crying": np.concatenate([hiss[: 10 * 16_000], np.tile(cry, 2)]),
     }
     for name, sound in sounds.items():
