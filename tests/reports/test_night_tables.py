@@ -8,6 +8,7 @@ from crydistill.errors import ConfigError
 from crydistill.reports.night_tables import (
     add_night,
     facts,
+    night_summary,
     night_table,
     read_night,
     sheets,
@@ -196,3 +197,12 @@ def test_what_is_no_night_is_named(tmp_path: Path) -> None:
     (tmp_path / "dev.json").write_text(json.dumps(record() | {"format": 1}))
     with pytest.raises(ConfigError, match=r"dev\.json: format 1 of a night, not 2"):
         read_night(tmp_path / "dev.json")
+
+
+def test_the_summary_says_each_settings_votes() -> None:
+    made = record()
+    (name, student), *_ = ((n, m) for n, m in made["models"].items() if m["presets"])
+    preset = next(iter(student["presets"].values()))
+    preset["settings"] = {**preset["settings"], "n": 2, "m": 3}
+    rows = [line for line in night_summary(made).splitlines() if line.startswith(f"| {name} |")]
+    assert " | 2 of 3 | " in rows[0] and " | 5 of 9 | " in rows[-1]

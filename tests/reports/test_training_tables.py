@@ -49,6 +49,17 @@ def test_recipes_stand_beside_each_other_with_what_differs(tmp_path: Path) -> No
     assert "| small | batch_size 48 | 1 | 2,000 | 0.900 | 0.800 | 0.600 | 0.750 | 0.650 |" in text
 
 
+def test_a_section_that_a_recipe_lacks_is_one_difference(tmp_path: Path) -> None:
+    coloured = trained(tmp_path / "a", 0, 0.5, "training.colouring={level_db: 5.0}")
+    plain = trained(tmp_path / "b", 0, 0.5)
+    for name, run in (("coloured", coloured), ("plain", plain)):
+        add_record(run, tmp_path / "records", f"{name}-seed0")
+    page = tmp_path / "page.md"
+    page.write_text("<!-- trainings: coloured plain -->\n<!-- end -->\n", encoding="utf-8")
+    update_document(page, tmp_path / "records")
+    assert "| plain | colouring none | 1 |" in page.read_text(encoding="utf-8")
+
+
 def test_costs_stand_there_where_all_went_as_far_as_int8(tmp_path: Path) -> None:
     manifest = packaged_student() / "student.json"
     for name in ("one", "other"):

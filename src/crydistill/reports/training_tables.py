@@ -136,12 +136,7 @@ def _row(
     costs: Sequence[str],
     shown: Sequence[str],
 ) -> list[str]:
-    settings = _flat(seeds[0]["settings"])
-    differs = [
-        f"{key.partition('.')[2]} {settings.get(key)}"
-        for key in dict.fromkeys([*first, *settings])
-        if settings.get(key) != first.get(key)
-    ]
+    differs = _differences(first, _flat(seeds[0]["settings"]))
     # Records from before a metric existed lack it.
     known = [key for key in shown if all(key in seed["validation"] for seed in seeds)]
     values = {key: [seed["validation"][key] for seed in seeds] for key in known}
@@ -153,6 +148,18 @@ def _row(
         *(number_text(seeds[0]["costs"][key], "{:,}") for key in costs),
         *(spread_text(values[key]) if key in values else NOTHING for key in shown),
     ]
+
+
+def _differences(first: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    """Settings that are others than the first recipe's; a section that is not there is one."""
+    found = {}
+    for key in dict.fromkeys([*first, *settings]):
+        if settings.get(key) != first.get(key):
+            section, _, _ = key.rpartition(".")
+            absent = not any(other.startswith(f"{section}.") for other in settings)
+            shown, value = (section, "none") if absent else (key, settings.get(key))
+            found[shown.partition(".")[2]] = value
+    return [f"{name} {value}" for name, value in found.items()]
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
