@@ -165,6 +165,18 @@ def need(*tools: str) -> None:
         pytest.skip(f"needs {', '.join(missing)} (firmware/install-emulators.sh)")
 
 
+def make(target: str, **variables: str) -> None:
+    """Make a target of firmware/Makefile."""
+    done = subprocess.run(
+        ["make", "-C", str(FIRMWARE), *(f"{k}={v}" for k, v in variables.items()), target],
+        capture_output=True,
+        timeout=300,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def build(
     target: str,
     tflite: bytes,
@@ -176,15 +188,7 @@ def build(
     """Export the student and make a target of firmware/Makefile; warnings are errors."""
     export_c(tflite, manifest, directory / "model")
     binary = directory / BINARIES[target]
-    settings = {"MODEL": str(directory / "model"), "BUILD": str(directory), **variables}
-    done = subprocess.run(
-        ["make", "-C", str(FIRMWARE), *(f"{k}={v}" for k, v in settings.items()), target],
-        capture_output=True,
-        timeout=300,
-        check=False,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    make(target, MODEL=str(directory / "model"), BUILD=str(directory), **variables)
     return Program(binary, command, bool(variables.get("FIXED")))
 
 

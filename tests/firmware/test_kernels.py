@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.firmware.conftest import BOARDS
-from tests.firmware.programs import FIRMWARE, need, under_qemu
+from tests.firmware.programs import FIRMWARE, make, need, under_qemu
 
 M0_STAND_IN = "cortex-m4"
 """The board that runs a Cortex-M0+'s program: QEMU's own has too little memory."""
@@ -14,15 +14,7 @@ M0_STAND_IN = "cortex-m4"
 
 def compared(target: str, directory: Path, layers: int, seed: int, **variables: str) -> str:
     """Build the comparison and run it; return what it prints."""
-    settings = {"BUILD": str(directory), **variables}
-    made = subprocess.run(
-        ["make", "-C", str(FIRMWARE), *(f"{k}={v}" for k, v in settings.items()), target],
-        capture_output=True,
-        timeout=300,
-        check=False,
-        text=True,
-    )
-    assert made.returncode == 0, made.stderr
+    make(target, BUILD=str(directory), **variables)
     if target == "kernels":
         command = [str(directory / target), str(layers), str(seed)]
     else:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from tests.nights.lengths import composed
 
 from crydistill.audio.augment import active_level
 from crydistill.audio.mel import SAMPLE_RATE, Samples
@@ -59,14 +60,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
 def planned(clips: list[Clip], options: StreamOptions = DRY, seed: int = 0) -> StreamPlan:
     measured, unusable = measure_clips(clips)
     assert not unusable
-    return compose(
-        sounds=[one for one in clips if not one.is_cry],
-        cries=[one for one in clips if one.is_cry],
-        bed=[],
-        measured=measured,
-        options=options,
-        seed=seed,
-    )
+    return composed(clips, measured, options, seed)
 
 
 def test_every_sound_is_heard_exactly_once(clips: list[Clip]) -> None:

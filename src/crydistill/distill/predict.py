@@ -1,5 +1,7 @@
 """Run a Keras student on a pool's windows."""
 
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +17,10 @@ def predict_logits(
     model: keras.Model, pool: WindowPool, indices: Indices
 ) -> npt.NDArray[np.float32]:
     """Logits of some windows of a pool, `[len(indices), outputs]` float32."""
-    return np.concatenate(
-        [
-            logits_of(model, pool.patches(indices[start : start + _WINDOWS_AT_ONCE]))
-            for start in range(0, len(indices), _WINDOWS_AT_ONCE)
-        ]
-    )
+    return np.concatenate([logits_of(model, patches) for patches in patch_blocks(pool, indices)])
+
+
+def patch_blocks(pool: WindowPool, indices: Indices) -> Iterator[npt.NDArray[np.float32]]:
+    """Log-mel patches of some windows of a pool, in blocks `[n, 96, 64]` that fit into memory."""
+    for start in range(0, len(indices), _WINDOWS_AT_ONCE):
+        yield pool.patches(indices[start : start + _WINDOWS_AT_ONCE])

@@ -114,7 +114,7 @@ def _windows(config: ExperimentConfig, selection: Mapping[str, int], epochs: int
     """Windows that a student saw in training."""
     if config.student.memory is None:
         return selection["windows_per_epoch"] * epochs
-    before = selection.get("windows_per_epoch", 0) * config.training.epochs
+    before = selection["windows_per_epoch"] * config.training.epochs
     return before + selection["stream_windows"] * epochs
 
 

@@ -6,7 +6,7 @@ and neither a clip labelled noncry nor one that might be a cry plays as the othe
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,9 +66,9 @@ class Cast:
 
 @dataclass(frozen=True)
 class _Source:
-    """The clips of one source that may play in one role, by group."""
+    """The clips of one source that may play in one role, group by group."""
 
-    groups: Mapping[str, Sequence[Clip]]
+    groups: Sequence[Sequence[Clip]]
     weight: float
 
 
@@ -136,7 +136,8 @@ def _by_source(heard: Sequence[Heard], weight: float = 1.0) -> list[_Source]:
         groups: dict[str, list[Clip]] = {}
         for one in members:
             groups.setdefault(one.clip.group, []).append(one.clip)
-        found.append(_Source(groups, weight * members[0].weight * math.sqrt(len(members))))
+        in_order = [clips for _, clips in sorted(groups.items())]
+        found.append(_Source(in_order, weight * members[0].weight * math.sqrt(len(members))))
     return found
 
 
@@ -144,6 +145,5 @@ def _group(sources: Sequence[_Source], rng: np.random.Generator) -> list[Clip]:
     """A few clips of a random group of a random source."""
     weights = np.array([source.weight for source in sources])
     source = sources[int(rng.choice(len(sources), p=weights / weights.sum()))]
-    names = sorted(source.groups)
-    clips = source.groups[names[int(rng.integers(len(names)))]]
+    clips = source.groups[int(rng.integers(len(source.groups)))]
     return [clips[at] for at in rng.permutation(len(clips))[:_CLIPS_OF_A_GROUP]]

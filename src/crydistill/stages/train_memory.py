@@ -8,6 +8,7 @@ import numpy as np
 from crydistill.distill.feeds import StreamFeed
 from crydistill.distill.fit import FitOptions, LearningRate, Validate, fit
 from crydistill.distill.losses import stream_loss
+from crydistill.distill.predict import patch_blocks
 from crydistill.distill.recipe import (
     calibrate_cry_logit,
     make_colouring,
@@ -27,8 +28,6 @@ from crydistill.student.layers import CUSTOM_OBJECTS
 
 _VOTE = (2, 3)
 """The vote (N, M) that memories are validated with."""
-
-_WINDOWS_AT_ONCE = 1024
 
 
 def train_memory(
@@ -72,8 +71,8 @@ def train_memory(
     trained = keras.saving.load_model(best, custom_objects=known, compile=False)
     pool = context.pool(context.splits.validation)
     starts = np.flatnonzero(np.diff(pool.clip_of, prepend=-1)).tolist()
-    blocks = np.split(np.arange(len(pool)), range(_WINDOWS_AT_ONCE, len(pool), _WINDOWS_AT_ONCE))
-    logits = remembering.stream_logits(trained, map(pool.patches, blocks), starts)
+    blocks = patch_blocks(pool, np.arange(len(pool)))
+    logits = remembering.stream_logits(trained, blocks, starts)
     scale, offset = calibrate_cry_logit(logits, pool)
     context.say(f"cry logit calibrated on validation: {scale:.3f} x + {offset:.3f}")
     return remembering.with_state(trained, scale, offset)
