@@ -69,6 +69,27 @@ def test_most_of_what_sounds_is_crying_where_the_file_says_so(tmp_path: Path, ca
     assert np.median(power[within]) > 10 * np.median(power[~within])
 
 
+def test_the_clips_of_a_group_change_alike(tmp_path: Path) -> None:
+    def tone(name: str, group: str, label: Label) -> Clip:
+        path = tmp_path / f"{name}.wav"
+        sound = 0.3 * np.sin(2 * np.pi * 1000 * np.arange(4 * SAMPLE_RATE) / SAMPLE_RATE)
+        soundfile.write(path, sound, SAMPLE_RATE, subtype="FLOAT")
+        return Clip(name, path, label, group=group)
+
+    cries = tuple(tone(f"cry{n}", f"child{n % 2}", Label.CRY) for n in range(4))
+    cast = Cast(cries=cries, sounds=(tone("hum", "hum", Label.NONCRY),), bed=())
+    (one,) = written(tmp_path / "streams", [cast])
+    assert not list((tmp_path / "streams").glob(".varied-*"))
+    sound, _ = soundfile.read(one.clip.path)
+    heard = set()
+    for start, stop in one.unsure:
+        cry = sound[int((start + 0.5) * SAMPLE_RATE) :][: int((stop - start - 2) * SAMPLE_RATE)]
+        power = np.abs(np.fft.rfft(cry * np.hanning(len(cry)))) ** 2
+        heard.add(round(power.argmax() * SAMPLE_RATE / len(cry) / 4))
+    assert len(heard) == 2, "two children, two pitches"
+    assert 250 not in heard
+
+
 def test_no_cry_for_sure_needs_a_quiet_past(cast: Cast) -> None:
     one = StreamFile(cast.cries[0], unsure=np.array([[4.0, 6.0]]))
     sure = one.surely_no_cry(windows=40, seconds=5.0)

@@ -1,13 +1,17 @@
 """Streams as audio files, for a student with memory to train on.
 
-Each stream is composed of its own cast of clips like a night (`crydistill.nights.streams`), then
-played a little faster or slower and through a random microphone. Which of its stretches hold sounds
-that nobody labelled as free of cries is kept beside it.
+Each stream is composed of its own cast of clips like a night (`crydistill.nights.streams`). Few
+children and few phones have to stand for all: before it plays, every group of clips is made larger
+or smaller (played slower or faster) and recorded anew, and the whole stream goes through another
+microphone. Which of its stretches hold sounds that nobody labelled as free of cries is kept beside
+it.
 """
 
+import itertools
 import json
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +20,7 @@ import numpy.typing as npt
 import soundfile
 
 from crydistill import atomic
-from crydistill.audio.augment import change_speed
+from crydistill.audio.files import read_audio
 from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.audio.variation import Variation, vary
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
@@ -31,7 +35,7 @@ from crydistill.progress import Progress, silent
 from crydistill.seeds import generator
 from crydistill.selection.casting import Cast
 
-STREAMS_VERSION = 2
+STREAMS_VERSION = 3
 """Incremented with every audible change."""
 
 EPISODES = 6
@@ -42,8 +46,14 @@ LEAST_GAP_SECONDS, MEAN_GAP_SECONDS = 0.5, 1.5
 
 _STREAMS_PER_PROCESS = 4
 
-_SPEEDS = (0.87, 1.15)
-_THROUGH_MICROPHONE = Variation(speed=0.0, room=0.0, noise=0.0, recorder=0.3, level=0.0)
+_UNVARIED = Variation(
+    speed=0.0, room=0.0, noise=0.0, microphone=0.0, band_limit=0.0, level=0.0, bits=0.0
+)
+_ANOTHER_SOURCE = replace(_UNVARIED, speed=1.0, microphone=0.5, band_limit=0.1, recorder=0.2)
+"""How every group's clips are varied; a stream draws its rooms and levels itself."""
+
+_ANOTHER_DEVICE = replace(_UNVARIED, microphone=0.5, band_limit=0.2, bits=0.15, recorder=0.3)
+"""How a whole stream is varied."""
 _REMEDY = "delete it, and it is made again"
 
 
@@ -102,15 +112,33 @@ def _paths(directory: Path, number: int) -> tuple[Path, Path]:
 def _write(directory: Path, seed: int, numbered: tuple[int, Cast]) -> None:
     number, cast = numbered
     audio, facts = _paths(directory, number)
-    plan = _plan(cast, seed, number)
-    rng = generator(seed, "stream file", str(number))
-    speed = float(np.exp(rng.uniform(*np.log(_SPEEDS))))
-    played = change_speed(np.concatenate(list(render(plan))), speed)
-    samples = vary(played, (), _THROUGH_MICROPHONE, rng)
-    unsure = _unsure(plan, cast, speed, late=(len(played) - len(samples)) / SAMPLE_RATE)
+    with tempfile.TemporaryDirectory(prefix=".varied-", dir=directory) as varied:
+        plan = _plan(_varied(cast, seed, number, Path(varied)), seed, number)
+        played = np.concatenate(list(render(plan)))
+    samples = vary(played, (), _ANOTHER_DEVICE, generator(seed, "stream file", str(number)))
+    unsure = _unsure(plan, cast, late=(len(played) - len(samples)) / SAMPLE_RATE)
     with atomic.replacing(audio) as temporary:
         soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
     atomic.write_text(facts, json.dumps({"unsure_s": unsure}) + "\n")
+
+
+def _varied(cast: Cast, seed: int, number: int, directory: Path) -> Cast:
+    """The cast with clips that sound of another size and through another microphone."""
+
+    def another(clip: Clip) -> Clip:
+        path = directory / f"{next(numbers)}.wav"
+        # The clips of a group draw alike: they are of one child, recorded in one way.
+        rng = generator(seed, "stream group", str(number), clip.group)
+        samples = vary(read_audio(clip.path).samples, (), _ANOTHER_SOURCE, rng)
+        soundfile.write(path, samples, SAMPLE_RATE, subtype="FLOAT")
+        return replace(clip, path=path)
+
+    numbers = itertools.count()
+    return replace(
+        cast,
+        cries=tuple(another(clip) for clip in cast.cries),
+        sounds=tuple(another(clip) for clip in cast.sounds),
+    )
 
 
 def _plan(cast: Cast, seed: int, number: int) -> StreamPlan:
@@ -129,14 +157,14 @@ def _plan(cast: Cast, seed: int, number: int) -> StreamPlan:
     )
 
 
-def _unsure(plan: StreamPlan, cast: Cast, speed: float, late: float) -> list[list[float]]:
+def _unsure(plan: StreamPlan, cast: Cast, late: float) -> list[list[float]]:
     """Where sounds not labelled noncry play, in seconds of the file without its `late` start."""
     sure = {clip.id for clip in (*cast.sounds, *cast.bed) if clip.label is Label.NONCRY}
     tail = plan.options.reverberation_seconds[1]
     return [
         [
-            round(item.start / SAMPLE_RATE / speed - late, 3),
-            round((item.stop / SAMPLE_RATE + tail) / speed - late, 3),
+            round(item.start / SAMPLE_RATE - late, 3),
+            round(item.stop / SAMPLE_RATE + tail - late, 3),
         ]
         for item in plan.placed
         if item.path is not None and item.clip not in sure
