@@ -41,6 +41,11 @@ class RunDirectory:
         return self.training / "memory"
 
     @property
+    def without_memory(self) -> Path:
+        """What the window network catches on the night on which the memory is validated."""
+        return self.memory_training / "without_memory.json"
+
+    @property
     def selection(self) -> Path:
         return self.path / "selection.json"
 

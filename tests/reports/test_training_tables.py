@@ -125,6 +125,9 @@ def test_students_with_memory_are_compared_on_nights(tmp_path: Path) -> None:
         ]
         (run / "training" / "memory").mkdir()
         write_history(run / "training" / "memory" / "history.csv", rows)
+        if name == "both":
+            alone = {"caught": 0.3, "caught_1_per_hour": 0.4, "caught_0.25_per_hour": 0.2}
+            (run / "training" / "memory" / "without_memory.json").write_text(json.dumps(alone))
         add_record(run, tmp_path / "records", name)
     page = tmp_path / "page.md"
     page.write_text("<!-- trainings: both context -->\n<!-- end -->\n")
@@ -132,5 +135,7 @@ def test_students_with_memory_are_compared_on_nights(tmp_path: Path) -> None:
     text = page.read_text()
     # Two epochs on single windows, two on streams.
     assert "| both |  | 1 | 3,400 | 0.800 | 0.600 |" in text
+    assert "| both | its window network alone | 1 | – | 0.400 | 0.200 |" in text
+    assert text.count("its window network alone") == 1
     assert "| context | memory.target context | 1 | 3,400 | 0.800 | 0.600 |" in text
     assert "On a night composed of the validation clips" in text

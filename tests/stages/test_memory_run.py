@@ -67,6 +67,8 @@ def test_the_student_remembers(finished: Context) -> None:
     assert manifest.memory_teacher is not None
     assert manifest.memory_teacher.name == "efficientat_mn04_as, 5 s"
     assert set(manifest.presets) == {"sensitive", "balanced", "quiet"}
+    alone = json.loads(finished.run.without_memory.read_text())
+    assert 0 <= alone["caught_0.25_per_hour"] <= alone["caught_1_per_hour"] <= 1
     selection = json.loads(finished.run.selection.read_text())
     assert selection["stream_windows"] == len(scored_streams(finished).pool)
 

@@ -4,7 +4,7 @@ A recipe is chosen on validation, and only the chosen one is evaluated. To docum
 trained runs are recorded without an evaluation: their settings and their best epoch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,9 @@ def add_training(run: str | Path, records: str | Path, name: str) -> Path:
         "costs": _costs(files.manifest),
         "provenance": made_by(seed=config.seed),
     }
+    if files.without_memory.is_file():
+        alone = read_json(files.without_memory, "train the run again")
+        record["without_memory"] = {key: plain(alone[key]) for key in SHOWN_OF_NIGHTS}
     path = Path(records) / f"{name}.json"
     write_record(path, record)
     return path
@@ -100,7 +103,9 @@ def trainings_table(names: Sequence[str], records: Path) -> str:
     costs = list(COST_TITLES) if all_cost else []
     of_nights = any("caught_1_per_hour" in one["validation"] for s in recipes.values() for one in s)
     shown = SHOWN_OF_NIGHTS if of_nights else SHOWN
-    rows = [_row(name, seeds, first, costs, list(shown)) for name, seeds in recipes.items()]
+    rows = [
+        row for name, seeds in recipes.items() for row in _rows(name, seeds, first, costs, shown)
+    ]
     columns = ["recipe", "what differs", "seeds", "windows", *(COST_TITLES[key] for key in costs)]
     columns += shown.values()
     where = "a night composed of the validation clips" if of_nights else "validation clips"
@@ -129,24 +134,33 @@ def _costs(manifest: Path) -> dict[str, int | None]:
     }
 
 
-def _row(
+def _rows(
     name: str,
     seeds: Sequence[Record],
     first: Mapping[str, Any],
     costs: Sequence[str],
-    shown: Sequence[str],
-) -> list[str]:
-    differs = _differences(first, _flat(seeds[0]["settings"]))
-    # Records from before a metric existed lack it.
-    known = [key for key in shown if all(key in seed["validation"] for seed in seeds)]
-    values = {key: [seed["validation"][key] for seed in seeds] for key in known}
+    shown: Iterable[str],
+) -> Iterator[list[str]]:
+    """A recipe, and behind it what its window network catches without the memory."""
+    sizes = [number_text(seeds[0]["costs"][key], "{:,}") for key in costs]
+    differs = ", ".join(_differences(first, _flat(seeds[0]["settings"])))
+    known = [f"{seeds[0]['windows']:,}", *sizes]
+    figures = _figures([seed["validation"] for seed in seeds], shown)
+    yield [name, differs, str(len(seeds)), *known, *figures]
+    # Records from before this was measured lack it.
+    if all("without_memory" in seed for seed in seeds):
+        figures = _figures([seed["without_memory"] for seed in seeds], shown)
+        nothing = [NOTHING] * len(known)
+        yield [name, "its window network alone", str(len(seeds)), *nothing, *figures]
+
+
+def _figures(seeds: Sequence[Mapping[str, float]], shown: Iterable[str]) -> list[str]:
+    """The figures of a recipe's seeds; records from before a metric existed lack it."""
     return [
-        name,
-        ", ".join(differs),
-        str(len(seeds)),
-        f"{seeds[0]['windows']:,}",
-        *(number_text(seeds[0]["costs"][key], "{:,}") for key in costs),
-        *(spread_text(values[key]) if key in values else NOTHING for key in shown),
+        spread_text([seed[key] for seed in seeds])
+        if all(key in seed for seed in seeds)
+        else NOTHING
+        for key in shown
     ]
 
 

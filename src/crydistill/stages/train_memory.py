@@ -1,10 +1,13 @@
 """The part of stage 3 that trains a student's memory, on streams."""
 
+import json
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from crydistill import atomic
+from crydistill.detector.vote import DEFAULT_M, DEFAULT_N
 from crydistill.distill.feeds import StreamFeed
 from crydistill.distill.fit import FitOptions, LearningRate, Validate, fit
 from crydistill.distill.losses import stream_loss
@@ -21,9 +24,10 @@ from crydistill.nights.operating import CHOOSING_RATES, caught_at_rates
 from crydistill.selection.pool import Indices
 from crydistill.stages.context import Context
 from crydistill.stages.streams import ScoredStreams, scored_streams
-from crydistill.stages.validation_night import validation_night
+from crydistill.stages.validation_night import ValidationNight, validation_night
 from crydistill.student import memory as remembering
 from crydistill.student.heads import Heads
+from crydistill.student.keras_model import logits_of
 from crydistill.student.layers import CUSTOM_OBJECTS
 
 _VOTE = (2, 3)
@@ -46,6 +50,8 @@ def train_memory(
     training, student = context.config.training, context.config.student
     assert student.memory is not None
     options, shape = training.memory, remembering.Memory(**student.memory.model_dump())
+    night = validation_night(context)
+    _record_without_memory(context, model, night)
     network = remembering.on_streams(model, shape, options.length, joint=options.joint)
     streams = scored_streams(context)
     loss = stream_loss(make_loss(training, heads), options.window_weight, options.temperature)
@@ -62,7 +68,7 @@ def train_memory(
         network,
         loss,
         feed,
-        _validation(context),
+        _validation(night),
         _fit_options(context.config),
         directory,
         progress=context.progress,
@@ -105,16 +111,30 @@ def _targets(config: ExperimentConfig, streams: ScoredStreams, heads: Heads) -> 
     return targets
 
 
-def _validation(context: Context) -> Validate:
+def _record_without_memory(context: Context, model: keras.Model, night: ValidationNight) -> None:
+    """Keep what the window network alone catches, by the vote of students without memory."""
+    file = context.run.without_memory
+    if not file.is_file():
+        logits = np.concatenate([logits_of(model, block)[:, 0] for block in night.patches()])
+        figures = _caught(night, logits, (DEFAULT_N, DEFAULT_M))
+        atomic.write_text(file, json.dumps(figures) + "\n")
+
+
+def _validation(night: ValidationNight) -> Validate:
     """Validate by the share of episodes caught: the mean over `CHOOSING_RATES`, and at each."""
-    night = validation_night(context)
 
     def validate(model: keras.Model) -> dict[str, float]:
-        scored = night.scored(remembering.stream_logits(model, night.patches()))
-        caught = caught_at_rates([scored], *_VOTE)
-        by_rate = zip(CHOOSING_RATES, caught, strict=True)
-        return {CAUGHT: float(np.mean(caught))} | {
-            f"{CAUGHT}_{r:g}_per_hour": c for r, c in by_rate
-        }
+        return _caught(night, remembering.stream_logits(model, night.patches()), _VOTE)
 
     return validate
+
+
+def _caught(
+    night: ValidationNight, logits: remembering.Floats, vote: tuple[int, int]
+) -> dict[str, float]:
+    caught = caught_at_rates([night.scored(logits)], *vote)
+    by_rate = {
+        f"{CAUGHT}_{rate:g}_per_hour": share
+        for rate, share in zip(CHOOSING_RATES, caught, strict=True)
+    }
+    return {CAUGHT: float(np.mean(caught))} | by_rate
