@@ -16,7 +16,7 @@ from crydistill.experiment.streams import StreamOptions
 from crydistill.nights.hearing import score_night
 from crydistill.nights.judge import NightResult, evaluate_nights
 from crydistill.nights.night import ClipNight, clip_nights
-from crydistill.reports.night_page import det_svg, write_night_view
+from crydistill.reports.night_page import curves_svg, write_night_view
 
 OPTIONS = StreamOptions(rooms=0, episodes=3, mean_gap_seconds=6.0, snr_db=(15.0, 25.0))
 
@@ -107,9 +107,9 @@ def test_a_private_night_has_no_audio_and_says_so(tmp_path: Path, page: str) -> 
 
 
 def test_the_curve_steps_through_its_corners(result: NightResult) -> None:
-    svg = det_svg(result)
+    svg = curves_svg(result)
     assert svg.count("<title>") == 2 and "ear" in svg
     path = re.findall(r'<path d="(M[^"]+)" fill="none"', svg)[0]
     heights = [float(y) for y in re.findall(r"V([\d.]+)", path)]
-    assert heights == sorted(heights)  # missed only falls, and down is more on a screen
+    assert heights == sorted(heights, reverse=True)  # caught only rises, and up is less
     assert len(heights) == len(result.models[0].votes[0].curve.missed)

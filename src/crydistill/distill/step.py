@@ -5,7 +5,9 @@ longer than the arithmetic of a small student on a small batch. There the layers
 directly, one after the other.
 """
 
+import ctypes
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any, SupportsFloat
 
@@ -24,6 +26,11 @@ Step = Callable[[Floats, Floats], SupportsFloat]
 On a GPU the loss is still being computed when the step returns; reading its value waits for it.
 """
 
+_MALLOC_TRIM_THRESHOLD, _MALLOC_MMAP_MAX = -1, -4
+"""Parameters of glibc's `mallopt`, from its manual page."""
+
+_NEVER = 2**31 - 1
+
 
 def training_step(model: keras.Model, loss: Loss) -> Step:
     """Make the training step of a compiled model, a graph of layers with one input and one output.
@@ -31,8 +38,23 @@ def training_step(model: keras.Model, loss: Loss) -> Step:
     `loss` is the one it was compiled with. The optimiser's learning rate may change between steps.
     """
     if on_torch():
+        _reuse_freed_memory()
         return _TorchStep(model, loss)
     return lambda patches, targets: float(model.train_on_batch(patches, targets))
+
+
+def _reuse_freed_memory() -> None:
+    """Have the C library keep large blocks that were freed; elsewhere than with glibc nothing.
+
+    By default it gives a batch's activations back to the system after each step, which then clears
+    every page again: a fifth of the time of training on a CPU.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_MALLOC_MMAP_MAX, 0)
+        mallopt(_MALLOC_TRIM_THRESHOLD, _NEVER)
 
 
 class _TorchStep:

@@ -23,11 +23,12 @@ from crydistill import atomic
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.detector.vote import WINDOW_SECONDS, Alert, Scores, Track
-from crydistill.nights.alarms import DetCurve, Episode
+from crydistill.nights.alarms import Episode
 from crydistill.nights.judge import ModelResult, NightResult
 from crydistill.nights.night import Night
 from crydistill.progress import Progress, silent
 from crydistill.reports import page
+from crydistill.reports.night_curves import COLOURS, Frame, drawn_curves
 from crydistill.reports.night_tables import Sheet, facts, sheets
 from crydistill.reports.page import escaped
 
@@ -39,12 +40,8 @@ _LEAD_SECONDS = 1.5
 _MP3_COMPRESSION = 0.9
 _SCORE_STEPS = 65_535
 
-_PLOT_WIDTH, _PLOT_HEIGHT = 520, 340
-_PLOT_LEFT, _PLOT_RIGHT, _PLOT_TOP, _PLOT_BOTTOM = 52, 12, 12, 44
-_LEAST_PER_HOUR, _MOST_PER_HOUR = 0.05, 500.0
-_PER_HOUR_TICKS = {_LEAST_PER_HOUR: "0", 0.125: "1 per night", 1: "1", 10: "10", 100: "100"}
-COLOURS = ("#59636e", "#0072b2", "#d55e00", "#009e73", "#aa4499", "#b8860b")
-"""Of the networks in a stand-alone picture; the page has its own for light and dark mode."""
+_PLOT_WIDTH, _PLOT_HEIGHT = 620, 360
+_PLOT = Frame(left=52, right=608, top=12, bottom=310, most=100.0)
 
 Stretch = tuple[float, float]
 """Start and end in seconds."""
@@ -76,24 +73,19 @@ def write_night_view(
         private=page.PRIVATE if result.private else "",
         facts="".join(f'<p class="facts">{escaped(line)}</p>' for line in facts(record)),
         tables="".join(_sheet(sheet) for sheet in sheets(record)),
-        det=_det_section(result),
+        curves=_curves_section(result),
         provenance=_provenance(record),
         data=_json(_data(result, snippets)),
     )
     atomic.write_text(path, filled)
 
 
-def det_svg(result: NightResult) -> str:
-    """DET curves: missed episodes over false alarms per hour, each network at its shown (N, M).
-
-    Uses the page's colours, or those for a white background in a stand-alone picture.
-    """
-    curves = [(model.name, shown_curve(model)) for model in result.models]
-    body = "".join(_curve(number, name, curve) for number, (name, curve) in enumerate(curves))
+def curves_svg(result: NightResult) -> str:
+    """Episodes caught over false alarms per hour, each network at its shown (N, M)."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_PLOT_WIDTH} {_PLOT_HEIGHT}" '
-        'role="img" aria-label="DET curves" font-family="system-ui, sans-serif" font-size="12">'
-        f"{_axes()}{body}</svg>"
+        'role="img" aria-label="Episodes caught over false alarms per hour" '
+        f'font-family="system-ui, sans-serif">{"".join(drawn_curves(result, _PLOT))}</svg>'
     )
 
 
@@ -234,13 +226,7 @@ def _runs(track: Track) -> list[list[int]]:
     return [[int(a), int(b)] for a, b in zip(starts, ends, strict=True)]
 
 
-def shown_curve(model: ModelResult) -> DetCurve:
-    """The curve of the (N, M) pair that is shown, or of the first one evaluated."""
-    shown = model.vote(model.shown.n, model.shown.m) or model.votes[0]
-    return shown.curve
-
-
-def _det_section(result: NightResult) -> str:
+def _curves_section(result: NightResult) -> str:
     if not result.first.episodes:
         return ""
     legend = "".join(
@@ -250,64 +236,10 @@ def _det_section(result: NightResult) -> str:
     )
     return (
         "<h2>Trade-off</h2>"
-        '<p class="note">DET curve: missed episodes against false alarms per hour, over all '
-        "thresholds, each chosen in hindsight on this audio.</p>"
-        f'<div class="legend">{legend}</div><figure>{det_svg(result)}</figure>'
+        '<p class="note">Episodes caught over false alarms per hour, at all thresholds, each '
+        "chosen in hindsight on this audio.</p>"
+        f'<div class="legend">{legend}</div><figure>{curves_svg(result)}</figure>'
     )
-
-
-def _axes() -> str:
-    ink, grid = "var(--muted, #59636e)", "var(--grid, #d8dee4)"
-    bottom, right = _PLOT_HEIGHT - _PLOT_BOTTOM, _PLOT_WIDTH - _PLOT_RIGHT
-    parts = []
-    for tick, name in _PER_HOUR_TICKS.items():
-        x = _x(tick)
-        parts.append(f'<path d="M{x:.1f} {_PLOT_TOP}V{bottom}" stroke="{grid}"/>')
-        parts.append(
-            f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle" fill="{ink}">{name}</text>'
-        )
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        y = _y(share)
-        parts.append(f'<path d="M{_PLOT_LEFT} {y:.1f}H{right}" stroke="{grid}"/>')
-        parts.append(
-            f'<text x="{_PLOT_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" fill="{ink}">'
-            f"{share:.0%}</text>"
-        )
-    middle = (_PLOT_LEFT + right) / 2
-    parts.append(
-        f'<text x="{middle:.0f}" y="{_PLOT_HEIGHT - 8}" text-anchor="middle" fill="{ink}">'
-        "false alarms per hour</text>"
-        f'<text transform="translate(12 {(_PLOT_TOP + bottom) / 2:.0f}) rotate(-90)" '
-        f'text-anchor="middle" fill="{ink}">episodes missed</text>'
-    )
-    return "".join(parts)
-
-
-def _curve(number: int, name: str, curve: DetCurve) -> str:
-    """A curve as steps, since there are no thresholds between its points."""
-    points = [
-        (_x(per_hour), _y(missed))
-        for per_hour, missed in zip(curve.per_hour, curve.missed, strict=True)
-        if math.isfinite(missed)
-    ]
-    if not points:
-        return ""
-    path = f"M{_PLOT_LEFT} {points[0][1]:.1f}" + "".join(f"H{x:.1f}V{y:.1f}" for x, y in points)
-    index = number % len(COLOURS)
-    return (
-        f'<path d="{path}H{_PLOT_WIDTH - _PLOT_RIGHT}" fill="none" stroke-width="2" '
-        f'stroke="var(--model{index}, {COLOURS[index]})"><title>{escaped(name)}</title></path>'
-    )
-
-
-def _x(per_hour: float) -> float:
-    low, high = math.log(_LEAST_PER_HOUR), math.log(_MOST_PER_HOUR)
-    value = math.log(min(max(per_hour, _LEAST_PER_HOUR), _MOST_PER_HOUR))
-    return _PLOT_LEFT + (value - low) / (high - low) * (_PLOT_WIDTH - _PLOT_LEFT - _PLOT_RIGHT)
-
-
-def _y(share: float) -> float:
-    return _PLOT_TOP + (1 - share) * (_PLOT_HEIGHT - _PLOT_TOP - _PLOT_BOTTOM)
 
 
 def _sheet(sheet: Sheet) -> str:
