@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from crydistill.audio.windows import windows
-from crydistill.errors import CorpusError
+from crydistill.errors import CorpusError, StoreError
 from crydistill.evaluation.scorers import student_networks
 from crydistill.experiment.load import load_config
 from crydistill.run_directory import RunDirectory
 from crydistill.stages.context import Context
 from crydistill.stages.run import run_all
 from crydistill.stages.score import score
+from crydistill.stages.select import select
 from crydistill.stages.streams import scored_streams
 from crydistill.student.manifest import load_manifest
 
@@ -95,6 +96,12 @@ def test_a_second_run_has_nothing_to_do(finished: Context) -> None:
     again = opened(finished.run.path.parents[1])
     run_all(again)
     assert sum("already" in line or "up to date" in line for line in again.say.__self__) >= 5
+
+
+def test_streams_must_be_scored_before_they_train(finished: Context) -> None:
+    others = opened(finished.run.path.parents[1], "data.streams.seed=5", "name=others")
+    with pytest.raises(StoreError, match="have not been scored; run `crydistill score"):
+        select(others)
 
 
 def test_the_teacher_with_context_must_be_there(finished: Context) -> None:

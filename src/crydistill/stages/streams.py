@@ -8,7 +8,7 @@ import numpy as np
 from crydistill.boundary import require_outside_work_tree
 from crydistill.distill.targets import Floats
 from crydistill.download import sha256_of
-from crydistill.errors import ConfigError, CorpusError
+from crydistill.errors import ConfigError, CorpusError, StoreError
 from crydistill.nights.stream_files import STREAMS_VERSION, StreamFile, write_streams
 from crydistill.run_directory import fingerprint
 from crydistill.seeds import generator
@@ -91,6 +91,12 @@ def scored_streams(context: Context) -> ScoredStreams:
     StoreError
         if they have not been scored.
     """
+    for directory in (_window_scores(context), _context_scores(context)):
+        if not directory.is_dir():
+            raise StoreError(
+                f"{directory}: the training streams have not been scored; "
+                "run `crydistill score CONFIG` first"
+            )
     files = _write(context, Casting(_heard(context)))
     pool = window_pool([(ScoreStore(_window_scores(context)), [file.clip for file in files])])
     store = LogitStore(_context_scores(context), _kind(context))
