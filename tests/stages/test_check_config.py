@@ -14,6 +14,14 @@ from crydistill.stages.score import score
 
 CRY = "student.outputs={cry: [/m/0463cq4]}"
 
+REMEMBERING = (
+    "student={architecture: crynet, options: {stages: [[16, 1]]}, memory: "
+    "{windows: 60, embedding: 64, hidden: 25}, outputs: {cry: [/m/0463cq4]}}",
+    "training.loss=sigmoid_bce",
+    "data.streams.streams=1",
+    "teacher={memory: mn04.pt, recorded: false}",
+)
+
 
 def context(stores: Path, *overrides: str) -> Context:
     config = load_config(None, [f"stores={stores}", *overrides])
@@ -46,6 +54,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         (["training.best_metric=map"], "best_metric 'map' is not measured; choose one of loss"),
         (["quantization.max_bytes=70000"], "weights alone take 7.,... bytes as INT8"),
+        ([*REMEMBERING, "quantization.max_bytes=60000"], "weights alone take 9.,... bytes as INT8"),
         (["selection.leave_out=[street]"], "no training clip has source 'street'"),
     ],
 )

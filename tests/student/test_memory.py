@@ -90,3 +90,12 @@ def test_the_window_network_says_what_it_said() -> None:
     whole = on_numpy(on_streams(window_network, MEMORY, 8, joint=True)(patches))
     alone = on_numpy(window_network(patches.reshape(16, 96, 64, 1)))
     np.testing.assert_allclose(whole[..., 1:].reshape(16, 7), alone, rtol=1e-4, atol=1e-4)
+
+
+def test_its_weights_are_counted_before_it_is_built() -> None:
+    device = with_state(network())
+    behind = device.get_layer("embedding").weights + [
+        weight for name in ("memory_hidden", "logits") for weight in device.get_layer(name).weights
+    ]
+    kernels = sum(int(np.prod(weight.shape)) for weight in behind if len(weight.shape) > 1)
+    assert MEMORY.kernel_weights(features=16) == kernels

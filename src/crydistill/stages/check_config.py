@@ -7,6 +7,7 @@ from crydistill.errors import ConfigError, CorpusError
 from crydistill.stages.context import Context
 from crydistill.stages.train import build_student
 from crydistill.student.heads import Heads
+from crydistill.student.memory import Memory
 from crydistill.taxonomy import CLASSES
 
 
@@ -43,8 +44,12 @@ def _require_small_enough(context: Context, heads: Heads) -> None:
     model = build_student(context.config.student, heads)
     shapes = [weight.shape for weight in model.trainable_weights if len(weight.shape) > 1]
     features, outputs = shapes[-1]
-    auxiliary = features * (outputs - (len(heads) or CLASSES))
-    size = sum(map(math.prod, shapes)) - auxiliary
+    memory = context.config.student.memory
+    if memory:
+        kept = Memory(**memory.model_dump()).kernel_weights(features)
+    else:
+        kept = features * (len(heads) or CLASSES)
+    size = sum(map(math.prod, shapes)) - features * outputs + kept
     limit = context.config.quantization.max_bytes
     if size > limit:
         raise ConfigError(

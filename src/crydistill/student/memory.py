@@ -48,6 +48,11 @@ class Memory:
     embedding: int = 16
     hidden: int = 24
 
+    def kernel_weights(self, features: int) -> int:
+        """Number of weights, without biases, behind a window network's features."""
+        convolution = (self.windows + 1) * self.embedding * self.hidden
+        return features * self.embedding + convolution + self.hidden
+
 
 class Windows(keras.layers.Layer):  # type: ignore[misc]
     """From streams `[batch, windows, 96, 64]` to windows `[batch * windows, 96, 64, 1]`."""
