@@ -1,6 +1,7 @@
 """Decode audio files of any rate, channel count and common format to 16 kHz mono."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,10 +54,11 @@ class AudioReader:
         self._peak = 0.0
         self._remarks: list[str] = []
 
-    def blocks(self) -> Iterator[Samples]:
+    def blocks(self) -> Generator[Samples]:
         """Yield consecutive float32 blocks of 16 kHz mono, resampled without seams between them.
 
-        A recording shorter than one window is zero-padded to a window.
+        A recording shorter than one window is zero-padded to a window. Who does not read it to the
+        end closes the generator: a signal that arrives while a finalizer closes it is lost.
 
         Raises
         ------
@@ -64,16 +66,17 @@ class AudioReader:
             if the file is missing, cannot be decoded, is empty, or cannot be sound: its rate is not
             between 4 and 192 kHz, samples are NaN, infinite or far above full scale.
         """
-        for block in self._resampled():
-            self.samples += len(block)
-            self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
-            yield block
+        with closing(self._resampled()) as resampled:
+            for block in resampled:
+                self.samples += len(block)
+                self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
+                yield block
         if self.samples == 0:
             raise _no_audio(self.path)
         if self.samples < WINDOW_SAMPLES:
             yield np.zeros(WINDOW_SAMPLES - self.samples, dtype=np.float32)
 
-    def _resampled(self) -> Iterator[Samples]:
+    def _resampled(self) -> Generator[Samples]:
         check, downmix = SampleCheck(), Downmix()
         resampler: soxr.ResampleStream | None = None
         rate = SAMPLE_RATE

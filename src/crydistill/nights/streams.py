@@ -12,7 +12,8 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
@@ -248,6 +249,9 @@ def render(plan: StreamPlan, *, block_seconds: float = BLOCK_SECONDS) -> Iterato
         for item, player in playing:
             first, last = max(item.start, start), min(item.stop, stop)
             mix[first - start : last - start] += player.take(last - first)
+        for item, player in playing:
+            if item.stop <= stop:
+                player.close()
         playing = [(item, player) for item, player in playing if item.stop > stop]
         yield _through_microphone(mix, plan)
 
@@ -265,9 +269,9 @@ def excerpt(plan: StreamPlan, start: int, stop: int) -> Samples:
     for item in plan.placed:
         first, last = max(item.start, start), min(item.stop, stop)
         if first < last:
-            player = _Player(item, plan)
-            player.take(first - item.start)
-            mix[first - start : last - start] += player.take(last - first)
+            with closing(_Player(item, plan)) as player:
+                player.take(first - item.start)
+                mix[first - start : last - start] += player.take(last - first)
     return _through_microphone(mix, plan)
 
 
@@ -306,6 +310,10 @@ class _Player:
         self._rest = together[count:].copy()
         taken = together[:count]
         return np.pad(taken, (0, count - len(taken)))
+
+    def close(self) -> None:
+        """Close the clip's file, where a signal can be handled."""
+        self._blocks.close()
 
 
 def _through_microphone(mix: Samples, plan: StreamPlan) -> Samples:
@@ -410,26 +418,28 @@ def _bed(
         number += 1
 
 
-def _played(item: Placed, plan: StreamPlan) -> Iterator[Samples]:
+def _played(item: Placed, plan: StreamPlan) -> Generator[Samples]:
     # Not a method: a generator holding its player is a reference cycle, which frees samples late.
     response = None if item.room is None else _response(plan, item.room)
     tail = np.zeros(0 if response is None else len(response) - 1, dtype=np.float32)
     gain = np.float32(10 ** (item.gain_db / 20))
     length, fade = item.stop - item.start, FADE_SECONDS if item.kind is Kind.BED else EDGE_SECONDS
     position = 0
-    for block in _sounding(item, plan.seed):
-        sound = block * gain * _fade(position, len(block), length, fade)
-        if response is not None:
-            spread = oaconvolve(sound, response).astype(np.float32)
-            spread[: len(tail)] += tail
-            sound, tail = spread[: len(sound)], spread[len(sound) :]
-        position += len(sound)
-        yield sound
+    with closing(_sounding(item, plan.seed)) as sounding:
+        for block in sounding:
+            sound = block * gain * _fade(position, len(block), length, fade)
+            if response is not None:
+                spread = oaconvolve(sound, response).astype(np.float32)
+                spread[: len(tail)] += tail
+                sound, tail = spread[: len(sound)], spread[len(sound) :]
+            position += len(sound)
+            yield sound
 
 
-def _sounding(item: Placed, seed: int) -> Iterator[Samples]:
+def _sounding(item: Placed, seed: int) -> Generator[Samples]:
     if item.path is not None:
-        yield from _between(AudioReader(item.path).blocks(), item.offset, item.stop - item.start)
+        with closing(AudioReader(item.path).blocks()) as blocks:
+            yield from _between(blocks, item.offset, item.stop - item.start)
         return
     noise = coloured_noise(generator(seed, item.clip), item.stop - item.start, _TONE_SLOPE_DB)
     yield (noise * 10 ** (_TONE_DBFS / 20)).astype(np.float32)
