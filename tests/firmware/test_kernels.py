@@ -5,11 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.firmware.conftest import BOARDS
-from tests.firmware.programs import FIRMWARE, make, need, under_qemu
-
-M0_STAND_IN = "cortex-m4"
-"""The board that runs a Cortex-M0+'s program: QEMU's own has too little memory."""
+from tests.firmware.programs import FIRMWARE, make, need, need_machine, under_qemu
 
 
 def compared(target: str, directory: Path, layers: int, seed: int, **variables: str) -> str:
@@ -18,11 +14,8 @@ def compared(target: str, directory: Path, layers: int, seed: int, **variables: 
     if target == "kernels":
         command = [str(directory / target), str(layers), str(seed)]
     else:
-        core = target.removeprefix("kernels-")
-        board = M0_STAND_IN if core == "m0" else f"cortex-{core}"
-        command = under_qemu(*BOARDS[board][0])(
-            directory / f"{target}.elf", [str(layers), str(seed)]
-        )
+        machine = target.removeprefix("kernels-")
+        command = under_qemu(machine)(directory / f"{target}.elf", [str(layers), str(seed)])
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False, text=True
     )
@@ -46,11 +39,11 @@ def test_random_layers_under_sanitizers(compiler: str, seed: int, tmp_path: Path
 
 @pytest.mark.parametrize("plain", ["", "1"])
 @pytest.mark.parametrize("optimised", ["-O2", "-Os"])
-@pytest.mark.parametrize("core", ["m0", "m4", "m7"])
+@pytest.mark.parametrize("core", ["m0", "m4", "m7", "m33", "m55", "rv32imc", "rv32imafc"])
 def test_random_layers_under_emulation(
     core: str, optimised: str, plain: str, tmp_path: Path
 ) -> None:
-    need("make", "arm-none-eabi-gcc", "qemu-system-arm")
+    need_machine(core)
     printed = compared(f"kernels-{core}", tmp_path, 50, 3, PLAIN=plain, CFLAGS=optimised)
     assert_most_layers_compared(printed, 50)
 
@@ -63,7 +56,7 @@ def test_instructions_are_those_of_the_core(
     core: str, instruction: str, there: bool, tmp_path: Path
 ) -> None:
     """And with PLAIN=1 there is nothing but C."""
-    need("make", "arm-none-eabi-gcc", "qemu-system-arm")
+    need_machine(core)
     target = f"kernels-{core}"
     compared(target, tmp_path, 1, 1)
     assembler = (tmp_path / f"{target}.elf-crydistill_conv.s").read_text(encoding="utf-8")
