@@ -33,10 +33,12 @@ def assert_most_layers_compared(printed: str, layers: int) -> None:
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-@pytest.mark.parametrize("seed", [1, 2])
-def test_random_layers_under_sanitizers(compiler: str, seed: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("seed", "narrow"), [(1, ""), (2, "1")])
+def test_random_layers_under_sanitizers(
+    compiler: str, seed: int, narrow: str, tmp_path: Path
+) -> None:
     need("make", compiler)
-    printed = compared("kernels", tmp_path, 400, seed, CC=compiler)
+    printed = compared("kernels", tmp_path, 400, seed, CC=compiler, NARROW=narrow)
     assert_most_layers_compared(printed, 400)
 
 
