@@ -72,7 +72,7 @@ def instructions(network: float) -> dict[str, Instructions]:
 
 def test_a_small_student_fits_boards_with_an_fpu_and_a_huge_one_none() -> None:
     small = Needs(50_000, 40_000, instructions(2e6))
-    huge = Needs(100 << 20, 4 << 20, instructions(1e9))
+    huge = Needs(100 << 20, 8 << 20, instructions(1e9))
     for board in BOARDS:
         if board.core.fpu:
             assert fit(board, small).verdict == Verdict.FITS

@@ -5,7 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.firmware.programs import FIRMWARE, make, need, need_machine, under_qemu
+from tests.firmware.programs import FIRMWARE, build, make, need, need_machine, under_qemu
+from tests.student_fixtures import manifest_for, synthetic_patches
+
+from crydistill.tflite.interpreters import quantize
 
 OWN_INSTRUCTIONS = (".syntax unified\n1:", "smlad", "vmladava.s8")
 """Of the kernels that are not plain C, as they stand in the assembler."""
@@ -68,6 +71,21 @@ def test_instructions_are_those_of_the_core(core: str, instruction: str, tmp_pat
         found = {word for word in OWN_INSTRUCTIONS if word in assembler}
         assert found == (set() if plain else {instruction})
         (tmp_path / f"{target}.elf").unlink()
+
+
+def test_the_obvious_kernels_of_the_benchmark_give_the_same(
+    student_tflite: bytes, tmp_path: Path
+) -> None:
+    need("make", "gcc")
+    patches, manifest = synthetic_patches(20), manifest_for(student_tflite)
+    port = manifest.input
+    steps, found = quantize(patches, port.scale, port.zero_point), []
+    for obvious in ("", "1"):
+        directory = tmp_path / f"obvious{obvious}"
+        program = build("all", student_tflite, manifest, directory, CC="gcc", OBVIOUS=obvious)
+        found.append(program.network(steps, manifest.output.shape[-1]))
+    assert len({logits.tobytes() for logits in found}) == 1
+    assert found[0].std() > 0
 
 
 def test_a_wrong_kernel_is_noticed(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ BOARDS = (
     Board("ESP32-C3", RV32, 160 * MHZ, 4096 * KIB, 400 * KIB,
           "ESP32-C3 series datasheet: 400 KB SRAM, 160 MHz, no FPU; flash of ESP32-C3-MINI-1-N4"),
     Board("ESP32-C6", RV32, 160 * MHZ, 4096 * KIB, 512 * KIB,
-          "ESP32-C6 series datasheet: 512 KB HP SRAM, 160 MHz, no FPU; flash of ESP32-C6-MINI-1-N4"),
+          "ESP32-C6 series datasheet: 512 KB HP SRAM, 160 MHz, no FPU; flash of ESP32-C6-MINI-1"),
     Board("ESP32-P4", RV32F, 360 * MHZ, 16384 * KIB, 768 * KIB,
           "ESP32-P4 series datasheet: 768 KB L2MEM, 360 MHz; flash of ESP32-P4-Function-EV-Board"),
     Board("RP2040", M0_PLUS, 133 * MHZ, 2048 * KIB, 264 * KIB,

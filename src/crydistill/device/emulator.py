@@ -90,12 +90,14 @@ class Core:
     machine : name in `MACHINES`
     fixed_point : whether the front end uses integers
     plain : whether the kernels are plain C where the core could do more
+    obvious : whether the convolutions are the obvious ones of firmware/host, to compare with
     """
 
     title: str
     machine: str
     fixed_point: bool = False
     plain: bool = False
+    obvious: bool = False
 
     @property
     def target(self) -> str:
@@ -189,9 +191,9 @@ def count(core: Core, model: Path, firmware: str | Path, build: Path) -> Counted
     return _counted(printed, program)
 
 
-def _switches(core: Core) -> tuple[str, str]:
-    fixed, plain = ("1" if on else "" for on in (core.fixed_point, core.plain))
-    return f"FIXED={fixed}", f"PLAIN={plain}"
+def _switches(core: Core) -> tuple[str, ...]:
+    switches = {"FIXED": core.fixed_point, "PLAIN": core.plain, "OBVIOUS": core.obvious}
+    return tuple(f"{name}={'1' if on else ''}" for name, on in switches.items())
 
 
 def _counted(printed: str, program: Path) -> Counted:
