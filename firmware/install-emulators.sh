@@ -5,4 +5,5 @@ apt-get update
 apt-get install --yes --no-install-recommends \
     gcc g++ libc6-dev make clang libclang-rt-dev \
     gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
+    gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf \
     gcc-xtensa-lx106 qemu-system-misc

@@ -1,5 +1,7 @@
 #include "crydistill.h"
 
+#include "crydistill_requantize.h"
+
 #ifndef CRYDISTILL_FIXED_POINT
 #include <math.h>
 #endif
@@ -144,7 +146,7 @@ static int8_t clamped(int32_t step)
 static int32_t steps_of(const struct crydistill_model *model, crydistill_level level)
 {
 #ifdef CRYDISTILL_FIXED_POINT
-    return (int32_t)(((int64_t)level * model->input_factor + (INT64_C(1) << 31)) >> 32);
+    return multiply_high(level, model->input_factor);
 #else
     return (int32_t)rintf(level / model->input_scale);
 #endif

@@ -7,15 +7,17 @@ typedef uint64_t band_sum; /* in bins / 65,536 */
 
 static int leading_zeros(uint64_t word) /* of a word that is not 0 */
 {
+    const uint32_t high = (uint32_t)(word >> 32);
+    uint32_t half = high != 0 ? high : (uint32_t)word;
+    int count = high != 0 ? 0 : 32;
 #if defined(__GNUC__)
-    return __builtin_clzll(word);
+    count += __builtin_clz(half);
 #else
-    int count = 0;
-    for (; (word >> 63) == 0; word <<= 1) {
+    for (; (half >> 31) == 0; half <<= 1) {
         count++;
     }
-    return count;
 #endif
+    return count;
 }
 
 /* From a table's entry towards the next by a fraction of 16 bits, which the result has, too. */
@@ -31,16 +33,15 @@ static uint32_t square_root(uint64_t word)
         return 0;
     }
     const int shift = leading_zeros(word) & ~1;
-    const uint32_t top = (uint32_t)(word << shift >> 32);
+    const uint32_t top = upper_half(word, shift);
     return between(&crydistill_sqrt[(top >> 24) - 64], (top >> 8) & 0xffff) >> (shift / 2);
 }
 
 /* Add a bin to the two bands it lies in, sums[0] the lower one. */
 static void share(band_sum *sums, int bin, int32_t re, int32_t im)
 {
-    const uint64_t power = (uint64_t)((int64_t)re * re) + (uint64_t)((int64_t)im * im);
-    const uint32_t magnitude = square_root(power);
-    const uint64_t rising = (uint64_t)magnitude * crydistill_mel_rising_q16[bin];
+    const uint32_t magnitude = square_root(power_of(re, im));
+    const uint64_t rising = share_of(magnitude, crydistill_mel_rising_q16[bin]);
     sums[0] += ((uint64_t)magnitude << 16) - rising;
     sums[1] += rising;
 }
@@ -49,10 +50,10 @@ static crydistill_level level(band_sum sum, int gain)
 {
     sum += CRYDISTILL_LOG_OFFSET_SUM << gain;
     const int shift = leading_zeros(sum);
-    const uint32_t mantissa = (uint32_t)(sum << shift >> 32); /* 2^31 to 2^32 */
+    const uint32_t mantissa = upper_half(sum, shift); /* 2^31 to 2^32 */
     const uint32_t fraction =
         between(&crydistill_log2[(mantissa >> 25) & 63], (mantissa >> 9) & 0xffff);
     const int exponent = 63 - shift - gain - CRYDISTILL_SUM_BITS;
     const int32_t log2 = exponent * 65536 + (int32_t)(fraction >> 16);
-    return (int32_t)(((int64_t)log2 * CRYDISTILL_LN2_Q31) >> 31);
+    return part_of(log2, CRYDISTILL_LN2_Q31);
 }

@@ -3,8 +3,7 @@
  * The bias of a layer holds minus the input's zero point times the sum of the channel's weights.
  * Then the sum of (value - zero point) x weight is that of value x weight, and a tap outside the
  * image, which adds nothing, is one whose value is the zero point. */
-#include "crydistill_dot.h"
-#include "crydistill_requantize.h"
+#include "crydistill_fours.h"
 
 enum {
     GATHERED = 512, /* values under a filter that are gathered at a time */
@@ -198,15 +197,10 @@ static int32_t depthwise_fours(const struct crydistill_conv *layer, const int8_t
         if (channel % SLAB == 0) {
             list_taps(s, input + channel, corner, zero_points, tap);
         }
-        const int32_t *const bias = layer->bias + channel;
-        const int32_t *const multiplier = layer->multiplier + channel;
-        const int8_t *const shift = layer->shift + channel;
-        const struct sums_4 sums = add_taps((struct sums_4){bias[0], bias[1], bias[2], bias[3]}, tap,
-                                       taps, channel % SLAB, layer->weights + channel, channels);
-        output[channel] = requantize(sums.sum_0, multiplier[0], shift[0], &to);
-        output[channel + 1] = requantize(sums.sum_1, multiplier[1], shift[1], &to);
-        output[channel + 2] = requantize(sums.sum_2, multiplier[2], shift[2], &to);
-        output[channel + 3] = requantize(sums.sum_3, multiplier[3], shift[3], &to);
+        const struct sums_4 sums = add_taps(sums_from(layer->bias + channel), tap, taps, channel % SLAB,
+                                       layer->weights + channel, channels);
+        requantize_4(sums, layer->multiplier + channel, layer->shift + channel, &to,
+                     output + channel);
     }
     return channels / 4 * 4;
 }

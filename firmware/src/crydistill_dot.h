@@ -1,10 +1,11 @@
 /* Sums of products of int8 values: the inner loops of convolutions, which take most of a network's
  * time. Part of the kernels.
  *
- * Cores with DSP instructions (Cortex-M4, M7, M33) load four values at a time and add two products at
- * a time. Cores with Thumb's first instruction set (Cortex-M0, M0+, M23) have eight registers for
- * most of it, which compilers distribute badly. All others, and these with CRYDISTILL_PLAIN_KERNELS,
- * have plain C. Sums of integers do not depend on their order, so all give the same. */
+ * Cores with Helium (Cortex-M55) multiply and add 16 values at a time. Cores with DSP instructions
+ * (Cortex-M4, M7, M33) load four values at a time and add two products at a time. Cores with Thumb's
+ * first instruction set (Cortex-M0, M0+, M23) have eight registers for most of it, which compilers
+ * distribute badly. All others, and these with CRYDISTILL_PLAIN_KERNELS, have plain C. Sums of integers
+ * do not depend on their order, so all give the same. */
 #ifndef CRYDISTILL_DOT_H
 #define CRYDISTILL_DOT_H
 
@@ -16,9 +17,15 @@
 #if defined(__GNUC__) && defined(__ARM_ARCH_ISA_THUMB) && !defined(CRYDISTILL_PLAIN_KERNELS)
 #if __ARM_ARCH_ISA_THUMB == 1 && !defined(__OPTIMIZE_SIZE__) /* then gcc has no upper registers */
 #define CRYDISTILL_THUMB_1
+#elif defined(__ARM_FEATURE_MVE)
+#define CRYDISTILL_HELIUM
 #elif defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_UNALIGNED)
 #define CRYDISTILL_DSP
 #endif
+#endif
+
+#ifdef CRYDISTILL_HELIUM
+#include <arm_mve.h>
 #endif
 
 /* The sums of a block: two vectors of values by two of weights. Each value that is loaded counts
@@ -57,6 +64,19 @@ CRYDISTILL_INLINE int32_t dot_four(int32_t sum, struct four a, struct four b)
 
 #endif
 
+#ifdef CRYDISTILL_HELIUM
+
+CRYDISTILL_INLINE int32_t dot(int32_t sum, const int8_t *a, const int8_t *b, int32_t n)
+{
+    for (; n > 0; a += 16, b += 16, n -= 16) {
+        const mve_pred16_t left = vctp8q((uint32_t)n);
+        sum = vmladavaq_s8(sum, vldrbq_z_s8(a, left), vldrbq_z_s8(b, left));
+    }
+    return sum;
+}
+
+#else
+
 CRYDISTILL_INLINE int32_t dot(int32_t sum, const int8_t *a, const int8_t *b, int32_t n)
 {
     const int8_t *const end = a + n, *const end_of_fours = a + n / 4 * 4;
@@ -73,6 +93,8 @@ CRYDISTILL_INLINE int32_t dot(int32_t sum, const int8_t *a, const int8_t *b, int
     return sum;
 }
 
+#endif
+
 /* One value of each vector. */
 CRYDISTILL_INLINE void add_2x2(struct sums_2x2 *sums, int8_t a0, int8_t a1, int8_t b0, int8_t b1)
 {
@@ -82,7 +104,32 @@ CRYDISTILL_INLINE void add_2x2(struct sums_2x2 *sums, int8_t a0, int8_t a1, int8
     sums->a1_b1 += a1 * b1;
 }
 
-#ifdef CRYDISTILL_THUMB_1
+#if defined(CRYDISTILL_HELIUM)
+
+/* The loop counts values and leaves out what the last 16 have too many. An accumulator is a register of
+ * even number. n is not 0. */
+CRYDISTILL_INLINE struct sums_2x2 dot_2x2(struct sums_2x2 sums, const int8_t *a0, const int8_t *a1,
+                                      const int8_t *b0, const int8_t *b1, int32_t n)
+{
+    __asm("dlstp.8 lr, %[n]\n"
+          "1:\n\t"
+          "vldrb.8 q0, [%[a0]], #16\n\t"
+          "vldrb.8 q2, [%[b0]], #16\n\t"
+          "vldrb.8 q1, [%[a1]], #16\n\t"
+          "vldrb.8 q3, [%[b1]], #16\n\t"
+          "vmladava.s8 %[a0_b0], q0, q2\n\t"
+          "vmladava.s8 %[a1_b0], q1, q2\n\t"
+          "vmladava.s8 %[a0_b1], q0, q3\n\t"
+          "vmladava.s8 %[a1_b1], q1, q3\n\t"
+          "letp lr, 1b"
+          : [a0_b0] "+Te"(sums.a0_b0), [a0_b1] "+Te"(sums.a0_b1), [a1_b0] "+Te"(sums.a1_b0),
+            [a1_b1] "+Te"(sums.a1_b1), [a0] "+r"(a0), [a1] "+r"(a1), [b0] "+r"(b0), [b1] "+r"(b1)
+          : [n] "r"(n)
+          : "lr", "q0", "q1", "q2", "q3", "memory");
+    return sums;
+}
+
+#elif defined(CRYDISTILL_THUMB_1)
 
 /* The addresses, the number and two values take the lower registers, the sums the upper ones, which
  * can do nothing but be added to. n is not 0. */
@@ -143,34 +190,5 @@ CRYDISTILL_INLINE struct sums_2x2 dot_2x2(struct sums_2x2 sums, const int8_t *a0
 }
 
 #endif
-
-/* The sums of four neighbouring channels. */
-struct sums_4 {
-    int32_t sum_0, sum_1, sum_2, sum_3;
-};
-
-/* Channels of a depthwise convolution: for each tap the values `at` bytes behind its address, by the
- * weights, which are `step` bytes behind those of the tap before. */
-CRYDISTILL_INLINE struct sums_4 add_taps(struct sums_4 sums, const int8_t *const *tap, int32_t taps,
-                                     int32_t at, const int8_t *weights, int32_t step)
-{
-    const int8_t *const *const end = tap + taps;
-    for (; tap != end; tap++, weights += step) {
-        const int8_t *const values = *tap + at;
-#ifdef CRYDISTILL_DSP
-        const struct four a = load_four(values), b = load_four(weights);
-        sums.sum_0 += (int16_t)a.even * (int16_t)b.even;
-        sums.sum_1 += (int16_t)a.odd * (int16_t)b.odd;
-        sums.sum_2 += ((int32_t)a.even >> 16) * ((int32_t)b.even >> 16);
-        sums.sum_3 += ((int32_t)a.odd >> 16) * ((int32_t)b.odd >> 16);
-#else
-        sums.sum_0 += values[0] * weights[0];
-        sums.sum_1 += values[1] * weights[1];
-        sums.sum_2 += values[2] * weights[2];
-        sums.sum_3 += values[3] * weights[3];
-#endif
-    }
-    return sums;
-}
 
 #endif

@@ -14,4 +14,11 @@
 #define CRYDISTILL_APART static
 #endif
 
+/* CRYDISTILL_NARROW_PRODUCTS: products of more than 32 bits are made of products of 16 by 16 bits. For cores
+ * that multiply 32 by 32 bits to 32 and call a function for more: Cortex-M0, M0+ and M23, and others if you
+ * define it for the library (Xtensa lx106). Results are the same. */
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1 && !defined(CRYDISTILL_NARROW_PRODUCTS)
+#define CRYDISTILL_NARROW_PRODUCTS
+#endif
+
 #endif

@@ -1,5 +1,5 @@
 /* Kernels that do not multiply by weights: plain loops, integers only. */
-#include "crydistill_requantize.h"
+#include "crydistill_fours.h"
 
 #include <string.h>
 
@@ -69,6 +69,31 @@ void crydistill_average_pool_2d(const struct crydistill_pool *layer, const int8_
     }
 }
 
+#ifdef CRYDISTILL_HELIUM
+
+/* What four steps of one input add to the sum, which has 20 fractional bits. */
+CRYDISTILL_INLINE int32x4_t addend(const struct crydistill_add *layer, int input, int32x4_t steps)
+{
+    const int32x4_t value = vshlq_n_s32(vsubq_n_s32(steps, layer->zero_point[input]), 20);
+    return rescale_4(value, vdupq_n_s32(layer->multiplier[input]), vdupq_n_s32(layer->shift[input]));
+}
+
+void crydistill_add_int8(const struct crydistill_add *layer, const int8_t *a, const int8_t *b,
+                         int8_t *output)
+{
+    const struct crydistill_add it = *layer;
+    const int32x4_t multiplier = vdupq_n_s32(it.output_multiplier);
+    const int32x4_t shift = vdupq_n_s32(it.output_shift);
+    for (int32_t left = it.size; left > 0; left -= 4, a += 4, b += 4, output += 4) {
+        const mve_pred16_t there = vctp32q((uint32_t)left);
+        const int32x4_t sum = vaddq_s32(addend(&it, 0, vldrbq_z_s32(a, there)),
+                                        addend(&it, 1, vldrbq_z_s32(b, there)));
+        vstrbq_p_s32(output, clamp_4(rescale_4(sum, multiplier, shift), &it.output), there);
+    }
+}
+
+#else
+
 /* What each step of one input adds to the sum, which has 20 fractional bits. */
 static void tabulate(const struct crydistill_add *layer, int input, int32_t table[STEPS])
 {
@@ -92,6 +117,8 @@ void crydistill_add_int8(const struct crydistill_add *layer, const int8_t *a, co
         output[i] = requantize(sum, multiplier, shift, &to);
     }
 }
+
+#endif
 
 void crydistill_pad_2d(const struct crydistill_pad *layer, const int8_t *input, int8_t *output)
 {

@@ -10,6 +10,8 @@
  * full-scale tone would be 4e-3 off. */
 #include "crydistill_mel.h"
 
+#include "crydistill_products.h"
+
 #include <string.h>
 
 #ifdef CRYDISTILL_FIXED_POINT
@@ -21,6 +23,9 @@
 #if CRYDISTILL_FFT_LENGTH != 512
 #error "the FFT below is of 512 real points: 256 complex ones, four stages of radix 4"
 #endif
+#if CRYDISTILL_FRAME_LENGTH % 4 != 0
+#error "samples come in pairs, the halves of the window, too"
+#endif
 #if CRYDISTILL_FIRST_BIN + CRYDISTILL_LAST_BIN > CRYDISTILL_FFT_LENGTH / 2
 #error "bins come in pairs, the lower of which must have a weight"
 #endif
@@ -31,6 +36,7 @@
  * CRYDISTILL_BIN_ONE x 2^gain for a real magnitude of 1. */
 enum { INPUT_BITS = 13, MOST_GAIN = 14 };
 enum { HALF = CRYDISTILL_FFT_LENGTH / 2, TURN = CRYDISTILL_FFT_LENGTH };
+enum { MIDDLE = CRYDISTILL_FRAME_LENGTH / 2 };
 
 typedef struct crydistill_point point;
 
@@ -39,16 +45,9 @@ static int32_t cosine(int angle) /* 512 to a turn */
     return crydistill_cosine[angle & (TURN - 1)];
 }
 
-static int32_t sine(int angle)
+static struct direction direction_of(int angle)
 {
-    return cosine(angle - TURN / 4);
-}
-
-/* Divide by 2^bits, to nearest. Relies on >> of a negative number being arithmetic, as it is with
- * every compiler for these targets. */
-static int32_t scaled(int64_t value, int bits)
-{
-    return (int32_t)((value + (INT64_C(1) << (bits - 1))) >> bits);
+    return (struct direction){cosine(angle), cosine(angle - TURN / 4)};
 }
 
 /* Swap the four base-4 digits of 0..255 end for end. */
@@ -60,8 +59,8 @@ static int reversed(int i)
 static int gain_of(const int16_t *samples)
 {
     int bits = 0, gain = 0;
-    for (int i = 0; i < CRYDISTILL_FRAME_LENGTH; i++) {
-        bits |= samples[i] < 0 ? ~samples[i] : samples[i];
+    for (const int16_t *at = samples; at < samples + CRYDISTILL_FRAME_LENGTH; at += 2) {
+        bits |= (at[0] ^ at[0] >> 15) | (at[1] ^ at[1] >> 15); /* ~x for a negative x */
     }
     while (gain < MOST_GAIN && bits << gain < 1 << 14) {
         gain++;
@@ -69,30 +68,27 @@ static int gain_of(const int16_t *samples)
     return gain;
 }
 
-static int32_t windowed(const int16_t *samples, int at, int gain)
+/* Samples from..end, in pairs, with weights that lie `step` apart. Even samples become real parts, odd
+ * ones imaginary parts, in the order the FFT wants. Amplified, a sample still has 16 bits. */
+static void load_pairs(point *work, const int16_t *samples, int gain, int from, int end,
+                       const int32_t *weight, int step)
 {
-    if (at >= CRYDISTILL_FRAME_LENGTH) {
-        return 0;
+    for (int at = from; at < end; at += 2, weight += 2 * step) {
+        const int32_t even = samples[at] * (1 << gain), odd = samples[at + 1] * (1 << gain);
+        work[reversed(at / 2)] = (point){weighted(even, weight[0], 31 - INPUT_BITS),
+                                         weighted(odd, weight[step], 31 - INPUT_BITS)};
     }
-    const int mirrored = CRYDISTILL_FRAME_LENGTH - at;
-    const int64_t weight = crydistill_mel_window[at < mirrored ? at : mirrored];
-    return scaled(weight * (samples[at] * (1 << (INPUT_BITS + 1 + gain))), 32);
 }
 
-/* Even samples become real parts, odd ones imaginary parts, in the order the FFT wants. */
+/* The window rises, falls the same way, and is followed by zeros. */
 static void load(point *work, const int16_t *samples, int gain)
 {
-    for (int i = 0; i < HALF; i++) {
-        work[reversed(i)] =
-            (point){windowed(samples, 2 * i, gain), windowed(samples, 2 * i + 1, gain)};
+    const int32_t *const window = crydistill_mel_window;
+    load_pairs(work, samples, gain, 0, MIDDLE, window, 1);
+    load_pairs(work, samples, gain, MIDDLE, CRYDISTILL_FRAME_LENGTH, window + MIDDLE, -1);
+    for (int i = CRYDISTILL_FRAME_LENGTH / 2; i < HALF; i++) {
+        work[reversed(i)] = (point){0, 0};
     }
-}
-
-/* Multiply by exp(-i angle) / 2^bits. */
-static point turned(point p, int angle, int bits)
-{
-    const int64_t c = cosine(angle), s = sine(angle);
-    return (point){scaled(c * p.re + s * p.im, 31 + bits), scaled(c * p.im - s * p.re, 31 + bits)};
 }
 
 static point quartered(point p)
@@ -101,7 +97,7 @@ static point quartered(point p)
 }
 
 /* The four points a stride apart become their sums, each a quarter turn further than the last. */
-static void butterfly(point *at, int stride, point a, point b, point c, point d)
+CRYDISTILL_INLINE void butterfly(point *at, int stride, point a, point b, point c, point d)
 {
     const point even = {a.re + c.re, a.im + c.im}, even_odd = {a.re - c.re, a.im - c.im};
     const point odd = {b.re + d.re, b.im + d.im}, odd_odd = {b.re - d.re, b.im - d.im};
@@ -124,10 +120,11 @@ static void complex_fft(point *work)
         }
         for (int j = 1; j < quarter; j++) {
             const int angle = j * (TURN / 4 / quarter);
+            const struct direction once = direction_of(angle), twice = direction_of(2 * angle);
+            const struct direction thrice = direction_of(3 * angle);
             for (point *p = work + j; p < work + HALF; p += 4 * quarter) {
-                butterfly(p, quarter, quartered(p[0]), turned(p[quarter], angle, 2),
-                          turned(p[2 * quarter], 2 * angle, 2),
-                          turned(p[3 * quarter], 3 * angle, 2));
+                butterfly(p, quarter, quartered(p[0]), turned(p[quarter], once, 2),
+                          turned(p[2 * quarter], twice, 2), turned(p[3 * quarter], thrice, 2));
             }
         }
     }
@@ -140,7 +137,7 @@ static void add_bins(const point *work, band_sum *sums)
         const int mirror = HALF - bin;
         const point z = work[bin], y = work[mirror];
         const point even = {z.re + y.re, z.im - y.im};
-        const point odd = turned((point){z.im + y.im, y.re - z.re}, bin, 0);
+        const point odd = turned((point){z.im + y.im, y.re - z.re}, direction_of(bin), 0);
         share(sums + crydistill_mel_band[bin], bin, even.re + odd.re, even.im + odd.im);
         if (mirror <= CRYDISTILL_LAST_BIN && mirror != bin) {
             share(sums + crydistill_mel_band[mirror], mirror, even.re - odd.re, even.im - odd.im);

@@ -8,9 +8,9 @@
 /* a x b / 2^32, rounded to nearest, halves up. b is not negative. */
 CRYDISTILL_INLINE int32_t multiply_high(int32_t a, int32_t b)
 {
-#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
-    /* Cortex-M0 and M0+ multiply 32 by 32 bits to 32: the same in four products of 16 by 16 bits,
-     * none of which, with what is added to it, exceeds 32 bits. */
+#ifdef CRYDISTILL_NARROW_PRODUCTS
+    /* The same in four products of 16 by 16 bits, none of which, with what is added to it, exceeds 32
+     * bits. */
     const int32_t a_high = a >> 16, b_low = (int32_t)((uint32_t)b & 0xffffu);
     const uint32_t a_low = (uint32_t)a & 0xffffu, b_high = (uint32_t)b >> 16;
     const int32_t middle = a_high * b_low + (int32_t)((a_low * (uint32_t)b_low) >> 16);

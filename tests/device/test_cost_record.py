@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from tests.student_fixtures import manifest_for
 
+from crydistill.device import boards, emulator, tools
 from crydistill.device import cost_record as recorded
-from crydistill.device import emulator, tools
-from crydistill.device.emulator import CORTEX_M4, CORTEX_M4_INTEGERS, CORTEX_M4_PLAIN
 from crydistill.device.export import export_c
 from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, load_manifest
 from crydistill.student.packaged import packaged_student
@@ -41,15 +40,14 @@ def test_layers_add_up_to_the_network() -> None:
 
 def test_the_measured_network_is_derived_from_itself() -> None:
     work = layer_work(read_tflite((packaged_student() / TFLITE_NAME).read_bytes()))
-    network, score, vote = recorded.recorded_window()
-    assert recorded.network_per_window(work) == pytest.approx(network, rel=0.02)
-    assert 0 < score < network
-    assert vote == recorded.vote_per_window()
+    for core in emulator.CORES:
+        network, score, vote = recorded.recorded_window(core)
+        assert recorded.network_per_window(core, work) == pytest.approx(network, rel=0.02)
+        assert 0 < score < network
+        assert vote == recorded.vote_per_window(core)
 
 
-@pytest.mark.parametrize(
-    "core", [CORTEX_M4, CORTEX_M4_PLAIN, CORTEX_M4_INTEGERS], ids=lambda core: core.title
-)
+@pytest.mark.parametrize("core", emulator.CORES, ids=lambda core: core.title)
 def test_it_is_of_this_library(core: emulator.Core, tmp_path: Path) -> None:
     """Another compiler may differ slightly; the same one gives the same counts."""
     need(core)
@@ -62,24 +60,27 @@ def test_it_is_of_this_library(core: emulator.Core, tmp_path: Path) -> None:
         assert counted.counts[part] == pytest.approx(expected, rel=tolerance, abs=3), STALE
 
 
+@pytest.mark.parametrize("core", boards.COUNTED, ids=lambda core: core.title)
 @pytest.mark.parametrize("student", ["reference_tflite", "residual_tflite"])
-def test_other_networks_are_within_a_tenth(
-    student: str, request: pytest.FixtureRequest, tmp_path: Path
+def test_other_networks_are_near_what_is_derived(
+    student: str, core: emulator.Core, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    need(CORTEX_M4_PLAIN)
+    need(core)
     tflite = request.getfixturevalue(student)
     changes: dict[str, Any] = {}
     if student == "residual_tflite":
         changes = {"outputs": ("a", "b", "c", "d"), "cry_outputs": (1,)}
     export_c(tflite, manifest_for(tflite, **changes), tmp_path / "model")
-    counted = emulator.count(CORTEX_M4_PLAIN, tmp_path / "model", FIRMWARE, tmp_path / "build")
-    derived = recorded.network_per_window(layer_work(read_tflite(tflite)))
-    assert derived == pytest.approx(counted.counts["network_per_window"], rel=0.1)
+    counted = emulator.count(core, tmp_path / "model", FIRMWARE, tmp_path / "build")
+    derived = recorded.network_per_window(core, layer_work(read_tflite(tflite)))
+    # A vector that is not full takes as long.
+    near = 0.15 if core == emulator.CORTEX_M55 else 0.1
+    assert derived == pytest.approx(counted.counts["network_per_window"], rel=near)
 
 
 def need(core: emulator.Core) -> None:
-    if any(shutil.which(tool) is None for tool in ("make", core.compiler, core.emulator[0])):
-        pytest.skip("needs the Arm compiler and qemu (firmware/install-emulators.sh)")
+    if missing := sorted(tool for tool in core.tools if shutil.which(tool) is None):
+        pytest.skip(f"needs {', '.join(missing)} (firmware/install-emulators.sh)")
 
 
 def count(core: emulator.Core, student: Path, folder: Path) -> emulator.Counted:

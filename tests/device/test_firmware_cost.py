@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from tests.student_fixtures import manifest_for
 
+from crydistill.device.emulator import CORES
 from crydistill.device.export import export_c
-from crydistill.device.firmware_cost import CORES, _bytes, measure
+from crydistill.device.firmware_cost import _bytes, measure
 from crydistill.errors import ConfigError
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
@@ -15,7 +16,8 @@ FIRMWARE = Path(__file__).parents[2] / "firmware"
 def test_missing_tools_are_named(monkeypatch: pytest.MonkeyPatch, reference_tflite: bytes) -> None:
     monkeypatch.setattr(shutil, "which", lambda tool: None if "qemu" in tool else tool)
     with pytest.raises(
-        ConfigError, match="qemu-system-arm, qemu-system-xtensa: install them with firmware/install"
+        ConfigError,
+        match="qemu-system-arm, qemu-system-riscv32, qemu-system-xtensa: install them with firmw",
     ):
         measure(reference_tflite, manifest_for(reference_tflite), FIRMWARE)
 
@@ -44,7 +46,7 @@ def test_bytes_by_owner_leave_out_what_is_not_linked() -> None:
 
 
 def test_measured(reference_tflite: bytes, tmp_path: Path) -> None:
-    tools = {"make"} | {t for core in CORES for t in (core.compiler, core.emulator[0])}
+    tools = {tool for core in CORES for tool in core.tools}
     if missing := sorted(tool for tool in tools if shutil.which(tool) is None):
         pytest.skip(f"needs {', '.join(missing)} (firmware/install-emulators.sh)")
     manifest = manifest_for(reference_tflite)
@@ -54,7 +56,7 @@ def test_measured(reference_tflite: bytes, tmp_path: Path) -> None:
     for core in found["cores"].values():
         counts, size = core["instructions"], core["bytes"]
         macs = found["student"]["macs"]
-        assert 1.5 * macs < counts["network_per_window"] < 200 * macs
+        assert 0.5 * macs < counts["network_per_window"] < 20 * macs
         assert 1e6 < counts["front_end_per_second"] < 2e8
         assert size["arena"] == exported.arena_bytes
         assert 0 < size["student"] - exported.constant_bytes < 4_096

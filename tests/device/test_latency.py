@@ -3,8 +3,9 @@
 import pytest
 from tests.student_fixtures import manifest_for
 
-from crydistill.device.boards import BOARDS, KIB, MHZ, Needs, Verdict, fit
+from crydistill.device.boards import BOARDS, COUNTED, KIB, MHZ, Needs, Verdict, fit
 from crydistill.device.cost_record import recorded_sha256
+from crydistill.device.emulator import CORTEX_M4_PLAIN, Core
 from crydistill.device.latency import (
     Instructions,
     Range,
@@ -42,33 +43,36 @@ def test_esp_nn_never_slows_a_layer(student: str, request: pytest.FixtureRequest
 
 
 def test_instructions_of_the_reference_student(reference_tflite: bytes) -> None:
-    found = recorded_instructions(read_tflite(reference_tflite), manifest_for(reference_tflite))
+    file, manifest = read_tflite(reference_tflite), manifest_for(reference_tflite)
+    found = recorded_instructions(file, manifest, CORTEX_M4_PLAIN)
     assert found.network == pytest.approx(NETWORK_COUNTED, rel=0.1)
     assert found.score == pytest.approx(SCORE_COUNTED, rel=0.02)
     assert not found.measured
     assert 0.25 < found.front_end_share < 0.33
 
 
-def test_the_recorded_student_has_its_own_counts() -> None:
+@pytest.mark.parametrize("core", COUNTED, ids=lambda core: core.title)
+def test_the_recorded_student_has_its_own_counts(core: Core) -> None:
     folder = packaged_student()
     manifest = load_manifest(folder / MANIFEST_NAME)
     own = manifest.tflite.model_copy(update={"sha256": recorded_sha256()})
     file = read_tflite((folder / TFLITE_NAME).read_bytes())
-    counted = recorded_instructions(file, manifest.model_copy(update={"tflite": own}))
-    assert counted.measured
     other = manifest.tflite.model_copy(update={"sha256": "ab" * 32})
-    derived = recorded_instructions(file, manifest.model_copy(update={"tflite": other}))
+    manifests = (manifest.model_copy(update={"tflite": tflite}) for tflite in (own, other))
+    counted, derived = (recorded_instructions(file, each, core) for each in manifests)
+    assert counted.measured
     assert not derived.measured
     assert derived.network == pytest.approx(counted.network, rel=0.02)
 
 
-def instructions(network: float) -> Instructions:
-    return Instructions(2.4e6, network, 5e4, 100, measured=False)
+def instructions(network: float) -> dict[str, Instructions]:
+    each = Instructions(2.4e6, network, 5e4, 100, measured=False)
+    return {core.title: each for core in COUNTED}
 
 
 def test_a_small_student_fits_boards_with_an_fpu_and_a_huge_one_none() -> None:
     small = Needs(50_000, 40_000, instructions(2e6))
-    huge = Needs(100 << 20, 4 << 20, instructions(1e9))
+    huge = Needs(100 << 20, 8 << 20, instructions(1e9))
     for board in BOARDS:
         if board.core.fpu:
             assert fit(board, small).verdict == Verdict.FITS
@@ -91,14 +95,24 @@ def test_what_is_missing_is_said_to_the_byte() -> None:
     assert judged.reasons == (f"RAM is {16 * KIB:,} bytes short",)
 
 
-def test_without_an_fpu_the_front_end_is_the_one_in_integers() -> None:
-    board = next(board for board in BOARDS if not board.core.fpu)
-    few, many = (
-        fit(board, Needs(50_000, 40_000, Instructions(front_end, 1e6, 0, 0, measured=True)))
-        for front_end in (1.0, 1e9)
-    )
-    assert few.load == many.load
-    assert "no FPU: with the front end in integers" in few.reasons
+def test_a_board_is_judged_by_the_counts_of_its_own_core() -> None:
+    for board in BOARDS:
+        few = instructions(1e6)
+        more = few | {board.core.counted.title: Instructions(1e6, 1e9, 0, 0, measured=True)}
+        lazy, busy = (fit(board, Needs(50_000, 40_000, counts)) for counts in (few, more))
+        assert busy.load.low > 100 * lazy.load.low, board.name
+        others = [one for one in BOARDS if one.core.counted != board.core.counted]
+        for other in others:
+            counts = Needs(50_000, 40_000, more)
+            assert fit(other, counts) == fit(other, Needs(50_000, 40_000, few))
+
+
+def test_what_stands_in_and_what_is_missing_is_said() -> None:
+    for board in BOARDS:
+        reasons = fit(board, Needs(50_000, 40_000, instructions(1e6))).reasons
+        nearest = f"counted on {board.core.counted.title}, the nearest core with a tool chain"
+        assert (nearest in reasons) == board.core.name.startswith("Xtensa")
+        assert ("no FPU: with the front end in integers" in reasons) == (not board.core.fpu)
 
 
 def test_between_the_ends_of_the_budget_is_tight() -> None:

@@ -1,15 +1,6 @@
 import keras
 import pytest
-from tests.firmware.programs import (
-    CORTEX_M4,
-    CORTEX_M7,
-    LX106,
-    Emulated,
-    Program,
-    build,
-    need,
-    under_qemu,
-)
+from tests.firmware.programs import Emulated, Program, build, need, need_machine, under_qemu
 from tests.student_fixtures import (  # noqa: F401 - fixtures
     manifest_for,
     memory_tflite,
@@ -69,24 +60,30 @@ def sanitized(
 
 
 BOARDS = {
-    "cortex-m4": (CORTEX_M4, "arm-none-eabi-gcc", False),
-    "cortex-m4-fixed": (CORTEX_M4, "arm-none-eabi-gcc", True),
-    "cortex-m7": (CORTEX_M7, "arm-none-eabi-gcc", False),
-    "lx106": (LX106, "xtensa-lx106-elf-gcc", True),
+    "cortex-m0": ("m0", True),
+    "cortex-m4": ("m4", False),
+    "cortex-m4-fixed": ("m4", True),
+    "cortex-m7": ("m7", False),
+    "cortex-m33": ("m33", False),
+    "cortex-m55": ("m55", False),
+    "rv32imc": ("rv32imc", True),
+    "rv32imafc": ("rv32imafc", False),
+    "lx106": ("lx106", True),
 }
-"""How to emulate it, its compiler, and whether the front end is the one in integers."""
+"""The machine, and whether the front end is the one in integers."""
 
 
 def under_emulation(
     board: str, tflite: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> Emulated:
-    machine, compiler, fixed = BOARDS[board]
-    need("make", "gcc", compiler, machine[0])
+    machine, fixed = BOARDS[board]
+    need_machine(machine)
+    need("gcc")
     directory = tmp_path_factory.mktemp(board)
     manifest, front_end = manifest_for(tflite), {"FIXED": "1"} if fixed else {}
     host = build("all", tflite, manifest, directory, CC="gcc", **front_end)
     target = board.removesuffix("-fixed")
-    made = build(target, tflite, manifest, directory, under_qemu(*machine), **front_end)
+    made = build(target, tflite, manifest, directory, under_qemu(machine), **front_end)
     return Emulated(made.binary, made.command, fixed, host)
 
 

@@ -17,6 +17,7 @@ from crydistill.audio.mel import MEL_BANDS, SAMPLE_RATE, LogMel, Samples
 from crydistill.audio.windows import WINDOW_FRAMES
 from crydistill.detector.vote import Event, EventKind, VoteSettings
 from crydistill.device.c_tables import PCM_FULL_SCALE
+from crydistill.device.emulator import MACHINES
 from crydistill.device.export import export_c
 from crydistill.student.manifest import StudentManifest
 from crydistill.tflite.interpreters import Float32, Int8
@@ -138,24 +139,18 @@ def on_this_computer(binary: Path, words: Sequence[str]) -> list[str]:
     return [str(binary), *words]
 
 
-def under_qemu(*machine: str) -> Command:
-    """Command to run a program on an emulated board: the emulator and its options."""
+def under_qemu(machine: str, *, counting: bool = False) -> Command:
+    """Command to run a program on an emulated board, by its name in `MACHINES`."""
 
     def command(binary: Path, words: Sequence[str]) -> list[str]:
-        arguments = ",".join(f"arg={word}" for word in ("host", *words))
-        return [
-            *machine,
-            *("-nographic", "-monitor", "none", "-serial", "none", "-kernel", str(binary)),
-            *("-semihosting-config", f"enable=on,target=native,{arguments}"),
-        ]
+        return [*MACHINES[machine].command(binary, *words, counting=counting)]
 
     return command
 
 
-CORTEX_M4 = ("qemu-system-arm", "-M", "mps2-an386")
-CORTEX_M7 = ("qemu-system-arm", "-M", "mps2-an500")
-LX106 = ("qemu-system-xtensa", "-M", "sim", "-cpu", "lx106")
-COUNTING = ("-icount", "shift=0")
+def need_machine(machine: str) -> None:
+    """Skip the test if an emulated board or its compiler is not installed."""
+    need("make", MACHINES[machine].compiler, MACHINES[machine].emulator[0])
 
 
 def need(*tools: str) -> None:
@@ -187,22 +182,13 @@ def build(
 ) -> Program:
     """Export the student and make a target of firmware/Makefile; warnings are errors."""
     export_c(tflite, manifest, directory / "model")
-    binary = directory / BINARIES[target]
+    binary = directory / BINARIES.get(target, f"{target}.elf")
     make(target, MODEL=str(directory / "model"), BUILD=str(directory), **variables)
     return Program(binary, command, bool(variables.get("FIXED")))
 
 
-BINARIES = {
-    "all": "host",
-    "sanitize": "host-sanitized",
-    "fuzz": "fuzz",
-    "cortex-m4": "cortex-m4.elf",
-    "cortex-m7": "cortex-m7.elf",
-    "lx106": "lx106.elf",
-    "cost-m4": "cost-m4.elf",
-    "cost-m7": "cost-m7.elf",
-    "cost-lx106": "cost-lx106.elf",
-}
+BINARIES = {"all": "host", "sanitize": "host-sanitized", "fuzz": "fuzz"}
+"""Where that is not the target's name with .elf."""
 
 
 def scene(seconds: float, seed: int = 0) -> Pcm:

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.firmware.conftest import BOARDS
-from tests.firmware.programs import COUNTING, build, need, under_qemu
+from tests.firmware.programs import build, need_machine, under_qemu
 from tests.student_fixtures import manifest_for
 
 from crydistill.tflite.check import inspect_tflite
@@ -16,8 +15,8 @@ SUMS_AND_PRODUCTS_PER_FRAME = 11_000
 def test_every_layer_of_a_student_with_memory_is_counted(
     memory_tflite: bytes, tmp_path: Path
 ) -> None:
-    need("make", "arm-none-eabi-gcc", "qemu-system-arm")
-    command = under_qemu(*BOARDS["cortex-m4"][0], *COUNTING)
+    need_machine("m4")
+    command = under_qemu("m4", counting=True)
     program = build("cost-m4", memory_tflite, manifest_for(memory_tflite), tmp_path, command)
     lines = [line.split() for line in program.run("", b"").decode().splitlines()]
     layers = [part for part, _ in lines if part.startswith("layer_")]
@@ -30,8 +29,8 @@ def test_every_layer_of_a_student_with_memory_is_counted(
 
 @pytest.mark.parametrize("core", ["m4", "m7"])
 def test_counts_are_exact_and_plausible(core: str, student_tflite: bytes, tmp_path: Path) -> None:
-    need("make", "arm-none-eabi-gcc", "qemu-system-arm")
-    command = under_qemu(*BOARDS[f"cortex-{core}"][0], *COUNTING)
+    need_machine(core)
+    command = under_qemu(core, counting=True)
     manifest = manifest_for(student_tflite)
     program = build(f"cost-{core}", student_tflite, manifest, tmp_path, command)
     printed = program.run("", b"").decode()

@@ -5,11 +5,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.firmware.conftest import BOARDS
-from tests.firmware.programs import FIRMWARE, make, need, under_qemu
+from tests.firmware.programs import FIRMWARE, build, make, need, need_machine, under_qemu
+from tests.student_fixtures import manifest_for, synthetic_patches
 
-M0_STAND_IN = "cortex-m4"
-"""The board that runs a Cortex-M0+'s program: QEMU's own has too little memory."""
+from crydistill.tflite.interpreters import quantize
+
+OWN_INSTRUCTIONS = (".syntax unified\n1:", "smlad", "vmladava.s8")
+"""Of the kernels that are not plain C, as they stand in the assembler."""
 
 
 def compared(target: str, directory: Path, layers: int, seed: int, **variables: str) -> str:
@@ -18,11 +20,8 @@ def compared(target: str, directory: Path, layers: int, seed: int, **variables: 
     if target == "kernels":
         command = [str(directory / target), str(layers), str(seed)]
     else:
-        core = target.removeprefix("kernels-")
-        board = M0_STAND_IN if core == "m0" else f"cortex-{core}"
-        command = under_qemu(*BOARDS[board][0])(
-            directory / f"{target}.elf", [str(layers), str(seed)]
-        )
+        machine = target.removeprefix("kernels-")
+        command = under_qemu(machine)(directory / f"{target}.elf", [str(layers), str(seed)])
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False, text=True
     )
@@ -37,43 +36,56 @@ def assert_most_layers_compared(printed: str, layers: int) -> None:
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-@pytest.mark.parametrize("seed", [1, 2])
-def test_random_layers_under_sanitizers(compiler: str, seed: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("seed", "narrow"), [(1, ""), (2, "1")])
+def test_random_layers_under_sanitizers(
+    compiler: str, seed: int, narrow: str, tmp_path: Path
+) -> None:
     need("make", compiler)
-    printed = compared("kernels", tmp_path, 400, seed, CC=compiler)
+    printed = compared("kernels", tmp_path, 400, seed, CC=compiler, NARROW=narrow)
     assert_most_layers_compared(printed, 400)
 
 
 @pytest.mark.parametrize("plain", ["", "1"])
 @pytest.mark.parametrize("optimised", ["-O2", "-Os"])
-@pytest.mark.parametrize("core", ["m0", "m4", "m7"])
+@pytest.mark.parametrize("core", ["m0", "m4", "m7", "m33", "m55", "rv32imc", "rv32imafc"])
 def test_random_layers_under_emulation(
     core: str, optimised: str, plain: str, tmp_path: Path
 ) -> None:
-    need("make", "arm-none-eabi-gcc", "qemu-system-arm")
+    need_machine(core)
     printed = compared(f"kernels-{core}", tmp_path, 50, 3, PLAIN=plain, CFLAGS=optimised)
     assert_most_layers_compared(printed, 50)
 
 
 @pytest.mark.parametrize(
-    ("core", "instruction", "there"),
-    [("m4", "smlad", True), ("m7", "smlad", True), ("m0", "muls", True), ("m0", "smlad", False)],
-)
-def test_instructions_are_those_of_the_core(
-    core: str, instruction: str, there: bool, tmp_path: Path
-) -> None:
+    ("core", "instruction"),
+    [("m0", ".syntax unified\n1:"), ("m4", "smlad"), ("m7", "smlad"), ("m33", "smlad"),
+     ("m55", "vmladava.s8")],
+)  # fmt: skip
+def test_instructions_are_those_of_the_core(core: str, instruction: str, tmp_path: Path) -> None:
     """And with PLAIN=1 there is nothing but C."""
-    need("make", "arm-none-eabi-gcc", "qemu-system-arm")
+    need_machine(core)
     target = f"kernels-{core}"
-    compared(target, tmp_path, 1, 1)
-    assembler = (tmp_path / f"{target}.elf-crydistill_conv.s").read_text(encoding="utf-8")
-    assert bool(re.search(rf"\b{instruction}\b", assembler)) == there
-    assert ".syntax unified\n1:" in assembler if core == "m0" else "sxtb16" in assembler
-    (tmp_path / f"{target}.elf").unlink()
-    compared(target, tmp_path, 1, 1, PLAIN="1")
-    assembler = (tmp_path / f"{target}.elf-crydistill_conv.s").read_text(encoding="utf-8")
-    assert "smlad" not in assembler
-    assert ".syntax unified\n1:" not in assembler
+    for plain in ("", "1"):
+        compared(target, tmp_path, 1, 1, PLAIN=plain)
+        assembler = (tmp_path / f"{target}.elf-crydistill_conv.s").read_text(encoding="utf-8")
+        found = {word for word in OWN_INSTRUCTIONS if word in assembler}
+        assert found == (set() if plain else {instruction})
+        (tmp_path / f"{target}.elf").unlink()
+
+
+def test_the_obvious_kernels_of_the_benchmark_give_the_same(
+    student_tflite: bytes, tmp_path: Path
+) -> None:
+    need("make", "gcc")
+    patches, manifest = synthetic_patches(20), manifest_for(student_tflite)
+    port = manifest.input
+    steps, found = quantize(patches, port.scale, port.zero_point), []
+    for obvious in ("", "1"):
+        directory = tmp_path / f"obvious{obvious}"
+        program = build("all", student_tflite, manifest, directory, CC="gcc", OBVIOUS=obvious)
+        found.append(program.network(steps, manifest.output.shape[-1]))
+    assert len({logits.tobytes() for logits in found}) == 1
+    assert found[0].std() > 0
 
 
 def test_a_wrong_kernel_is_noticed(tmp_path: Path) -> None:

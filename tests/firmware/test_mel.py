@@ -4,7 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.firmware.programs import Emulated, Program, pcm_of, samples_of, scene
+from tests.firmware.programs import (
+    Emulated,
+    Pcm,
+    Program,
+    build,
+    need,
+    pcm_of,
+    samples_of,
+    scene,
+)
+from tests.student_fixtures import manifest_for
 
 from crydistill.audio.files import read_audio
 from crydistill.audio.mel import FFT_LENGTH, FRAME_HOP, SAMPLE_RATE, frame_count, log_mel
@@ -92,7 +102,7 @@ def test_every_loudness(program: Program, level: int) -> None:
     assert error.max() < TOLERANCE / 2
 
 
-def test_nothing_overflows(sanitized: Program) -> None:
+def loudest() -> Pcm:
     """The sign of each bin's cosine at full scale: no signal gives a larger value in that bin."""
     spacing = 3 * FRAME_HOP  # a frame starts at each signal
     time = np.arange(spacing)
@@ -101,9 +111,28 @@ def test_nothing_overflows(sanitized: Program) -> None:
         for bin_ in range(FFT_LENGTH // 2 + 1)
         for phase in (0.0, 0.25)
     ]
-    pcm = np.where(np.concatenate(signals), 32767, -32768).astype(np.int16)
+    return np.where(np.concatenate(signals), 32767, -32768).astype(np.int16)
+
+
+def test_nothing_overflows(sanitized: Program) -> None:
+    pcm = loudest()
     error = np.abs(sanitized.frames(pcm) - log_mel(samples_of(pcm)))
     assert error.max() < TOLERANCE
+
+
+@pytest.mark.parametrize("fixed", ["", "1"])
+def test_products_made_of_halves_are_the_same(
+    fixed: str, student_tflite: bytes, tmp_path: Path
+) -> None:
+    """As on cores that multiply 32 by 32 bits to 32."""
+    need("make", "gcc")
+    pcm, found = np.concatenate([scene(20, seed=4), loudest()]), []
+    for narrow in ("", "1"):
+        variables = {"CC": "gcc", "FIXED": fixed, "NARROW": narrow}
+        directory, manifest = tmp_path / f"narrow{narrow}", manifest_for(student_tflite)
+        program = build("sanitize", student_tflite, manifest, directory, **variables)
+        found.append(program.frames(pcm))
+    np.testing.assert_array_equal(*found)
 
 
 def test_under_emulation(emulated: Emulated) -> None:

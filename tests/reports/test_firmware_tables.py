@@ -23,13 +23,14 @@ def record() -> dict[str, object]:
 
 def test_instructions() -> None:
     text = firmware_table("instructions", record())
-    assert "| network, instructions per window | 4,800,000 | 4,800,000 |" in text
-    assert "| all, million instructions per second of audio | 15.0 | 15.0 |" in text
-    assert text.endswith("Student ababababab, 1,171,072 multiply-accumulates per window.")
+    assert "| one | 5,000,000 | 4,800,000 | 0 | 0 | 4.10 | 15.0 |" in text
+    assert text.endswith(
+        "Student ababababab, 1,171,072 multiply-accumulates (products) per window."
+    )
 
 
 def test_memory() -> None:
-    assert "| arena (RAM) | 1,234 | 1,234 |" in firmware_table("memory", record())
+    assert f"| two |{' 1,234 |' * 7}" in firmware_table("memory", record())
 
 
 def test_no_other_table() -> None:

@@ -109,7 +109,7 @@ def _linked(found: "Profile") -> list[str]:
 
 
 def _time_table(found: "Profile") -> "Table":
-    latency, counts = found.latency, found.instructions
+    latency, counts = found.latency, found.latency.instructions
     how = (
         "counted for this student"
         if counts.measured
@@ -140,7 +140,7 @@ def _time_table(found: "Profile") -> "Table":
 
 
 def _board_table(found: "Profile") -> "Table":
-    title = "Boards, with the plain C library"
+    title = "Boards, with the C library"
     table = _table(title, "", "verdict", "ms", "load", "RAM left", "flash left")
     table.caption = "ms: per window (model); load: fraction of one core; left: KB"
     for fit in found.boards:

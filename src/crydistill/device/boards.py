@@ -1,14 +1,16 @@
 """Estimate whether a student fits microcontroller boards, by memory and CPU load.
 
 Memory and clock are from the chips' datasheets; where flash is a separate chip, from the vendor's
-usual board. Cycles per instruction are assumptions, made once here per kind of core.
+usual board. Instructions are counted under emulation; cycles per instruction are assumptions, made
+once here per kind of core.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
-from crydistill.device import cost_record as recorded
+from crydistill.device import emulator
 from crydistill.device.latency import Instructions, Range, milliseconds
 
 KIB = 1024
@@ -35,26 +37,37 @@ class Verdict(StrEnum):
 class Core:
     """A kind of processor core.
 
-    fpu : single-precision hardware
-    dsp : SIMD instructions for 8- or 16-bit products, which vendor kernels use
-    cycles : cycles per instruction of plain C, assumed
-    instructions : number relative to a Cortex-M4 for the same work, assumed
+    counted : the emulated core whose counts are used
+    stand_in : whether that is another one, the nearest, for want of a tool chain
+    dsp : instructions for several products at once, and the vendor's kernels that use them
+    cycles : cycles per instruction, assumed
     """
 
     name: str
-    fpu: bool
+    counted: emulator.Core
     dsp: str
     cycles: Range
-    instructions: float = 1.0
+    stand_in: bool = False
+
+    @property
+    def fpu(self) -> bool:
+        """Whether it has single-precision hardware, and the front end uses it."""
+        return not self.counted.fixed_point
 
 
-LX7 = Core("Xtensa LX7, dual", True, "128-bit vectors (ESP-NN)", Range(1.0, 2.0))
-LX6 = Core("Xtensa LX6, dual", True, "16-bit MAC", Range(1.0, 2.0))
-RV32 = Core("RISC-V RV32IMC", False, "none", Range(1.1, 2.0), 1.2)
-M0_PLUS = Core("Cortex-M0+, dual", False, "none", Range(1.2, 2.2), 1.5)
-M33 = Core("Cortex-M33, dual", True, "SIMD (CMSIS-NN)", Range(1.1, 1.7))
-M4F = Core("Cortex-M4F", True, "SIMD (CMSIS-NN)", Range(1.2, 2.0))
-M7 = Core("Cortex-M7", True, "SIMD (CMSIS-NN)", Range(0.6, 1.2))
+# fmt: off
+LX7 = Core("Xtensa LX7, dual", emulator.RV32IMAFC, "128-bit vectors (ESP-NN)", Range(1.0, 2.0),
+           stand_in=True)
+LX6 = Core("Xtensa LX6, dual", emulator.RV32IMAFC, "16-bit MAC", Range(1.0, 2.0), stand_in=True)
+RV32 = Core("RISC-V RV32IMC", emulator.RV32IMC, "none", Range(1.1, 2.0))
+RV32F = Core("RISC-V RV32IMAFC, dual", emulator.RV32IMAFC, "128-bit vectors (ESP-NN)",
+             Range(1.0, 2.0))
+M0_PLUS = Core("Cortex-M0+, dual", emulator.CORTEX_M0_PLUS, "none", Range(1.2, 2.2))
+M33 = Core("Cortex-M33", emulator.CORTEX_M33, "SIMD (CMSIS-NN)", Range(1.1, 1.7))
+M4F = Core("Cortex-M4F", emulator.CORTEX_M4, "SIMD (CMSIS-NN)", Range(1.2, 2.0))
+M7 = Core("Cortex-M7", emulator.CORTEX_M7, "SIMD (CMSIS-NN)", Range(0.6, 1.2))
+M55 = Core("Cortex-M55", emulator.CORTEX_M55, "Helium (CMSIS-NN)", Range(1.2, 2.4))
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -82,19 +95,36 @@ BOARDS = (
           "flash of ESP32-WROOM-32E-N4"),
     Board("ESP32-C3", RV32, 160 * MHZ, 4096 * KIB, 400 * KIB,
           "ESP32-C3 series datasheet: 400 KB SRAM, 160 MHz, no FPU; flash of ESP32-C3-MINI-1-N4"),
+    Board("ESP32-C6", RV32, 160 * MHZ, 4096 * KIB, 512 * KIB,
+          "ESP32-C6 series datasheet: 512 KB HP SRAM, 160 MHz, no FPU; flash of ESP32-C6-MINI-1"),
+    Board("ESP32-P4", RV32F, 360 * MHZ, 16384 * KIB, 768 * KIB,
+          "ESP32-P4 series datasheet: 768 KB L2MEM, 360 MHz; flash of ESP32-P4-Function-EV-Board"),
     Board("RP2040", M0_PLUS, 133 * MHZ, 2048 * KIB, 264 * KIB,
           "RP2040 datasheet: 264 KB SRAM, 133 MHz; flash of Raspberry Pi Pico"),
     Board("RP2350", M33, 150 * MHZ, 4096 * KIB, 520 * KIB,
           "RP2350 datasheet: 520 KB SRAM, 150 MHz; flash of Raspberry Pi Pico 2"),
+    Board("RP2350, RISC-V", RV32, 150 * MHZ, 4096 * KIB, 520 * KIB,
+          "RP2350 datasheet: the same with its Hazard3 cores, RV32IMAC, no FPU"),
     Board("STM32L4", M4F, 80 * MHZ, 1024 * KIB, 128 * KIB,
           "STM32L476xG datasheet (DS10198): 96 + 32 KB SRAM, 80 MHz"),
     Board("STM32F4", M4F, 100 * MHZ, 512 * KIB, 128 * KIB,
           "STM32F411xE datasheet (DS10314): 128 KB SRAM, 100 MHz"),
     Board("STM32H7", M7, 480 * MHZ, 2048 * KIB, 1024 * KIB,
           "STM32H743xI datasheet (DS12110): 1 MB SRAM in several pieces, 480 MHz"),
+    Board("STM32U5", M33, 160 * MHZ, 2048 * KIB, 786 * KIB,
+          "STM32U585xx datasheet (DS13086): 786 KB SRAM, 160 MHz"),
+    Board("STM32N6", M55, 800 * MHZ, 65536 * KIB, 4200 * KIB,
+          "STM32N657xx datasheet (DS14791): 4.2 MB SRAM, 800 MHz, no flash inside; "
+          "flash of STM32N6570-DK"),
     Board("nRF52840", M4F, 64 * MHZ, 1024 * KIB, 256 * KIB,
           "nRF52840 product specification: 256 KB RAM, 64 MHz"),
+    Board("nRF5340", M33, 128 * MHZ, 1024 * KIB, 512 * KIB,
+          "nRF5340 product specification: application core, 512 KB RAM, 128 MHz"),
 )  # fmt: skip
+
+
+COUNTED = tuple(dict.fromkeys(board.core.counted for board in BOARDS))
+"""The emulated cores whose counts the boards use."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +132,12 @@ class Needs:
     """Requirements of a student with the C library.
 
     flash_bytes, ram_bytes : of student and library, without the firmware around them
-    instructions : executed per window
+    instructions : executed per window, by the title of each of `COUNTED`
     """
 
     flash_bytes: int
     ram_bytes: int
-    instructions: Instructions
+    instructions: Mapping[str, Instructions]
 
 
 @dataclass(frozen=True)
@@ -129,10 +159,11 @@ class Fit:
 
 
 def fit(board: Board, needs: Needs) -> Fit:
-    """Estimate how a student runs with the plain C library on a board."""
+    """Estimate how a student runs with the C library on a board."""
     flash_left = board.flash_bytes - needs.flash_bytes - FIRMWARE_FLASH_BYTES
     ram_left = board.ram_bytes - needs.ram_bytes - FIRMWARE_RAM_BYTES
-    time = milliseconds(_cycles(board.core, needs.instructions), board.clock_hz)
+    count = needs.instructions[board.core.counted.title].window
+    time = milliseconds(board.core.cycles.times(count), board.clock_hz)
     load = time.times(1 / (1_000 * WINDOW_HOP_SECONDS))
     problems = [
         f"{kind} is {-left:,} bytes short"
@@ -140,29 +171,23 @@ def fit(board: Board, needs: Needs) -> Fit:
         if left < 0
     ]
     if load.low > TIME_BUDGET:
-        problems.append(f"too slow with plain C: {load.low:.0%} of a core at best")
+        problems.append(f"too slow with the C library: {load.low:.0%} of a core at best")
     verdict = Verdict.DOES_NOT_FIT if problems else Verdict.FITS
     if not problems and load.high > TIME_BUDGET:
         verdict = Verdict.TIGHT
-        problems.append(f"may take {load.high:.0%} of a core with plain C")
+        problems.append(f"may take {load.high:.0%} of a core with the C library")
     return Fit(
         board.name, verdict, time, load, flash_left, ram_left,
-        tuple(problems + _remedies(board.core, load)) or ("memory and time to spare",),
+        tuple(problems or ["memory and time to spare"]) + tuple(_remarks(board.core, load)),
     )  # fmt: skip
 
 
-def _cycles(core: Core, instructions: Instructions) -> Range:
-    count = instructions.window
-    if not core.fpu:
-        in_integers = recorded.front_end_per_second(fixed_point=True) * WINDOW_HOP_SECONDS
-        count += in_integers - instructions.front_end
-    return core.cycles.times(count * core.instructions)
-
-
-def _remedies(core: Core, load: Range) -> list[str]:
-    remedies = []
+def _remarks(core: Core, load: Range) -> list[str]:
+    remarks = []
     if load.high > TIME_BUDGET and core.dsp.endswith("NN)"):
-        remedies.append(f"vendor kernels help: {core.dsp}")
+        remarks.append(f"vendor kernels help: {core.dsp}")
     if not core.fpu:
-        remedies.append("no FPU: with the front end in integers")
-    return remedies
+        remarks.append("no FPU: with the front end in integers")
+    if core.stand_in:
+        remarks.append(f"counted on {core.counted.title}, the nearest core with a tool chain")
+    return remarks

@@ -1,4 +1,4 @@
-"""Measure one student under emulation: Cortex-M4 instructions and size of a whole program."""
+"""Measure one student under emulation: instructions on each core, size of a whole program."""
 
 import tempfile
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.device import emulator
-from crydistill.device.emulator import CORTEX_M4_PLAIN
+from crydistill.device.emulator import CORTEX_M4, Core, Counted
 from crydistill.device.export import export_c
 from crydistill.device.latency import Instructions
 from crydistill.device.tools import require, run
@@ -19,22 +19,25 @@ _SIZE = "arm-none-eabi-size"
 class Emulated:
     """Results from the emulator and the linker.
 
-    instructions : counted for this student on a Cortex-M4
-    flash_bytes, ram_bytes : size of the whole counting program with the student, including libc's
-        start-up and printf
+    instructions : counted for this student, by the core's title
+    flash_bytes, ram_bytes : size of the whole counting program with the student on a Cortex-M4,
+        including libc's start-up and printf
     """
 
-    instructions: Instructions
+    instructions: dict[str, Instructions]
     flash_bytes: int
     ram_bytes: int
 
 
-def count_instructions(tflite: bytes, manifest: StudentManifest, firmware: str | Path) -> Emulated:
+def count_instructions(
+    tflite: bytes, manifest: StudentManifest, firmware: str | Path, cores: tuple[Core, ...]
+) -> Emulated:
     """Build the counting program for a student and run it.
 
     Parameters
     ----------
     firmware : the project's `firmware/` folder
+    cores : to count on; a Cortex-M4 among them
 
     Raises
     ------
@@ -43,20 +46,27 @@ def count_instructions(tflite: bytes, manifest: StudentManifest, firmware: str |
     ModelError
         if the student cannot be exported to C.
     """
-    emulator.require_tools(CORTEX_M4_PLAIN)
+    emulator.require_tools(*cores)
     require(_SIZE)
     with tempfile.TemporaryDirectory(prefix="crydistill-") as name:
         model, build = Path(name) / "model", Path(name) / "build"
         export_c(tflite, manifest, model)
-        counted = emulator.count(CORTEX_M4_PLAIN, model, firmware, build)
-        sizes = run(_SIZE, str(counted.program)).splitlines()[1].split()
+        counted = {
+            core.title: emulator.count(core, model, firmware, build / str(number))
+            for number, core in enumerate(cores)
+        }
+        sizes = run(_SIZE, str(counted[CORTEX_M4.title].program)).splitlines()[1].split()
     text, data, bss = (int(size) for size in sizes[:3])
+    instructions = {title: _instructions(found) for title, found in counted.items()}
+    return Emulated(instructions, text + data, data + bss)
+
+
+def _instructions(counted: Counted) -> Instructions:
     counts = counted.counts
-    instructions = Instructions(
+    return Instructions(
         counts["front_end_per_second"] * WINDOW_HOP_SECONDS,
         counts["network_per_window"],
         counts["score_per_window"],
         counts["vote_per_window"],
         measured=True,
     )
-    return Emulated(instructions, text + data, data + bss)

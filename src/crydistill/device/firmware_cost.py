@@ -14,22 +14,13 @@ from typing import Any
 
 from crydistill import __version__
 from crydistill.device import emulator
-from crydistill.device.emulator import (
-    CORTEX_M4,
-    CORTEX_M4_INTEGERS,
-    CORTEX_M4_PLAIN,
-    CORTEX_M7,
-    LX106,
-    Core,
-)
+from crydistill.device.emulator import CORES, Core
 from crydistill.device.export import export_c
 from crydistill.device.tools import run
 from crydistill.student.manifest import StudentManifest
 from crydistill.tflite.check import inspect_tflite
 from crydistill.tflite.cost import LayerWork, layer_work
 from crydistill.tflite.file import read_tflite
-
-CORES = (CORTEX_M4, CORTEX_M4_PLAIN, CORTEX_M4_INTEGERS, CORTEX_M7, LX106)
 
 _LINKED = ("code", "libm", "tables", "student", "arena", "state")
 """Owners of bytes in the linker's map."""
@@ -53,7 +44,7 @@ Record = dict[str, Any]
 
 
 def measure(tflite: bytes, manifest: StudentManifest, firmware: str | Path) -> Record:
-    """Measure a student's cost on every core in `CORES`.
+    """Measure a student's cost on every core in `emulator.CORES`.
 
     Parameters
     ----------

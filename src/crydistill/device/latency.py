@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.device import cost_record as recorded
+from crydistill.device.emulator import Core
 from crydistill.device.esp_nn import kernel_path
 from crydistill.student.manifest import StudentManifest
 from crydistill.tflite.cost import layer_costs, layer_work
@@ -54,9 +55,9 @@ ASSUMPTIONS_ESP_NN = (
     "2,000 cycles a layer for TFLite Micro; no other task, no second core, no cache misses",
 )
 ASSUMPTIONS_LIBRARY = (
-    "instructions counted by qemu on a Cortex-M4 for the packaged student, for another one derived "
-    "from its layers; other cores with a 32-bit multiplier need about as many, times the factor "
-    "that the table of boards assumes",
+    "instructions counted by qemu for the packaged student on the board's own kind of core, with "
+    "the kernels that the library chooses there; for another student derived from its layers; "
+    "Xtensa LX6 and LX7 have no tool chain here: counted on RV32IMAFC, the nearest",
     "the cycles per instruction stated for each core; code from flash through a cache, data in "
     "internal memory; no other task",
     "without an FPU, the library's front end in integers",
@@ -104,22 +105,23 @@ class Instructions:
         return self.front_end / self.window
 
 
-def recorded_instructions(file: TfliteFile, manifest: StudentManifest) -> Instructions:
-    """Instructions of a student, from the package's record.
+def recorded_instructions(file: TfliteFile, manifest: StudentManifest, core: Core) -> Instructions:
+    """Instructions of a student on a core, from the package's record.
 
     Exact counts for the recorded student; otherwise estimated from that student's layers, within
-    10 % for the networks of the tests.
+    10 % for the networks of the tests, on a Cortex-M55 15 %.
     """
-    front_end = recorded.front_end_per_second() * WINDOW_HOP_SECONDS
+    front_end = recorded.front_end_per_second(core) * WINDOW_HOP_SECONDS
     if manifest.tflite.sha256 == recorded.recorded_sha256():
-        return Instructions(front_end, *recorded.recorded_window(), measured=True)
+        return Instructions(front_end, *recorded.recorded_window(core), measured=True)
     score = recorded.score_per_window(
+        core,
         len(manifest.cry_outputs),
         manifest.output.shape[-1],
         softmax=manifest.activation == "softmax",
     )
-    network = recorded.network_per_window(layer_work(file))
-    return Instructions(front_end, network, score, recorded.vote_per_window(), measured=False)
+    network = recorded.network_per_window(core, layer_work(file))
+    return Instructions(front_end, network, score, recorded.vote_per_window(core), measured=False)
 
 
 def esp_nn_cycles(file: TfliteFile) -> tuple[Range, ...]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from crydistill.device.boards import BOARDS, Fit, Needs, fit
+from crydistill.device.boards import BOARDS, COUNTED, Fit, Needs, fit
 from crydistill.device.c_arena import plan_arena
 from crydistill.device.c_layers import layer_in_c
 from crydistill.device.cost_record import library_bytes
@@ -25,7 +25,6 @@ from crydistill.device.esp_nn import VERSION as ESP_NN_VERSION
 from crydistill.device.latency import (
     ASSUMPTIONS_ESP_NN,
     ASSUMPTIONS_LIBRARY,
-    ESP32_S3_HZ,
     PUBLISHED_FRONT_END_MS,
     Instructions,
     Range,
@@ -42,6 +41,8 @@ from crydistill.tflite.cost import layer_costs
 from crydistill.tflite.file import Operator, TfliteFile, read_tflite
 from crydistill.tflite.interpreters import tflite_micro_version
 from crydistill.tflite.memory import memory_tensor
+
+ESP32_S3 = next(board for board in BOARDS if board.name == "ESP32-S3")
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,15 @@ class Memory:
 class Latency:
     """Milliseconds per window on an ESP32-S3 at 240 MHz: a model.
 
-    front_end, network : C library with plain kernels; network includes score and vote
+    instructions : of the C library, on the core that stands in for this one
+    front_end, network : C library; network includes score and vote
     esp_nn : network in TFLite Micro with ESP-NN
     plain : network in TFLite Micro with plain C kernels
     front_end_share : fraction of the total, 0 to 1, with the plain and with the fastest network
     """
 
     clock_hz: int
+    instructions: Instructions
     front_end: Range
     network: Range
     plain: Range
@@ -120,7 +123,8 @@ class Latency:
 class Profile:
     """Profile of a student.
 
-    instructions : counted for this student or estimated, see `Instructions.measured`
+    instructions : on each emulated core, by its title: counted for this student or estimated, see
+        `Instructions.measured`
     """
 
     name: str
@@ -132,7 +136,7 @@ class Profile:
     activation: str
     layers: tuple[LayerProfile, ...]
     memory: Memory
-    instructions: Instructions
+    instructions: dict[str, Instructions]
     emulated: Emulated | None
     latency: Latency
     boards: tuple[Fit, ...]
@@ -140,7 +144,8 @@ class Profile:
     def to_json(self) -> str:
         """Return the profile as indented JSON."""
         plain: dict[str, Any] = asdict(self)
-        plain["instructions"]["front_end_share"] = self.instructions.front_end_share
+        for title, counts in self.instructions.items():
+            plain["instructions"][title]["front_end_share"] = counts.front_end_share
         return json.dumps(plain, indent=2) + "\n"
 
 
@@ -163,8 +168,12 @@ def profile_student(path: str | Path, *, firmware: str | Path | None = None) -> 
     student = TfliteStudent.load(path)
     tflite, facts, manifest = student.tflite, student.facts, student.manifest
     file = read_tflite(tflite)
-    emulated = None if firmware is None else count_instructions(tflite, manifest, firmware)
-    instructions = emulated.instructions if emulated else recorded_instructions(file, manifest)
+    if firmware is None:
+        emulated = None
+        instructions = {core.title: recorded_instructions(file, manifest, core) for core in COUNTED}
+    else:
+        emulated = count_instructions(tflite, manifest, firmware, COUNTED)
+        instructions = emulated.instructions
     memory = _memory(tflite, file)
     return Profile(
         manifest.name,
@@ -178,7 +187,7 @@ def profile_student(path: str | Path, *, firmware: str | Path | None = None) -> 
         memory,
         instructions,
         emulated,
-        _latency(file, instructions),
+        _latency(file, instructions[ESP32_S3.core.counted.title]),
         _fits(memory, facts, instructions),
     )
 
@@ -235,13 +244,14 @@ def _library(file: TfliteFile) -> tuple[int | None, int | None, str | None]:
 
 
 def _latency(file: TfliteFile, instructions: Instructions) -> Latency:
-    s3 = next(board for board in BOARDS if board.name == "ESP32-S3")
-    front_end = milliseconds(s3.core.cycles.times(instructions.front_end), s3.clock_hz)
+    cycles, hertz = ESP32_S3.core.cycles, ESP32_S3.clock_hz
+    front_end = milliseconds(cycles.times(instructions.front_end), hertz)
     rest = instructions.window - instructions.front_end
-    network = milliseconds(s3.core.cycles.times(rest), s3.clock_hz)
+    network = milliseconds(cycles.times(rest), hertz)
     fast = milliseconds(_sum(esp_nn_cycles(file)))
     return Latency(
-        ESP32_S3_HZ,
+        hertz,
+        instructions,
         front_end,
         network,
         milliseconds(_sum(plain_cycles(file))),
@@ -250,7 +260,9 @@ def _latency(file: TfliteFile, instructions: Instructions) -> Latency:
     )
 
 
-def _fits(memory: Memory, facts: TfliteFacts, instructions: Instructions) -> tuple[Fit, ...]:
+def _fits(
+    memory: Memory, facts: TfliteFacts, instructions: dict[str, Instructions]
+) -> tuple[Fit, ...]:
     student = memory.library_constants or facts.size_bytes
     arena = memory.library or memory.remembered + (memory.tflite_micro or memory.planned)
     code, tables, listener = library_bytes()

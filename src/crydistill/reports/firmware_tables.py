@@ -4,14 +4,14 @@ from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.metrics.records import Record, markdown_table
 
 _COUNTED = {
-    "front_end_per_second": "front end, instructions per second of audio",
-    "network_per_window": "network, instructions per window",
-    "score_per_window": "score, instructions per window",
-    "vote_per_window": "vote, instructions per window",
+    "front_end_per_second": "front end, a second",
+    "network_per_window": "network, a window",
+    "score_per_window": "score, a window",
+    "vote_per_window": "vote, a window",
 }
 _MEMORY = {
-    "code": "code of the library with this student's kernels",
-    "libm": "libm functions used by it",
+    "code": "code with this student's kernels",
+    "libm": "libm functions",
     "tables": "tables of the front end",
     "student": "student",
     "arena": "arena (RAM)",
@@ -31,15 +31,21 @@ def firmware_table(name: str, record: Record) -> str:
 
 
 def _instructions(record: Record) -> str:
-    cores = record["cores"]
-    counts = [core["instructions"] for core in cores.values()]
-    rows = [[title, *(f"{of[part]:,}" for of in counts)] for part, title in _COUNTED.items()]
-    rows.append(["all, million instructions per second of audio", *map(_million_a_second, counts)])
     student = record["student"]
+    header = ["", *_COUNTED.values(), "network, per product", "all, millions a second"]
+    rows = [
+        [title, *_counts(core["instructions"], student["macs"])]
+        for title, core in record["cores"].items()
+    ]
     return (
-        f"{markdown_table(['', *cores], rows)}\n\nStudent {student['sha256'][:10]}, "
-        f"{student['macs']:,} multiply-accumulates per window."
+        f"{markdown_table(header, rows)}\n\nStudent {student['sha256'][:10]}, "
+        f"{student['macs']:,} multiply-accumulates (products) per window."
     )
+
+
+def _counts(counts: dict[str, int], macs: int) -> list[str]:
+    each = counts["network_per_window"] / macs
+    return [*(f"{counts[part]:,}" for part in _COUNTED), f"{each:.2f}", _million_a_second(counts)]
 
 
 def _million_a_second(counts: dict[str, int]) -> str:
@@ -48,9 +54,8 @@ def _million_a_second(counts: dict[str, int]) -> str:
 
 
 def _memory(record: Record) -> str:
-    cores = record["cores"]
     rows = [
-        [title, *(f"{core['bytes'][part]:,}" for core in cores.values())]
-        for part, title in _MEMORY.items()
+        [title, *(f"{core['bytes'][part]:,}" for part in _MEMORY)]
+        for title, core in record["cores"].items()
     ]
-    return markdown_table(["", *cores], rows)
+    return markdown_table(["", *_MEMORY.values()], rows)
