@@ -1,7 +1,7 @@
 """Commands for microcontrollers: export, firmware-cost, front-ends."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -41,16 +41,29 @@ def export_to_c(
             "students in one program."
         ),
     ] = "crydistill",
+    kernels: Annotated[
+        Literal["own", "cmsis-nn", "esp-nn"],
+        typer.Option(
+            help="Whose kernels compute the network. A vendor's come with your build; the library "
+            "brings an adapter."
+        ),
+    ] = "own",
 ) -> None:
     """Export a student as C99 source, with the library it needs."""
     from crydistill.device.export import export_c
-    from crydistill.device.library import copy_library
+    from crydistill.device.library import copy_adapter, copy_library
+    from crydistill.device.vendors import find_vendor
 
     tflite, manifest = _student(model)
     calibrated = _calibrated(settings, manifest)
-    made = export_c(tflite, manifest, directory, calibrated=calibrated, prefix=prefix)
-    for path in (*made.files, *(copy_library(directory) if library else ())):
-        print(path)
+    made = export_c(
+        tflite, manifest, directory, calibrated=calibrated, prefix=prefix, kernels=kernels
+    )
+    vendor = find_vendor(kernels)
+    copies = copy_library(directory) if library else ()
+    adapter = copy_adapter(vendor.adapter, directory) if library and vendor else ()
+    for line in (*made.files, *copies, *adapter, *made.notes):
+        print(line)
     print(f"arena {made.arena_bytes:,} bytes, constants {made.constant_bytes:,} bytes")
 
 
