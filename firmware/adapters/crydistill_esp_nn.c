@@ -1,6 +1,5 @@
 /* ESP-NN: tensors are height x width x channel, offsets are added to what they belong to (so that of
- * an input is minus its zero point), padding is what comes before the first row and column. A filter
- * has the channels of the tensors. Source: the comments of its headers esp_nn_defs.h and
+ * an input is minus its zero point), padding is what comes before the first row and column. Source: the comments of its headers esp_nn_defs.h and
  * esp_nn_ansi_headers.h. */
 #include "crydistill_esp_nn.h"
 
@@ -20,9 +19,11 @@ static data_dims_t output_dims(const struct crydistill_window_shape *s)
     return dims;
 }
 
-static data_dims_t filter_dims(const struct crydistill_window_shape *s)
+/* channels: that each output sees. Versions that know groups take another number than the input's for
+ * a grouped convolution; those before, and depthwise ones, do not look at it. */
+static data_dims_t filter_dims(const struct crydistill_window_shape *s, int32_t channels)
 {
-    const data_dims_t dims = {s->width, s->height, 0, 0};
+    const data_dims_t dims = {s->width, s->height, channels, 0};
     return dims;
 }
 
@@ -51,7 +52,8 @@ static conv_params_t conv_params(const struct crydistill_conv *layer)
 bool crydistill_esp_nn_conv_2d_fits(const struct crydistill_conv *layer)
 {
     const struct crydistill_window_shape *s = &layer->shape;
-    const data_dims_t in = input_dims(s), out = output_dims(s), filter = filter_dims(s);
+    const data_dims_t in = input_dims(s), out = output_dims(s);
+    const data_dims_t filter = filter_dims(s, s->input_channels);
     const conv_params_t params = conv_params(layer);
     return esp_nn_get_conv_scratch_size(&in, &filter, &out, &params) <=
            layer->vendor->scratch_bytes;
@@ -65,7 +67,8 @@ void crydistill_esp_nn_conv_2d(const struct crydistill_conv *layer, const int8_t
         return;
     }
     const struct crydistill_window_shape *s = &layer->shape;
-    const data_dims_t in = input_dims(s), out = output_dims(s), filter = filter_dims(s);
+    const data_dims_t in = input_dims(s), out = output_dims(s);
+    const data_dims_t filter = filter_dims(s, s->input_channels);
     const conv_params_t params = conv_params(layer);
     const quant_data_t quant = factors(layer);
     esp_nn_set_conv_scratch_buf(output + layer->vendor->scratch);
@@ -92,7 +95,8 @@ static dw_conv_params_t depthwise_params(const struct crydistill_conv *layer)
 bool crydistill_esp_nn_depthwise_conv_2d_fits(const struct crydistill_conv *layer)
 {
     const struct crydistill_window_shape *s = &layer->shape;
-    const data_dims_t in = input_dims(s), out = output_dims(s), filter = filter_dims(s);
+    const data_dims_t in = input_dims(s), out = output_dims(s);
+    const data_dims_t filter = filter_dims(s, 0);
     const dw_conv_params_t params = depthwise_params(layer);
     return esp_nn_get_depthwise_conv_scratch_size(&in, &filter, &out, &params) <=
            layer->vendor->scratch_bytes;
@@ -106,7 +110,8 @@ void crydistill_esp_nn_depthwise_conv_2d(const struct crydistill_conv *layer, co
         return;
     }
     const struct crydistill_window_shape *s = &layer->shape;
-    const data_dims_t in = input_dims(s), out = output_dims(s), filter = filter_dims(s);
+    const data_dims_t in = input_dims(s), out = output_dims(s);
+    const data_dims_t filter = filter_dims(s, 0);
     const dw_conv_params_t params = depthwise_params(layer);
     const quant_data_t quant = factors(layer);
     esp_nn_set_depthwise_conv_scratch_buf(output + layer->vendor->scratch);

@@ -52,6 +52,7 @@ void esp_nn_conv_s8(const data_dims_t *input_dims, const int8_t *input_data,
                     const data_dims_t *output_dims, int8_t *out_data,
                     const conv_params_t *conv_params, const quant_data_t *quant_data)
 {
+    require(filter_dims->channels == input_dims->channels);
     const int size =
         esp_nn_get_conv_scratch_size(input_dims, filter_dims, output_dims, conv_params);
     const struct convolution c = {

@@ -69,15 +69,25 @@ def export_to_c(
 
 @export_app.command("esp-idf")
 def export_to_esp_idf(
-    directory: DirectoryArgument, model: ModelOption = None, settings: SettingsOption = None
+    directory: DirectoryArgument,
+    model: ModelOption = None,
+    settings: SettingsOption = None,
+    kernels: Annotated[
+        Literal["own", "esp-nn"],
+        typer.Option(help="Whose kernels compute the network; ESP-NN is fetched by the build."),
+    ] = "own",
 ) -> None:
     """Export a student as an ESP-IDF component, with an example application and a self-test."""
     from crydistill.device.component import export_esp_idf
+    from crydistill.device.vendors import find_vendor
+    from crydistill.tflite.file import read_tflite
 
     tflite, manifest = _student(model)
     calibrated = _calibrated(settings, manifest)
-    for path in export_esp_idf(tflite, manifest, directory, calibrated=calibrated):
-        print(path)
+    paths = export_esp_idf(tflite, manifest, directory, calibrated=calibrated, kernels=kernels)
+    vendor = find_vendor(kernels)
+    for line in (*paths, *(vendor.notes(read_tflite(tflite)) if vendor else ())):
+        print(line)
 
 
 @app.command("firmware-cost")
