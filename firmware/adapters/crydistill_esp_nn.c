@@ -1,6 +1,6 @@
 /* ESP-NN: tensors are height x width x channel, offsets are added to what they belong to (so that of
- * an input is minus its zero point), padding is what comes before the first row and column. Source: the comments of its headers esp_nn_defs.h and
- * esp_nn_ansi_headers.h. */
+ * an input is minus its zero point), padding is what comes before the first row and column. Source:
+ * the comments of its headers esp_nn_defs.h and esp_nn_ansi_headers.h. */
 #include "crydistill_esp_nn.h"
 
 #include <esp_nn.h>

@@ -226,7 +226,8 @@ static void try_dense(int32_t number)
     const int32_t inputs = draw(1, 1500), outputs = draw(1, 9);
     const int8_t *values = draw_values(input, (size_t)inputs);
     struct crydistill_dense layer = {inputs, outputs, draw(INT8_MIN, INT8_MAX), draw_output(),
-                                     draw_values(weights, (size_t)(inputs * outputs)), bias, 0, 0, NULL};
+                                     draw_values(weights, (size_t)(inputs * outputs)), bias, 0, 0,
+                                     NULL};
     draw_factor(&layer.multiplier, &shift[0]);
     layer.shift = shift[0];
     for (int32_t unit = 0; unit < outputs; unit++) {
