@@ -198,7 +198,7 @@ static void compare(const char *kind, int32_t number, int32_t size)
 static bool try_convolution(const char *kind, int32_t number, bool depthwise)
 {
     struct crydistill_conv layer = {draw_shape(depthwise), draw(INT8_MIN, INT8_MAX), draw_output(),
-                                    NULL, bias, multiplier, shift};
+                                    NULL, bias, multiplier, shift, NULL};
     const struct crydistill_window_shape *s = &layer.shape;
     if (!fits(s, depthwise)) {
         return false;
@@ -226,7 +226,8 @@ static void try_dense(int32_t number)
     const int32_t inputs = draw(1, 1500), outputs = draw(1, 9);
     const int8_t *values = draw_values(input, (size_t)inputs);
     struct crydistill_dense layer = {inputs, outputs, draw(INT8_MIN, INT8_MAX), draw_output(),
-                                     draw_values(weights, (size_t)(inputs * outputs)), bias, 0, 0};
+                                     draw_values(weights, (size_t)(inputs * outputs)), bias, 0, 0,
+                                     NULL};
     draw_factor(&layer.multiplier, &shift[0]);
     layer.shift = shift[0];
     for (int32_t unit = 0; unit < outputs; unit++) {

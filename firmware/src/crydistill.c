@@ -53,7 +53,10 @@ static enum crydistill_error refusal_of_model(const struct crydistill_model *mod
     }
     const bool good = model->kernels != NULL && !is_empty(model->kernels) &&
                       (kernels == NULL || is_complete(kernels, model->kernels));
-    return good ? CRYDISTILL_OK : CRYDISTILL_ERROR_KERNELS;
+    if (!good) {
+        return CRYDISTILL_ERROR_KERNELS;
+    }
+    return model->fits == NULL || model->fits() ? CRYDISTILL_OK : CRYDISTILL_ERROR_SCRATCH;
 }
 
 static enum crydistill_error refusal_of_arena(const int8_t *arena, size_t bytes, size_t needed)

@@ -47,10 +47,23 @@ struct crydistill_output {
     int32_t smallest, largest; /* the activation function, in steps */
 };
 
+/* What a vendor's kernels want besides, in students that were exported for them.
+ * bias: the network's own, without the input zero point's part. NULL where there is none
+ * shift: those of the layer in 32 bits. NULL where it has one
+ * scratch: working memory in the arena, so many bytes behind the start of the layer's output; may be
+ *     negative
+ * scratch_bytes: its size */
+struct crydistill_vendor {
+    const int32_t *bias;
+    const int32_t *shift;
+    int32_t scratch, scratch_bytes;
+};
+
 /* weights: output channel x height x width x input channel; for depthwise convolutions height x
  * width x output channel. multiplier, shift: one per output channel. bias: one per output channel,
  * the network's own minus input_zero_point times the sum of the channel's weights; it is added to
- * products of steps, where taps outside the image count as input_zero_point. */
+ * products of steps, where taps outside the image count as input_zero_point. vendor: NULL in layers
+ * that no vendor's kernel computes. */
 struct crydistill_conv {
     struct crydistill_window_shape shape;
     int32_t input_zero_point;
@@ -59,9 +72,10 @@ struct crydistill_conv {
     const int32_t *bias;
     const int32_t *multiplier;
     const int8_t *shift;
+    const struct crydistill_vendor *vendor;
 };
 
-/* weights: output x input. bias: one per output, as that of a convolution. */
+/* weights: output x input. bias: one per output, as that of a convolution. vendor: the same. */
 struct crydistill_dense {
     int32_t inputs, outputs;
     int32_t input_zero_point;
@@ -69,6 +83,7 @@ struct crydistill_dense {
     const int8_t *weights;
     const int32_t *bias;
     int32_t multiplier, shift;
+    const struct crydistill_vendor *vendor;
 };
 
 /* Mean over height and width. */
@@ -82,6 +97,7 @@ struct crydistill_mean {
 struct crydistill_pool {
     struct crydistill_window_shape shape;
     struct crydistill_output output;
+    const struct crydistill_vendor *vendor;
 };
 
 struct crydistill_add {
@@ -107,8 +123,8 @@ struct crydistill_strided_slice {
     int32_t first, size;
 };
 
-/* One function per operator. A model brings a table with those it needs, the others NULL; put
- * others in place to run on ESP-NN or CMSIS-NN. Input and output never overlap. */
+/* One function per operator. A model brings a table with those it needs, the others NULL. Input and
+ * output never overlap. */
 struct crydistill_kernels {
     void (*conv_2d)(const struct crydistill_conv *, const int8_t *input, int8_t *output);
     void (*depthwise_conv_2d)(const struct crydistill_conv *, const int8_t *input, int8_t *output);
@@ -148,6 +164,7 @@ void crydistill_slice(const struct crydistill_strided_slice *, const int8_t *inp
  * input_factor: steps per unit of the logarithm times 2^16, for the front end in integers
  * cry_outputs: the cry score is the sum of these outputs' scores
  * softmax: turns logits into scores; otherwise each has its own sigmoid
+ * fits: whether vendors' kernels have as much scratch memory as they ask for. NULL: they use none
  * activation: 256 values. With softmax, exp(-d output_scale) for a logit d steps below the highest;
  *     otherwise the sigmoid of each logit from step -128 on. */
 struct crydistill_model {
@@ -155,6 +172,7 @@ struct crydistill_model {
     const int8_t *(*run)(const struct crydistill_kernels *kernels, const int8_t *patch,
                          int8_t *arena);
     const struct crydistill_kernels *kernels;
+    bool (*fits)(void);
     size_t arena_bytes;
     size_t memory_bytes;
     int8_t memory_zero_point;

@@ -16,6 +16,9 @@ const char *crydistill_error_text(enum crydistill_error error)
                "compile both";
     case CRYDISTILL_ERROR_KERNELS:
         return "kernels lack one that the model needs; start from a copy of the model's table";
+    case CRYDISTILL_ERROR_SCRATCH:
+        return "model: the vendor's kernels want more scratch memory than was planned; use a version "
+               "that docs/firmware.md names, or export without --kernels";
     case CRYDISTILL_ERROR_ARENA:
         return "arena is NULL; set it to an array of as many bytes as the exported header says";
     case CRYDISTILL_ERROR_ARENA_ALIGNMENT:

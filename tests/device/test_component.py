@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from tests.student_fixtures import EMBEDDING, MEMORY_WINDOWS, manifest_for
 
 from crydistill.detector.vote import VoteSettings
@@ -12,6 +13,7 @@ from crydistill.device.component import (
     tflm_arena_bytes,
 )
 from crydistill.device.esp_nn import non_persistent_bytes
+from crydistill.errors import ConfigError
 from crydistill.student.manifest import Arena
 from crydistill.tflite.arena import arena_bytes
 from crydistill.tflite.file import ALIGNMENT, OPERATOR_KINDS, read_tflite
@@ -46,6 +48,36 @@ def test_the_resolver_has_the_operators_of_the_graph(
         "Reshape",
     ]
     assert f"#define CRYDISTILL_TFLM_OPERATORS {len(added)}\n" in header
+
+
+def test_with_esp_nn_the_component_brings_the_adapter_and_depends_on_it(
+    residual_tflite: bytes, tmp_path: Path
+) -> None:
+    manifest = manifest_for(residual_tflite, outputs=("a", "b", "c", "d"), cry_outputs=(1,))
+    written = export_esp_idf(residual_tflite, manifest, tmp_path, kernels="esp-nn")
+    component = tmp_path / "crydistill"
+    assert component / "src" / "crydistill_esp_nn.c" in written
+    assert len(set(written)) == len(written)
+    model = (component / "model" / "crydistill_model.c").read_text(encoding="utf-8")
+    assert ".conv_2d = crydistill_esp_nn_conv_2d,\n" in model
+    needed = yaml.safe_load((component / "idf_component.yml").read_text(encoding="utf-8"))
+    assert needed["dependencies"] == {"idf": ">=5.1", "espressif/esp-nn": ">=1.2.6"}
+
+
+def test_with_its_own_kernels_the_component_depends_on_no_vendor(
+    residual_tflite: bytes, tmp_path: Path
+) -> None:
+    manifest = manifest_for(residual_tflite, outputs=("a", "b", "c", "d"), cry_outputs=(1,))
+    written = export_esp_idf(residual_tflite, manifest, tmp_path)
+    assert not [path for path in written if "esp_nn" in path.name]
+    needed = yaml.safe_load((tmp_path / "crydistill/idf_component.yml").read_text("utf-8"))
+    assert needed["dependencies"].keys() == {"idf"}
+
+
+def test_cmsis_nn_is_not_for_esp_idf(residual_tflite: bytes, tmp_path: Path) -> None:
+    manifest = manifest_for(residual_tflite, outputs=("a", "b", "c", "d"), cry_outputs=(1,))
+    with pytest.raises(ConfigError, match="'cmsis-nn' are not for ESP-IDF"):
+        export_esp_idf(residual_tflite, manifest, tmp_path, kernels="cmsis-nn")
 
 
 def test_the_arena_of_a_student_with_memory_has_room_for_it(

@@ -21,6 +21,7 @@ from crydistill.device.profile import profile_student
 from crydistill.errors import ConfigError, ModelError
 from crydistill.quantize.int8 import quantize_ptq
 from crydistill.student.manifest import Port, save_manifest
+from crydistill.student.packaged import packaged_student
 from crydistill.tflite.file import read_tflite
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
@@ -62,6 +63,14 @@ def test_memory_is_ordered(student_dir: Path) -> None:
     assert memory.tflite_micro is not None
     assert memory.esp_nn is not None
     assert memory.planned < memory.tflite_micro < memory.esp_nn
+
+
+def test_known_faults_of_vendors_kernels_are_named() -> None:
+    """The packaged student's first layer meets one."""
+    shown = CliRunner().invoke(app, ["profile"])
+    assert "Known fault: ESP-NN before 1.2.6, layer 0 (CONV_2D)" in shown.output
+    (line,) = profile_student(packaged_student()).kernel_faults
+    assert "https://github.com/espressif/esp-nn/issues/31" in line
 
 
 def test_json_holds_everything_and_no_nan(student_dir: Path) -> None:

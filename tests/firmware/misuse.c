@@ -99,6 +99,20 @@ static enum crydistill_error kernels_lack_one(void)
     return crydistill_init(&ear, &config);
 }
 
+static bool asks_for_more(void)
+{
+    return false;
+}
+
+static enum crydistill_error scratch_is_too_small(void)
+{
+    struct crydistill_config config = good();
+    struct crydistill_model model = crydistill_student;
+    model.fits = asks_for_more;
+    config.model = &model;
+    return crydistill_init(&ear, &config);
+}
+
 static enum crydistill_error arena_is_null(void)
 {
     struct crydistill_config config = good();
@@ -240,6 +254,7 @@ static const struct misuse {
     {"own_kernels_are_empty", own_kernels_are_empty},
     {"kernels_are_empty", kernels_are_empty},
     {"kernels_lack_one", kernels_lack_one},
+    {"scratch_is_too_small", scratch_is_too_small},
     {"arena_is_null", arena_is_null},
     {"arena_is_misaligned", arena_is_misaligned},
     {"arena_is_too_small", arena_is_too_small},

@@ -19,6 +19,7 @@ from crydistill.detector.vote import Event, EventKind, VoteSettings
 from crydistill.device.c_tables import PCM_FULL_SCALE
 from crydistill.device.emulator import MACHINES
 from crydistill.device.export import export_c
+from crydistill.device.vendors import OWN
 from crydistill.student.manifest import StudentManifest
 from crydistill.tflite.interpreters import Float32, Int8
 
@@ -178,10 +179,11 @@ def build(
     manifest: StudentManifest,
     directory: Path,
     command: Command = on_this_computer,
+    kernels: str = OWN,
     **variables: str,
 ) -> Program:
     """Export the student and make a target of firmware/Makefile; warnings are errors."""
-    export_c(tflite, manifest, directory / "model")
+    export_c(tflite, manifest, directory / "model", kernels=kernels)
     binary = directory / BINARIES.get(target, f"{target}.elf")
     make(target, MODEL=str(directory / "model"), BUILD=str(directory), **variables)
     return Program(binary, command, bool(variables.get("FIXED")))

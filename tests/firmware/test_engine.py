@@ -61,7 +61,7 @@ def test_residual_network(residual_tflite: bytes, tmp_path_factory: pytest.TempP
 
 
 def test_unusual_layers(tmp_path_factory: pytest.TempPathFactory) -> None:
-    tflite = quantize_ptq(_unusual_model(), synthetic_patches())
+    tflite = quantize_ptq(unusual_model(), synthetic_patches())
     assert_equals_tflite_micro(_small(tflite, tmp_path_factory), tflite)
 
 
@@ -72,13 +72,13 @@ def test_random_residual_networks(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """ADD over one and several layers, kernels square and oblong; no more arena than TFLM's."""
-    tflite = quantize_ptq(_random_residual_model(seed), synthetic_patches())
+    tflite = quantize_ptq(random_residual_model(seed), synthetic_patches())
     assert inspect_tflite(tflite).ops["ADD"] >= 2
     assert plan_arena(read_tflite(tflite)).size <= non_persistent_bytes(tflite, capfd)
     assert_equals_tflite_micro(_small(tflite, tmp_path_factory), tflite)
 
 
-def _random_residual_model(seed: int) -> keras.Model:
+def random_residual_model(seed: int) -> keras.Model:
     keras.utils.set_random_seed(seed)
     rng, layers = np.random.default_rng(seed), keras.layers
     kernels = [(3, 3), (5, 5), (1, 3), (3, 1), (5, 1)]
@@ -99,7 +99,7 @@ def _random_residual_model(seed: int) -> keras.Model:
     return stirred(keras.Model(patch, layers.Dense(12)(x)), seed)
 
 
-def _unusual_model() -> keras.Model:
+def unusual_model() -> keras.Model:
     """Dilations, depth multipliers, odd sizes and padding, pooling at the edge."""
     keras.utils.set_random_seed(2)
     layers = keras.layers

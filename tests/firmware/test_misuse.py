@@ -102,6 +102,7 @@ NAMED = {
     "own_kernels_are_empty": "kernels lack one that the model needs",
     "kernels_are_empty": "kernels lack one that the model needs",
     "kernels_lack_one": "kernels lack one that the model needs",
+    "scratch_is_too_small": "model: the vendor's kernels want more scratch memory",
     "arena_is_null": "arena is NULL",
     "arena_is_misaligned": "arena is not aligned to 16 bytes",
     "arena_is_too_small": "arena_bytes is less than the model needs",

@@ -1,7 +1,7 @@
 """Commands for microcontrollers: export, firmware-cost, front-ends."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -41,30 +41,53 @@ def export_to_c(
             "students in one program."
         ),
     ] = "crydistill",
+    kernels: Annotated[
+        Literal["own", "cmsis-nn", "esp-nn"],
+        typer.Option(
+            help="Whose kernels compute the network. A vendor's come with your build; the library "
+            "brings an adapter."
+        ),
+    ] = "own",
 ) -> None:
     """Export a student as C99 source, with the library it needs."""
     from crydistill.device.export import export_c
-    from crydistill.device.library import copy_library
+    from crydistill.device.library import copy_adapter, copy_library
+    from crydistill.device.vendors import find_vendor
 
     tflite, manifest = _student(model)
     calibrated = _calibrated(settings, manifest)
-    made = export_c(tflite, manifest, directory, calibrated=calibrated, prefix=prefix)
-    for path in (*made.files, *(copy_library(directory) if library else ())):
-        print(path)
+    made = export_c(
+        tflite, manifest, directory, calibrated=calibrated, prefix=prefix, kernels=kernels
+    )
+    vendor = find_vendor(kernels)
+    copies = copy_library(directory) if library else ()
+    adapter = copy_adapter(vendor.adapter, directory) if library and vendor else ()
+    for line in (*made.files, *copies, *adapter, *made.notes):
+        print(line)
     print(f"arena {made.arena_bytes:,} bytes, constants {made.constant_bytes:,} bytes")
 
 
 @export_app.command("esp-idf")
 def export_to_esp_idf(
-    directory: DirectoryArgument, model: ModelOption = None, settings: SettingsOption = None
+    directory: DirectoryArgument,
+    model: ModelOption = None,
+    settings: SettingsOption = None,
+    kernels: Annotated[
+        Literal["own", "esp-nn"],
+        typer.Option(help="Whose kernels compute the network; ESP-NN is fetched by the build."),
+    ] = "own",
 ) -> None:
     """Export a student as an ESP-IDF component, with an example application and a self-test."""
     from crydistill.device.component import export_esp_idf
+    from crydistill.device.vendors import find_vendor
+    from crydistill.tflite.file import read_tflite
 
     tflite, manifest = _student(model)
     calibrated = _calibrated(settings, manifest)
-    for path in export_esp_idf(tflite, manifest, directory, calibrated=calibrated):
-        print(path)
+    paths = export_esp_idf(tflite, manifest, directory, calibrated=calibrated, kernels=kernels)
+    vendor = find_vendor(kernels)
+    for line in (*paths, *(vendor.notes(read_tflite(tflite)) if vendor else ())):
+        print(line)
 
 
 @app.command("firmware-cost")

@@ -46,6 +46,7 @@ def _show(found: "Profile") -> None:
         f"[bold]{escape(found.name)}[/bold]: {found.size_bytes:,} bytes, {found.macs:,} "
         f"multiply-accumulates per window, {found.outputs} outputs ({found.activation}); {ops}",
         _layer_table(found),
+        *(f"Known fault: {escape(line)}" for line in found.kernel_faults),
         _memory_table(found),
         *_linked(found),
         _time_table(found),

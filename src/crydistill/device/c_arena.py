@@ -1,7 +1,7 @@
 """Plan the tensor arena of the C library at export."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from crydistill.errors import ModelError
 from crydistill.tflite.file import ALIGNMENT, TfliteFile
@@ -17,16 +17,19 @@ class ArenaPlan:
         reshaped views have none, as they stay in the caller's buffer
     memory_bytes : size of the memory of earlier windows at offset 0, which nothing else uses; 0 if
         the network has none
+    scratch : start of each operator's scratch memory, by position
     """
 
     size: int
     offsets: dict[int, int]
     memory_bytes: int
+    scratch: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Buffer:
-    """Tensors that share memory, with their lifetime as first and last operator."""
+    """Tensors that share memory, with their lifetime as first and last operator; no tensors: the
+    operator's scratch memory."""
 
     tensors: tuple[int, ...]
     size: int
@@ -34,12 +37,20 @@ class _Buffer:
     last: int
 
 
-def plan_arena(file: TfliteFile) -> ArenaPlan:
+_NO_SCRATCH: Mapping[int, int] = {}
+
+
+def plan_arena(file: TfliteFile, scratch: Mapping[int, int] = _NO_SCRATCH) -> ArenaPlan:
     """Place the intermediate tensors, largest first, each at the lowest free offset.
 
     Offsets are multiples of 16 bytes. Operators never work in place; the output of RESHAPE shares
     its input's memory. A network's memory comes first and stays where it is from window to window;
     the operator that makes the new one writes it over the old.
+
+    Parameters
+    ----------
+    file : model that `inspect_tflite` has accepted
+    scratch : bytes that an operator uses besides its tensors while it runs, by position
 
     Source: "greedy by size" of Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
     Inference" (2020), as TFLite Micro's planner.
@@ -52,13 +63,21 @@ def plan_arena(file: TfliteFile) -> ArenaPlan:
     roots = _roots(file)
     memory = _memory(file, roots)
     placed = [] if memory is None else [(memory, 0)]
-    for buffer in sorted(_buffers(file, roots), key=lambda b: (-b.size, b.first)):
+    buffers = [*_buffers(file, roots), *_scratch(scratch)]
+    for buffer in sorted(buffers, key=lambda b: (-b.size, b.first)):
         placed.append((buffer, _lowest_gap(buffer, placed)))
     return ArenaPlan(
         max((offset + buffer.size for buffer, offset in placed), default=0),
         {tensor: offset for buffer, offset in placed for tensor in buffer.tensors},
         0 if memory is None else memory.size,
+        {buffer.first: offset for buffer, offset in placed if not buffer.tensors},
     )
+
+
+def _scratch(sizes: Mapping[int, int]) -> Iterator[_Buffer]:
+    for position, size in sizes.items():
+        if size:
+            yield _Buffer((), size, position, position)
 
 
 def _roots(file: TfliteFile) -> dict[int, int]:

@@ -38,23 +38,40 @@ class Layer:
     """One operator in C.
 
     function : name of its entry in the kernel table
-    kernel : the library's function for that entry
+    kernel : the function for that entry, the library's or an adapter's
     definitions : its constants and struct, as C source
     constant_bytes : size of weights, biases, multipliers and shifts
+    handover : how it is handed to a vendor's kernel; None if it is not
     """
 
     function: str
     kernel: str
     definitions: str
     constant_bytes: int
+    handover: "Handover | None" = None
 
 
-def layer_in_c(file: TfliteFile, position: int) -> Layer | None:
+@dataclass(frozen=True)
+class Handover:
+    """How a layer is handed to a vendor's kernel.
+
+    adapter : beginning of the names of the adapter's functions
+    scratch : where its scratch memory is, in bytes from the layer's output
+    scratch_bytes : its size; None if the vendor's kernel never asks for any
+    """
+
+    adapter: str
+    scratch: int
+    scratch_bytes: int | None
+
+
+def layer_in_c(file: TfliteFile, position: int, handover: Handover | None = None) -> Layer | None:
     """Convert operator number `position` to C; None if it computes nothing (RESHAPE).
 
     Parameters
     ----------
     file : model that `inspect_tflite` has accepted
+    handover : to a vendor's kernel; None for the library's own
 
     Raises
     ------
@@ -71,7 +88,7 @@ def layer_in_c(file: TfliteFile, position: int) -> Layer | None:
             f"layer {position} ({operator.name}): the C engine has no kernel for it; "
             f"it has {', '.join(_WRITERS)}"
         ) from None
-    return writer(_Step(file, operator, position))
+    return writer(_Step(file, operator, position, handover))
 
 
 @dataclass(frozen=True)
@@ -79,6 +96,7 @@ class _Step:
     file: TfliteFile
     operator: Operator
     position: int
+    handover: Handover | None = None
 
     def input(self, number: int = 0) -> Tensor:
         return self.file.tensors[self.operator.inputs[number]]
@@ -99,18 +117,44 @@ class _Step:
         place: tuple[str, str, str],
         fields: Mapping[str, Any],
         arrays: Mapping[str, "_Array"],
+        for_vendor: "Mapping[str, _Array] | None" = None,
     ) -> Layer:
-        """Assemble a layer; `place` is its table entry, its kernel and the kind of its struct."""
+        """Assemble a layer; `place` is its table entry, its kernel and the kind of its struct.
+
+        for_vendor : what a vendor's kernel wants besides; None if its struct has no place for it
+        """
         function, kernel, kind = place
-        names = {field: f"{field}_{self.position}" for field in arrays}
-        definitions = [
+        definitions, names, size = self.arrays("", arrays)
+        if self.handover is not None:
+            kernel = f"{self.handover.adapter}_{function}"
+            if for_vendor is not None:
+                more, vendor, more_size = self.vendor(self.handover, for_vendor)
+                definitions, names, size = definitions + more, {**names, **vendor}, size + more_size
+        initialiser = struct({**fields, **names})
+        definitions += f"static const struct {kind} layer_{self.position} = {initialiser};\n"
+        return Layer(function, kernel, definitions, size, self.handover)
+
+    def vendor(
+        self, handover: Handover, arrays: Mapping[str, "_Array"]
+    ) -> tuple[str, dict[str, str], int]:
+        """Assemble a layer's `struct crydistill_vendor`; as `arrays`."""
+        definitions, names, size = self.arrays("vendor_", arrays)
+        memory = {"scratch": handover.scratch, "scratch_bytes": handover.scratch_bytes or 0}
+        name = f"vendor_{self.position}"
+        initialiser = struct({**names, **memory})
+        definitions += f"static const struct crydistill_vendor {name} = {initialiser};\n"
+        return definitions, {"vendor": f"&{name}"}, size
+
+    def arrays(
+        self, prefix: str, arrays: Mapping[str, "_Array"]
+    ) -> tuple[str, dict[str, str], int]:
+        """Definitions of arrays, their names by field, and their bytes."""
+        names = {field: f"{prefix}{field}_{self.position}" for field in arrays}
+        definitions = "".join(
             array(item.kind, names[field], item.values, storage=item.storage)
             for field, item in arrays.items()
-        ]
-        initialiser = struct({**fields, **names})
-        definitions.append(f"static const struct {kind} layer_{self.position} = {initialiser};\n")
-        size = sum(item.values.nbytes for item in arrays.values())
-        return Layer(function, kernel, "".join(definitions), size)
+        )
+        return definitions, names, sum(item.values.nbytes for item in arrays.values())
 
 
 @dataclass(frozen=True)
@@ -126,7 +170,12 @@ def _weights(tensor: Tensor) -> _Array:
 
 
 def _bias(step: _Step) -> npt.NDArray[np.int64]:
-    return step.input(2).values().astype(np.int64) if step.has(2) else np.zeros(1, np.int64)
+    outputs = step.output.shape[-1]
+    return step.input(2).values().astype(np.int64) if step.has(2) else np.zeros(outputs, np.int64)
+
+
+def _network_bias(step: _Step) -> _Array:
+    return _Array("int32_t", _bias(step).astype(np.int32))
 
 
 def _folded_bias(step: _Step, weights_of_channel: npt.NDArray[Any]) -> _Array:
@@ -202,6 +251,10 @@ def _convolution(
             "multiplier": _Array("int32_t", np.array(multipliers, dtype=np.int32)),
             "shift": _Array("int8_t", np.array(shifts, dtype=np.int8)),
         },
+        {
+            "bias": _network_bias(step),
+            "shift": _Array("int32_t", np.array(shifts, dtype=np.int32)),
+        },
     )
 
 
@@ -221,6 +274,7 @@ def _fully_connected(step: _Step) -> Layer:
             "shift": shift,
         },
         {"weights": _weights(weights), "bias": _folded_bias(step, weights.values())},
+        {"bias": _network_bias(step)},
     )
 
 
@@ -249,7 +303,7 @@ def _mean(step: _Step) -> Layer:
 def _average_pool_2d(step: _Step) -> Layer:
     shape = _window_shape(step, step.option("filter_height"), step.option("filter_width"))
     place = ("average_pool_2d", "crydistill_average_pool_2d", "crydistill_pool")
-    return step.layer(place, {"shape": shape, "output": _output(step)}, {})
+    return step.layer(place, {"shape": shape, "output": _output(step)}, {}, {})
 
 
 def _add(step: _Step) -> Layer:

@@ -14,14 +14,18 @@ from crydistill.detector.vote import VoteSettings
 from crydistill.device.c_text import DO_NOT_EDIT, array, include_guard
 from crydistill.device.esp_nn import non_persistent_bytes
 from crydistill.device.export import default_preset, detector_settings, export_c
-from crydistill.device.library import copy_library, copy_tree, firmware_directory
+from crydistill.device.kernel_faults import ESP_NN, first_sound_version
+from crydistill.device.library import copy_adapter, copy_library, copy_tree, firmware_directory
 from crydistill.device.selftest import make_selftest, selftest_header, selftest_source
+from crydistill.device.vendors import OWN, find_vendor
+from crydistill.errors import ConfigError
 from crydistill.student.manifest import StudentManifest
 from crydistill.tflite.file import ALIGNMENT, TfliteFile, read_tflite
 from crydistill.tflite.memory import memory_tensor
 
 COMPONENT = "crydistill"
 TFLM_COMPONENT = "crydistill_tflm"
+_MANIFEST = "idf_component.yml"
 
 KCONFIG_THRESHOLD_ONE = 10_000
 """Kconfig supports integers only."""
@@ -52,6 +56,7 @@ def export_esp_idf(
     directory: str | Path,
     *,
     calibrated: VoteSettings | None = None,
+    kernels: str = OWN,
 ) -> tuple[Path, ...]:
     """Write component, TensorFlow Lite Micro backend and example; return the files.
 
@@ -61,6 +66,7 @@ def export_esp_idf(
     manifest : its `student.json`
     directory : created if missing; files of the same names are replaced
     calibrated : settings from `crydistill calibrate` for this student; become the default
+    kernels : `own` for the C library's; `esp-nn` for Espressif's, on which the component depends
 
     Raises
     ------
@@ -70,7 +76,10 @@ def export_esp_idf(
     directory = Path(directory)
     component, tflm = directory / COMPONENT, directory / TFLM_COMPONENT
     model = component / "model"
-    made = export_c(tflite, manifest, model, calibrated=calibrated).files
+    vendor = find_vendor(kernels)
+    if vendor and vendor.library != ESP_NN:
+        raise ConfigError(f"kernels: {kernels!r} are not for ESP-IDF; choose esp-nn or own")
+    made = export_c(tflite, manifest, model, calibrated=calibrated, kernels=kernels).files
     firmware = firmware_directory()
     texts = {
         model / "crydistill_golden.h": selftest_header(),
@@ -87,11 +96,20 @@ def export_esp_idf(
     copies = (
         *copy_tree(firmware / "esp-idf", directory),
         *copy_library(component / "src"),
+        *(copy_adapter(vendor.adapter, component / "src") if vendor else ()),
         *copy_tree(firmware / "selftest", component / "selftest"),
     )
+    if vendor:
+        texts[component / _MANIFEST] = _with_esp_nn(firmware / "esp-idf" / COMPONENT / _MANIFEST)
     for path, text in texts.items():
         atomic.write_text(path, text)
     return tuple(dict.fromkeys((*copies, *made, *texts)))
+
+
+def _with_esp_nn(manifest: Path) -> str:
+    """A component's manifest with ESP-NN at the end of its dependencies."""
+    text = manifest.read_text(encoding="utf-8")
+    return f'{text}  espressif/esp-nn: ">={first_sound_version(ESP_NN)}"\n'
 
 
 def tflm_arena_bytes(file: TfliteFile, manifest: StudentManifest) -> int:

@@ -10,6 +10,7 @@ Source: espressif/esp-nn at commit 1017042 (2026), `esp_nn_get_conv_scratch_size
 from dataclasses import dataclass
 from typing import Any
 
+from crydistill.device.geometry import Window, rounded_up, window_of
 from crydistill.tflite.file import ALIGNMENT, Operator, TfliteFile
 
 VERSION = "ESP-NN at commit 1017042 (2026)"
@@ -26,7 +27,6 @@ _WIDE_BUDGET = 48 * 1024
 """Largest input that ESP-NN copies as a whole, bytes; larger ones in strips of rows."""
 
 _DENSE_OUTPUTS = 16
-_SAME = 0
 
 
 @dataclass(frozen=True)
@@ -41,38 +41,6 @@ class Path:
     why: str
 
 
-@dataclass(frozen=True)
-class _Window:
-    """A convolution's geometry; `pad_*` is the padding before the first row and column."""
-
-    height: int
-    width: int
-    channels: int
-    out_height: int
-    out_width: int
-    filters: int
-    filter_height: int
-    filter_width: int
-    stride_height: int
-    stride_width: int
-    pad_height: int
-    pad_width: int
-
-    @property
-    def is_pointwise(self) -> bool:
-        return self.filter_height == self.filter_width == 1 and not (
-            self.pad_height or self.pad_width
-        )
-
-    @property
-    def is_strided(self) -> bool:
-        return (self.stride_height, self.stride_width) != (1, 1)
-
-    @property
-    def taps(self) -> int:
-        return self.filter_height * self.filter_width
-
-
 def scratch_bytes(file: TfliteFile, operator: Operator) -> int:
     """Scratch memory that ESP-NN requests for one operator, bytes; 0 if none.
 
@@ -82,7 +50,7 @@ def scratch_bytes(file: TfliteFile, operator: Operator) -> int:
     """
     if operator.name not in SCRATCH_USERS:
         return 0
-    window = _window(file, operator)
+    window = window_of(file, operator)
     if operator.name == "CONV_2D":
         return _conv_scratch(window)
     return _depthwise_scratch(window, int(operator.options["depth_multiplier"]))
@@ -95,9 +63,9 @@ def kernel_path(file: TfliteFile, operator: Operator) -> Path:
         fast = outputs >= _DENSE_OUTPUTS
         return Path(fast, f"{outputs} outputs, {'at least' if fast else 'below'} {_DENSE_OUTPUTS}")
     if operator.name == "CONV_2D":
-        return _conv_path(_window(file, operator))
+        return _conv_path(window_of(file, operator))
     if operator.name == "DEPTHWISE_CONV_2D":
-        return _depthwise_path(_window(file, operator), operator.options)
+        return _depthwise_path(window_of(file, operator), operator.options)
     fast = operator.name in ("ADD", "AVERAGE_POOL_2D", "RESHAPE")
     return Path(fast, "vector kernel" if fast else "TFLite Micro's reference kernel")
 
@@ -145,7 +113,7 @@ def _lifetimes(file: TfliteFile, esp_nn: bool) -> list[tuple[int, int, int]]:
     return tensors + scratch
 
 
-def _conv_path(window: _Window) -> Path:
+def _conv_path(window: Window) -> Path:
     if window.is_pointwise:
         fast = window.channels % 8 == 0 and not window.is_strided
         return Path(fast, f"1x1 on {window.channels} channels, stride {window.stride_height}")
@@ -153,38 +121,36 @@ def _conv_path(window: _Window) -> Path:
     return Path(True, f"{window.filter_height}x{window.filter_width}, general vector kernel")
 
 
-def _depthwise_path(window: _Window, options: dict[str, Any]) -> Path:
+def _depthwise_path(window: Window, options: dict[str, Any]) -> Path:
     fast = window.taps == 9 and window.channels % 16 == 0 and options["depth_multiplier"] == 1
     size = f"{window.filter_height}x{window.filter_width}"
     return Path(fast, f"{size} on {window.channels} channels, fast are multiples of 16")
 
 
-def _conv_scratch(w: _Window) -> int:
+def _conv_scratch(w: Window) -> int:
     if w.taps == 9 and w.channels % 16 == 0 and w.filters >= 16:
         return 9 * w.channels + 4 * w.filters + 32
     if w.is_pointwise and not w.is_strided:
-        transposed = 16 * _rounded(w.channels, 8) if w.height * w.width >= 8 else 0
+        transposed = 16 * rounded_up(w.channels, 8) if w.height * w.width >= 8 else 0
         batched = 24 * w.channels + 8 * w.filters
         panel = 24 * w.channels + _PANEL_WORK if w.channels * w.filters > _PANEL_FILTER else 0
         return max(transposed, batched, panel) + _CONV_MARGIN
     row = w.filter_width * w.channels
     if row < 16 <= w.filter_height * row:
-        taps = _rounded(w.filter_height * row, 16)
+        taps = rounded_up(w.filter_height * row, 16)
         return 4 * w.filters + 32 + (w.filters + 1) * taps + _CONV_MARGIN
-    weights = _rounded(row, 16) * w.filter_height * w.filters
+    weights = rounded_up(row, 16) * w.filter_height * w.filters
     return _padded_input(w) + weights + 4 * w.filters + _CONV_MARGIN
 
 
-def _padded_input(w: _Window) -> int:
+def _padded_input(w: Window) -> int:
     """Bytes of the padded input; 0 if there is no padding."""
-    right = max(0, (w.out_width - 1) * w.stride_width + w.filter_width - w.pad_width - w.width)
-    below = max(0, (w.out_height - 1) * w.stride_height + w.filter_height - w.pad_height - w.height)
-    if not any((right, below, w.pad_height, w.pad_width)):
+    if not any((w.pad_right, w.pad_below, w.pad_height, w.pad_width)):
         return 0
-    return (w.width + w.pad_width + right) * (w.height + w.pad_height + below) * w.channels
+    return w.padded_width * w.padded_height * w.channels
 
 
-def _depthwise_scratch(w: _Window, multiplier: int) -> int:
+def _depthwise_scratch(w: Window, multiplier: int) -> int:
     size, weights = w.height * w.width * w.channels, w.taps * w.channels * multiplier
     if multiplier == 1 and w.channels % 8 == 0:
         if w.taps == 9 and w.filter_height == 3:
@@ -194,14 +160,14 @@ def _depthwise_scratch(w: _Window, multiplier: int) -> int:
             wide = 2 * (weights + w.width * w.filter_height * w.channels)
         return wide + 32
     if multiplier == 1 and w.channels > 3:
-        channels = _rounded(w.channels, 8)
-        start = _rounded(2 * w.taps * channels, 16)
-        start = _rounded(start + 2 * w.height * w.width * channels, 16)
-        return _rounded(start + w.out_height * w.out_width * channels, 16) + 12 * channels + 16
+        channels = rounded_up(w.channels, 8)
+        start = rounded_up(2 * w.taps * channels, 16)
+        start = rounded_up(start + 2 * w.height * w.width * channels, 16)
+        return rounded_up(start + w.out_height * w.out_width * channels, 16) + 12 * channels + 16
     return 2 * (weights + size) + 32 if multiplier % 4 == 0 else 32
 
 
-def _depthwise_3x3_scratch(w: _Window, size: int, weights: int) -> int:
+def _depthwise_3x3_scratch(w: Window, size: int, weights: int) -> int:
     if w.channels % 16 == 0 and w.pad_height == w.pad_width <= 1:
         more_width, more_height = 2 * w.pad_width, 2 * w.pad_height
         if not w.pad_width:
@@ -215,41 +181,12 @@ def _depthwise_3x3_scratch(w: _Window, size: int, weights: int) -> int:
         strip = max(3, (_INPUT_BUDGET - weights - 32) // row)
         return weights + min(strip, rows) * row + 32
     if w.channels >= 12:
-        channels = _rounded(w.channels, 16)
+        channels = rounded_up(w.channels, 16)
         width = w.width + 2 * w.pad_width + max(0, w.out_width * w.stride_width + 2 - w.width)
         height = w.height + 2 * w.pad_height + max(0, w.out_height * w.stride_height + 2 - w.height)
         return (9 + width * height + w.out_height * w.out_width + 12) * channels + 64
     return 2 * (weights + size) + 32
 
 
-def _window(file: TfliteFile, operator: Operator) -> _Window:
-    x, weights = (file.tensors[index] for index in operator.inputs[:2])
-    output = file.tensors[operator.outputs[0]]
-    options = operator.options
-    leading = []
-    for axis, name in ((1, "height"), (2, "width")):
-        reach = (weights.shape[axis] - 1) * options[f"dilation_{name}"] + 1
-        total = (output.shape[axis] - 1) * options[f"stride_{name}"] + reach - x.shape[axis]
-        leading.append(max(0, total) // 2 if options["padding"] == _SAME else 0)
-    return _Window(
-        height=x.shape[1],
-        width=x.shape[2],
-        channels=x.shape[3],
-        out_height=output.shape[1],
-        out_width=output.shape[2],
-        filters=output.shape[3],
-        filter_height=weights.shape[1],
-        filter_width=weights.shape[2],
-        stride_height=options["stride_height"],
-        stride_width=options["stride_width"],
-        pad_height=leading[0],
-        pad_width=leading[1],
-    )
-
-
-def _rounded(size: int, multiple: int) -> int:
-    return -(-size // multiple) * multiple
-
-
 def _aligned(size: int) -> int:
-    return _rounded(size, ALIGNMENT)
+    return rounded_up(size, ALIGNMENT)

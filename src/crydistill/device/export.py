@@ -21,6 +21,7 @@ from crydistill.device.c_arena import ArenaPlan, plan_arena
 from crydistill.device.c_layers import Layer, layer_in_c
 from crydistill.device.c_tables import tables_header, tables_source
 from crydistill.device.c_text import DO_NOT_EDIT, array, float32, include_guard, struct
+from crydistill.device.vendors import OWN, Vendor, find_vendor
 from crydistill.errors import ConfigError, ModelError
 from crydistill.student.activation import activate
 from crydistill.student.manifest import FrontEnd, StudentManifest
@@ -52,6 +53,7 @@ class CExport:
     constant_bytes : weights, biases and requantization multipliers, which stay in flash
     kernels : C functions that the student needs
     presets : C name by preset name; includes `calibrated` if such settings were given
+    notes : with a vendor's kernels: layers that stay with the library's or are slow, known faults
     """
 
     files: tuple[Path, ...]
@@ -59,6 +61,7 @@ class CExport:
     constant_bytes: int
     kernels: tuple[str, ...]
     presets: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def export_c(
@@ -68,6 +71,7 @@ def export_c(
     *,
     calibrated: VoteSettings | None = None,
     prefix: str = DEFAULT_PREFIX,
+    kernels: str = OWN,
 ) -> CExport:
     """Write a student as C source; deterministic, byte for byte.
 
@@ -78,6 +82,8 @@ def export_c(
     directory : created if missing; files of the same names are replaced
     calibrated : settings from `crydistill calibrate` for this student; become the default
     prefix : of the student's files and of its names in C, in capitals of its macros
+    kernels : `own` for the library's; `cmsis-nn` or `esp-nn` for those of a vendor, to be compiled
+        with the adapter that `copy_adapter` copies
 
     Raises
     ------
@@ -85,7 +91,8 @@ def export_c(
         if the two do not belong together, the front end differs, the `.tflite` fails
         `inspect_tflite`, or the engine lacks an operator, which is named with its layer.
     ConfigError
-        if a preset's settings are out of range, or the prefix is no beginning of a name in C.
+        if a preset's settings are out of range, the prefix is no beginning of a name in C, or there
+        are no kernels of that name.
 
     Examples
     --------
@@ -106,19 +113,22 @@ def export_c(
     facts = inspect_tflite(tflite, size_limit=manifest.tflite.size_bytes, name=manifest.name)
     _check_manifest(manifest, facts.sha256)
     file = read_tflite(tflite)
-    plan = plan_arena(file)
-    layers = [layer_in_c(file, position) for position in range(len(file.operators))]
+    vendor = find_vendor(kernels)
+    plan = plan_arena(file, vendor.scratch(file)) if vendor else plan_arena(file)
+    handed = vendor.handovers(file, plan) if vendor else {}
+    layers = [layer_in_c(file, i, handed.get(i)) for i in range(len(file.operators))]
     computed = [layer for layer in layers if layer is not None]
     if not computed:
         raise ModelError(f"{manifest.name}: the student has no operators; export another")
     settings = detector_settings(manifest, calibrated)
     presets = _presets_in_c(manifest.name, settings, names)
     model = (
-        _heading(manifest, names)
+        _heading(manifest, names, vendor)
         + _constants(computed)
         + _kernel_table(computed)
+        + _fits(layers)
         + _run(file, plan, layers)
-        + _model(manifest, facts, plan, names)
+        + _model(manifest, facts, plan, names, checked=bool(_checks(layers)))
         + _presets(settings, presets)
     )
     texts = {
@@ -136,6 +146,7 @@ def export_c(
         sum(layer.constant_bytes for layer in computed),
         tuple(sorted({layer.kernel for layer in computed})),
         presets,
+        vendor.notes(file) if vendor else (),
     )
 
 
@@ -211,10 +222,11 @@ def _check_manifest(manifest: StudentManifest, sha256: str) -> None:
             )
 
 
-def _heading(manifest: StudentManifest, names: _Names) -> str:
+def _heading(manifest: StudentManifest, names: _Names, vendor: Vendor | None) -> str:
+    adapter = f'#include "{vendor.adapter}.h"\n' if vendor else ""
     return (
         f"/* Student of sha256 {manifest.tflite.sha256}.\n * {DO_NOT_EDIT} */\n"
-        f'#include "{names.file}.h"\n'
+        f'#include "{names.file}.h"\n{adapter}'
     )
 
 
@@ -223,8 +235,26 @@ def _constants(layers: list[Layer]) -> str:
 
 
 def _kernel_table(layers: list[Layer]) -> str:
-    places = dict(sorted((layer.function, layer.kernel) for layer in layers))
+    """An adapter's kernel, where there is one for some layer, also takes those that stay."""
+    own = {layer.function: layer.kernel for layer in layers if layer.handover is None}
+    adapters = {layer.function: layer.kernel for layer in layers if layer.handover is not None}
+    places = dict(sorted({**own, **adapters}.items()))
     return f"\nstatic const struct crydistill_kernels kernels = {struct(places)};\n"
+
+
+def _checks(layers: list[Layer | None]) -> list[str]:
+    """Calls that compare a layer's scratch memory with what its vendor asks for."""
+    return [
+        f"{layer.kernel}_fits(&layer_{position})"
+        for position, layer in enumerate(layers)
+        if layer and layer.handover and layer.handover.scratch_bytes is not None
+    ]
+
+
+def _fits(layers: list[Layer | None]) -> str:
+    checks = _checks(layers)
+    joined = " &&\n           ".join(checks)
+    return f"\nstatic bool fits(void)\n{{\n    return {joined};\n}}\n" if checks else ""
 
 
 def _run(file: TfliteFile, plan: ArenaPlan, layers: list[Layer | None]) -> str:
@@ -247,7 +277,9 @@ def _run(file: TfliteFile, plan: ArenaPlan, layers: list[Layer | None]) -> str:
     )
 
 
-def _model(manifest: StudentManifest, facts: TfliteFacts, plan: ArenaPlan, names: _Names) -> str:
+def _model(
+    manifest: StudentManifest, facts: TfliteFacts, plan: ArenaPlan, names: _Names, *, checked: bool
+) -> str:
     patch, logits = facts.input, facts.output
     outputs = logits.shape[-1]
     if outputs > _MOST_OUTPUTS:
@@ -257,6 +289,7 @@ def _model(manifest: StudentManifest, facts: TfliteFacts, plan: ArenaPlan, names
         "version": FORMAT_VERSION,
         "run": "run",
         "kernels": "&kernels",
+        **({"fits": "fits"} if checked else {}),
         "arena_bytes": names.macro("ARENA_BYTES"),
         **_memory(facts, plan),
         "input_scale": float32(patch.scale),

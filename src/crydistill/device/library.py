@@ -12,7 +12,7 @@ from crydistill.errors import ConfigError
 
 
 def firmware_directory() -> Path:
-    """Directory that contains `src`, `selftest` and `esp-idf`.
+    """Directory that contains `src`, `adapters`, `selftest` and `esp-idf`.
 
     Raises
     ------
@@ -31,6 +31,16 @@ def firmware_directory() -> Path:
 def copy_library(directory: str | Path) -> tuple[Path, ...]:
     """Copy the library's C files to a directory; files of the same names are replaced."""
     return copy_tree(firmware_directory() / "src", directory)
+
+
+def copy_adapter(adapter: str, directory: str | Path) -> tuple[Path, ...]:
+    """Copy a vendor's adapter (`Vendor.adapter`) to a directory; existing files are replaced."""
+    source = firmware_directory() / "adapters"
+    copies = []
+    for name in (f"{adapter}.h", f"{adapter}.c"):
+        copies.append(Path(directory) / name)
+        atomic.write_bytes(copies[-1], (source / name).read_bytes())
+    return tuple(copies)
 
 
 def copy_tree(source: Path, directory: str | Path) -> tuple[Path, ...]:

@@ -22,6 +22,7 @@ from crydistill.device.esp_nn import (
     scratch_bytes,
 )
 from crydistill.device.esp_nn import VERSION as ESP_NN_VERSION
+from crydistill.device.kernel_faults import CMSIS_NN, ESP_NN, faults_met
 from crydistill.device.latency import (
     ASSUMPTIONS_ESP_NN,
     ASSUMPTIONS_LIBRARY,
@@ -125,6 +126,7 @@ class Profile:
 
     instructions : on each emulated core, by its title: counted for this student or estimated, see
         `Instructions.measured`
+    kernel_faults : known faults of vendors' kernels that this student meets, a line each
     """
 
     name: str
@@ -140,6 +142,7 @@ class Profile:
     emulated: Emulated | None
     latency: Latency
     boards: tuple[Fit, ...]
+    kernel_faults: tuple[str, ...]
 
     def to_json(self) -> str:
         """Return the profile as indented JSON."""
@@ -189,6 +192,7 @@ def profile_student(path: str | Path, *, firmware: str | Path | None = None) -> 
         emulated,
         _latency(file, instructions[ESP32_S3.core.counted.title]),
         _fits(memory, facts, instructions),
+        tuple(line for library in (ESP_NN, CMSIS_NN) for line in faults_met(file, library)),
     )
 
 
