@@ -1,7 +1,8 @@
 """The packaged student's network with obvious, blocked and vector kernels, counted under emulation.
 
-Prints executed instructions a window, and how many times fewer than with the obvious kernels. Needs the
-compilers and emulators of firmware/install-emulators.sh; counts do not depend on the machine.
+Prints executed instructions a window, and how many times fewer than with the obvious kernels.
+Needs the compilers and emulators of firmware/install-emulators.sh; counts do not depend on the
+machine.
 """
 
 import tempfile
