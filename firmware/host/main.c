@@ -8,6 +8,8 @@
  *     host stepped-patches PCM SEED   the same as patches, logits and windows, but through a ring and
  *     host stepped-logits  PCM SEED   with crydistill_step; SEED chooses the ring's size, the slices'
  *     host stepped-windows PCM SEED   and in which order samples come and steps are done
+ *     host backlog-windows PCM SEED   the same as windows, with pushes that leave the network to
+ *                                     crydistill_step, which is called now and then
  *     host network PATCHES GAP  from raw int8 patches, heard one after another, to raw int8 logits;
  *                               all before patch number GAP is forgotten there
  *     host recall  RECORDS      each on its own: from raw int8 memories, each followed by a patch, to
@@ -126,6 +128,15 @@ static void make_gaps(void)
 
 enum part { FRAMES, STEPS, WINDOWS };
 
+/* With a backlog: up to 60 steps, as the seed has it; without a seed all that are due. */
+static void do_steps(uint32_t *seed)
+{
+    bool idle = config.backlog == NULL;
+    for (uint32_t left = seed == NULL ? UINT32_MAX : draw(seed, 60); left > 0 && !idle; left--) {
+        require(crydistill_step(&ear, NULL, &idle));
+    }
+}
+
 /* Push the file block by block. Each block is allocated separately, so that the address sanitizer
  * detects reads beyond it. Frames and steps come from the front end alone. */
 static void run_audio(FILE *file, uint32_t seed, enum part part)
@@ -139,6 +150,7 @@ static void run_audio(FILE *file, uint32_t seed, enum part part)
         const size_t got = fread(piece, sizeof *piece, n, file);
         if (part == WINDOWS) {
             require(crydistill_push(&ear, piece, got));
+            do_steps(&seed);
         } else {
             write_frames(piece, got, part == STEPS);
         }
@@ -146,6 +158,7 @@ static void run_audio(FILE *file, uint32_t seed, enum part part)
         heard += got;
         make_gaps();
         if (got < n) {
+            do_steps(NULL);
             return;
         }
     }
@@ -201,6 +214,13 @@ static void run_stepped(FILE *file, uint32_t seed)
     }
     while (step(&ring)) {
     }
+}
+
+static void run_backlog(FILE *file, uint32_t seed)
+{
+    config.backlog = backlog;
+    require(crydistill_init(&ear, &config));
+    run_audio(file, seed, WINDOWS);
 }
 
 static void write_patch(void *context, const struct crydistill_window *window)
@@ -317,6 +337,7 @@ static const struct mode {
     {"windows", run_windows, write_window},  {"stepped-patches", run_stepped, write_patch},
     {"stepped-logits", run_stepped, write_logits},
     {"stepped-windows", run_stepped, write_window},
+    {"backlog-windows", run_backlog, write_window},
     {"network", run_network, write_window},
     {"recall", run_recall, write_window},    {"scores", run_scores, write_window},
     {"vote", run_vote, write_window},

@@ -8,6 +8,7 @@ from tests.firmware.programs import (
     Program,
     build,
     need,
+    need_sanitizer,
     under_qemu,
 )
 from tests.student_fixtures import (  # noqa: F401 - fixtures
@@ -37,6 +38,9 @@ def student_tflite() -> bytes:
 HOSTS = {"gcc": {}, "clang": {}, "gcc-fixed": {"FIXED": "1"}}
 """A compiler, and perhaps the front end in integers."""
 
+SANITIZERS = "address,undefined"
+"""Of the target `sanitize`."""
+
 
 def on_host(
     host: str, target: str, student_tflite: bytes, tmp_path_factory: pytest.TempPathFactory
@@ -44,6 +48,8 @@ def on_host(
     compiler = host.removesuffix("-fixed")
     need("make", compiler)
     directory = tmp_path_factory.mktemp(f"{host}-{target}")
+    if target == "sanitize":
+        need_sanitizer(compiler, SANITIZERS, directory)
     manifest = manifest_for(student_tflite)
     return build(target, student_tflite, manifest, directory, CC=compiler, **HOSTS[host])
 

@@ -116,6 +116,11 @@ NAMED = {
     "set_settings_before_init": "not started",
     "push_after_a_refused_init": "not started",
     "pcm_is_null": "pcm is NULL",
+    "ring_is_null": "ring is NULL",
+    "ring_is_too_small": "ring is NULL or has no room",
+    "step_before_init": "not started",
+    "step_with_a_ring_that_was_not_started": "ring is NULL or has no room",
+    "step_by_the_listener": "called by the listener",
     "push_by_the_listener": "called by the listener",
     "gap_by_the_listener": "called by the listener",
 }
@@ -165,6 +170,25 @@ def test_the_listener_may_start_anew(anew: str, program: Path) -> None:
 def test_a_refused_start_in_the_listener_ends_the_push(program: Path) -> None:
     plain = said(program, "hear", 0)
     *windows, refusal, end = said(program, "refused", 2)
+    assert windows == plain[:3]
+    assert refusal.startswith("= config is NULL")
+    assert end.startswith("not started")
+
+
+@pytest.mark.parametrize("anew", ["reset", "init"])
+def test_what_waits_in_the_backlog_is_not_heard_after_a_new_start(anew: str, program: Path) -> None:
+    """The push goes on a whole window ahead; all that it took is forgotten with the old audio."""
+    last = 2
+    plain = said(program, "hear", 0)
+    heard = said(program, f"stepped-{anew}", last)
+    tail = said(program, "hear", (last + 1) * WINDOW_HOP_SAMPLES + WINDOW_SAMPLES)
+    assert heard == [*plain[: last + 1], "= no error", *tail]
+    assert len(tail) > 3
+
+
+def test_a_refused_start_in_the_listener_ends_the_steps(program: Path) -> None:
+    plain = said(program, "hear", 0)
+    *windows, refusal, end = said(program, "stepped-refused", 2)
     assert windows == plain[:3]
     assert refusal.startswith("= config is NULL")
     assert end.startswith("not started")
@@ -264,8 +288,8 @@ def test_a_student_of_another_version_does_not_compile(student: Student, tmp_pat
         encoding="utf-8",
     )
     (model,) = (path for path in model_of(student, tmp_path) if path.stem == "crydistill_model")
-    for name in ("crydistill", "crydistill_detector", "crydistill_error", "crydistill_mel"):
-        source = FIRMWARE / "src" / f"{name}.h"
+    for name in ("", "_detector", "_error", "_mel", "_ring"):
+        source = FIRMWARE / "src" / f"crydistill{name}.h"
         (tmp_path / source.name).write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
     message = compiled(tmp_path / "a", [model], f"-I{tmp_path}", "-c", check=False)
     assert "library and student are of different versions" in message
@@ -290,10 +314,10 @@ int main(void)
 {
     const struct crydistill_config in_bedroom = {
         &bedroom_student, NULL, &BEDROOM_DEFAULT_PRESET, bedroom_arena, sizeof bedroom_arena, say,
-        (void *)"bedroom"};
+        (void *)"bedroom", NULL, 0};
     const struct crydistill_config in_nursery = {
         &nursery_student, NULL, &nursery_preset_balanced, nursery_arena, sizeof nursery_arena, say,
-        (void *)"nursery"};
+        (void *)"nursery", NULL, 0};
     if (crydistill_init(&bedroom, &in_bedroom) != CRYDISTILL_OK ||
         crydistill_init(&nursery, &in_nursery) != CRYDISTILL_OK) {
         return 1;
