@@ -5,6 +5,11 @@
  *     host patches PCM SEED     int8 patches of all windows, raw
  *     host logits  PCM SEED     int8 logits of all windows, raw
  *     host windows PCM SEED     a line per window: index, the score's bits in hex, event, onset
+ *     host stepped-patches PCM SEED   the same as patches, logits and windows, but through a ring and
+ *     host stepped-logits  PCM SEED   with crydistill_step; SEED chooses the ring's size, the slices'
+ *     host stepped-windows PCM SEED   and in which order samples come and steps are done
+ *     host backlog-windows PCM SEED   the same as windows, with pushes that leave the network to
+ *                                     crydistill_step, which is called now and then
  *     host network PATCHES GAP  from raw int8 patches, heard one after another, to raw int8 logits;
  *                               all before patch number GAP is forgotten there
  *     host recall  RECORDS      each on its own: from raw int8 memories, each followed by a patch, to
@@ -26,10 +31,12 @@
 #include "crydistill.h"
 #include "crydistill_model.h"
 
-enum { BLOCK = 4096, LARGEST_PIECE = 1000 };
+enum { BLOCK = 4096, LARGEST_PIECE = 1000, LARGEST_RING = 4000, LARGEST_SLICE = 200000 };
 
 CRYDISTILL_ALIGNED static int8_t arena[CRYDISTILL_ARENA_BYTES];
+static int8_t backlog[CRYDISTILL_BACKLOG_BYTES];
 static struct crydistill ear;
+static struct crydistill_config config;
 
 /* The gaps that are still to come: pairs of words. */
 static char **gaps, **gaps_end;
@@ -65,13 +72,16 @@ static struct crydistill_settings settings_of(uint32_t threshold_bits, unsigned 
     return settings;
 }
 
+/* From 0 on, less than `end`. */
+static uint32_t draw(uint32_t *seed, uint32_t end)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return (*seed >> 8) % end;
+}
+
 static size_t next_piece(uint32_t *seed)
 {
-    if (*seed == 0) {
-        return BLOCK;
-    }
-    *seed = *seed * 1664525u + 1013904223u;
-    return (*seed >> 16) % LARGEST_PIECE;
+    return *seed == 0 ? BLOCK : draw(seed, LARGEST_PIECE);
 }
 
 static void write_frames(const int16_t *pcm, size_t n, bool quantized)
@@ -118,6 +128,15 @@ static void make_gaps(void)
 
 enum part { FRAMES, STEPS, WINDOWS };
 
+/* With a backlog: up to 60 steps, as the seed has it; without a seed all that are due. */
+static void do_steps(uint32_t *seed)
+{
+    bool idle = config.backlog == NULL;
+    for (uint32_t left = seed == NULL ? UINT32_MAX : draw(seed, 60); left > 0 && !idle; left--) {
+        require(crydistill_step(&ear, NULL, &idle));
+    }
+}
+
 /* Push the file block by block. Each block is allocated separately, so that the address sanitizer
  * detects reads beyond it. Frames and steps come from the front end alone. */
 static void run_audio(FILE *file, uint32_t seed, enum part part)
@@ -131,6 +150,7 @@ static void run_audio(FILE *file, uint32_t seed, enum part part)
         const size_t got = fread(piece, sizeof *piece, n, file);
         if (part == WINDOWS) {
             require(crydistill_push(&ear, piece, got));
+            do_steps(&seed);
         } else {
             write_frames(piece, got, part == STEPS);
         }
@@ -138,9 +158,69 @@ static void run_audio(FILE *file, uint32_t seed, enum part part)
         heard += got;
         make_gaps();
         if (got < n) {
+            do_steps(NULL);
             return;
         }
     }
+}
+
+static bool step(struct crydistill_ring *ring)
+{
+    bool idle;
+    require(crydistill_step(&ear, ring, &idle));
+    return !idle;
+}
+
+/* Steps until there is room for n samples, and up to `more` steps on. */
+static void make_room(struct crydistill_ring *ring, uint32_t n, uint32_t more)
+{
+    for (;;) {
+        const uint32_t used = ring->written >= ring->read
+                                  ? ring->written - ring->read
+                                  : ring->room + 1 - ring->read + ring->written;
+        if (ring->room - used >= n && ring->told == ring->lost && more-- == 0) {
+            return;
+        }
+        step(ring);
+    }
+}
+
+static void ring_gaps(struct crydistill_ring *ring)
+{
+    for (; gaps != gaps_end && number(gaps[0]) == heard; gaps += 2) {
+        crydistill_ring_gap(ring, number(gaps[1]));
+    }
+}
+
+static void run_stepped(FILE *file, uint32_t seed)
+{
+    static int16_t samples[LARGEST_RING], piece[LARGEST_RING];
+    struct crydistill_ring ring;
+    const uint32_t size = 2 + draw(&seed, LARGEST_RING - 1);
+    config.backlog = draw(&seed, 4) == 0 ? NULL : backlog;
+    config.slice = (int32_t)draw(&seed, LARGEST_SLICE);
+    require(crydistill_init(&ear, &config));
+    require(crydistill_ring_init(&ring, samples, size));
+    for (;;) {
+        const size_t n = until_gap(draw(&seed, size));
+        const size_t got = fread(piece, sizeof *piece, n, file);
+        make_room(&ring, (uint32_t)got, draw(&seed, 40));
+        crydistill_ring_write(&ring, piece, (uint32_t)got);
+        heard += got;
+        ring_gaps(&ring);
+        if (got < n) {
+            break;
+        }
+    }
+    while (step(&ring)) {
+    }
+}
+
+static void run_backlog(FILE *file, uint32_t seed)
+{
+    config.backlog = backlog;
+    require(crydistill_init(&ear, &config));
+    run_audio(file, seed, WINDOWS);
 }
 
 static void write_patch(void *context, const struct crydistill_window *window)
@@ -254,7 +334,11 @@ static const struct mode {
 } MODES[] = {
     {"frames", run_frames, write_window},    {"steps", run_steps, write_window},
     {"patches", run_windows, write_patch},   {"logits", run_windows, write_logits},
-    {"windows", run_windows, write_window},  {"network", run_network, write_window},
+    {"windows", run_windows, write_window},  {"stepped-patches", run_stepped, write_patch},
+    {"stepped-logits", run_stepped, write_logits},
+    {"stepped-windows", run_stepped, write_window},
+    {"backlog-windows", run_backlog, write_window},
+    {"network", run_network, write_window},
     {"recall", run_recall, write_window},    {"scores", run_scores, write_window},
     {"vote", run_vote, write_window},
 };
@@ -289,11 +373,11 @@ int main(int argc, char **argv)
                                (unsigned)strtoul(argv[6], NULL, 10),
                                (uint32_t)strtoul(argv[7], NULL, 10));
     }
-    const struct crydistill_config config = {.model = &crydistill_student,
-                                             .settings = &settings,
-                                             .arena = arena,
-                                             .arena_bytes = sizeof arena,
-                                             .listener = mode->listener};
+    config = (struct crydistill_config){.model = &crydistill_student,
+                                        .settings = &settings,
+                                        .arena = arena,
+                                        .arena_bytes = sizeof arena,
+                                        .listener = mode->listener};
     require(crydistill_init(&ear, &config));
     mode->run(file, argc > 3 ? number(argv[3]) : 0);
     fclose(file);

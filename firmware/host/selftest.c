@@ -9,6 +9,7 @@
 
 CRYDISTILL_ALIGNED static int8_t arena[CRYDISTILL_ARENA_BYTES];
 static struct crydistill ear;
+static int8_t backlog[CRYDISTILL_BACKLOG_BYTES];
 
 /* A copy of golden data with a value three steps off. */
 static const int8_t *spoiled(const int8_t *data, size_t n, size_t at, int8_t *copy)
@@ -54,7 +55,7 @@ int main(int argc, char **argv)
         spoil(&golden, argv[1]);
     }
     const struct crydistill_config config = {
-        .model = &model, .arena = arena, .arena_bytes = sizeof arena};
+        .model = &model, .arena = arena, .arena_bytes = sizeof arena, .backlog = backlog};
     puts(crydistill_selftest_text(crydistill_selftest(&ear, &config, &golden)));
     return 0;
 }

@@ -123,6 +123,8 @@ enum crydistill_selftest_result crydistill_selftest(struct crydistill *ear,
     own.settings = &golden->settings;
     own.listener = take_window;
     own.context = &progress;
+    /* A window is expected in the push that completes it. */
+    own.backlog = NULL;
     if (crydistill_init(ear, &own) != CRYDISTILL_OK) {
         return CRYDISTILL_SELFTEST_REFUSED;
     }

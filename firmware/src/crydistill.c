@@ -20,6 +20,8 @@ static void start_stream(struct crydistill *self)
     self->frames = 0;
     self->position = 0;
     self->lost = 0;
+    self->running = false;
+    self->waiting = 0;
     crydistill_mel_init(&self->mel);
     crydistill_forget(self->model, self->arena);
 }
@@ -93,6 +95,8 @@ enum crydistill_error crydistill_init(struct crydistill *self,
     }
     self->model = NULL;
     self->lost = 0;
+    self->running = false;
+    self->waiting = 0;
     enum crydistill_error error = refusal_of_config(config);
     if (error == CRYDISTILL_OK) {
         error = crydistill_detector_init(&self->detector, config->settings);
@@ -105,6 +109,8 @@ enum crydistill_error crydistill_init(struct crydistill *self,
     self->arena = config->arena;
     self->listener = config->listener;
     self->context = config->context;
+    self->backlog = config->backlog;
+    self->slice = config->slice > 0 ? config->slice : CRYDISTILL_SLICE;
     self->busy = false;
     start_stream(self);
     return CRYDISTILL_OK;
@@ -210,46 +216,104 @@ static void finish_window(struct crydistill *self, struct crydistill_window *win
     self->busy = false;
 }
 
-static void take_window(struct crydistill *self)
-{
-    struct crydistill_window window = {.patch = self->patch};
-    self->position -= HOP_SAMPLES;
-    window.logits = self->model->run(self->kernels, self->patch, self->arena);
-    window.score = crydistill_score(self->model, window.logits);
-    finish_window(self, &window);
-}
-
-static void take_frame(struct crydistill *self, const crydistill_level *frame)
+/* Where the next frame goes. A full patch stayed in place for the network and the listener. */
+static int8_t *next_row(struct crydistill *self)
 {
     enum { HOP = CRYDISTILL_WINDOW_HOP_FRAMES * CRYDISTILL_MEL_BANDS };
-    /* A full patch stayed in place for the listener. */
+    if (self->running) {
+        return self->backlog + self->waiting++ * CRYDISTILL_MEL_BANDS;
+    }
     if (self->frames == CRYDISTILL_WINDOW_FRAMES) {
         memmove(self->patch, self->patch + HOP, CRYDISTILL_PATCH_SIZE - HOP);
         self->frames = CRYDISTILL_WINDOW_FRAMES - CRYDISTILL_WINDOW_HOP_FRAMES;
     }
-    crydistill_quantize(self->model, frame, self->patch + self->frames * CRYDISTILL_MEL_BANDS);
-    if (++self->frames == CRYDISTILL_WINDOW_FRAMES) {
-        take_window(self);
+    return self->patch + self->frames++ * CRYDISTILL_MEL_BANDS;
+}
+
+/* If the patch is full, it is the network's turn. */
+static void start_window(struct crydistill *self)
+{
+    if (!self->running && self->frames == CRYDISTILL_WINDOW_FRAMES) {
+        self->position -= HOP_SAMPLES;
+        self->progress = (struct crydistill_progress){0, 0};
+        self->running = true;
     }
+}
+
+/* The network has left its logits. What was heard while it was at work is the next patch's, unless
+ * the listener started anew. */
+static void take_logits(struct crydistill *self, const int8_t *logits)
+{
+    struct crydistill_window window = {.patch = self->patch, .logits = logits};
+    window.score = crydistill_score(self->model, logits);
+    self->running = false;
+    finish_window(self, &window);
+    const uint8_t waiting = self->waiting;
+    self->waiting = 0;
+    for (uint8_t i = 0; i < waiting; i++) {
+        memcpy(next_row(self), self->backlog + i * CRYDISTILL_MEL_BANDS, CRYDISTILL_MEL_BANDS);
+    }
+    if (waiting > 0) {
+        start_window(self);
+    }
+}
+
+static void run_network(struct crydistill *self)
+{
+    take_logits(self, self->model->run(self->kernels, self->patch, self->arena));
+}
+
+static void run_slice(struct crydistill *self)
+{
+    const struct crydistill_model *const model = self->model;
+    /* Other kernels than the model's own may have been prepared for whole layers. */
+    const int32_t work = self->kernels == model->kernels ? self->slice : INT32_MAX;
+    if (model->call_count == 0) {
+        run_network(self);
+    } else if (crydistill_run_part(model, self->kernels, self->patch, self->arena, work,
+                                   &self->progress)) {
+        take_logits(self, self->arena + model->logits);
+    }
+}
+
+/* Whether there is no place for another frame before the network is done. */
+static bool is_full(const struct crydistill *self)
+{
+    return self->running && self->waiting == CRYDISTILL_WINDOW_HOP_FRAMES;
+}
+
+/* Samples until a frame is complete, or all n; returns how many. */
+static size_t take_samples(struct crydistill *self, const int16_t *pcm, size_t n)
+{
+    crydistill_level frame[CRYDISTILL_MEL_BANDS];
+    bool complete;
+    const size_t taken = crydistill_mel_push(&self->mel, pcm, n, frame, &complete);
+    self->position += (uint32_t)taken;
+    if (complete) {
+        crydistill_quantize(self->model, frame, next_row(self));
+        start_window(self);
+        if (self->running && self->backlog == NULL) {
+            run_network(self);
+        }
+    }
+    return taken;
 }
 
 enum crydistill_error crydistill_push(struct crydistill *self, const int16_t *pcm, size_t n)
 {
-    crydistill_level frame[CRYDISTILL_MEL_BANDS];
     enum crydistill_error error = refusal_to_hear(self);
     if (error == CRYDISTILL_OK && pcm == NULL && n > 0) {
         error = CRYDISTILL_ERROR_PCM;
     }
     while (error == CRYDISTILL_OK && n > 0) {
-        bool complete;
-        const size_t taken = crydistill_mel_push(&self->mel, pcm, n, frame, &complete);
-        pcm += taken;
-        n -= taken;
-        self->position += (uint32_t)taken;
-        if (complete) {
-            take_frame(self, frame);
-            error = refusal_to_hear(self);
+        if (is_full(self)) {
+            run_slice(self);
+        } else {
+            const size_t taken = take_samples(self, pcm, n);
+            pcm += taken;
+            n -= taken;
         }
+        error = refusal_to_hear(self);
     }
     return error;
 }
@@ -259,7 +323,11 @@ enum crydistill_error crydistill_gap(struct crydistill *self, uint32_t n)
     struct crydistill_window lost = {.patch = NULL};
     const uint32_t not_a_number = UINT32_C(0x7fc00000);
     memcpy(&lost.score, &not_a_number, sizeof lost.score);
-    const enum crydistill_error error = refusal_to_hear(self);
+    enum crydistill_error error = refusal_to_hear(self);
+    while (error == CRYDISTILL_OK && self->running) {
+        run_slice(self);
+        error = refusal_to_hear(self);
+    }
     if (error != CRYDISTILL_OK) {
         return error;
     }
@@ -272,4 +340,47 @@ enum crydistill_error crydistill_gap(struct crydistill *self, uint32_t n)
         finish_window(self, &lost);
     }
     return refusal_to_hear(self);
+}
+
+/* Take samples from the ring if there are any and there is a place for them. */
+static bool take_from(struct crydistill *self, struct crydistill_ring *ring)
+{
+    uint32_t n = 0;
+    const int16_t *pcm = crydistill_ring_peek(ring, &n);
+    if (n == 0 || is_full(self)) {
+        return false;
+    }
+    crydistill_ring_drop(ring, (uint32_t)take_samples(self, pcm, n));
+    return true;
+}
+
+/* Whether there was anything. Samples first: a ring has little room. */
+static bool do_what_is_due(struct crydistill *self, struct crydistill_ring *ring)
+{
+    if (ring != NULL && take_from(self, ring)) {
+        return true;
+    }
+    if (self->running) {
+        run_slice(self);
+        return true;
+    }
+    const uint32_t lost = ring == NULL ? 0 : crydistill_ring_take_gap(ring);
+    if (lost > 0) {
+        crydistill_gap(self, lost);
+    }
+    return lost > 0;
+}
+
+enum crydistill_error crydistill_step(struct crydistill *self, struct crydistill_ring *ring,
+                                      bool *idle)
+{
+    enum crydistill_error error = refusal_to_hear(self);
+    if (error == CRYDISTILL_OK && ring != NULL && ring->samples == NULL) {
+        error = CRYDISTILL_ERROR_RING;
+    }
+    const bool done = error == CRYDISTILL_OK && do_what_is_due(self, ring);
+    if (idle != NULL) {
+        *idle = !done;
+    }
+    return done ? refusal_to_hear(self) : error;
 }

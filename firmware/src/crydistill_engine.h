@@ -13,7 +13,7 @@
 
 /* What models and the library must agree on. It goes up when a model that was exported earlier no
  * longer fits. */
-#define CRYDISTILL_FORMAT_VERSION 2
+#define CRYDISTILL_FORMAT_VERSION 3
 
 /* In bytes, of the arena and of weights: kernels with SIMD instructions read so many at once. */
 #define CRYDISTILL_ALIGNMENT 16
@@ -155,8 +155,39 @@ void crydistill_concatenate(const struct crydistill_concatenation *, const int8_
 void crydistill_slice(const struct crydistill_strided_slice *, const int8_t *input,
                       int8_t *output);
 
+/* Operators by the names of their kernels. */
+enum crydistill_operator {
+    CRYDISTILL_CALL_CONV_2D,
+    CRYDISTILL_CALL_DEPTHWISE_CONV_2D,
+    CRYDISTILL_CALL_FULLY_CONNECTED,
+    CRYDISTILL_CALL_MEAN,
+    CRYDISTILL_CALL_AVERAGE_POOL_2D,
+    CRYDISTILL_CALL_ADD,
+    CRYDISTILL_CALL_PAD,
+    CRYDISTILL_CALL_CONCATENATION,
+    CRYDISTILL_CALL_STRIDED_SLICE
+};
+
+/* One kernel call of a network. layer: the struct of the operator's kernel. inputs, output: where in
+ * the arena the tensors lie, or CRYDISTILL_IN_PATCH. */
+struct crydistill_call {
+    enum crydistill_operator operator_code;
+    const void *layer;
+    int32_t inputs[2], output;
+};
+
+#define CRYDISTILL_IN_PATCH (-1)
+
+/* How far a network has come: calls that are done, and of the next one the rows of its output, or of
+ * ADD its values. */
+struct crydistill_progress {
+    int32_t calls, rows;
+};
+
 /* version: CRYDISTILL_FORMAT_VERSION of the library that it was exported for; always the first member
  * run: from an int8 patch to int8 logits, which lie in the arena until the next run
+ * calls, call_count: what `run` does, for crydistill_step. call_count 0: it is done in one piece
+ * logits: where in the arena the last call leaves them
  * arena_bytes: working memory of run, which starts at a multiple of CRYDISTILL_ALIGNMENT
  * memory_bytes: of the arena, from its start: what the network remembers of earlier windows, which
  *     run reads and replaces. The listener's between windows, too. 0: a network without memory
@@ -171,6 +202,9 @@ struct crydistill_model {
     uint32_t version;
     const int8_t *(*run)(const struct crydistill_kernels *kernels, const int8_t *patch,
                          int8_t *arena);
+    const struct crydistill_call *calls;
+    int32_t call_count;
+    int32_t logits;
     const struct crydistill_kernels *kernels;
     bool (*fits)(void);
     size_t arena_bytes;
@@ -185,6 +219,18 @@ struct crydistill_model {
     bool softmax;
     const float *activation;
 };
+
+/* Make `count` calls, one after another. */
+void crydistill_run(const struct crydistill_call *calls, int32_t count,
+                    const struct crydistill_kernels *kernels, const int8_t *patch, int8_t *arena);
+
+/* Make the next call, or the next rows of its output: as many as `work` multiply-accumulates of a
+ * convolution take, and at least one row. Operators that are not computed in rows count whatever
+ * they take: they are short. Results are those of crydistill_run. Returns whether the network is
+ * finished. */
+bool crydistill_run_part(const struct crydistill_model *model,
+                         const struct crydistill_kernels *kernels, const int8_t *patch,
+                         int8_t *arena, int32_t work, struct crydistill_progress *progress);
 
 #ifdef __cplusplus
 }

@@ -37,11 +37,14 @@ const char *crydistill_error_text(enum crydistill_error error)
         return "settings: hold_ms must be at most 86400000, a day";
     case CRYDISTILL_ERROR_PCM:
         return "pcm is NULL, but n is not 0";
+    case CRYDISTILL_ERROR_RING:
+        return "ring is NULL or has no room for two samples; call crydistill_ring_init and look at "
+               "its result";
     case CRYDISTILL_ERROR_NOT_STARTED:
         return "not started; call crydistill_init and look at its result";
     case CRYDISTILL_ERROR_BUSY:
-        return "called by the listener or by a second task while the listener runs; push and gap "
-               "after it has returned";
+        return "called by the listener or by a second task while the listener runs; push, gap and "
+               "step after it has returned";
     }
     return "no such error";
 }

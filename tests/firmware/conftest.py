@@ -1,6 +1,14 @@
 import keras
 import pytest
-from tests.firmware.programs import Emulated, Program, build, need, need_machine, under_qemu
+from tests.firmware.programs import (
+    Emulated,
+    Program,
+    build,
+    need,
+    need_machine,
+    need_sanitizer,
+    under_qemu,
+)
 from tests.student_fixtures import (  # noqa: F401 - fixtures
     manifest_for,
     memory_tflite,
@@ -28,6 +36,9 @@ def student_tflite() -> bytes:
 HOSTS = {"gcc": {}, "clang": {}, "gcc-fixed": {"FIXED": "1"}}
 """A compiler, and perhaps the front end in integers."""
 
+SANITIZERS = "address,undefined"
+"""Of the target `sanitize`."""
+
 
 def on_host(
     host: str, target: str, student_tflite: bytes, tmp_path_factory: pytest.TempPathFactory
@@ -35,6 +46,8 @@ def on_host(
     compiler = host.removesuffix("-fixed")
     need("make", compiler)
     directory = tmp_path_factory.mktemp(f"{host}-{target}")
+    if target == "sanitize":
+        need_sanitizer(compiler, SANITIZERS, directory)
     manifest = manifest_for(student_tflite)
     return build(target, student_tflite, manifest, directory, CC=compiler, **HOSTS[host])
 

@@ -6,6 +6,9 @@
  *     misuse init LAST            crydistill_reset or crydistill_init
  *     misuse refused LAST         or fails to
  *     misuse lost LAST        before the audio there is a gap of 10 windows
+ *     misuse stepped-reset LAST   as reset, init and refused, with a backlog that is full whenever the
+ *     misuse stepped-init LAST        listener is called
+ *     misuse stepped-refused LAST
  *     misuse settle LAST      in window LAST it sets the lowest threshold, and then one out of range */
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,6 +209,32 @@ static enum crydistill_error pcm_is_null(void)
     return error == CRYDISTILL_OK ? crydistill_push(&ear, NULL, PIECE) : error;
 }
 
+static enum crydistill_error ring_is_null(void)
+{
+    static int16_t samples[PIECE];
+    return crydistill_ring_init(NULL, samples, PIECE);
+}
+
+static enum crydistill_error ring_is_too_small(void)
+{
+    static int16_t sample;
+    static struct crydistill_ring ring;
+    return crydistill_ring_init(&ring, &sample, 1);
+}
+
+static enum crydistill_error step_before_init(void)
+{
+    return crydistill_step(&ear, NULL, NULL);
+}
+
+static enum crydistill_error step_with_a_ring_that_was_not_started(void)
+{
+    static struct crydistill_ring ring;
+    const struct crydistill_config config = good();
+    const enum crydistill_error error = crydistill_init(&ear, &config);
+    return error == CRYDISTILL_OK ? crydistill_step(&ear, &ring, NULL) : error;
+}
+
 static enum crydistill_error inside;
 
 static void push_inside(void *context, const struct crydistill_window *window)
@@ -218,6 +247,12 @@ static void gap_inside(void *context, const struct crydistill_window *window)
 {
     (void)window;
     inside = crydistill_gap(context, PIECE);
+}
+
+static void step_inside(void *context, const struct crydistill_window *window)
+{
+    (void)window;
+    inside = crydistill_step(context, NULL, NULL);
 }
 
 static enum crydistill_error first_window_of(crydistill_listener *listener)
@@ -240,6 +275,11 @@ static enum crydistill_error push_by_the_listener(void)
 static enum crydistill_error gap_by_the_listener(void)
 {
     return first_window_of(gap_inside);
+}
+
+static enum crydistill_error step_by_the_listener(void)
+{
+    return first_window_of(step_inside);
 }
 
 static const struct misuse {
@@ -269,6 +309,11 @@ static const struct misuse {
     {"set_settings_before_init", set_settings_before_init},
     {"push_after_a_refused_init", push_after_a_refused_init},
     {"pcm_is_null", pcm_is_null},
+    {"ring_is_null", ring_is_null},
+    {"ring_is_too_small", ring_is_too_small},
+    {"step_before_init", step_before_init},
+    {"step_with_a_ring_that_was_not_started", step_with_a_ring_that_was_not_started},
+    {"step_by_the_listener", step_by_the_listener},
     {"push_by_the_listener", push_by_the_listener},
     {"gap_by_the_listener", gap_by_the_listener},
 };
@@ -325,8 +370,37 @@ static enum crydistill_error hear(int first)
     return crydistill_push(&ear, pcm + first, (size_t)(SAMPLES - first));
 }
 
+static enum crydistill_error do_all_steps(void)
+{
+    bool idle = false;
+    enum crydistill_error error = CRYDISTILL_OK;
+    while (error == CRYDISTILL_OK && !idle) {
+        error = crydistill_step(&ear, NULL, &idle);
+    }
+    return error;
+}
+
+static enum crydistill_error play_stepped(const char *what, int number)
+{
+    static int8_t backlog[CRYDISTILL_BACKLOG_BYTES];
+    static struct plan plan;
+    plan.what = what;
+    plan.last = (uint32_t)number;
+    plan.config = good();
+    plan.config.listener = write_window;
+    plan.config.context = &plan;
+    plan.config.backlog = backlog;
+    enum crydistill_error error = crydistill_init(&ear, &plan.config);
+    error = error == CRYDISTILL_OK ? hear(0) : error;
+    return error == CRYDISTILL_OK ? do_all_steps() : error;
+}
+
 static enum crydistill_error play(const char *what, int number)
 {
+    static const char stepped[] = "stepped-";
+    if (strncmp(what, stepped, sizeof stepped - 1) == 0) {
+        return play_stepped(what + sizeof stepped - 1, number);
+    }
     static struct plan plan;
     plan.what = what;
     plan.last = strcmp(what, "hear") == 0 ? UINT32_MAX : (uint32_t)number;

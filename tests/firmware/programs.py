@@ -161,6 +161,22 @@ def need(*tools: str) -> None:
         pytest.skip(f"needs {', '.join(missing)} (firmware/install-emulators.sh)")
 
 
+def need_sanitizer(compiler: str, sanitizer: str, directory: Path) -> None:
+    """Skip the test if a compiler's sanitizer does not link or run (clang: libclang-rt-dev)."""
+    source, binary = directory / "sanitized.c", directory / "sanitized"
+    source.write_text("int main(void) { return 0; }\n", encoding="utf-8")
+    linked = subprocess.run(
+        [compiler, f"-fsanitize={sanitizer}", str(source), "-o", str(binary)],
+        capture_output=True,
+        check=False,
+    )
+    if linked.returncode != 0 or subprocess.run([binary], check=False).returncode != 0:
+        pytest.skip(
+            f"{compiler} has no -fsanitize={sanitizer} (clang: libclang-rt-dev, "
+            "firmware/install-emulators.sh)"
+        )
+
+
 def make(target: str, **variables: str) -> None:
     """Make a target of firmware/Makefile."""
     done = subprocess.run(

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.firmware.programs import (
-    CORTEX_M4,
     FIRMWARE,
-    LX106,
     Program,
     build,
     need,
+    need_machine,
     on_this_computer,
     under_qemu,
 )
@@ -28,6 +27,7 @@ from tests.firmware.test_engine import (
 )
 from tests.student_fixtures import manifest_for, synthetic_patches
 
+from crydistill.device.emulator import MACHINES
 from crydistill.device.vendors import VENDORS
 from crydistill.quantize.int8 import quantize_ptq
 from crydistill.student.manifest import StudentManifest
@@ -110,17 +110,17 @@ def test_packaged_student(kernels: str, tmp_path: Path) -> None:
 
 
 CORES = {
-    "cmsis-nn": ("cortex-m4", CORTEX_M4, "arm-none-eabi-gcc", CORTEX_M4_FLAGS),
-    "esp-nn": ("lx106", LX106, "xtensa-lx106-elf-gcc", LX106_FLAGS),
+    "cmsis-nn": ("cortex-m4", "m4", CORTEX_M4_FLAGS),
+    "esp-nn": ("lx106", "lx106", LX106_FLAGS),
 }
 
 
 @BOTH
 def test_under_emulation(kernels: str, residual_tflite: bytes, tmp_path: Path) -> None:
-    target, machine, compiler, flags = CORES[kernels]
-    need("make", compiler, machine[0])
-    used = stand_in(kernels, tmp_path, compiler, *flags)
-    manifest, command = manifest_of(residual_tflite), under_qemu(*machine)
+    target, machine, flags = CORES[kernels]
+    need_machine(machine)
+    used = stand_in(kernels, tmp_path, MACHINES[machine].compiler, *flags)
+    manifest, command = manifest_of(residual_tflite), under_qemu(machine)
     program = build(target, residual_tflite, manifest, tmp_path, command, kernels=kernels, **used)
     assert_equals_tflite_micro(program, residual_tflite, 20)
 

@@ -3,18 +3,39 @@
 import ctypes
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from tests.firmware.programs import FIRMWARE, need
+from tests.firmware.programs import (
+    FIRMWARE,
+    Gaps,
+    Pcm,
+    Program,
+    build,
+    need,
+    need_sanitizer,
+    scene,
+)
 from tests.student_fixtures import manifest_for
 
+from crydistill.audio.mel import SAMPLE_RATE
+from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_HOP_SECONDS
+from crydistill.detector.vote import EventKind, VoteSettings
+from crydistill.device.boards import BOARDS
 from crydistill.device.component import export_esp_idf
+from crydistill.device.latency import plain_cycles, recorded_instructions
+from crydistill.student.packaged import packaged_student
+from crydistill.student.runtime import TfliteStudent
+from crydistill.tflite.file import read_tflite
 
 DECLARATIONS = Path(__file__).parent / "declarations"
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
+OTHER_CORES = 1.5
+"""How many instructions other cores need for what a Cortex-M4 does, at most."""
+
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
@@ -97,7 +118,7 @@ def test_the_component_compiles_by_itself(exported: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("flags", [[], ["-DCUSTOM_SETTINGS"], ["-DLISTEN_TFLM"]])
+@pytest.mark.parametrize("flags", [[], ["-DCUSTOM_SETTINGS"], ["-DRIGHT_SLOT"], ["-DLISTEN_TFLM"]])
 def test_syntax_of_the_example(flags: list[str], exported: Path) -> None:
     """Against hand-written declarations of ESP-IDF, which prove nothing about the real one."""
     need("gcc")
@@ -109,6 +130,116 @@ def test_syntax_of_the_example(flags: list[str], exported: Path) -> None:
         ],
         check=True,
     )
+
+
+@dataclass(frozen=True)
+class Example:
+    """The example on this computer, and what the library says to the same samples."""
+
+    binary: Path
+    host: Program
+    settings: VoteSettings
+    pcm: Pcm
+
+    def listen(self, at: int = 0, pieces: int = 0) -> list[str]:
+        """What it logs, where the driver drops pieces after the piece number `at`."""
+        file = self.binary.with_suffix(".s16")
+        file.write_bytes(self.pcm.tobytes())
+        return said(self.binary, str(file), str(at), str(pieces)).splitlines()
+
+    def expected(self, pcm: Pcm, gaps: Gaps = ()) -> list[str]:
+        """The library's alerts in the example's words."""
+        _, events = self.host.windows(pcm, settings=self.settings, gaps=gaps)
+        assert len(events) > 2
+        return [
+            "listen: alert off"
+            if event.kind == EventKind.OFF
+            else f"listen: alert on, since {event.onset * WINDOW_HOP_SECONDS:.2f} s"
+            for event in events
+        ]
+
+
+@pytest.fixture(scope="module")
+def example(
+    exported_with_memory: Path, memory_tflite: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> Example:
+    """Its tasks as threads, under the thread sanitizer, with a threshold amid the scores."""
+    need("make", "gcc")
+    folder = tmp_path_factory.mktemp("example")
+    need_sanitizer("gcc", "thread", folder)
+    host = build("all", memory_tflite, manifest_for(memory_tflite), folder, CC="gcc")
+    pcm = scene(21, seed=7)
+    threshold = round(float(np.median(host.windows(pcm)[0])) * 10_000)
+    component = exported_with_memory / "crydistill"
+    sources = [
+        *component.rglob("*.c"),
+        exported_with_memory / "listen" / "main" / "main.c",
+        Path(__file__).parent / "esp_idf_stand_in.c",
+    ]
+    flags = ["-DCUSTOM_SETTINGS", f"-DCONFIG_CRYDISTILL_THRESHOLD={threshold}", "-pthread"]
+    flags += [*WARNINGS, "-ffp-contract=off", "-fsanitize=thread"]
+    command = ["gcc", "-std=gnu17", "-O1", "-g", *flags, *_includes(exported_with_memory)]
+    binary = folder / "listen"
+    subprocess.run([*command, *map(str, sources), "-o", str(binary), "-lm"], check=True)
+    settings = VoteSettings(
+        threshold=float(np.float32(threshold) / np.float32(10_000)), n=2, m=3, hold_seconds=1
+    )
+    return Example(binary, host, settings, pcm)
+
+
+def alerts_of(printed: list[str]) -> list[str]:
+    return [line for line in printed if line.startswith("listen: alert")]
+
+
+def reports_of(printed: list[str]) -> list[str]:
+    return [line for line in printed if " windows, score" in line]
+
+
+def test_the_example_hears_what_the_library_hears(example: Example) -> None:
+    """Two tasks, a ring and slices between microphone and library change nothing."""
+    printed = example.listen()
+    assert alerts_of(printed) == example.expected(example.pcm)
+    assert printed[-1] == "end"
+    reports = reports_of(printed)
+    assert len(reports) == 2
+    assert all(line.endswith("lost 0") for line in reports)
+
+
+def test_what_the_driver_drops_is_a_gap(example: Example) -> None:
+    printed = example.listen(at=700, pieces=150)
+    # The piece behind the gap comes before the library knows of it, and is lost with it.
+    heard = np.delete(example.pcm, np.arange(700 * 160, 701 * 160))
+    assert alerts_of(printed) == example.expected(heard, [(700 * 160, 151 * 160)])
+    assert reports_of(printed)[-1].endswith(f"lost {151 * 160}")
+
+
+def test_the_example_says_which_slot_it_hears(example: Example) -> None:
+    assert "rate 16000, slots 1" in example.listen()
+
+
+def test_the_reading_task_goes_before_the_listening_one(example: Example) -> None:
+    printed = "\n".join(example.listen())
+    priorities = dict(re.findall(r"task (\w+) of priority (\d+)", printed))
+    assert int(priorities["hear"]) > int(priorities["listen"]) > 0
+
+
+def test_the_buffers_outlast_the_longest_work_of_the_students_backend(exported: Path) -> None:
+    """By the latency model: ring and driver hold what comes while a network has the processor."""
+    student = TfliteStudent.load(packaged_student())
+    file = read_tflite(student.tflite)
+    text = (exported / "listen" / "main" / "main.c").read_text("utf-8")
+    piece, buffers = map(int, re.search(r"PIECE = (\d+), BUFFERS = (\d+)", text).groups())
+    sliced = int(re.search(r"#define RING_SAMPLES (\d+)", text)[1])
+    assert "(CRYDISTILL_WINDOW_HOP_FRAMES * CRYDISTILL_FRAME_HOP + 2 * PIECE)" in text
+    whole = WINDOW_HOP_SAMPLES + 2 * piece
+    # TensorFlow Lite Micro with plain kernels on the slowest chips of ESP-IDF, in one piece.
+    cycles = sum(layer.high for layer in plain_cycles(file))
+    assert cycles / 160e6 * SAMPLE_RATE < whole + piece * buffers
+    # The library: a slice is less than a tenth of a window (test_step.py), a frame less than that.
+    instructions = recorded_instructions(file, student.manifest)
+    slowest = max(b.core.cycles.high / b.clock_hz for b in BOARDS if b.name.startswith("ESP32"))
+    seconds = instructions.network / 10 * OTHER_CORES * slowest
+    assert seconds * SAMPLE_RATE < sliced - 2 * piece
 
 
 def test_syntax_of_the_tensorflow_lite_micro_backend(exported: Path) -> None:

@@ -117,6 +117,11 @@ NAMED = {
     "set_settings_before_init": "not started",
     "push_after_a_refused_init": "not started",
     "pcm_is_null": "pcm is NULL",
+    "ring_is_null": "ring is NULL",
+    "ring_is_too_small": "ring is NULL or has no room",
+    "step_before_init": "not started",
+    "step_with_a_ring_that_was_not_started": "ring is NULL or has no room",
+    "step_by_the_listener": "called by the listener",
     "push_by_the_listener": "called by the listener",
     "gap_by_the_listener": "called by the listener",
 }
@@ -166,6 +171,25 @@ def test_the_listener_may_start_anew(anew: str, program: Path) -> None:
 def test_a_refused_start_in_the_listener_ends_the_push(program: Path) -> None:
     plain = said(program, "hear", 0)
     *windows, refusal, end = said(program, "refused", 2)
+    assert windows == plain[:3]
+    assert refusal.startswith("= config is NULL")
+    assert end.startswith("not started")
+
+
+@pytest.mark.parametrize("anew", ["reset", "init"])
+def test_what_waits_in_the_backlog_is_not_heard_after_a_new_start(anew: str, program: Path) -> None:
+    """The push goes on a whole window ahead; all that it took is forgotten with the old audio."""
+    last = 2
+    plain = said(program, "hear", 0)
+    heard = said(program, f"stepped-{anew}", last)
+    tail = said(program, "hear", (last + 1) * WINDOW_HOP_SAMPLES + WINDOW_SAMPLES)
+    assert heard == [*plain[: last + 1], "= no error", *tail]
+    assert len(tail) > 3
+
+
+def test_a_refused_start_in_the_listener_ends_the_steps(program: Path) -> None:
+    plain = said(program, "hear", 0)
+    *windows, refusal, end = said(program, "stepped-refused", 2)
     assert windows == plain[:3]
     assert refusal.startswith("= config is NULL")
     assert end.startswith("not started")
@@ -265,8 +289,8 @@ def test_a_student_of_another_version_does_not_compile(student: Student, tmp_pat
         encoding="utf-8",
     )
     (model,) = (path for path in model_of(student, tmp_path) if path.stem == "crydistill_model")
-    for name in ("crydistill", "crydistill_detector", "crydistill_error", "crydistill_mel"):
-        source = FIRMWARE / "src" / f"{name}.h"
+    for name in ("", "_detector", "_error", "_mel", "_ring"):
+        source = FIRMWARE / "src" / f"crydistill{name}.h"
         (tmp_path / source.name).write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
     message = compiled(tmp_path / "a", [model], f"-I{tmp_path}", "-c", check=False)
     assert "library and student are of different versions" in message
@@ -291,10 +315,10 @@ int main(void)
 {
     const struct crydistill_config in_bedroom = {
         &bedroom_student, NULL, &BEDROOM_DEFAULT_PRESET, bedroom_arena, sizeof bedroom_arena, say,
-        (void *)"bedroom"};
+        (void *)"bedroom", NULL, 0};
     const struct crydistill_config in_nursery = {
         &nursery_student, NULL, &nursery_preset_balanced, nursery_arena, sizeof nursery_arena, say,
-        (void *)"nursery"};
+        (void *)"nursery", NULL, 0};
     if (crydistill_init(&bedroom, &in_bedroom) != CRYDISTILL_OK ||
         crydistill_init(&nursery, &in_nursery) != CRYDISTILL_OK) {
         return 1;
@@ -365,11 +389,61 @@ def test_types_and_objects_have_names_of_their_own(student: Student, tmp_path: P
     )
 
 
+def documented_blocks() -> list[str]:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    return re.findall(r"```c\n(.*?)```", text, re.DOTALL)
+
+
+STEPS_MAIN = """
+static uint32_t windows;
+
+static void count(void *context, const struct crydistill_window *window)
+{
+    (void)context;
+    (void)window;
+    windows++;
+}
+
+int main(void)
+{
+    static const int16_t silence[160];
+    if (!listen_with(count)) {
+        return 1;
+    }
+    for (int piece = 0; piece < 300; piece++) {
+        microphone_interrupt(silence, 160);
+        for (waited = false; !waited;) {
+            do_one_step();
+        }
+    }
+    return windows == 5 && crydistill_ring_lost(&ring) == 0 ? 0 : 1;
+}
+"""
+
+
+def test_the_documented_steps_compile_and_run(student: Student, tmp_path: Path) -> None:
+    """The second C block, for three seconds."""
+    _, block = documented_blocks()
+    (tmp_path / "main.c").write_text(block + STEPS_MAIN, encoding="utf-8")
+    (tmp_path / "microphone.h").write_text(
+        "#include <stdbool.h>\n#include <stdint.h>\n"
+        "void microphone_interrupt(const int16_t *pcm, uint32_t n);\n"
+        "bool listen_with(crydistill_listener *on_window);\nvoid do_one_step(void);\n"
+        "static bool waited;\n"
+        "static inline void microphone_wait(void)\n{\n    waited = true;\n}\n",
+        encoding="utf-8",
+    )
+    sources = [*LIBRARY, *model_of(student, tmp_path), tmp_path / "main.c"]
+    compiled(tmp_path / "main", sources, *SANITIZED, f"-I{tmp_path}")
+    assert said(tmp_path / "main") == []
+
+
 def test_the_documented_main_compiles_and_runs(student: Student, tmp_path: Path) -> None:
     """The first C block of docs/firmware.md, with a microphone that hears a second of silence."""
-    block = re.search(r"```c\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-    assert block is not None
-    (tmp_path / "main.c").write_text(block[1], encoding="utf-8")
+    block, *_ = documented_blocks()
+    main = block[block.index("int main(void)") :]
+    assert len(main.splitlines()) <= 15
+    (tmp_path / "main.c").write_text(block, encoding="utf-8")
     (tmp_path / "microphone.h").write_text(
         "#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n"
         "bool microphone_read(int16_t *pcm, size_t n);\n",

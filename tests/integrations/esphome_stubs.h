@@ -1,15 +1,15 @@
 /* What the component needs of ESPHome and FreeRTOS, for a host compiler: enough to run it. */
 #pragma once
 
-#include <chrono>
+#include <atomic>
 #include <condition_variable>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <deque>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -19,61 +19,49 @@ typedef uint32_t TickType_t;
 static const BaseType_t pdPASS = 1, pdTRUE = 1, pdFALSE = 0;
 #define pdMS_TO_TICKS(milliseconds) (milliseconds)
 
-struct Stream {
+/* A task: its notifications, and whether it waits for one. Time stands still: it waits in vain only as
+ * often as a test asks for. */
+struct Task {
   std::mutex mutex;
-  std::condition_variable filled;
-  std::deque<uint8_t> bytes;
-  size_t capacity;
+  std::condition_variable notified;
+  uint32_t notifications = 0;
+  uint32_t vain = 0;
   bool waiting = false;
 };
-typedef Stream *StreamBufferHandle_t;
+typedef Task *TaskHandle_t;
+inline thread_local Task *this_task;
+inline std::atomic<unsigned> rests{0};
+inline UBaseType_t priority_of_task;
 
-inline StreamBufferHandle_t xStreamBufferCreate(size_t capacity, size_t) {
-  auto *stream = new Stream;
-  stream->capacity = capacity;
-  return stream;
+inline void xTaskNotifyGive(TaskHandle_t task) {
+  std::lock_guard<std::mutex> lock(task->mutex);
+  task->notifications++;
+  task->notified.notify_one();
 }
 
-inline size_t xStreamBufferSpacesAvailable(StreamBufferHandle_t stream) {
-  std::lock_guard<std::mutex> lock(stream->mutex);
-  return stream->capacity - stream->bytes.size();
-}
-
-inline size_t xStreamBufferSend(StreamBufferHandle_t stream, const void *data, size_t size,
-                                uint32_t) {
-  std::lock_guard<std::mutex> lock(stream->mutex);
-  const auto *bytes = static_cast<const uint8_t *>(data);
-  const size_t room = stream->capacity - stream->bytes.size();
-  const size_t sent = size < room ? size : room;
-  stream->bytes.insert(stream->bytes.end(), bytes, bytes + sent);
-  stream->filled.notify_one();
-  return sent;
-}
-
-inline BaseType_t xStreamBufferIsEmpty(StreamBufferHandle_t stream) {
-  std::lock_guard<std::mutex> lock(stream->mutex);
-  return stream->bytes.empty() ? pdTRUE : pdFALSE;
-}
-
-inline size_t xStreamBufferReceive(StreamBufferHandle_t stream, void *data, size_t size,
-                                   TickType_t milliseconds) {
-  std::unique_lock<std::mutex> lock(stream->mutex);
-  stream->waiting = true;
-  stream->filled.wait_for(lock, std::chrono::milliseconds(milliseconds),
-                          [stream] { return !stream->bytes.empty(); });
-  stream->waiting = false;
-  auto *bytes = static_cast<uint8_t *>(data);
-  const size_t taken = size < stream->bytes.size() ? size : stream->bytes.size();
-  for (size_t i = 0; i < taken; i++) {
-    bytes[i] = stream->bytes.front();
-    stream->bytes.pop_front();
-  }
+inline uint32_t ulTaskNotifyTake(BaseType_t, TickType_t) {
+  Task *task = this_task;
+  std::unique_lock<std::mutex> lock(task->mutex);
+  task->waiting = true;
+  task->notified.wait(lock, [task] { return task->notifications > 0 || task->vain > 0; });
+  task->waiting = false;
+  const uint32_t taken = task->notifications;
+  task->vain -= taken == 0 ? 1 : 0;
+  task->notifications = 0;
   return taken;
 }
 
-inline BaseType_t xTaskCreate(void (*task)(void *), const char *, uint32_t, void *argument,
-                              UBaseType_t, void *) {
-  std::thread(task, argument).detach();
+inline void vTaskDelay(TickType_t) { rests++; }
+
+inline BaseType_t xTaskCreate(void (*run)(void *), const char *, uint32_t, void *argument,
+                              UBaseType_t priority, TaskHandle_t *handle) {
+  auto *task = new Task;
+  *handle = task;
+  priority_of_task = priority;
+  std::thread([run, argument, task] {
+    this_task = task;
+    run(argument);
+  }).detach();
   return pdPASS;
 }
 
@@ -94,6 +82,17 @@ namespace esphome {
 namespace setup_priority {
 static const float AFTER_CONNECTION = 100.0f;
 }
+
+using Mutex = std::mutex;
+using LockGuard = std::lock_guard<std::mutex>;
+
+template<typename T> class Parented {
+ public:
+  void set_parent(T *parent) { this->parent_ = parent; }
+
+ protected:
+  T *parent_{nullptr};
+};
 
 class Component {
  public:
@@ -127,6 +126,53 @@ class Sensor {
 };
 }  // namespace sensor
 
+namespace number {
+class Number {
+ public:
+  virtual ~Number() = default;
+  void publish_state(float state) { printf("%s %g\n", this->name, static_cast<double>(state)); }
+  void set(float value) { this->control(value); }
+  const char *name;
+
+ protected:
+  virtual void control(float value) = 0;
+};
+}  // namespace number
+
+namespace select {
+class Select {
+ public:
+  virtual ~Select() = default;
+  void publish_state(size_t index) { printf("preset %zu\n", index); }
+  void choose(size_t index) { this->control(index); }
+
+ protected:
+  virtual void control(size_t index) = 0;
+};
+}  // namespace select
+
+namespace ota {
+enum OTAState { OTA_COMPLETED = 0, OTA_STARTED, OTA_IN_PROGRESS, OTA_ABORT, OTA_ERROR };
+class OTAComponent;
+class OTAGlobalStateListener {
+ public:
+  virtual ~OTAGlobalStateListener() = default;
+  virtual void on_ota_global_state(OTAState, float, uint8_t, OTAComponent *) = 0;
+};
+class OTAGlobalCallback {
+ public:
+  void add_global_state_listener(OTAGlobalStateListener *listener) { this->listener = listener; }
+  void notify_ota_state(OTAState state) {
+    this->listener->on_ota_global_state(state, 0.0f, 0, nullptr);
+  }
+  OTAGlobalStateListener *listener{nullptr};
+};
+inline OTAGlobalCallback *get_global_ota_callback() {
+  static OTAGlobalCallback callback;
+  return &callback;
+}
+}  // namespace ota
+
 namespace microphone {
 class MicrophoneSource {
  public:
@@ -134,6 +180,7 @@ class MicrophoneSource {
     this->callback = callback;
   }
   void start() { this->started = true; }
+  void stop() { this->started = false; }
   std::function<void(const std::vector<uint8_t> &)> callback;
   bool started = false;
 };

@@ -22,12 +22,16 @@ COMPONENT = ESPHOME / "components" / "crydistill"
 HERE = Path(__file__).parent
 STUBBED = (
     "freertos/FreeRTOS.h",
-    "freertos/stream_buffer.h",
     "freertos/task.h",
     "esphome/components/binary_sensor/binary_sensor.h",
     "esphome/components/microphone/microphone_source.h",
+    "esphome/components/number/number.h",
+    "esphome/components/ota/ota_backend.h",
+    "esphome/components/select/select.h",
     "esphome/components/sensor/sensor.h",
     "esphome/core/component.h",
+    "esphome/core/defines.h",
+    "esphome/core/helpers.h",
     "esphome/core/log.h",
 )
 
@@ -59,7 +63,8 @@ def program(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for source in sorted(Path(sources).glob("*.c")):
         objects.append(folder / f"{source.stem}.o")
         run("gcc", *flags, "-std=c99", "-c", str(source), "-o", str(objects[-1]))
-    cpp = [str(HERE / "esphome_main.cpp"), str(COMPONENT / "cry_listener.cpp")]
+    flags += [f"-DUSE_{part}" for part in ("NUMBER", "SELECT", "OTA_STATE_LISTENER")]
+    cpp = [str(HERE / "esphome_main.cpp"), *map(str, sorted(COMPONENT.glob("*.cpp")))]
     binary = folder / "program"
     run("g++", *flags, "-std=gnu++20", *cpp, *map(str, objects), "-pthread", "-o", str(binary))
     return binary
@@ -104,9 +109,53 @@ def test_component_says_when_it_cannot_keep_up(program: Path, tmp_path: Path) ->
 
 def test_component_refuses_settings_out_of_range(program: Path, bundle: Bundle) -> None:
     pcm = bundle.directory / "golden" / "pcm.s16"
-    printed = run(str(program), str(pcm), "slow", "impossible")
+    printed = run(str(program), str(pcm), "impossible")
     assert "settings: n and m must be" in printed
     assert "failed" in printed
+
+
+def test_the_task_takes_turns_with_the_main_loop(program: Path, bundle: Bundle) -> None:
+    """No higher priority than the loop's, 1; after each window it rests for those of lower ones."""
+    pcm = bundle.directory / "golden" / "pcm.s16"
+    printed = run(str(program), str(pcm), "slow").splitlines()
+    assert "priority 1" in printed
+    windows = len(golden_votes(bundle))
+    assert f"rests {windows}" in printed
+
+
+def test_controls_take_effect_from_the_next_window(program: Path, bundle: Bundle) -> None:
+    pcm = bundle.directory / "golden" / "pcm.s16"
+    printed = run(str(program), str(pcm), "controls")
+    before, lowest, wrong, preset, again = printed.split("\n- ")
+    assert "threshold 0.2\nvotes 5\nof_windows 9\nhold 10\npreset 0\n" in before
+    assert "crying 1" not in before
+    assert lowest.splitlines()[-5:-1] == ["threshold 0", "votes 1", "of_windows 1", "hold 0.5"]
+    assert "settings: n and m must be" in wrong
+    assert "votes 1\n" in wrong
+    assert "votes 5" not in wrong
+    assert preset.splitlines()[1:] == [
+        "threshold 0.25",
+        "votes 2",
+        "of_windows 3",
+        "hold 10",
+        "preset 1",
+    ]
+    # With a threshold of 0 each window votes: the next is an alert.
+    lines = again.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("score"))
+    assert lines[first + 1] == "crying 1"
+
+
+def test_an_update_is_a_gap(program: Path, bundle: Bundle) -> None:
+    """The microphone stops meanwhile; four seconds later it goes on with the right index."""
+    pcm = bundle.directory / "golden" / "pcm.s16"
+    printed = run(str(program), str(pcm), "update").splitlines()
+    assert [line for line in printed if line.startswith("microphone")] == [
+        "microphone 0",
+        "microphone 1",
+    ]
+    windows = len(golden_votes(bundle)) + int(4 / WINDOW_HOP_SECONDS)
+    assert printed[-1] == f"{windows} windows"
 
 
 @pytest.fixture
@@ -165,6 +214,20 @@ def test_all_settings_reach_the_code(house: Path) -> None:
     assert (source / "crydistill" / "crydistill_model.c").is_file()
 
 
+def test_controls_reach_the_code(house: Path) -> None:
+    code, printed = esphome(house, "compile", "--only-generate")
+    assert code == 0, printed
+    source = house / ".esphome" / "build" / "nursery" / "src"
+    main = (source / "main.cpp").read_text(encoding="utf-8")
+    for setting in ("THRESHOLD", "VOTES", "OF_WINDOWS", "HOLD"):
+        assert f"SettingNumber(cry_listener::Setting::{setting})" in main
+    assert re.search(r"set_presets\(\{.*&crydistill_preset_balanced.*\}, 0\);", main)
+    assert main.count("->add_observer(") == 5
+    defines = (source / "esphome" / "core" / "defines.h").read_text(encoding="utf-8")
+    for part in ("NUMBER", "SELECT", "OTA_STATE_LISTENER"):
+        assert f"#define USE_{part}\n" in defines
+
+
 SECOND = """
   - id: other_listener
     microphone: nursery_microphone
@@ -181,10 +244,12 @@ def add_second(house: Path, bundle: Bundle, prefix: str) -> None:
     export_c(student.tflite, student.manifest, house / "other", prefix=prefix)
     copy_library(house / "other")
     path = house / "nursery.yaml"
-    head, tail = path.read_text(encoding="utf-8").split("crydistill:\n")
+    # Controls would have to say whose they are.
+    text = path.read_text(encoding="utf-8").partition("\n# Controls")[0]
+    head, tail = text.split("\ncrydistill:\n")
     first = "".join(f"    {line}\n" for line in tail.splitlines()).replace("    ", "  - ", 1)
     second = SECOND.replace("prefix: other", f"prefix: {prefix}")
-    path.write_text(f"{head}crydistill:\n{first}{second}", encoding="utf-8")
+    path.write_text(f"{head}\ncrydistill:\n{first}{second}", encoding="utf-8")
 
 
 def test_two_listeners_have_students_of_their_own(house: Path, bundle: Bundle) -> None:
@@ -218,6 +283,7 @@ def test_two_students_of_one_prefix_are_refused(house: Path, bundle: Bundle) -> 
         ("# votes: 5", "votes: 5", "votes and of_windows together"),
         ("preset: balanced", "prefix: Bed-room", "a prefix is lower-case letters"),
         ("preset: balanced", "prefix: bedroom", "has no bedroom_model.c"),
+        ("    threshold:\n      name: Cry threshold", "    loudness: {name: x}", "loudness"),
         ("sample_rate: 16000", "sample_rate: 48000", "16000"),
     ],
 )

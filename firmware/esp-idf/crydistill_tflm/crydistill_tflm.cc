@@ -56,6 +56,7 @@ const crydistill_model *crydistill_tflm_init(const crydistill_model *model, int8
     }
     tflm_model = *model;
     tflm_model.run = run;
+    tflm_model.call_count = 0;
     tflm_model.arena_bytes = CRYDISTILL_TFLM_ARENA_BYTES;
     return &tflm_model;
 }

@@ -32,7 +32,7 @@ from crydistill.tflite.interpreters import Float32, dequantize
 CALIBRATED_PRESET = "calibrated"
 """Preset name of settings from `crydistill calibrate`."""
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """CRYDISTILL_FORMAT_VERSION of the library that the C source is for."""
 
 DEFAULT_PREFIX = "crydistill"
@@ -258,22 +258,28 @@ def _fits(layers: list[Layer | None]) -> str:
 
 
 def _run(file: TfliteFile, plan: ArenaPlan, layers: list[Layer | None]) -> str:
-    """The call sequence: one line per layer."""
+    """The calls, one line per layer, and the function that makes them."""
 
     def place(tensor: int) -> str:
-        return f"arena + {plan.offsets[tensor]}" if tensor in plan.offsets else "patch"
+        return str(plan.offsets[tensor]) if tensor in plan.offsets else "CRYDISTILL_IN_PATCH"
 
-    lines = []
+    calls = []
     for position, (operator, layer) in enumerate(zip(file.operators, layers, strict=True)):
         if layer is None:
             continue
         flowing = [i for i in operator.inputs if i != -1 and file.tensors[i].data is None]
-        arguments = ", ".join(place(index) for index in (*flowing, *operator.outputs))
-        lines.append(f"    table->{layer.function}(&layer_{position}, {arguments});\n")
+        inputs = ", ".join(place(index) for index in flowing)
+        calls.append(
+            f"    {{CRYDISTILL_CALL_{layer.function.upper()}, &layer_{position}, {{{inputs}}}, "
+            f"{place(operator.outputs[0])}}},\n"
+        )
     return (
+        f"\nenum {{ CALLS = {len(calls)}, LOGITS = {place(file.outputs[0])} }};\n"
+        f"\nstatic const struct crydistill_call calls[CALLS] = {{\n{''.join(calls)}}};\n"
         "\nstatic const int8_t *run(const struct crydistill_kernels *table, const int8_t *patch,\n"
         "                         int8_t *arena)\n{\n"
-        f"{''.join(lines)}    return {place(file.outputs[0])};\n}}\n"
+        "    crydistill_run(calls, CALLS, table, patch, arena);\n"
+        "    return arena + LOGITS;\n}\n"
     )
 
 
@@ -288,6 +294,9 @@ def _model(
     fields = {
         "version": FORMAT_VERSION,
         "run": "run",
+        "calls": "calls",
+        "call_count": "CALLS",
+        "logits": "LOGITS",
         "kernels": "&kernels",
         **({"fits": "fits"} if checked else {}),
         "arena_bytes": names.macro("ARENA_BYTES"),

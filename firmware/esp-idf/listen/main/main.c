@@ -3,9 +3,11 @@
  *     I (12345) listen: alert on, since 9.6 s
  *     I (20123) listen: 41 windows, score 0.013, level -38.2 dBFS, 0 clipped, load 7 %, lost 0
  *
- * Reading and listening share one task: the driver's buffers hold the 0.24 s during which the
- * network may be busy. */
+ * Two tasks: `hear` copies what the I2S driver has into a ring, whatever else is going on; `listen`
+ * takes it out and runs the library, a slice of the network at a time. TensorFlow Lite Micro runs a
+ * network in one piece, so that the ring must hold all that comes meanwhile. */
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -16,6 +18,7 @@
 #include "esp_log.h"
 #include "esp_timer.h"
 #include "freertos/FreeRTOS.h"
+#include "freertos/task.h"
 #include "sdkconfig.h"
 
 #include "crydistill_golden.h"
@@ -24,22 +27,41 @@
 #ifdef LISTEN_TFLM
 #include "crydistill_tflm.h"
 #define ARENA_BYTES CRYDISTILL_TFLM_ARENA_BYTES
+/* A hop: a network that takes longer cannot keep up, however much is stored. */
+#define RING_SAMPLES (CRYDISTILL_WINDOW_HOP_FRAMES * CRYDISTILL_FRAME_HOP + 2 * PIECE)
 #else
 #define ARENA_BYTES CRYDISTILL_ARENA_BYTES
+/* A slice of the network or a frame of the front end, and two pieces. */
+#define RING_SAMPLES 1024
+#endif
+#ifdef CONFIG_LISTEN_RIGHT_SLOT
+#define SLOT I2S_STD_SLOT_RIGHT
+#else
+#define SLOT I2S_STD_SLOT_LEFT
 #endif
 
 #if !CONFIG_CRYDISTILL_CUSTOM_SETTINGS && !defined(CRYDISTILL_DEFAULT_PRESET)
 #error "this student has no preset: set the detector by hand (CRYDISTILL_CUSTOM_SETTINGS)"
 #endif
 
-enum { PIECE = 480, BUFFERS = 8, REPORT_SECONDS = 10 };
+/* The driver's buffers, 80 ms, are for the time until `hear` has its turn, which Wi-Fi may delay. */
+enum { PIECE = 160, BUFFERS = 8, REPORT_SECONDS = 10 };
+enum { HEAR_PRIORITY = 10, HEAR_STACK = 3072, LISTEN_PRIORITY = 1, LISTEN_STACK = 8192 };
 
 static const char *const TAG = "listen";
 
 CRYDISTILL_ALIGNED static int8_t arena[ARENA_BYTES];
+static int8_t backlog[CRYDISTILL_BACKLOG_BYTES];
+static int16_t ring_samples[RING_SAMPLES];
+static struct crydistill_ring ring;
 static struct crydistill ear;
-static struct crydistill_level_meter meter;
-static volatile uint32_t lost; /* pieces that came while the driver's buffers were full */
+static TaskHandle_t listener;
+static atomic_uint dropped; /* pieces that came while the driver's buffers were full */
+
+/* What `hear` has measured, for `listen` to log: written while it is not due, read while it is. */
+static struct crydistill_level_meter reported;
+static atomic_bool report_due;
+
 static uint32_t windows;
 static float last_score;
 
@@ -48,7 +70,7 @@ static bool IRAM_ATTR on_overflow(i2s_chan_handle_t channel, i2s_event_data_t *e
     (void)channel;
     (void)event;
     (void)context;
-    lost = lost + 1;
+    atomic_fetch_add(&dropped, 1);
     return false;
 }
 
@@ -60,7 +82,7 @@ static i2s_chan_handle_t start_microphone(void)
     config.dma_frame_num = PIECE;
     ESP_ERROR_CHECK(i2s_new_channel(&config, NULL, &channel));
 
-    const i2s_std_config_t format = {
+    i2s_std_config_t format = {
         .clk_cfg = I2S_STD_CLK_DEFAULT_CONFIG(CRYDISTILL_SAMPLE_RATE),
         .slot_cfg =
             I2S_STD_PHILIPS_SLOT_DEFAULT_CONFIG(I2S_DATA_BIT_WIDTH_32BIT, I2S_SLOT_MODE_MONO),
@@ -70,6 +92,9 @@ static i2s_chan_handle_t start_microphone(void)
                      .dout = I2S_GPIO_UNUSED,
                      .din = CONFIG_LISTEN_I2S_DATA},
     };
+    /* Which of the two slots the microphone drives is its L/R pin's choice, and the default of mono
+     * differs between chips. */
+    format.slot_cfg.slot_mask = SLOT;
     const i2s_event_callbacks_t callbacks = {.on_recv_q_ovf = on_overflow};
     ESP_ERROR_CHECK(i2s_channel_init_std_mode(channel, &format));
     ESP_ERROR_CHECK(i2s_channel_register_event_callback(channel, &callbacks, NULL));
@@ -119,14 +144,13 @@ static void on_window(void *context, const struct crydistill_window *window)
 /* busy: microseconds in the library since the last report */
 static void report(int64_t busy)
 {
-    const int32_t level = crydistill_level_decibels(&meter);
+    const int32_t level = crydistill_level_decibels(&reported);
     ESP_LOGI(TAG,
              "%" PRIu32 " windows, score %.3f, level %s%" PRId32 ".%" PRId32 " dBFS, %" PRIu32
              " clipped, load %d %%, lost %" PRIu32,
              windows, (double)last_score, level < 0 ? "-" : "", (int32_t)abs((int)level) / 10,
-             (int32_t)abs((int)level) % 10, meter.clipped, (int)(busy / (REPORT_SECONDS * 10000)),
-             lost);
-    meter = (struct crydistill_level_meter){0};
+             (int32_t)abs((int)level) % 10, reported.clipped,
+             (int)(busy / (REPORT_SECONDS * 10000)), crydistill_ring_lost(&ring));
 }
 
 /* Whether the library listens now; if not, the log says why. */
@@ -139,6 +163,7 @@ static bool start_listening(void)
         .arena = arena,
         .arena_bytes = sizeof arena,
         .listener = on_window,
+        .backlog = backlog,
     };
     if (config.model == NULL) {
         ESP_LOGE(TAG, "TensorFlow Lite Micro refuses the student or the arena");
@@ -154,11 +179,68 @@ static bool start_listening(void)
         return false;
     }
 #endif
-    const enum crydistill_error error = crydistill_init(&ear, &config);
+    enum crydistill_error error = crydistill_init(&ear, &config);
+    if (error == CRYDISTILL_OK) {
+        error = crydistill_ring_init(&ring, ring_samples, RING_SAMPLES);
+    }
     if (error != CRYDISTILL_OK) {
         ESP_LOGE(TAG, "%s", crydistill_error_text(error));
     }
     return error == CRYDISTILL_OK;
+}
+
+/* The ring's reader, and the only task that calls the library about `ear`. */
+static void listen(void *unused)
+{
+    (void)unused;
+    int64_t busy = 0;
+    uint32_t rested = 0;
+    for (;;) {
+        bool idle;
+        const int64_t start = esp_timer_get_time();
+        crydistill_step(&ear, &ring, &idle);
+        busy += esp_timer_get_time() - start;
+        if (atomic_load(&report_due)) {
+            report(busy);
+            busy = 0;
+            atomic_store(&report_due, false);
+        }
+        if (idle) {
+            ulTaskNotifyTake(pdTRUE, portMAX_DELAY);
+        } else if (windows != rested) {
+            /* On a chip that is too slow this task is never idle: let those of lower priority run. */
+            rested = windows;
+            vTaskDelay(1);
+        }
+    }
+}
+
+/* The ring's writer. */
+static void hear(void *microphone)
+{
+    static int32_t raw[PIECE];
+    static int16_t pcm[PIECE];
+    struct crydistill_level_meter meter = {0};
+    unsigned known = 0;
+    for (;;) {
+        size_t bytes = 0;
+        ESP_ERROR_CHECK(i2s_channel_read(microphone, raw, sizeof raw, &bytes, portMAX_DELAY));
+        /* The driver drops the oldest pieces: those before the one that was just read. */
+        const unsigned now = atomic_load(&dropped);
+        if (now != known) {
+            crydistill_ring_gap(&ring, (now - known) * PIECE);
+            known = now;
+        }
+        const size_t n = bytes / sizeof *raw;
+        crydistill_amplify(raw, pcm, n, CONFIG_CRYDISTILL_GAIN_BITS, &meter);
+        crydistill_ring_write(&ring, pcm, (uint32_t)n);
+        if (meter.samples >= REPORT_SECONDS * CRYDISTILL_SAMPLE_RATE && !atomic_load(&report_due)) {
+            reported = meter;
+            meter = (struct crydistill_level_meter){0};
+            atomic_store(&report_due, true);
+        }
+        xTaskNotifyGive(listener);
+    }
 }
 
 void app_main(void)
@@ -168,28 +250,10 @@ void app_main(void)
     }
     gpio_reset_pin(CONFIG_LISTEN_LED);
     gpio_set_direction(CONFIG_LISTEN_LED, GPIO_MODE_OUTPUT);
+    /* i2s_chan_handle_t is a pointer. */
     const i2s_chan_handle_t microphone = start_microphone();
-    static int32_t raw[PIECE];
-    static int16_t pcm[PIECE];
-    int64_t busy = 0;
-    uint32_t missed = lost;
-    for (;;) {
-        size_t bytes = 0;
-        ESP_ERROR_CHECK(i2s_channel_read(microphone, raw, sizeof raw, &bytes, portMAX_DELAY));
-        const size_t n = bytes / sizeof *raw;
-        const int64_t start = esp_timer_get_time();
-        /* The driver drops the oldest pieces: those before the one that was just read. */
-        const uint32_t pieces = lost - missed;
-        if (pieces > 0) {
-            crydistill_gap(&ear, pieces * PIECE);
-            missed += pieces;
-        }
-        crydistill_amplify(raw, pcm, n, CONFIG_CRYDISTILL_GAIN_BITS, &meter);
-        crydistill_push(&ear, pcm, n);
-        busy += esp_timer_get_time() - start;
-        if (meter.samples >= REPORT_SECONDS * CRYDISTILL_SAMPLE_RATE) {
-            report(busy);
-            busy = 0;
-        }
+    if (xTaskCreate(listen, "listen", LISTEN_STACK, NULL, LISTEN_PRIORITY, &listener) != pdPASS ||
+        xTaskCreate(hear, "hear", HEAR_STACK, microphone, HEAR_PRIORITY, NULL) != pdPASS) {
+        ESP_LOGE(TAG, "not enough memory for the tasks");
     }
 }

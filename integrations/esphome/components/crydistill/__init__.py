@@ -1,8 +1,9 @@
 """ESPHome component: a baby's cry as a binary sensor, from a crydistill bundle's C sources.
 
 Checks the configuration, copies the student and the C library into the build, and sets up the
-listener of cry_listener.h. Several listeners may have students of their own, whose names in C then
-begin with prefixes of their own. See README.md beside the components folder.
+listener of cry_listener.h; number.py and select.py are controls of one. Several listeners may have
+students of their own, whose names in C then begin with prefixes of their own. See README.md beside
+the components folder.
 """
 
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 import esphome.codegen as cg
 import esphome.config_validation as cv
 import esphome.final_validate as fv
-from esphome.components import binary_sensor, microphone, sensor
+from esphome.components import binary_sensor, microphone, ota, sensor
 from esphome.const import (
     CONF_ID,
     CONF_MICROPHONE,
@@ -37,6 +38,7 @@ CONF_VOTES = "votes"
 CONF_OF_WINDOWS = "of_windows"
 CONF_HOLD = "hold"
 CONF_PREFIX = "prefix"
+CONF_CRYDISTILL_ID = "crydistill_id"
 
 PREFIX = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MOST_WINDOWS = 64
@@ -63,8 +65,13 @@ def _prefix(value: object) -> str:
     return prefix
 
 
-def _presets(folder: Path, prefix: str) -> list[str]:
-    """Names of the presets that the student's header declares."""
+def name_in_c(preset: str) -> str:
+    """A preset's name as it is in C."""
+    return re.sub(r"\W", "_", preset)
+
+
+def presets_of(folder: Path, prefix: str) -> list[str]:
+    """Names in C of the presets that the student's header declares."""
     header = (folder / f"{prefix}_model.h").read_text(encoding="utf-8")
     return re.findall(rf"crydistill_settings {prefix}_preset_(\w+);", header)
 
@@ -83,9 +90,9 @@ def _model_folder(config: dict) -> dict:
 
 
 def _known_preset(config: dict) -> dict:
-    known = _presets(config[CONF_MODEL], config[CONF_PREFIX])
+    known = presets_of(config[CONF_MODEL], config[CONF_PREFIX])
     preset = config[CONF_PRESET]
-    if re.sub(r"\W", "_", preset) not in known:
+    if name_in_c(preset) not in known:
         raise cv.Invalid(
             f"the student has no preset '{preset}'; it has {', '.join(known) or 'none'}",
             path=[CONF_PRESET],
@@ -163,13 +170,14 @@ async def to_code(config: dict) -> None:
     """Write the C++ that sets the listener up."""
     for path in sorted(config[CONF_MODEL].glob("*.[ch]")):
         copy_file_if_changed(path, CORE.relative_src_path(BUILD_FOLDER, path.name))
-    prefix, preset = config[CONF_PREFIX], re.sub(r"\W", "_", config[CONF_PRESET])
+    prefix, preset = config[CONF_PREFIX], name_in_c(config[CONF_PRESET])
     arena, arena_bytes = f"{config[CONF_ID]}_arena", f"{prefix.upper()}_ARENA_BYTES"
     cg.add_global(cg.RawStatement(f'#include "{BUILD_FOLDER}/{prefix}_model.h"'))
     cg.add_global(cg.RawStatement(f"CRYDISTILL_ALIGNED static int8_t {arena}[{arena_bytes}];"))
     parts = (f"{prefix}_student", f"{prefix}_preset_{preset}", arena, arena_bytes)
     listener = cg.new_Pvariable(config[CONF_ID], *map(cg.RawExpression, parts))
     await cg.register_component(listener, config)
+    ota.request_ota_state_listeners()
     source = await microphone.microphone_source_to_code(config[CONF_MICROPHONE])
     cg.add(listener.set_microphone_source(source))
     if CONF_THRESHOLD in config:
