@@ -104,7 +104,7 @@ def export_c(
     """
     names = _Names(prefix)
     facts = inspect_tflite(tflite, size_limit=manifest.tflite.size_bytes, name=manifest.name)
-    _check_manifest(manifest, facts.sha256)
+    check_manifest(manifest, facts.sha256)
     file = read_tflite(tflite)
     plan = plan_arena(file)
     layers = [layer_in_c(file, position) for position in range(len(file.operators))]
@@ -196,7 +196,14 @@ def default_preset(presets: Collection[str]) -> str | None:
     return next((name for name in favourites if name in presets), None)
 
 
-def _check_manifest(manifest: StudentManifest, sha256: str) -> None:
+def check_manifest(manifest: StudentManifest, sha256: str) -> None:
+    """Check that manifest and `.tflite` belong together and hear with the library's front end.
+
+    Raises
+    ------
+    ModelError
+        naming what differs.
+    """
     if manifest.tflite.sha256 != sha256:
         raise ModelError(
             f"{manifest.name}: the .tflite's sha256 does not match its manifest; "
@@ -261,7 +268,7 @@ def _model(manifest: StudentManifest, facts: TfliteFacts, plan: ArenaPlan, names
         **_memory(facts, plan),
         "input_scale": float32(patch.scale),
         "input_zero_point": patch.zero_point,
-        "input_factor": _input_factor(manifest, patch),
+        "input_factor": input_factor(manifest, patch),
         "outputs": outputs,
         "cry_outputs": "cry_outputs",
         "cry_output_count": len(cries),
@@ -271,7 +278,7 @@ def _model(manifest: StudentManifest, facts: TfliteFacts, plan: ArenaPlan, names
     model = f"const struct crydistill_model {names.student} = {struct(fields)};\n"
     tables = (
         array("uint16_t", "cry_outputs", cries),
-        array("float", "activation", _activation(manifest, logits)),
+        array("float", "activation", activation_table(manifest, logits)),
     )
     return "".join(f"\n{text}" for text in (*tables, model))
 
@@ -285,7 +292,7 @@ def _memory(facts: TfliteFacts, plan: ArenaPlan) -> dict[str, int]:
     }
 
 
-def _input_factor(manifest: StudentManifest, patch: TensorFacts) -> int:
+def input_factor(manifest: StudentManifest, patch: TensorFacts) -> int:
     """Quantization steps per unit of the log-mel, with 16 fractional bits."""
     factor = round(2**16 / patch.scale)
     if factor >= 2**31:
@@ -296,7 +303,7 @@ def _input_factor(manifest: StudentManifest, patch: TensorFacts) -> int:
     return factor
 
 
-def _activation(manifest: StudentManifest, logits: TensorFacts) -> Float32:
+def activation_table(manifest: StudentManifest, logits: TensorFacts) -> Float32:
     """Activation table of `struct crydistill_model`: 256 values."""
     if manifest.activation == "softmax":
         return np.asarray(np.exp(-np.arange(256) * logits.scale), dtype=np.float32)
