@@ -239,9 +239,9 @@ def check_bundle(
     """Check a bundle without trusting it.
 
     The files are exactly those in SHA256SUMS; student and manifest belong together; the student
-    passes the device check on the golden audio and gives the golden logits; the float twin is the
-    student's; so is the web page; the card is complete; no record contains an absolute path; the guard finds nothing
-    private and no audio except the golden audio, which is rendered again for the comparison.
+    passes the device check on the golden audio and gives the golden logits; float twin and web page
+    are the student's; the card is complete; no record contains an absolute path; the guard finds
+    nothing private and no audio but the golden audio, which is rendered again for the comparison.
 
     Parameters
     ----------
