@@ -46,7 +46,7 @@ def tab(browser: Page, page_file: Path) -> Iterator[Page]:
     """The page, opened from its file; any error in it fails the test."""
     browser.requests.clear()
     browser.open(page_file.as_uri())
-    browser.wait_for("document.getElementById('selftest').className !== ''")
+    browser.wait_for("!document.querySelector('[aria-busy]')")
     yield browser
     assert browser.problems == []
 
@@ -260,7 +260,7 @@ def test_the_microphone_is_heard_as_it_sounds(page_file: Path, cry: Path, tmp_pa
     with chromium(tmp_path / "profile", *flags, f"{file}{cry}") as tab:
         tab.send("Page.addScriptToEvaluateOnNewDocument", source=WATCH_CONSTRAINTS)
         tab.open(page_file.as_uri())
-        tab.wait_for("document.getElementById('selftest').className === 'good'")
+        tab.wait_for("!document.querySelector('[aria-busy]')")
         tab.click("listen")
         tab.wait_for("document.getElementById('alert').textContent === 'crying'")
         audio = tab.evaluate("window.wanted.audio")

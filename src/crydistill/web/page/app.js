@@ -7,7 +7,7 @@ import {Settings} from "./settings.js";
 import {Source} from "./source.js";
 import {Timeline} from "./timeline.js";
 import {Decisions, Track, endOf, onsetOf, raisedOf} from "./track.js";
-import {byId, count, download, elapsed, threeDigits, timeOfDay} from "./text.js";
+import {byId, count, download, elapsed, shortScore, timeOfDay} from "./text.js";
 
 const LEAD = 1; // seconds before a place, to hear it coming
 const LOUDNESS_FLOOR = -70; // dB
@@ -107,7 +107,7 @@ function show() {
   const score = track.scores.at(-1), {votes, on} = decisions, {n, m} = decisions.settings;
   const known = score !== undefined && !Number.isNaN(score);
   byId("score").value = known ? score / student.highest : 0;
-  byId("score-text").textContent = known ? threeDigits(score) : "–";
+  byId("score-text").textContent = known ? shortScore(score) : "–";
   byId("votes").max = m;
   byId("votes").value = votes;
   byId("votes-text").textContent = `${votes} of ${m}, alert at ${n}`;
@@ -228,3 +228,4 @@ addEventListener("drop", (event) => {
   document.body.classList.remove("dropping");
   open(event.dataTransfer.files[0]);
 });
+byId("main").removeAttribute("aria-busy");

@@ -29,9 +29,10 @@ export class Microphone {
   // Send samples to a port from now on.
   sendTo(port) {
     const source = this.context.createMediaStreamSource(this.stream);
-    const tap = new AudioWorkletNode(this.context, "tap", {numberOfOutputs: 0});
+    const tap = new AudioWorkletNode(this.context, "tap");
     tap.port.postMessage(port, [port]);
-    source.connect(tap);
+    // Its output is silence, but some browsers run only what leads to the loudspeaker.
+    source.connect(tap).connect(this.context.destination);
   }
 
   close() {

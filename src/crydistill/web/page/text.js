@@ -26,6 +26,9 @@ export const count = (number, one) => `${number} ${one}${number === 1 ? "" : "s"
 // A threshold or score with three digits that say something.
 export const threeDigits = (number) => Number(number.toPrecision(3)).toString();
 
+// A score as it is watched: the smallest are as good as none.
+export const shortScore = (score) => (score < 0.001 ? "under 0.001" : threeDigits(score));
+
 export function byId(id) {
   return document.getElementById(id);
 }

@@ -1,6 +1,7 @@
 // The picture of what was heard: sound, scores, votes and alerts over time, to zoom and move in.
 
 import {BANDS} from "./engine.js";
+import {shortScore} from "./text.js";
 import {FRAMES_PER_SECOND, HOP, WINDOW, endOf, onsetOf, raisedOf} from "./track.js";
 
 const OVERVIEW = 40;
@@ -258,7 +259,7 @@ export class Timeline {
     const t = this.timeAt(this.view, event, this.start, this.end);
     const lines = [this.clock(t, 1)];
     const score = this.track?.scores[Math.round((t - WINDOW / 2) / HOP)];
-    if (score !== undefined) lines.push(Number.isNaN(score) ? "no sound" : `score ${score.toPrecision(3)}`);
+    if (score !== undefined) lines.push(Number.isNaN(score) ? "no sound" : `score ${shortScore(score)}`);
     this.tip.textContent = lines.join(", ");
     this.tip.hidden = false;
     const edge = this.tip.getBoundingClientRect();
