@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: run test test-fast check docs firmware-test lock clean
+.PHONY: run test test-fast check docs firmware-test web-engine web-picture lock clean
 .DEFAULT_GOAL := test
 
 $(VENV)/.installed: requirements/lock.txt pyproject.toml
@@ -44,6 +44,14 @@ $(VENV)/.docs-installed: requirements/docs.txt $(VENV)/.installed
 docs: $(VENV)/.docs-installed
 	$(BIN)/python -m sphinx -E -W --keep-going --quiet docs build/docs
 	$(BIN)/python -m pytest tests/docs
+
+# The C library in WebAssembly that `crydistill export web` carries: after every change to firmware/.
+web-engine: $(VENV)/.installed
+	$(BIN)/crydistill web-engine firmware src/crydistill/web
+
+# The picture of the web page in the README. Needs chromium.
+web-picture: $(VENV)/.installed
+	$(BIN)/python -m tests.web.picture docs/images/web.png
 
 # Re-resolve every pinned version and hash. The only target that needs uv.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes \

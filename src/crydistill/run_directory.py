@@ -13,6 +13,9 @@ from pydantic import BaseModel
 from crydistill import atomic
 from crydistill.json_file import read_json
 
+LISTEN_PAGE = "listen.html"
+"""The web page of a run's student (`crydistill export web`), which pages beside it link to."""
+
 
 def fingerprint(*values: Any) -> str:
     """Return a content hash (sha256) of JSON-serialisable values and config sections."""

@@ -37,21 +37,28 @@ def test_the_wheel_brings_it(tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(installed)
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import crydistill.cli; sys.argv[1:] = ['export', 'esp-idf', sys.argv[2]]\n"
+        "import crydistill.cli; sys.argv[1:] = ['export', *sys.argv[2:]]\n"
         "crydistill.cli.main()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(installed), str(tmp_path / "component")],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=120,
-    )
-    written = {Path(line).relative_to(tmp_path / "component") for line in done.stdout.splitlines()}
+
+    def export(*words: str) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(installed), *words],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=120,
+        )
+        return done.stdout.splitlines()
+
+    component = tmp_path / "component"
+    written = {Path(line).relative_to(component) for line in export("esp-idf", str(component))}
     assert Path("crydistill/src/crydistill.c") in written
     assert Path("crydistill/selftest/crydistill_selftest.c") in written
     assert Path("listen/main/main.c") in written
+    assert export("web", "listen.html") == ["listen.html"]
+    assert (tmp_path / "listen.html").stat().st_size > 100_000
     found = subprocess.run(
         [
             *(sys.executable, "-c"),

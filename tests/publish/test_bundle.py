@@ -63,6 +63,8 @@ FILES = {
     "golden/pcm.s16",
     "golden/votes.txt",
     "metrics.json",
+    "space/README.md",
+    "space/index.html",
     "student.json",
     "student.tflite",
     "student_float.tflite",
@@ -341,8 +343,11 @@ def test_missing_and_foreign_files_are_noticed(copy: Path) -> None:
         check_bundle(copy)
 
 
-@pytest.mark.parametrize("name", ["golden/logits.i8", "golden/pcm.s16", "golden/votes.txt"])
-def test_changed_golden_vectors_are_noticed_even_with_new_sums(name: str, copy: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["golden/logits.i8", "golden/pcm.s16", "golden/votes.txt", "space/index.html"],
+)
+def test_changed_vectors_and_pages_are_noticed_even_with_new_sums(name: str, copy: Path) -> None:
     data = bytearray((copy / name).read_bytes())
     data[len(data) // 2] ^= 1
     (copy / name).write_bytes(data)

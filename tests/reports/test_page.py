@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 from string import Template
 
 import pytest
@@ -27,3 +28,9 @@ def test_a_part_that_is_missing_is_an_error() -> None:
 def test_cells_are_escaped_and_their_interval_set_apart() -> None:
     assert page.cell("<b> & 1") == "&lt;b&gt; &amp; 1"
     assert page.cell("0.9 [0.8, 1.0]") == '0.9 <span class="interval">[0.8, 1.0]</span>'
+
+
+def test_a_page_links_to_the_one_that_listens_where_it_lies_beside_it(tmp_path: Path) -> None:
+    assert page.link_to_listen(tmp_path / "report.html") == ""
+    (tmp_path / "listen.html").touch()
+    assert 'href="listen.html"' in page.link_to_listen(tmp_path / "report.html")

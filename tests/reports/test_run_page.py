@@ -191,7 +191,18 @@ def test_a_private_evaluation_is_marked(tmp_path: Path) -> None:
     clips = EvaluatedClips.from_clips([clip(n, cry=n < 3, private=True) for n in range(9)])
     evaluation = evaluate(clips, [noisy_model("teacher", clips, noise=0.1)], replicates=10)
     write_report(tmp_path / "report.html", title="Home", evaluation=evaluation)
-    assert "nothing may be published" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "nothing may be published" in html
+    assert "listen.html" not in html
+
+
+def test_the_page_that_listens_is_linked_where_it_is_there(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    (tmp_path / "listen.html").touch()
+    write_report(tmp_path / "report.html", title="A run", evaluation=evaluation)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert 'href="listen.html"' in html
 
 
 @pytest.mark.parametrize(("negatives", "allowed"), [(0, 0), (99, 0), (100, 1), (2071, 20)])

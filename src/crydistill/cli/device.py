@@ -1,4 +1,4 @@
-"""Commands for microcontrollers: export, firmware-cost, front-ends."""
+"""Commands for microcontrollers and the web page: export, firmware-cost, front-ends, web-engine."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -88,6 +88,32 @@ def export_to_esp_idf(
     vendor = find_vendor(kernels)
     for line in (*paths, *(vendor.notes(read_tflite(tflite)) if vendor else ())):
         print(line)
+
+
+@export_app.command("web")
+def export_to_web(
+    page: Annotated[Path, typer.Argument(help="HTML file to write.")],
+    model: ModelOption = None,
+    settings: SettingsOption = None,
+) -> None:
+    """Export a student as one HTML page that listens in a browser, without a network."""
+    from crydistill.web.page import write_page
+
+    tflite, manifest = _student(model)
+    calibrated = _calibrated(settings, manifest)
+    print(write_page(tflite, manifest, page, calibrated=calibrated))
+
+
+@app.command("web-engine")
+def web_engine(
+    firmware: Annotated[Path, typer.Argument(help="The project's firmware/ folder.")],
+    directory: Annotated[Path, typer.Argument(help="Folder to write to: src/crydistill/web.")],
+) -> None:
+    """Build the C library in WebAssembly that `export web` puts into its pages."""
+    from crydistill.web.engine import write_engine
+
+    for path in write_engine(firmware, directory):
+        print(path)
 
 
 @app.command("firmware-cost")

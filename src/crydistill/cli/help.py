@@ -14,7 +14,7 @@ GROUPS = {
     ),
     "Measure": ("night", "robustness", "promises", "profile"),
     "Ship": ("export", "bundle", "publish", "guard"),
-    "Develop": ("nursery", "nights", "firmware-cost", "front-ends", "tables"),
+    "Develop": ("nursery", "nights", "firmware-cost", "front-ends", "web-engine", "tables"),
 }  # fmt: skip
 """Commands by what a person is about to do."""
 
@@ -42,6 +42,7 @@ EXAMPLES = {
     "profile": "profile runs/real --json",
     "export c": "export c build/student --settings room.json",
     "export esp-idf": "export esp-idf build/component --model runs/real",
+    "export web": "export web listen.html --settings room.json",
     "bundle": "bundle runs/real build/bundle --licence mit",
     "publish": "publish build/bundle owner/name --push",
     "guard": "guard docs runs/real --fingerprints private.fingerprints",
@@ -49,6 +50,7 @@ EXAMPLES = {
     "nights": "nights ~/home --days 2",
     "firmware-cost": "firmware-cost firmware cost.json --model runs/real",
     "front-ends": "front-ends firmware recordings --where split=dev",
+    "web-engine": "web-engine firmware src/crydistill/web",
     "tables add": "tables add runs/real-seed0 real-seed0",
     "tables compare": "tables compare a-b --ours runs/a-seed0 --against runs/b-seed0",
     "tables pareto": "tables pareto nano base --out pareto.png",

@@ -41,6 +41,9 @@ class Layer:
     kernel : the function for that entry, the library's or an adapter's
     definitions : its constants and struct, as C source
     constant_bytes : size of weights, biases, multipliers and shifts
+    kind : name of its struct
+    fields : the struct's members that are numbers; a mapping is a nested struct
+    arrays : the values of those that are pointers
     handover : how it is handed to a vendor's kernel; None if it is not
     """
 
@@ -48,6 +51,9 @@ class Layer:
     kernel: str
     definitions: str
     constant_bytes: int
+    kind: str
+    fields: Mapping[str, Any]
+    arrays: Mapping[str, npt.NDArray[Any]]
     handover: "Handover | None" = None
 
 
@@ -132,7 +138,8 @@ class _Step:
                 definitions, names, size = definitions + more, {**names, **vendor}, size + more_size
         initialiser = struct({**fields, **names})
         definitions += f"static const struct {kind} layer_{self.position} = {initialiser};\n"
-        return Layer(function, kernel, definitions, size, self.handover)
+        values = {field: item.values for field, item in arrays.items()}
+        return Layer(function, kernel, definitions, size, kind, fields, values, self.handover)
 
     def vendor(
         self, handover: Handover, arrays: Mapping[str, "_Array"]
@@ -317,9 +324,9 @@ def _add(step: _Step) -> Layer:
         ("add", "crydistill_add_int8", "crydistill_add"),
         {
             "size": output.size,
-            "zero_point": _pair(a.zero_points[0], b.zero_points[0]),
-            "multiplier": _pair(factors[0][0], factors[1][0]),
-            "shift": _pair(factors[0][1], factors[1][1]),
+            "zero_point": (a.zero_points[0], b.zero_points[0]),
+            "multiplier": (factors[0][0], factors[1][0]),
+            "shift": (factors[0][1], factors[1][1]),
             "output": _output(step),
             "output_multiplier": multiplier,
             "output_shift": shift,
@@ -355,7 +362,7 @@ def _pad(step: _Step) -> Layer:
 def _concatenation(step: _Step) -> Layer:
     # Of batch 1 along axis 1: one after the other in memory.
     place = ("concatenation", "crydistill_concatenate", "crydistill_concatenation")
-    return step.layer(place, {"sizes": _pair(step.input(0).size, step.input(1).size)}, {})
+    return step.layer(place, {"sizes": (step.input(0).size, step.input(1).size)}, {})
 
 
 def _strided_slice(step: _Step) -> Layer:
@@ -439,7 +446,3 @@ def _nearest_step(value: float, tensor: Tensor) -> int:
     """Quantize a real value without clamping; halves round away from zero."""
     quotient = float(np.float32(value) / np.float32(tensor.scales[0]))
     return tensor.zero_points[0] + int(math.copysign(math.floor(abs(quotient) + 0.5), quotient))
-
-
-def _pair(first: int, second: int) -> str:
-    return f"{{{first}, {second}}}"

@@ -26,10 +26,15 @@ def array(kind: str, name: str, values: npt.NDArray[Any], *, storage: str = "sta
 
 
 def struct(fields: Mapping[str, Any], indent: str = "    ") -> str:
-    """Return a designated initialiser; a mapping in a field is a nested struct."""
+    """Return a designated initialiser; a mapping in it is a nested struct, a tuple an array."""
     lines = []
     for name, value in fields.items():
-        text = struct(value, indent + "    ") if isinstance(value, Mapping) else value
+        if isinstance(value, Mapping):
+            text = struct(value, indent + "    ")
+        elif isinstance(value, tuple):
+            text = f"{{{', '.join(map(str, value))}}}"
+        else:
+            text = value
         lines.append(f"{indent}.{name} = {text},\n")
     return f"{{\n{''.join(lines)}{indent[4:]}}}"
 

@@ -111,7 +111,7 @@ def export_c(
     """
     names = _Names(prefix)
     facts = inspect_tflite(tflite, size_limit=manifest.tflite.size_bytes, name=manifest.name)
-    _check_manifest(manifest, facts.sha256)
+    check_manifest(manifest, facts.sha256)
     file = read_tflite(tflite)
     vendor = find_vendor(kernels)
     plan = plan_arena(file, vendor.scratch(file)) if vendor else plan_arena(file)
@@ -207,7 +207,14 @@ def default_preset(presets: Collection[str]) -> str | None:
     return next((name for name in favourites if name in presets), None)
 
 
-def _check_manifest(manifest: StudentManifest, sha256: str) -> None:
+def check_manifest(manifest: StudentManifest, sha256: str) -> None:
+    """Check that manifest and `.tflite` belong together and hear with the library's front end.
+
+    Raises
+    ------
+    ModelError
+        naming what differs.
+    """
     if manifest.tflite.sha256 != sha256:
         raise ModelError(
             f"{manifest.name}: the .tflite's sha256 does not match its manifest; "
@@ -303,7 +310,7 @@ def _model(
         **_memory(facts, plan),
         "input_scale": float32(patch.scale),
         "input_zero_point": patch.zero_point,
-        "input_factor": _input_factor(manifest, patch),
+        "input_factor": input_factor(manifest, patch),
         "outputs": outputs,
         "cry_outputs": "cry_outputs",
         "cry_output_count": len(cries),
@@ -313,7 +320,7 @@ def _model(
     model = f"const struct crydistill_model {names.student} = {struct(fields)};\n"
     tables = (
         array("uint16_t", "cry_outputs", cries),
-        array("float", "activation", _activation(manifest, logits)),
+        array("float", "activation", activation_table(manifest, logits)),
     )
     return "".join(f"\n{text}" for text in (*tables, model))
 
@@ -327,7 +334,7 @@ def _memory(facts: TfliteFacts, plan: ArenaPlan) -> dict[str, int]:
     }
 
 
-def _input_factor(manifest: StudentManifest, patch: TensorFacts) -> int:
+def input_factor(manifest: StudentManifest, patch: TensorFacts) -> int:
     """Quantization steps per unit of the log-mel, with 16 fractional bits."""
     factor = round(2**16 / patch.scale)
     if factor >= 2**31:
@@ -338,7 +345,7 @@ def _input_factor(manifest: StudentManifest, patch: TensorFacts) -> int:
     return factor
 
 
-def _activation(manifest: StudentManifest, logits: TensorFacts) -> Float32:
+def activation_table(manifest: StudentManifest, logits: TensorFacts) -> Float32:
     """Activation table of `struct crydistill_model`: 256 values."""
     if manifest.activation == "softmax":
         return np.asarray(np.exp(-np.arange(256) * logits.scale), dtype=np.float32)

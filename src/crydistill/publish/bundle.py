@@ -6,6 +6,7 @@
     student_float.tflite  the same with float32 input and output, for browsers
     c/                    the student as C source
     golden/               golden vectors: audio, patches, logits, votes
+    space/                the student as a web page, for a static Space on the hub
     metrics.json          the run's metrics
     check.json            the result of the device check
     config.yaml           the run's configuration
@@ -41,6 +42,7 @@ from crydistill.publish.card import CardSources, check_card, make_card, require_
 from crydistill.publish.fingerprints import PrivateFingerprints
 from crydistill.publish.guard import scan
 from crydistill.publish.places import absolute_paths, without_absolute_paths
+from crydistill.publish.space import check_space, space_files
 from crydistill.run_directory import RunDirectory
 from crydistill.student.manifest import (
     MANIFEST_NAME,
@@ -60,6 +62,7 @@ ABOUT_NAME = "bundle.json"
 SUMS_NAME = "SHA256SUMS"
 C_FOLDER = "c"
 GOLDEN_FOLDER = "golden"
+SPACE_FOLDER = "space"
 
 DEFAULT_LICENCE = "mit"
 UNKNOWN_LICENCE = "unknown"
@@ -71,6 +74,7 @@ NOTES = {
     FLOAT_NAME: "the same network with float32 input and output, for LiteRT.js in browsers",
     f"{C_FOLDER}/": "the student and its detector as complete C99 sources",
     f"{GOLDEN_FOLDER}/": "golden vectors (audio, patches, logits, votes) to test an implementation",
+    f"{SPACE_FOLDER}/": "the student as a web page that listens, a static Space as it is",
     METRICS_NAME: "the run's metrics, for all models and slices",
     CHECK_NAME: "the result of the check with TFLite Micro",
     CONFIG_NAME: "the configuration of the run",
@@ -217,6 +221,8 @@ def _fill(
     _write_c(tflite, manifest, folder / C_FOLDER, library)
     for file, content in golden.golden_files(tflite, manifest).items():
         atomic.write_bytes(folder / GOLDEN_FOLDER / file, content)
+    for file, content in space_files(tflite, manifest, sources.licence).items():
+        atomic.write_bytes(folder / SPACE_FOLDER / file, content)
     about = _about(sources, code_commit)
     atomic.write_text(folder / ABOUT_NAME, json.dumps(about, indent=2) + "\n")
     atomic.write_text(folder / card.FILE_NAME, str(make_card(sources)))
@@ -233,9 +239,9 @@ def check_bundle(
     """Check a bundle without trusting it.
 
     The files are exactly those in SHA256SUMS; student and manifest belong together; the student
-    passes the device check on the golden audio and gives the golden logits; the float twin is the
-    student's; the card is complete; no record contains an absolute path; the guard finds nothing
-    private and no audio except the golden audio, which is rendered again for the comparison.
+    passes the device check on the golden audio and gives the golden logits; float twin and web page
+    are the student's; the card is complete; no record contains an absolute path; the guard finds
+    nothing private and no audio but the golden audio, which is rendered again for the comparison.
 
     Parameters
     ----------
@@ -267,6 +273,7 @@ def check_bundle(
     name = str(directory / TFLITE_NAME)
     check_tflite(tflite, golden.golden_patches(), size_limit=size, name=name)
     golden.check_golden(directory / GOLDEN_FOLDER, tflite, manifest)
+    check_space(directory / SPACE_FOLDER, tflite, manifest, sources.licence)
     if tflite_bytes(directory / FLOAT_NAME, size_limit=2 * size) != float_twin(tflite):
         raise CheckFailed(
             f"{directory / FLOAT_NAME}: not the float twin of the student; bundle again"

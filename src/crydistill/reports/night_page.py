@@ -71,7 +71,8 @@ def write_night_view(
         "night_page.html",
         title=escaped(result.first.title),
         private=page.PRIVATE if result.private else "",
-        facts="".join(f'<p class="facts">{escaped(line)}</p>' for line in facts(record)),
+        facts="".join(f'<p class="facts">{escaped(line)}</p>' for line in facts(record))
+        + page.link_to_listen(path),
         tables="".join(_sheet(sheet) for sheet in sheets(record)),
         curves=_curves_section(result),
         provenance=_provenance(record),

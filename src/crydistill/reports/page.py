@@ -2,7 +2,10 @@
 
 import html
 from importlib.resources import files
+from pathlib import Path
 from string import Template
+
+from crydistill.run_directory import LISTEN_PAGE
 
 PRIVATE = (
     '<p class="private">Private: made from recordings from which nothing may be published, '
@@ -13,6 +16,13 @@ PRIVATE = (
 def fill(template: str, **parts: str) -> str:
     """Fill a template of this package; `$style` gets the shared style sheet."""
     return Template(_read(template)).substitute(parts, style=_read("page.css"))
+
+
+def link_to_listen(path: str | Path) -> str:
+    """A line with a link to the web page that lies beside a page; empty if there is none."""
+    if not (Path(path).parent / LISTEN_PAGE).is_file():
+        return ""
+    return f'<p class="facts"><a href="{LISTEN_PAGE}">Listen with this student</a></p>'
 
 
 def escaped(value: str) -> str:

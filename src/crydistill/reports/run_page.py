@@ -83,6 +83,7 @@ def write_report(
     enough = not evaluation.too_little
     sections = [
         _headline(evaluation, title, how, training),
+        page.link_to_listen(path),
         _headline_table(evaluation, how) if enough else "",
         _night(night),
         _curves(evaluation, how) if enough else "",

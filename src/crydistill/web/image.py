@@ -1,0 +1,231 @@
+"""Write a student as the data that the C library in WebAssembly runs: `crydistill_web_image`.
+
+The prebuilt library has all kernels and no student. An image holds the layers' structs as they lie
+in memory, the weights, the list of calls, the activation table and the golden vectors of the
+self-test, so that any student needs neither a compiler nor another library.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crydistill.detector.vote import EventKind, VoteSettings
+from crydistill.device.c_arena import ArenaPlan, plan_arena
+from crydistill.device.c_layers import Layer, layer_in_c
+from crydistill.device.export import (
+    FORMAT_VERSION,
+    activation_table,
+    check_manifest,
+    input_factor,
+)
+from crydistill.device.library import firmware_directory
+from crydistill.device.selftest import GOLDEN_WINDOWS, SelfTest, make_selftest
+from crydistill.errors import ModelError
+from crydistill.student.manifest import StudentManifest
+from crydistill.tflite.check import TfliteFacts, inspect_tflite
+from crydistill.tflite.file import ALIGNMENT, Operator, TfliteFile, read_tflite
+from crydistill.web.c_structs import CStruct, c_enum, c_structs
+
+HEADERS = (
+    "src/crydistill_engine.h",
+    "src/crydistill_detector.h",
+    "selftest/crydistill_selftest.h",
+    "web/crydistill_web.h",
+)
+"""Where the structs are declared, below the firmware's folder, in the order of inclusion."""
+
+PATCH = -1
+"""CRYDISTILL_IN_PATCH: a layer reads the window's patch."""
+
+_EVENTS = {EventKind.ON: 1, EventKind.OFF: 2}
+"""enum crydistill_event."""
+
+
+def web_structs() -> dict[str, CStruct]:
+    """Layouts of the structs that an image consists of."""
+    firmware = firmware_directory()
+    return c_structs(_read(firmware / name) for name in HEADERS)
+
+
+def student_image(tflite: bytes, manifest: StudentManifest) -> bytes:
+    """Return a student's image; deterministic, byte for byte.
+
+    Parameters
+    ----------
+    tflite : the student
+    manifest : its `student.json`
+
+    Raises
+    ------
+    ModelError
+        as `export_c`.
+    """
+    facts = inspect_tflite(tflite, size_limit=manifest.tflite.size_bytes, name=manifest.name)
+    check_manifest(manifest, facts.sha256)
+    file = read_tflite(tflite)
+    layers = [layer_in_c(file, position) for position in range(len(file.operators))]
+    if not any(layers):
+        raise ModelError(f"{manifest.name}: the student has no operators; export another")
+    plan = plan_arena(file)
+    image = _Image(web_structs(), _operators())
+    root = image.room("crydistill_web_image")
+    calls = [
+        image.call(layer, _places(file, plan, operator))
+        for operator, layer in zip(file.operators, layers, strict=True)
+        if layer is not None
+    ]
+    model = image.with_arrays(*_model(manifest, facts, plan)) | {
+        "calls": image.structs("crydistill_call", calls),
+        "call_count": len(calls),
+        "logits": plan.offsets[file.outputs[0]],
+    }
+    fields = {
+        "version": FORMAT_VERSION,
+        "model": model,
+        "golden": image.golden(make_selftest(tflite, manifest)),
+    }
+    image.fill("crydistill_web_image", root, fields)
+    return image.finished(root)
+
+
+class _Image:
+    """Bytes that grow, and the places of pointers in them."""
+
+    def __init__(self, layouts: Mapping[str, CStruct], operators: Mapping[str, int]) -> None:
+        self._layouts, self._operators = layouts, operators
+        self._bytes = bytearray()
+        self._pointers: list[int] = []
+
+    def room(self, name: str, count: int = 1) -> int:
+        """Make room for structs; returns where."""
+        return self._place(bytes(count * self._layouts[name].size))
+
+    def array(self, values: npt.NDArray[Any]) -> int:
+        return self._place(values.astype(values.dtype.newbyteorder("<")).tobytes())
+
+    def with_arrays(
+        self, fields: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> dict[str, Any]:
+        """A struct's members, with pointers to its arrays."""
+        return {**fields, **{name: self.array(values) for name, values in arrays.items()}}
+
+    def fill(self, name: str, at: int, fields: Mapping[str, Any]) -> None:
+        """Write a struct, and remember the pointers in it."""
+        layout = self._layouts[name]
+        layout.write(self._bytes, at, fields)
+        self._pointers += _pointers(layout, at, fields)
+
+    def structs(self, name: str, items: Iterable[Mapping[str, Any]]) -> int:
+        """Write an array of structs; returns where it begins."""
+        listed = list(items)
+        first = self.room(name, len(listed))
+        for number, fields in enumerate(listed):
+            self.fill(name, first + number * self._layouts[name].size, fields)
+        return first
+
+    def call(self, layer: Layer, places: list[int]) -> dict[str, Any]:
+        """A `crydistill_call`: a layer and its places in the arena, the output's last."""
+        fields = self.with_arrays(layer.fields, layer.arrays)
+        *inputs, output = places
+        return {
+            "operator_code": self._operators[f"CRYDISTILL_CALL_{layer.function.upper()}"],
+            "layer": self.structs(layer.kind, [fields]),
+            "inputs": (inputs[0], inputs[-1]),
+            "output": output,
+        }
+
+    def golden(self, selftest: SelfTest) -> dict[str, Any]:
+        arrays = {"patch": selftest.patch, "logits": selftest.logits}
+        if selftest.memories is not None:
+            before, after = selftest.memories
+            arrays |= {"memory": before, "next_memory": after}
+        events = [
+            {"window": event.window, "event": _EVENTS[event.kind], "onset": event.onset}
+            for event in selftest.events
+        ]
+        fields = {
+            "windows": GOLDEN_WINDOWS,
+            "gap": selftest.gap,
+            "probe": selftest.probe,
+            "settings": _settings(selftest.settings),
+            "events": self.structs("crydistill_golden_event", events),
+            "event_count": len(events),
+        }
+        return self.with_arrays(fields, arrays)
+
+    def finished(self, root: int) -> bytes:
+        """The bytes, with the list of pointers, which is in no pointer of that list."""
+        places = np.array(self._pointers, dtype=np.uint32)
+        fields = {"pointer_count": len(places), "pointers": self.array(places)}
+        self._layouts["crydistill_web_image"].write(self._bytes, root, fields)
+        return bytes(self._bytes)
+
+    def _place(self, content: bytes) -> int:
+        self._bytes += bytes(-len(self._bytes) % ALIGNMENT)
+        at = len(self._bytes)
+        self._bytes += content
+        return at
+
+
+def _operators() -> dict[str, int]:
+    """Numbers of the operators in `struct crydistill_call`."""
+    header = firmware_directory() / HEADERS[0]
+    return c_enum(_read(header), "crydistill_operator")
+
+
+def _pointers(layout: CStruct, at: int, fields: Mapping[str, Any]) -> list[int]:
+    """Addresses of the pointers that a struct's members were given."""
+    found = []
+    for name, value in fields.items():
+        member = layout.members[name]
+        if isinstance(member.kind, CStruct):
+            found += _pointers(member.kind, at + member.offset, value)
+        elif member.pointer:
+            found.append(at + member.offset)
+    return found
+
+
+def _places(file: TfliteFile, plan: ArenaPlan, operator: Operator) -> list[int]:
+    """Where an operator's variable inputs and its output lie."""
+    flowing = [i for i in operator.inputs if i != -1 and file.tensors[i].data is None]
+    return [plan.offsets.get(tensor, PATCH) for tensor in (*flowing, *operator.outputs)]
+
+
+def _model(
+    manifest: StudentManifest, facts: TfliteFacts, plan: ArenaPlan
+) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """Members of the `struct crydistill_model`, and its arrays."""
+    patch, logits = facts.input, facts.output
+    fields: dict[str, Any] = {
+        "version": FORMAT_VERSION,
+        "arena_bytes": plan.size,
+        "memory_bytes": plan.memory_bytes,
+        "memory_zero_point": 0 if facts.memory is None else facts.memory.zero_point,
+        "input_scale": patch.scale,
+        "input_zero_point": patch.zero_point,
+        "input_factor": input_factor(manifest, patch),
+        "outputs": logits.shape[-1],
+        "cry_output_count": len(manifest.cry_outputs),
+        "softmax": manifest.activation == "softmax",
+    }
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "cry_outputs": np.array(manifest.cry_outputs, dtype=np.uint16),
+        "activation": activation_table(manifest, logits),
+    }
+    return fields, arrays
+
+
+def _settings(vote: VoteSettings) -> dict[str, float | int]:
+    return {
+        "threshold": vote.threshold,
+        "n": vote.n,
+        "m": vote.m,
+        "hold_ms": round(vote.hold_seconds * 1000),
+    }
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
