@@ -10,6 +10,23 @@ from crydistill.device.library import copy_library, firmware_directory
 from crydistill.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
+EXPORTED = {
+    "esp-idf": (
+        "crydistill/src/crydistill.c",
+        "crydistill/selftest/crydistill_selftest.c",
+        "crydistill/LICENSE",
+        "listen/main/main.c",
+    ),
+    "arduino": ("library.properties", "LICENSE", "examples/ListenPDM/ListenPDM.ino"),
+    "platformio": ("library.json", "src/crydistill_listener.h"),
+    "zephyr": ("zephyr/module.yml", "samples/listen/src/main.c"),
+    "cmake": ("CMakeLists.txt", "src/crydistill_model.c", "src/crydistill_golden.c"),
+    "esphome": (
+        "components/crydistill/__init__.py",
+        "components/crydistill/student/crydistill.c",
+    ),
+}
+"""Some of what each verb of `export` writes."""
 
 
 def test_the_library_is_copied_whole(tmp_path: Path) -> None:
@@ -37,21 +54,20 @@ def test_the_wheel_brings_it(tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(installed)
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import crydistill.cli; sys.argv[1:] = ['export', 'esp-idf', sys.argv[2]]\n"
+        "import crydistill.cli; sys.argv[1:] = ['export', *sys.argv[2:]]\n"
         "crydistill.cli.main()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(installed), str(tmp_path / "component")],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=120,
-    )
-    written = {Path(line).relative_to(tmp_path / "component") for line in done.stdout.splitlines()}
-    assert Path("crydistill/src/crydistill.c") in written
-    assert Path("crydistill/selftest/crydistill_selftest.c") in written
-    assert Path("listen/main/main.c") in written
+    for verb, files in EXPORTED.items():
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(installed), verb, str(tmp_path / verb)],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=120,
+        )
+        written = {Path(line).relative_to(tmp_path / verb) for line in done.stdout.splitlines()}
+        assert {Path(name) for name in files} <= written
     found = subprocess.run(
         [
             *(sys.executable, "-c"),
