@@ -25,6 +25,7 @@ from crydistill.device.c_arena import plan_arena
 from crydistill.device.c_layers import fixed_point, layer_in_c
 from crydistill.device.c_text import array, float32
 from crydistill.device.export import default_preset, export_c
+from crydistill.device.packages import TREES
 from crydistill.errors import ConfigError, ModelError
 from crydistill.student.activation import Activation
 from crydistill.student.manifest import (
@@ -372,7 +373,12 @@ def write_room(path: Path, sha256: str) -> Path:
 
 @pytest.mark.parametrize(
     ("what", "header"),
-    [("c", "crydistill_model.h"), ("esp-idf", "crydistill/model/crydistill_model.h")],
+    [
+        ("c", "crydistill_model.h"),
+        ("esp-idf", "crydistill/model/crydistill_model.h"),
+        ("esphome", "components/crydistill/student/crydistill_model.h"),
+        *((system, "src/crydistill_model.h") for system in TREES),
+    ],
 )
 def test_the_verbs_take_a_settings_file(what: str, header: str, tmp_path: Path) -> None:
     student = load_manifest(packaged_student() / MANIFEST_NAME)
@@ -383,7 +389,7 @@ def test_the_verbs_take_a_settings_file(what: str, header: str, tmp_path: Path) 
     assert "CRYDISTILL_DEFAULT_PRESET crydistill_preset_calibrated" in text
 
 
-@pytest.mark.parametrize("what", ["c", "esp-idf"])
+@pytest.mark.parametrize("what", ["c", "esp-idf", "esphome", *TREES])
 def test_settings_for_another_student_are_refused(what: str, tmp_path: Path) -> None:
     room = write_room(tmp_path / "room.json", "ab" * 32)
     done = CliRunner().invoke(app, ["export", what, str(tmp_path / "to"), "--settings", str(room)])

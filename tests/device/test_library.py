@@ -10,6 +10,23 @@ from crydistill.device.library import copy_library, firmware_directory
 from crydistill.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
+EXPORTED = {
+    "esp-idf": (
+        "crydistill/src/crydistill.c",
+        "crydistill/selftest/crydistill_selftest.c",
+        "crydistill/LICENSE",
+        "listen/main/main.c",
+    ),
+    "arduino": ("library.properties", "LICENSE", "examples/ListenPDM/ListenPDM.ino"),
+    "platformio": ("library.json", "src/crydistill_listener.h"),
+    "zephyr": ("zephyr/module.yml", "samples/listen/src/main.c"),
+    "cmake": ("CMakeLists.txt", "src/crydistill_model.c", "src/crydistill_golden.c"),
+    "esphome": (
+        "components/crydistill/__init__.py",
+        "components/crydistill/student/crydistill.c",
+    ),
+}
+"""Some of what each verb of `export` writes."""
 
 
 def test_the_library_is_copied_whole(tmp_path: Path) -> None:
@@ -52,11 +69,11 @@ def test_the_wheel_brings_it(tmp_path: Path) -> None:
         )
         return done.stdout.splitlines()
 
-    component = tmp_path / "component"
-    written = {Path(line).relative_to(component) for line in export("esp-idf", str(component))}
-    assert Path("crydistill/src/crydistill.c") in written
-    assert Path("crydistill/selftest/crydistill_selftest.c") in written
-    assert Path("listen/main/main.c") in written
+    for verb, files in EXPORTED.items():
+        written = {
+            Path(line).relative_to(tmp_path / verb) for line in export(verb, str(tmp_path / verb))
+        }
+        assert {Path(name) for name in files} <= written
     assert export("web", "listen.html") == ["listen.html"]
     assert (tmp_path / "listen.html").stat().st_size > 100_000
     found = subprocess.run(

@@ -13,6 +13,7 @@ from tests.publish.runs import COMMIT, write_run
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.device.export import export_c
 from crydistill.device.library import copy_library
+from crydistill.device.packages import export_esphome
 from crydistill.publish.bundle import Bundle, make_bundle
 from crydistill.student.runtime import TfliteStudent
 
@@ -160,12 +161,13 @@ def test_an_update_is_a_gap(program: Path, bundle: Bundle) -> None:
 
 @pytest.fixture
 def house(bundle: Bundle, tmp_path: Path) -> Path:
-    """A folder with the example, the component and a bundle."""
+    """What `export esphome` writes, and a bundle."""
     if _esphome() is None:
         pytest.skip("needs esphome (pip install esphome in an environment of its own)")
-    shutil.copytree(ESPHOME / "components", tmp_path / "components")
+    student = TfliteStudent.load(bundle.directory)
+    export_esphome(student.tflite, student.manifest, tmp_path)
     shutil.copytree(bundle.directory, tmp_path / "bundle")
-    shutil.copy(ESPHOME / "example.yaml", tmp_path / "nursery.yaml")
+    (tmp_path / "example.yaml").rename(tmp_path / "nursery.yaml")
     return tmp_path
 
 
@@ -196,6 +198,39 @@ def test_the_example_is_valid(house: Path) -> None:
     code, printed = esphome(house, "config")
     assert code == 0, printed
     assert "Configuration is valid" in printed
+
+
+def two_pins() -> str:
+    """The configuration that the readme says is enough, on a board with a PDM microphone."""
+    readme = (ESPHOME / "README.md").read_text(encoding="utf-8")
+    listener = re.findall(r"```yaml\n(external_components:.*?)```", readme, re.DOTALL)[0]
+    board = (ESPHOME / "example.yaml").read_text(encoding="utf-8")
+    return board[: board.index("external_components:")] + listener
+
+
+def test_two_pins_are_enough(house: Path, bundle: Bundle) -> None:
+    """With the student that the component carries."""
+    (house / "nursery.yaml").write_text(two_pins(), encoding="utf-8")
+    code, printed = esphome(house, "compile", "--only-generate")
+    assert code == 0, printed
+    built = house / ".esphome" / "build" / "nursery" / "src" / "crydistill"
+    for name in ("crydistill_model.c", "crydistill_model.h"):
+        assert (built / name).read_bytes() == (bundle.directory / "c" / name).read_bytes()
+    assert (built / "crydistill_conv.c").is_file()
+
+
+def test_a_component_without_a_student_says_where_to_get_one(house: Path) -> None:
+    shutil.rmtree(house / "components" / "crydistill" / "student")
+    code, printed = esphome(house, "config")
+    assert code != 0
+    assert "crydistill export esphome FOLDER" in " ".join(printed.split())
+
+
+def test_a_bundles_student_may_take_its_place(house: Path) -> None:
+    edit(house, "# model: bundle/c", "model: bundle/c")
+    shutil.rmtree(house / "components" / "crydistill" / "student")
+    code, printed = esphome(house, "config")
+    assert code == 0, printed
 
 
 def test_all_settings_reach_the_code(house: Path) -> None:
@@ -279,7 +314,8 @@ def test_two_students_of_one_prefix_are_refused(house: Path, bundle: Bundle) -> 
     ("old", "new", "message"),
     [
         ("preset: balanced", "preset: deafening", "no preset 'deafening'; it has"),
-        ("model: bundle/c", "model: components", "has no crydistill_model.c"),
+        ("# model: bundle/c", "model: components", "has no crydistill_model.c"),
+        ("# model: bundle/c", "model: nowhere", "nowhere"),
         ("# votes: 5", "votes: 5", "votes and of_windows together"),
         ("preset: balanced", "prefix: Bed-room", "a prefix is lower-case letters"),
         ("preset: balanced", "prefix: bedroom", "has no bedroom_model.c"),

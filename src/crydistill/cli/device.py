@@ -24,6 +24,9 @@ ModelOption = Annotated[
     ),
 ]
 DirectoryArgument = Annotated[Path, typer.Argument(help="Output directory; created if missing.")]
+LibraryArgument = Annotated[
+    Path, typer.Argument(help="The library's own folder, where the tool looks for libraries.")
+]
 
 
 @export_app.command("c")
@@ -116,6 +119,51 @@ def web_engine(
         print(path)
 
 
+@export_app.command("arduino")
+def export_to_arduino(
+    directory: LibraryArgument, model: ModelOption = None, settings: SettingsOption = None
+) -> None:
+    """Export a student as an Arduino library, with examples for PDM and I2S microphones."""
+    _export_package("arduino", directory, model, settings)
+
+
+@export_app.command("platformio")
+def export_to_platformio(
+    directory: LibraryArgument, model: ModelOption = None, settings: SettingsOption = None
+) -> None:
+    """Export a student as a PlatformIO library, with examples for PDM and I2S microphones."""
+    _export_package("platformio", directory, model, settings)
+
+
+@export_app.command("zephyr")
+def export_to_zephyr(
+    directory: LibraryArgument, model: ModelOption = None, settings: SettingsOption = None
+) -> None:
+    """Export a student as a Zephyr module, with a sample that tests it and listens."""
+    _export_package("zephyr", directory, model, settings)
+
+
+@export_app.command("cmake")
+def export_to_cmake(
+    directory: LibraryArgument, model: ModelOption = None, settings: SettingsOption = None
+) -> None:
+    """Export a student as a CMake project for find_package and FetchContent."""
+    _export_package("cmake", directory, model, settings)
+
+
+@export_app.command("esphome")
+def export_to_esphome(
+    directory: DirectoryArgument, model: ModelOption = None, settings: SettingsOption = None
+) -> None:
+    """Export a student as an ESPHome component, with a configuration to start from."""
+    from crydistill.device.packages import export_esphome
+
+    tflite, manifest = _student(model)
+    calibrated = _calibrated(settings, manifest)
+    for path in export_esphome(tflite, manifest, directory, calibrated=calibrated):
+        print(path)
+
+
 @app.command("firmware-cost")
 def firmware_cost(
     firmware: Annotated[Path, typer.Argument(help="The project's firmware/ folder.")],
@@ -175,6 +223,17 @@ def front_ends(
     print(markdown(record))
     print(out / RESULT_NAME)
     exit_if_skipped(scored.unreadable, len(scored.clips))
+
+
+def _export_package(
+    system: str, directory: Path, model: Path | None, settings: Path | None
+) -> None:
+    from crydistill.device.packages import export_package
+
+    tflite, manifest = _student(model)
+    calibrated = _calibrated(settings, manifest)
+    for path in export_package(system, tflite, manifest, directory, calibrated=calibrated):
+        print(path)
 
 
 def _student(model: Path | None) -> tuple[bytes, "StudentManifest"]:

@@ -15,8 +15,14 @@ from crydistill.device.c_text import DO_NOT_EDIT, array, include_guard
 from crydistill.device.esp_nn import non_persistent_bytes
 from crydistill.device.export import default_preset, detector_settings, export_c
 from crydistill.device.kernel_faults import ESP_NN, first_sound_version
-from crydistill.device.library import copy_adapter, copy_library, copy_tree, firmware_directory
-from crydistill.device.selftest import make_selftest, selftest_header, selftest_source
+from crydistill.device.library import (
+    copy_adapter,
+    copy_library,
+    copy_licence,
+    copy_tree,
+    firmware_directory,
+)
+from crydistill.device.selftest import write_selftest
 from crydistill.device.vendors import OWN, find_vendor
 from crydistill.errors import ConfigError
 from crydistill.student.manifest import StudentManifest
@@ -82,22 +88,18 @@ def export_esp_idf(
     made = export_c(tflite, manifest, model, calibrated=calibrated, kernels=kernels).files
     firmware = firmware_directory()
     texts = {
-        model / "crydistill_golden.h": selftest_header(),
-        model / "crydistill_golden.c": selftest_source(
-            make_selftest(tflite, manifest), manifest.tflite.sha256
-        ),
-        component / "Kconfig": _kconfig(
-            (firmware / "esp-idf" / COMPONENT / "Kconfig").read_text(encoding="utf-8"),
-            _default_settings(manifest, calibrated),
-        ),
         tflm / "model" / "crydistill_tflite.h": _tflm_header(tflite, manifest),
         tflm / "model" / "crydistill_tflite.c": _tflm_source(tflite, manifest),
     }
     copies = (
-        *copy_tree(firmware / "esp-idf", directory),
+        *copy_tree(
+            firmware / "esp-idf", directory, _kconfig(_default_settings(manifest, calibrated))
+        ),
         *copy_library(component / "src"),
         *(copy_adapter(vendor.adapter, component / "src") if vendor else ()),
         *copy_tree(firmware / "selftest", component / "selftest"),
+        *write_selftest(tflite, manifest, model),
+        copy_licence(component),
     )
     if vendor:
         texts[component / _MANIFEST] = _with_esp_nn(firmware / "esp-idf" / COMPONENT / _MANIFEST)
@@ -136,17 +138,14 @@ def _default_settings(manifest: StudentManifest, calibrated: VoteSettings | None
     return _SETTINGS_OF_NO_STUDENT if name is None else settings[name]
 
 
-def _kconfig(template: str, settings: VoteSettings) -> str:
-    """Fill in the detector's defaults: @THRESHOLD@ and the like in the template."""
-    defaults = {
+def _kconfig(settings: VoteSettings) -> dict[str, int]:
+    """The detector's defaults for the template of Kconfig."""
+    return {
         "THRESHOLD": round(settings.threshold * KCONFIG_THRESHOLD_ONE),
         "N": settings.n,
         "M": settings.m,
         "HOLD_MS": round(settings.hold_seconds * 1000),
     }
-    for name, value in defaults.items():
-        template = template.replace(f"@{name}@", str(value))
-    return template
 
 
 def _tflm_header(tflite: bytes, manifest: StudentManifest) -> str:

@@ -4,6 +4,7 @@ In an installed package they are inside (`crydistill/firmware`, included when th
 in a checkout, next to `src`.
 """
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from crydistill.errors import ConfigError
 
 
 def firmware_directory() -> Path:
-    """Directory that contains `src`, `adapters`, `selftest` and `esp-idf`.
+    """Directory that contains `src`, `adapters`, `selftest`, `esp-idf`, `web` and `packages`.
 
     Raises
     ------
@@ -26,6 +27,18 @@ def firmware_directory() -> Path:
     raise ConfigError(
         f"{package / 'firmware'}: the C library is missing; install crydistill from its wheel"
     )
+
+
+def esphome_directory() -> Path:
+    """Directory of the ESPHome component, as of its readme."""
+    return firmware_directory().parent / "integrations" / "esphome"
+
+
+def copy_licence(directory: str | Path) -> Path:
+    """Copy the library's licence to a directory; return the copy."""
+    copy = Path(directory) / "LICENSE"
+    atomic.write_bytes(copy, (firmware_directory().parent / "LICENSE").read_bytes())
+    return copy
 
 
 def copy_library(directory: str | Path) -> tuple[Path, ...]:
@@ -43,12 +56,23 @@ def copy_adapter(adapter: str, directory: str | Path) -> tuple[Path, ...]:
     return tuple(copies)
 
 
-def copy_tree(source: Path, directory: str | Path) -> tuple[Path, ...]:
-    """Copy all files below `source`; return the copies, sorted."""
+def copy_tree(
+    source: Path, directory: str | Path, values: Mapping[str, str | int] | None = None
+) -> tuple[Path, ...]:
+    """Copy all files below `source`; return the copies, sorted.
+
+    values : what stands for @NAME@ in the files, by name
+    """
     copies = []
     for path in sorted(source.rglob("*")):
-        if path.is_file():
+        if path.is_file() and path.suffix != ".pyc":
             copy = Path(directory) / path.relative_to(source)
-            atomic.write_bytes(copy, path.read_bytes())
+            atomic.write_bytes(copy, _filled_in(path.read_bytes(), values or {}))
             copies.append(copy)
     return tuple(copies)
+
+
+def _filled_in(template: bytes, values: Mapping[str, str | int]) -> bytes:
+    for name, value in values.items():
+        template = template.replace(f"@{name}@".encode(), str(value).encode())
+    return template

@@ -6,10 +6,12 @@ The audio is synthesised, not stored, in integer arithmetic only, so that its C 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from crydistill import atomic
 from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_HOP_SECONDS, WINDOW_SAMPLES
 from crydistill.detector.vote import Event, EventKind, Vote, VoteSettings
@@ -142,6 +144,27 @@ def _in_widest_gap(scores: npt.NDArray[np.float32]) -> float:
     ordered = np.sort(scores.astype(np.float64))
     gap = int(np.argmax(np.diff(ordered)))
     return float(np.float32((ordered[gap] + ordered[gap + 1]) / 2))
+
+
+def write_selftest(
+    tflite: bytes, manifest: StudentManifest, directory: str | Path
+) -> tuple[Path, ...]:
+    """Write a student's golden vectors as `crydistill_golden.h` and `.c`; return the two.
+
+    Raises
+    ------
+    ModelError
+        if the student fails `inspect_tflite`.
+    """
+    texts = {
+        "crydistill_golden.h": selftest_header(),
+        "crydistill_golden.c": selftest_source(
+            make_selftest(tflite, manifest), manifest.tflite.sha256
+        ),
+    }
+    for name, text in texts.items():
+        atomic.write_text(Path(directory) / name, text)
+    return tuple(Path(directory) / name for name in texts)
 
 
 def selftest_header() -> str:

@@ -1,4 +1,4 @@
-"""ESPHome component: a baby's cry as a binary sensor, from a crydistill bundle's C sources.
+"""ESPHome component: a baby's cry as a binary sensor, from a student's C sources.
 
 Checks the configuration, copies the student and the C library into the build, and sets up the
 listener of cry_listener.h; number.py and select.py are controls of one. Several listeners may have
@@ -45,6 +45,9 @@ MOST_WINDOWS = 64
 LONGEST_HOLD = cv.TimePeriod(hours=24)
 SAMPLE_RATE = 16000
 
+STUDENT = Path(__file__).parent / "student"
+"""Student and library, if `crydistill export esphome` wrote this component."""
+
 LIBRARY = ("crydistill.c", "crydistill.h", "crydistill_tables.c", "crydistill_tables.h")
 """Of the C library only what shows that it is there; all sources are copied."""
 
@@ -74,6 +77,15 @@ def presets_of(folder: Path, prefix: str) -> list[str]:
     """Names in C of the presets that the student's header declares."""
     header = (folder / f"{prefix}_model.h").read_text(encoding="utf-8")
     return re.findall(rf"crydistill_settings {prefix}_preset_(\w+);", header)
+
+
+def _folder(value: object) -> Path:
+    if value == str(STUDENT) and not STUDENT.is_dir():
+        raise cv.Invalid(
+            "this component has no student in it; take one that `crydistill export esphome FOLDER` "
+            "writes, or name a folder with a student"
+        )
+    return Path(cv.directory(value))
 
 
 def _model_folder(config: dict) -> dict:
@@ -116,7 +128,7 @@ CONFIG_SCHEMA = cv.All(
                 min_bits_per_sample=16,
                 max_bits_per_sample=16,
             ),
-            cv.Required(CONF_MODEL): cv.All(cv.directory, Path),
+            cv.Optional(CONF_MODEL, default=str(STUDENT)): _folder,
             cv.Optional(CONF_PREFIX, default="crydistill"): _prefix,
             cv.Optional(CONF_PRESET, default="balanced"): cv.string_strict,
             cv.Optional(CONF_THRESHOLD): cv.float_range(min=0.0),
