@@ -53,6 +53,8 @@ MISSING: dict[str, list[str]] = {
     "export zephyr": ["out", "--model", "none"],
     "export cmake": ["out", "--model", "none"],
     "export esphome": ["out", "--model", "none"],
+    "export web": ["out.html", "--model", "none"],
+    "web-engine": ["none", "out"],
     "firmware-cost": ["none", "cost.json"],
     "front-ends": ["none", "none"],
     "profile": ["none"],
