@@ -18,6 +18,7 @@ from crydistill.cli import (
     detection,
     device,
     experiments,
+    listening,
     night,
     private,
     profile,
@@ -49,6 +50,7 @@ app = typer.Typer(
 for room in (
     experiments,
     detection,
+    listening,
     night,
     robustness,
     data,

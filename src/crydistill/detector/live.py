@@ -345,6 +345,7 @@ class _Watch:
         self._value = 0.0  # the last sample's
         self._still = 0  # samples that have had this value
         self._gone_at = 0.0  # in seconds since listening began
+        self._said: set[str] = set()  # reasons, since the sound is gone
         self.lost = False
 
     def heard(self, samples: Samples | Dropped) -> None:
@@ -371,8 +372,11 @@ class _Watch:
         if not self.lost:
             self.lost = True
             self._gone_at = self._listener.state.seconds - silent
-            self._say(reason)
+            self._said.clear()
             self._available(False)
+        if reason not in self._said:  # it may change: a camera that boots refuses, then answers
+            self._said.add(reason)
+            self._say(reason)
 
     def end(self) -> None:
         """Say so if the source has ended before there could be an alert."""
