@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.cli import app
 from crydistill.detector import mqtt, stream_source
 from crydistill.detector.live import LiveEvent, LiveState
+from crydistill.detector.night import Episode, Night, NightSummary
+from crydistill.detector.night_hours import NightHours
 from crydistill.detector.stream_address import StreamAddress
 from crydistill.errors import AudioError, ConfigError
 
@@ -30,6 +33,7 @@ class Recorder:
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.arguments, self.options = arguments, options
         self.events: list[LiveEvent] = []
+        self.nights: list[NightSummary] = []
         self.closed = False
         self.made.append(self)
 
@@ -42,6 +46,9 @@ class Recorder:
 
     def available(self, sound: bool) -> None:
         assert not self.closed
+
+    def night(self, summary: NightSummary) -> None:
+        self.nights.append(summary)
 
     def close(self) -> None:
         self.closed = True
@@ -70,6 +77,29 @@ def test_mqtt_gets_every_event_that_is_printed(recorders: list[Recorder]) -> Non
     assert [event.to_json() for event in publisher.events] == printed
     assert printed[0]["event"] == "on"
     assert publisher.closed
+
+
+def test_the_summary_of_a_night_is_printed_and_published(
+    recorders: list[Recorder], tmp_path: Path
+) -> None:
+    """Of a night that ended while nobody listened."""
+    hours = NightHours.parse("19:00-07:00")
+    night = Night.of(date(2026, 1, 2), hours)
+    night.heard = [60.0] * len(night.heard)
+    night.episodes.append(Episode(night.begin, 90.0, 0.8))
+    record = tmp_path / "night-2026-01-02.json"
+    record.write_text(json.dumps(night.to_json()))
+    printed = listen("--mqtt", "broker", "--nights", str(tmp_path))
+    (told,) = [line for line in printed if line["event"] == "night"]
+    assert [each.to_json() for each in recorders[0].nights] == [told]
+    assert (told["episodes"], told["crying_min"]) == (1, 1.5)
+    assert record.with_suffix(".html").exists()
+
+
+@pytest.mark.parametrize("night", ["7-8", "19:00-19:00"])
+def test_a_night_that_is_none_is_refused_before_listening(night: str) -> None:
+    done = CliRunner().invoke(app, ["listen", "-", "--night", night], input=QUIET)
+    assert isinstance(done.exception, ConfigError) and done.stdout == ""
 
 
 def test_nothing_is_published_unless_asked(recorders: list[Recorder]) -> None:

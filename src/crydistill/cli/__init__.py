@@ -24,6 +24,7 @@ from crydistill.cli import (
     profile,
     publish,
     robustness,
+    service,
     tables,
 )
 from crydistill.cli.common import Interrupted, complain
@@ -51,6 +52,7 @@ for room in (
     experiments,
     detection,
     listening,
+    service,
     night,
     robustness,
     data,

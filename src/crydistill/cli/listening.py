@@ -1,7 +1,5 @@
 """The command that detects live: listen."""
 
-import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -25,15 +23,18 @@ from crydistill.cli.operating import (
 from crydistill.errors import AudioError
 
 if TYPE_CHECKING:
-    from crydistill.cli.stop_signals import StopSignals
     from crydistill.detector.controls import Controls
-    from crydistill.detector.live import Listener, LiveEvent, LiveState, Publisher
+    from crydistill.detector.live import Listener, Publisher
+    from crydistill.detector.night import NightSummary
+    from crydistill.detector.night_log import NightLog
     from crydistill.detector.sources import Source
     from crydistill.detector.stream_address import StreamAddress
     from crydistill.detector.vote import VoteSettings
     from crydistill.student.runtime import TfliteStudent
 
 app = typer.Typer()
+
+DEFAULT_NIGHT = "19:00-07:00"
 
 MqttOption = Annotated[
     str | None,
@@ -74,6 +75,16 @@ ClipsOption = Annotated[
     Path | None, typer.Option(help="Folder to save the audio around alerts; private.")
 ]
 
+NightOption = Annotated[
+    str,
+    typer.Option(
+        metavar="HH:MM-HH:MM", help="The night, by the local clock; its end brings a summary."
+    ),
+]
+NightsOption = Annotated[
+    Path | None, typer.Option(help="Folder to keep a page of each night; private.")
+]
+
 
 @app.command()
 def listen(
@@ -81,6 +92,8 @@ def listen(
     rate: RateOption = 16_000,
     patience: PatienceOption = 10.0,
     clips: ClipsOption = None,
+    night: NightOption = DEFAULT_NIGHT,
+    nights: NightsOption = None,
     mqtt: MqttOption = None,
     mqtt_id: MqttIdOption = "crydistill",
     mqtt_user: MqttUserOption = None,
@@ -96,6 +109,8 @@ def listen(
     """Detect cries live; prints events as JSON lines on standard output."""
     from crydistill.detector.alert_clips import AlertClips
     from crydistill.detector.live import Listener
+    from crydistill.detector.night_hours import NightHours
+    from crydistill.detector.night_log import NightLog
 
     open_source = _source(source, rate, patience)
     student = chosen_student(model)
@@ -109,13 +124,21 @@ def listen(
         connections.append(
             lambda: _mqtt_publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls, mqtt_ca, controls)
         )
-    _listen(open_source, listener, connections, patience)
+    hours = NightHours.parse(night)
+    _listen(
+        open_source,
+        listener,
+        connections,
+        lambda tell: NightLog(hours, tell, folder=nights, say=_say),
+        patience,
+    )
 
 
 def _listen(
     source: "Source",
     listener: "Listener",
     connections: "Sequence[Callable[[], Publisher]]",
+    make_log: "Callable[[Callable[[NightSummary], None]], NightLog]",
     patience: float,
 ) -> None:
     """Listen until the source ends or a signal comes.
@@ -123,39 +146,27 @@ def _listen(
     Parameters
     ----------
     connections : each makes a publisher, once signals are handled and an end can be published
+    make_log : makes the log of nights, from what to do with a summary
     """
+    from crydistill.cli.outputs import Outputs
     from crydistill.cli.stop_signals import StopSignals
     from crydistill.detector.live import listen as listen_to
     from crydistill.detector.sources import in_background
 
-    with StopSignals() as stop:
-        publishers = [connect() for connect in connections]
-        display = _Display()
-
-        def show(state: "LiveState") -> None:
-            display.show(state)
-            for publisher in publishers:
-                publisher.heard(state)
-
-        def available(sound: bool) -> None:
-            for publisher in publishers:
-                publisher.available(sound)
-
-        try:
-            listen_to(
-                lambda: in_background(source),
-                listener,
-                emit=lambda event: _report(event, publishers, stop),
-                show=show,
-                say=_say,
-                available=available,
-                stopping=stop.requested,
-                patience=patience,
-            )
-        finally:
-            display.close()
-            for publisher in publishers:
-                publisher.close()
+    with (
+        StopSignals() as stop,
+        Outputs([connect() for connect in connections], make_log, stop) as outputs,
+    ):
+        listen_to(
+            lambda: in_background(source),
+            listener,
+            emit=outputs.emit,
+            show=outputs.show,
+            say=_say,
+            available=outputs.available,
+            stopping=stop.requested,
+            patience=patience,
+        )
 
 
 def _source(name: str, rate: int, patience: float) -> "Source":
@@ -202,48 +213,6 @@ def _say(line: str) -> None:
     if sys.stderr is not None:  # closed: `print` would write to standard output instead
         with suppress(OSError):  # a terminal that hung up: clips and state matter more
             tell(line)
-
-
-def _report(event: "LiveEvent", publishers: "list[Publisher]", stop: "StopSignals") -> None:
-    for publisher in publishers:
-        publisher.publish(event)
-    try:
-        print(json.dumps(event.to_json()), flush=True)
-    except OSError:
-        if not stop.requested():
-            raise
-        # The reader was stopped, too. Python would fail to write the line again when it exits.
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
-
-
-class _Display:
-    """The state on a terminal; nothing where standard error is none."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self._screen = Console(stderr=True)
-        # Events belong to standard output even while the display is on standard error.
-        self._live = Live(
-            console=self._screen,
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
-        )
-        self._live.start()
-
-    def show(self, state: "LiveState") -> None:
-        """Draw the state; a terminal that was closed does not end the listening."""
-        from crydistill.detector.live import display
-
-        with suppress(OSError):
-            self._live.update(display(state), refresh=self._screen.is_terminal)
-
-    def close(self) -> None:
-        """Remove the display."""
-        with suppress(OSError):
-            self._live.stop()
 
 
 def _mqtt_publisher(

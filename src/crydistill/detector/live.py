@@ -24,6 +24,7 @@ from crydistill.audio.augment import SILENCE_DBFS
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_HOP_SECONDS
 from crydistill.detector.alert_clips import AlertClips
+from crydistill.detector.night import NightSummary
 from crydistill.detector.operating_point import OperatingPoint
 from crydistill.detector.sources import (
     NOTHING,
@@ -98,6 +99,9 @@ class Publisher(Protocol):
 
     def available(self, sound: bool) -> None:
         """Publish whether there is sound to listen to; there is until told otherwise."""
+
+    def night(self, summary: NightSummary) -> None:
+        """Publish what a night was, when it is over."""
 
     def close(self) -> None:
         """Publish that listening has ended, and disconnect."""

@@ -4,6 +4,8 @@ import html
 from importlib.resources import files
 from string import Template
 
+from crydistill.style_sheet import style_sheet
+
 PRIVATE = (
     '<p class="private">Private: made from recordings from which nothing may be published, '
     "including this page.</p>"
@@ -12,7 +14,7 @@ PRIVATE = (
 
 def fill(template: str, **parts: str) -> str:
     """Fill a template of this package; `$style` gets the shared style sheet."""
-    return Template(_read(template)).substitute(parts, style=_read("page.css"))
+    return Template(_read(template)).substitute(parts, style=style_sheet())
 
 
 def escaped(value: str) -> str:
