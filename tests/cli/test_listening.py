@@ -98,7 +98,7 @@ def test_the_summary_of_a_night_is_printed_and_published(
 
 @pytest.mark.parametrize("night", ["7-8", "19:00-19:00"])
 def test_a_night_that_is_none_is_refused_before_listening(night: str) -> None:
-    done = CliRunner().invoke(app, ["listen", "-", "--night", night], input=QUIET)
+    done = CliRunner().invoke(app, ["listen", "-", "--night-hours", night], input=QUIET)
     assert isinstance(done.exception, ConfigError) and done.stdout == ""
 
 

@@ -75,7 +75,7 @@ ClipsOption = Annotated[
     Path | None, typer.Option(help="Folder to save the audio around alerts; private.")
 ]
 
-NightOption = Annotated[
+NightHoursOption = Annotated[
     str,
     typer.Option(
         metavar="HH:MM-HH:MM", help="The night, by the local clock; its end brings a summary."
@@ -92,7 +92,7 @@ def listen(
     rate: RateOption = 16_000,
     patience: PatienceOption = 10.0,
     clips: ClipsOption = None,
-    night: NightOption = DEFAULT_NIGHT,
+    night_hours: NightHoursOption = DEFAULT_NIGHT,
     nights: NightsOption = None,
     mqtt: MqttOption = None,
     mqtt_id: MqttIdOption = "crydistill",
@@ -124,7 +124,7 @@ def listen(
         connections.append(
             lambda: _mqtt_publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls, mqtt_ca, controls)
         )
-    hours = NightHours.parse(night)
+    hours = NightHours.parse(night_hours)
     _listen(
         open_source,
         listener,

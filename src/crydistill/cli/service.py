@@ -48,7 +48,7 @@ def install(
     """Write a service that runs `listen`; start and enable nothing."""
     from crydistill import atomic
 
-    made = _made(_checked(arguments or []), name, system, run_as)
+    made = _made(checked(arguments or []), name, system, run_as)
     if print_:
         print(made.unit(), end="")
         return
@@ -86,7 +86,7 @@ def uninstall(system: SystemOption = False, name: NameOption = "crydistill") -> 
     print(f"  {manager} daemon-reload")
 
 
-def _checked(arguments: list[str]) -> dict[str, Any]:
+def checked(arguments: list[str]) -> dict[str, Any]:
     """Options of `listen` as given, checked by `listen` itself, with absolute paths."""
     from typer.core import TyperCommand
 
@@ -108,6 +108,8 @@ def _made(given: dict[str, Any], name: str, system: bool, run_as: str | None) ->
     if run_as is not None and not system:
         raise ConfigError("--run-as belongs to --system: a user's service runs as that user")
     source = _source(given.pop("source", ""))
+    _require_broker(given)
+    _require_files(_files(given))
     folders = [given[key].absolute() for key in ("clips", "nights") if key in given]
     program = (sys.executable, "-m", "crydistill", "listen")
     made = ListenService(
@@ -153,16 +155,28 @@ def _words(given: dict[str, Any]) -> Iterator[str]:
     """Options as words of a command line."""
     for key, value in given.items():
         option = f"--{key.replace('_', '-')}"
-        if value is True:
-            yield option
-        else:
-            yield option
+        yield option
+        if value is not True:
             yield str(value.absolute() if isinstance(value, Path) else value)
 
 
 def _files(given: dict[str, Any]) -> list[Path]:
     """Files that `listen` reads."""
     return [given[key].absolute() for key in ("model", "settings", "mqtt_ca") if key in given]
+
+
+def _require_broker(given: dict[str, Any]) -> None:
+    """Refuse an address of a broker that `listen` would refuse, such as one with a password."""
+    from crydistill.detector.broker import Broker
+
+    if "mqtt" in given:
+        Broker.parse(given["mqtt"], user=given.get("mqtt_user"))
+
+
+def _require_files(paths: list[Path]) -> None:
+    for path in paths:
+        if not path.exists():
+            raise ConfigError(f"{path}: no such file; `listen` would fail with it")
 
 
 def _require_readable(paths: list[Path]) -> None:
