@@ -246,9 +246,7 @@ def test_it_hears_a_cry(make: Any) -> None:
         "import sys\nfrom crydistill.cli import main\nsys.argv[0] = 'crydistill'\nmain()\n"
     )
     with stream_server() as server:
-        server.answers = [
-            Answer([wav_header(), episode(), np.zeros(16_000, "<i2").tobytes(), 60.0])
-        ]
+        server.answers = [Answer([wav_header(), episode(), 60.0])]
         process = subprocess.Popen(
             [PYTHON, str(ADDON / "run.py")],
             env=addon.environment({"source": server.address}), stdout=subprocess.PIPE, text=True,

@@ -133,7 +133,7 @@ def soak_camera(episodes: int) -> Soaked:
     with (
         tempfile.TemporaryDirectory() as folder,
         tempfile.TemporaryFile("w+") as out,
-        tempfile.TemporaryFile("w+") as errors,
+        tempfile.NamedTemporaryFile("w+") as errors,
     ):
         camera = Camera(Path(folder), episode(), "--video")
         process = subprocess.Popen(
@@ -141,6 +141,7 @@ def soak_camera(episodes: int) -> Soaked:
         )
         for number in range(episodes):
             camera.start()
+            _until_said(errors, "Hz, mono" if number == 0 else "sound is back", max(1, number))
             time.sleep(EPISODE_SECONDS)
             if number % 2:
                 camera.hang()
@@ -152,6 +153,13 @@ def soak_camera(episodes: int) -> Soaked:
         process.terminate()
         code = process.wait(600)
         return _soaked(code, out, errors, memory, began)
+
+
+def _until_said(errors: Any, what: str, times: int) -> None:
+    end = time.monotonic() + 120
+    while Path(errors.name).read_text(errors="replace").count(what) < times:
+        assert time.monotonic() < end, f"waited in vain for '{what}'"
+        time.sleep(0.1)
 
 
 def _write(pipe: int, data: bytes, real_time: bool) -> None:

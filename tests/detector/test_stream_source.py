@@ -8,6 +8,7 @@ import pytest
 from tests.detector.sounds import LoudnessScorer, Remembering, faint, loud
 from tests.detector.stream_server import Answer, StreamServer, stream_server, wav_header
 
+from crydistill.audio import ffmpeg_live
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.detector import live
 from crydistill.detector.live import Listener, LiveEvent
@@ -17,6 +18,11 @@ from crydistill.detector.stream_source import StreamSource
 from crydistill.detector.vote import VoteSettings
 
 PATIENCE = 1.0
+
+
+@pytest.fixture(autouse=True)
+def quick_to_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ffmpeg_live, "_OPENING_SECONDS", 2.0)
 
 
 @pytest.fixture
@@ -69,7 +75,7 @@ def test_another_rate_is_resampled(server: StreamServer) -> None:
         (Answer([b"no"], status=403), "refuses the user"),
         (Answer([b"no"], status=404), "404 Not Found"),
         (Answer([b"no"], status=500), "5XX Server Error"),
-        (Answer([5.0]), "nothing has arrived for 1 s"),
+        (Answer([5.0]), "nothing has arrived for 2 s"),
         (Answer([wav_header(), pcm(faint(1)), 5.0]), "nothing has arrived for 1 s"),
         (Answer([b"#EXTM3U\n#EXTINF:9,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"],
                 kind="application/vnd.apple.mpegurl"), "no sound that can be read"),

@@ -36,6 +36,9 @@ _CAUGHT_UP_SECONDS = 0.02
 
 _MOST_AHEAD_SECONDS = 30.0
 
+_OPENING_SECONDS = 15.0
+"""A camera that wakes up takes its time to answer, whatever pauses its sound may have."""
+
 _JUMP_SECONDS = 0.5
 """Frames whose times are further apart than this are not next to each other."""
 
@@ -63,7 +66,7 @@ class LiveSound:
     Parameters
     ----------
     url : with user name and password
-    patience : seconds without an answer or a packet after which the stream has ended
+    patience : seconds without a packet after which the stream has ended; an answer may take longer
 
     Attributes
     ----------
@@ -79,12 +82,13 @@ class LiveSound:
         import av
 
         self._patience, self._now = patience, now
+        opening = max(patience, _OPENING_SECONDS)
         try:
             self._container: Any = av.open(
-                url, metadata_errors="replace", options=_OPTIONS, timeout=patience
+                url, metadata_errors="replace", options=_OPTIONS, timeout=(opening, patience)
             )
         except (av.FFmpegError, ValueError, RuntimeError) as error:
-            raise LiveSoundError(_reason(error, patience)) from None
+            raise LiveSoundError(_reason(error, opening)) from None
         self._stream: Any
         self._stream = self._container.streams.best("audio")
         if self._stream is None or self._stream.codec_context is None:
