@@ -135,7 +135,7 @@ def soak_camera(episodes: int) -> Soaked:
         tempfile.TemporaryFile("w+") as out,
         tempfile.NamedTemporaryFile("w+") as errors,
     ):
-        camera = Camera(Path(folder), episode(), "--video")
+        camera = Camera(Path(folder), episode(), "--video", "--codec", "pcm")
         process = subprocess.Popen(
             command(camera.address, patience=CAMERA_PATIENCE), stdout=out, stderr=errors
         )

@@ -22,7 +22,7 @@ PATIENCE = 1.0
 
 @pytest.fixture(autouse=True)
 def quick_to_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ffmpeg_live, "_OPENING_SECONDS", 2.0)
+    monkeypatch.setattr(ffmpeg_live, "_SHORTEST_TIMEOUT_SECONDS", 2.0)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_another_rate_is_resampled(server: StreamServer) -> None:
         (Answer([b"no"], status=404), "404 Not Found"),
         (Answer([b"no"], status=500), "5XX Server Error"),
         (Answer([5.0]), "nothing has arrived for 2 s"),
-        (Answer([wav_header(), pcm(faint(1)), 5.0]), "nothing has arrived for 1 s"),
+        (Answer([wav_header(), pcm(faint(1)), 5.0]), "nothing has arrived for 2 s"),
         (Answer([b"#EXTM3U\n#EXTINF:9,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"],
                 kind="application/vnd.apple.mpegurl"), "no sound that can be read"),
     ],
@@ -171,6 +171,22 @@ def test_a_student_with_memory_forgets_what_was_before_an_outage(server: StreamS
         stopping=lambda: sound == [False, True, False], patience=PATIENCE,
     )  # fmt: skip
     assert max(score for score in scores if not np.isnan(score)) == 5.0
+
+
+def test_what_was_left_of_a_block_is_not_taken_for_sound_that_is_back(
+    server: StreamServer,
+) -> None:
+    """A stream that stalls within a block is away once, until there is a new one."""
+    # Frames that had to be waited for, so that the blocks are short; then a tenth of a second.
+    live_frames = [part for _ in range(20) for part in (pcm(loud(0.1)), 0.1)]
+    server.answers = [Answer([wav_header(), *live_frames, pcm(loud(0.1)), 6.0])]
+    listener = Listener(LoudnessScorer(), VoteSettings(threshold=0.5, n=1, m=1))
+    found = listen(
+        server.address, listener,
+        until=lambda found: any("retrying" in line for line in found.said),
+    )  # fmt: skip
+    assert found.sound == [False]
+    assert "sound is back" not in "".join(found.said)
 
 
 @pytest.mark.slow

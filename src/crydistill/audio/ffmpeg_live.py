@@ -36,8 +36,8 @@ _CAUGHT_UP_SECONDS = 0.02
 
 _MOST_AHEAD_SECONDS = 30.0
 
-_OPENING_SECONDS = 15.0
-"""A camera that wakes up takes its time to answer, whatever pauses its sound may have."""
+_SHORTEST_TIMEOUT_SECONDS = 15.0
+"""A camera that wakes up takes its time to answer and to send, whatever is expected of it later."""
 
 _JUMP_SECONDS = 0.5
 """Frames whose times are further apart than this are not next to each other."""
@@ -45,6 +45,10 @@ _JUMP_SECONDS = 0.5
 
 class LiveSoundError(Exception):
     """Raised when a stream cannot be opened or ends; its message never holds the address."""
+
+
+class LiveSoundStalled(LiveSoundError):  # noqa: N818 - what happened, more than an error
+    """Raised when nothing arrives any more."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ class LiveSound:
     Parameters
     ----------
     url : with user name and password
-    patience : seconds without a packet after which the stream has ended; an answer may take longer
+    patience : seconds without a packet after which its listener counts it as lost; it is ended
+        after 15 s at the earliest
 
     Attributes
     ----------
@@ -82,13 +87,13 @@ class LiveSound:
         import av
 
         self._patience, self._now = patience, now
-        opening = max(patience, _OPENING_SECONDS)
+        self._timeout = max(patience, _SHORTEST_TIMEOUT_SECONDS)
         try:
             self._container: Any = av.open(
-                url, metadata_errors="replace", options=_OPTIONS, timeout=(opening, patience)
+                url, metadata_errors="replace", options=_OPTIONS, timeout=self._timeout
             )
         except (av.FFmpegError, ValueError, RuntimeError) as error:
-            raise LiveSoundError(_reason(error, opening)) from None
+            raise LiveSoundError(_reason(error, self._timeout)) from None
         self._stream: Any
         self._stream = self._container.streams.best("audio")
         if self._stream is None or self._stream.codec_context is None:
@@ -114,6 +119,11 @@ class LiveSound:
                 ahead = ahead and waited < _CAUGHT_UP_SECONDS
                 if gathered.seconds >= (_MOST_AHEAD_SECONDS if ahead else seconds):
                     yield gathered.take()
+        except LiveSoundStalled:
+            # The end of a block is long past: heard now, it would be taken for sound that is back.
+            if gathered.seconds > seconds:
+                yield gathered.take()
+            raise
         except LiveSoundError:
             if gathered.seconds:
                 yield gathered.take()
@@ -133,10 +143,10 @@ class LiveSound:
                     samples = samples_of(frame, lossy=True)
                     yield LiveBlock(frame.sample_rate, samples, missing), waited
                     asked, waited = self._now(), 0.0
-                if waited >= self._patience:
+                if waited >= self._timeout:
                     raise LiveSoundError(f"nothing in it could be decoded for {waited:.0f} s")
         except av.error.ExitError:
-            raise LiveSoundError(_nothing(self._patience)) from None
+            raise LiveSoundStalled(_nothing(self._timeout)) from None
         except (av.FFmpegError, ValueError, IndexError):  # IndexError: another track begins
             pass
         raise LiveSoundError("the stream has ended")
