@@ -5,6 +5,7 @@ The command line reads them here and passes them to library functions as argumen
     CRYDISTILL_CACHE           directory for downloads and decoded corpora
     CRYDISTILL_CAPTURES        folder of private home recordings, outside the repository
     CRYDISTILL_MQTT_PASSWORD   password for `crydistill listen --mqtt-user`
+    CRYDISTILL_STREAM          secret address of a camera or stream, for `crydistill listen`
     HF_TOKEN                   Hugging Face token with write access, for `crydistill publish`
     HF_ENDPOINT                URL of a hub other than huggingface.co
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 CACHE_VARIABLE = "CRYDISTILL_CACHE"
 CAPTURES_VARIABLE = "CRYDISTILL_CAPTURES"
 MQTT_PASSWORD_VARIABLE = "CRYDISTILL_MQTT_PASSWORD"
+STREAM_VARIABLE = "CRYDISTILL_STREAM"
 HUB_TOKEN_VARIABLE = "HF_TOKEN"
 HUB_ENDPOINT_VARIABLE = "HF_ENDPOINT"
 
@@ -55,6 +57,11 @@ def captures_dir() -> Path | None:
 def mqtt_password() -> str | None:
     """Return the MQTT broker's password, CRYDISTILL_MQTT_PASSWORD; None if unset."""
     return os.environ.get(MQTT_PASSWORD_VARIABLE) or None
+
+
+def stream_address() -> str | None:
+    """Return the address of the stream to listen to, CRYDISTILL_STREAM; None if unset."""
+    return os.environ.get(STREAM_VARIABLE, "").strip() or None
 
 
 def hub_token() -> str | None:

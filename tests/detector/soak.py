@@ -3,6 +3,7 @@
     python -m tests.detector.soak stream --episodes 60
     python -m tests.detector.soak stream --episodes 60 --real-time
     python -m tests.detector.soak microphone --episodes 60
+    python -m tests.detector.soak camera --episodes 60
 
 An episode is nearly a minute of a quiet room with ten seconds of crying in it; then the source dies
 in one of several ways. Every cry has to raise an alert that ends, and memory has to stay flat.
@@ -20,12 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.detector.camera import Camera
 from tests.detector.sounds import faint
 
 from crydistill.synthesis.nursery import compose, render
 
 RATE = 16_000
 PATIENCE = 1.0
+CAMERA_PATIENCE = 5.0
 DEAD_SECONDS = 4.0
 ROOM_SECONDS, CRY_SECONDS, AFTER_SECONDS = 20, 10, 25
 EPISODE_SECONDS = ROOM_SECONDS + CRY_SECONDS + AFTER_SECONDS
@@ -66,10 +69,10 @@ def episode() -> bytes:
     return np.concatenate([before, cry, after]).astype("<i2").tobytes()
 
 
-def command(*arguments: str) -> list[str]:
+def command(*arguments: str, patience: float = PATIENCE) -> list[str]:
     return [
         sys.executable, "-m", "crydistill", "listen", *arguments,
-        "--patience", str(PATIENCE), "--hold", "3", "--votes", "3/5",
+        "--patience", str(patience), "--hold", "3", "--votes", "3/5",
     ]  # fmt: skip
 
 
@@ -124,6 +127,41 @@ def soak_microphone(episodes: int) -> Soaked:
         return _soaked(code, out, errors, memory, began)
 
 
+def soak_camera(episodes: int) -> Soaked:
+    """An RTSP camera, in real time, that is killed or hangs after every episode."""
+    memory, began = list[float](), time.monotonic()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryFile("w+") as out,
+        tempfile.NamedTemporaryFile("w+") as errors,
+    ):
+        camera = Camera(Path(folder), episode(), "--video", "--codec", "pcm")
+        process = subprocess.Popen(
+            command(camera.address, patience=CAMERA_PATIENCE), stdout=out, stderr=errors
+        )
+        for number in range(episodes):
+            camera.start()
+            _until_said(errors, "Hz, mono" if number == 0 else "sound is back", max(1, number))
+            time.sleep(EPISODE_SECONDS)
+            if number % 2:
+                camera.hang()
+                time.sleep(2 * CAMERA_PATIENCE)
+            camera.kill()
+            time.sleep(DEAD_SECONDS)
+            assert process.poll() is None
+            memory.append(resident_megabytes(process.pid))
+        process.terminate()
+        code = process.wait(600)
+        return _soaked(code, out, errors, memory, began)
+
+
+def _until_said(errors: Any, what: str, times: int) -> None:
+    end = time.monotonic() + 120
+    while Path(errors.name).read_text(errors="replace").count(what) < times:
+        assert time.monotonic() < end, f"waited in vain for '{what}'"
+        time.sleep(0.1)
+
+
 def _write(pipe: int, data: bytes, real_time: bool) -> None:
     for start in range(0, len(data), RATE):  # half a second
         part = memoryview(data)[start : start + RATE]
@@ -142,14 +180,16 @@ def _soaked(code: int, out: Any, errors: Any, memory: list[float], began: float)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Soak `crydistill listen`.")
-    parser.add_argument("source", choices=["stream", "microphone"])
+    parser.add_argument("source", choices=["stream", "microphone", "camera"])
     parser.add_argument("--episodes", type=int, default=60)
     parser.add_argument("--real-time", action="store_true")
     given = parser.parse_args()
     if given.source == "stream":
         soaked = soak_stream(given.episodes, real_time=given.real_time)
-    else:
+    elif given.source == "microphone":
         soaked = soak_microphone(given.episodes)
+    else:
+        soaked = soak_camera(given.episodes)
     kinds = soaked.kinds()
     print(
         f"exit code {soaked.code} after {soaked.seconds:.0f} s: {kinds.count('on')} on, "

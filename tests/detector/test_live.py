@@ -165,6 +165,7 @@ def test_a_lost_source_is_opened_again_until_it_works() -> None:
     assert opened == [0, 5, 7, 11, 19, 35, 65, 95]  # 1, 2, 4, 8, 16, 30 and 30 s after a failure
     assert said == [
         "the microphone gave no sound; retrying until it works",
+        "no such microphone; retrying until it works",
         "sound is back after 91 s",
     ]
     assert told == [False, True]

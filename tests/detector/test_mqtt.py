@@ -27,13 +27,15 @@ from crydistill.detector.discovery import (
 )
 from crydistill.detector.live import LiveEvent, LiveState
 from crydistill.detector.mqtt import MqttPublisher
+from crydistill.detector.night import Episode, Night
+from crydistill.detector.night_hours import NightHours
 from crydistill.detector.vote import EventKind, VoteSettings
 from crydistill.errors import ConfigError, MissingExtraError
 
 ID = "nursery"
 EVENTS, ALERT, AVAILABILITY = topic(ID, "event"), topic(ID, "alert"), topic(ID, "availability")
 SETTINGS, TODAY, SCORE = topic(ID, "settings"), topic(ID, "today"), topic(ID, "score")
-PUBLISHER = topic(ID, "publisher")
+PUBLISHER, NIGHT = topic(ID, "publisher"), topic(ID, "night")
 SET_THRESHOLD, SET_PRESET = topic(ID, "threshold/set"), topic(ID, "preset/set")
 CONFIG = discovery_topic(ID)
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -297,6 +299,28 @@ def test_crying_is_counted_over_midnight_and_a_restart(client: Client, detect: M
     again.publisher.heard(state(100.0))
     until(lambda: json.loads(client.of(TODAY)[-1])["episodes"] == 0)
     assert json.loads(client.of(TODAY)[-1])["date"] == "2026-01-03"
+
+
+def test_a_night_is_told_as_a_sensor_and_again_to_a_broker_that_forgot_it(
+    client: Client, broker: Mosquitto, detect: Make
+) -> None:
+    detector = detect()
+    announced(client)
+    begin = datetime(2026, 11, 27, 19, 0, tzinfo=UTC)
+    night = Night.of(begin.date(), NightHours.parse("19:00-07:00", zone=UTC))
+    night.episodes.append(Episode(begin, 90.0, 0.8))
+    detector.publisher.night(night.summary(NightHours.parse("19:00-07:00", zone=UTC)))
+    until(lambda: bool(client.of(NIGHT)))
+    told = json.loads(client.of(NIGHT)[-1])
+    assert (told["episodes"], told["crying_min"]) == (1, 1.5)
+    entities = json.loads(client.of(CONFIG)[-1])["cmps"]
+    for key, field in (("night_episodes", "episodes"), ("night_crying", "crying_min")):
+        assert entities[key]["state_topic"] == NIGHT
+        assert entities[key]["value_template"] == f"{{{{ value_json.{field} }}}}"
+    broker.stop()
+    until(lambda: not detector.publisher._client.is_connected())
+    broker.start()
+    until(lambda: broker.received(NIGHT) == 1)
 
 
 def test_commands_change_the_detector_and_are_told_back(client: Client, detect: Make) -> None:

@@ -5,6 +5,7 @@ from string import Template
 import pytest
 
 from crydistill.reports import page
+from crydistill.style_sheet import style_sheet
 
 
 @pytest.mark.parametrize("name", ["run_page.html", "night_page.html"])
@@ -12,7 +13,7 @@ def test_a_page_has_the_shared_style_before_its_own(name: str) -> None:
     names = Template(page._read(name)).get_identifiers()
     filled = page.fill(name, **{part: f"<i>{part}</i>" for part in names if part != "style"})
     (css,) = re.findall(r"<style>(.*?)</style>", filled, re.DOTALL)
-    shared = page._read("page.css")
+    shared = style_sheet()
     assert css.strip().startswith(shared.strip()) and len(css) > len(shared)
     assert all(f"<i>{part}</i>" in filled for part in names if part != "style")
     # Every variable that is used has a value in daylight.

@@ -17,7 +17,7 @@ from crydistill.deferred_signals import deferred_signals
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
-_CONTAINERS = (
+CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,loas,matroska,webm,mov,mp4,m4a,3gp,"
     "mp3,mpc,mpc8,mpeg,mpegts,ogg,oma,rm,tak,truehd,tta,voc,w64,wav,wv"
 )
@@ -69,7 +69,7 @@ class FfmpegSound:
         try:
             with deferred_signals():
                 self._container: Any = av.open(
-                    window, metadata_errors="replace", options={"format_whitelist": _CONTAINERS}
+                    window, metadata_errors="replace", options={"format_whitelist": CONTAINERS}
                 )
         except (av.FFmpegError, ValueError, RuntimeError) as error:
             window.check()
@@ -122,11 +122,11 @@ class FfmpegSound:
                 continue
             if fifo is not None:
                 seconds += fifo.samples / fifo.sample_rate
-                yield fifo.sample_rate, self._floats(fifo.read())
+                yield fifo.sample_rate, samples_of(fifo.read(), lossy=self._lossy)
             fifo = av.AudioFifo()
             fifo.write(frame)
         if fifo is not None:
-            block = self._floats(fifo.read())
+            block = samples_of(fifo.read(), lossy=self._lossy)
             block = block[: len(block) - beyond]
             seconds += len(block) / fifo.sample_rate
             yield fifo.sample_rate, block
@@ -160,7 +160,7 @@ class FfmpegSound:
                 continue
             self._sound_bytes += packet.size if frames else 0
             for frame in frames:
-                if not _is_readable(frame):
+                if not is_readable(frame):
                     damaged += 1
                 elif frame.samples:
                     yield frame
@@ -173,18 +173,6 @@ class FfmpegSound:
             return 0
         left = round((self._end - frame.pts) * self._stream.time_base * frame.sample_rate)
         return frame.samples - left if 0 < left < frame.samples else 0
-
-    def _floats(self, frame: AudioFrame) -> Block:
-        samples = frame.to_ndarray()
-        if not frame.format.is_planar:
-            samples = samples.reshape(-1, frame.layout.nb_channels).T
-        if samples.dtype == np.uint8:
-            samples = (samples.astype(np.float32) - 128) / np.float32(128)
-        elif samples.dtype.kind == "i":
-            samples = samples.astype(np.float64) / 2 ** (8 * samples.dtype.itemsize - 1)
-        elif self._lossy and not -_LOUDEST <= samples.min() <= samples.max() <= _LOUDEST:
-            samples = np.nan_to_num(np.clip(samples, -_LOUDEST, _LOUDEST))
-        return np.ascontiguousarray(samples.T, dtype=np.float32)
 
     def _compare(self, seconds: float) -> None:
         """Remark on what header, file and sound say differently."""
@@ -229,7 +217,22 @@ class FfmpegSound:
         return 10 + size
 
 
-def _is_readable(frame: AudioFrame) -> bool:
+def samples_of(frame: AudioFrame, *, lossy: bool) -> Block:
+    """Samples, float32 `[n, channels]`, of a readable frame; those of a lossy codec are clipped."""
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    if samples.dtype == np.uint8:
+        samples = (samples.astype(np.float32) - 128) / np.float32(128)
+    elif samples.dtype.kind == "i":
+        samples = samples.astype(np.float64) / 2 ** (8 * samples.dtype.itemsize - 1)
+    elif lossy and not -_LOUDEST <= samples.min() <= samples.max() <= _LOUDEST:
+        samples = np.nan_to_num(np.clip(samples, -_LOUDEST, _LOUDEST))
+    return np.ascontiguousarray(samples.T, dtype=np.float32)
+
+
+def is_readable(frame: AudioFrame) -> bool:
+    """Whether a frame's samples can be read: PyAV reads past its memory in some."""
     return (
         frame.layout.nb_channels <= _MOST_CHANNELS
         and frame.sample_rate > 0

@@ -18,11 +18,13 @@ from crydistill.cli import (
     detection,
     device,
     experiments,
+    listening,
     night,
     private,
     profile,
     publish,
     robustness,
+    service,
     tables,
 )
 from crydistill.cli.common import Interrupted, complain
@@ -49,6 +51,8 @@ app = typer.Typer(
 for room in (
     experiments,
     detection,
+    listening,
+    service,
     night,
     robustness,
     data,

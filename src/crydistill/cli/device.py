@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from crydistill.cli.detection import SettingsOption
 from crydistill.cli.listeners import PrivateOption, WhereOption
+from crydistill.cli.operating import SettingsOption
 
 if TYPE_CHECKING:
     from crydistill.detector.vote import VoteSettings

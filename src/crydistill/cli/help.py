@@ -7,7 +7,7 @@ from typing import Any
 from typer.core import TyperGroup, TyperOption
 
 GROUPS = {
-    "Use": ("detect", "calibrate", "listen"),
+    "Use": ("detect", "calibrate", "listen", "service"),
     "Train": (
         "run", "score", "select", "train", "quantize", "evaluate", "teacher", "corpora", "fetch",
         "ids", "captures",
@@ -22,6 +22,9 @@ EXAMPLES = {
     "detect": "detect evening.wav --preset quiet",
     "calibrate": "calibrate evening.wav --per-night 1 --out room.json",
     "listen": "listen --settings room.json --clips ~/alerts",
+    "service install": "service install -- rtsp://camera/live --settings room.json --mqtt broker",
+    "service show": "service show",
+    "service uninstall": "service uninstall",
     "run": "run configs/real.yaml --set training.epochs=5",
     "score": "score configs/real.yaml",
     "select": "select configs/real.yaml",

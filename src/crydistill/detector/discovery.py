@@ -6,6 +6,7 @@
                                    will, which the broker publishes if the connection is lost
     crydistill/ID/score            latest cry score; at most every five seconds
     crydistill/ID/today            episodes and minutes of crying since midnight as JSON, retained
+    crydistill/ID/night            what the last night was as JSON, retained
     crydistill/ID/settings         operating point as JSON, retained
     crydistill/ID/threshold/set    command: another threshold
     crydistill/ID/preset/set       command: another preset
@@ -80,6 +81,8 @@ def discovery(id_: str, options: Sequence[str]) -> dict[str, Any]:
         "score": _score(id_),
         "episodes": _episodes(id_),
         "crying": _crying(id_),
+        "night_episodes": _night_episodes(id_),
+        "night_crying": _night_crying(id_),
     }
     for key, entity in entities.items():
         entity["unique_id"] = f"{_object_id(id_)}_{key}"
@@ -157,29 +160,41 @@ def _score(id_: str) -> dict[str, Any]:
     }
 
 
+_MINUTES = {
+    "device_class": "duration",
+    "unit_of_measurement": "min",
+    "suggested_display_precision": 0,
+}
+
+
 def _episodes(id_: str) -> dict[str, Any]:
-    return {
-        "p": "sensor",
-        "name": "Episodes today",
-        **_of_today(id_, "episodes"),
-    }
+    return _of_today(id_, "Episodes today", "episodes")
 
 
 def _crying(id_: str) -> dict[str, Any]:
+    return {**_of_today(id_, "Crying today", "crying_min"), **_MINUTES}
+
+
+def _night_episodes(id_: str) -> dict[str, Any]:
     return {
-        "p": "sensor",
-        "name": "Crying today",
-        **_of_today(id_, "crying_min"),
-        "device_class": "duration",
-        "unit_of_measurement": "min",
-        "suggested_display_precision": 0,
+        **_count(id_, "Episodes last night", "night", "episodes"),
+        "json_attributes_topic": topic(id_, "night"),
     }
 
 
-def _of_today(id_: str, key: str) -> dict[str, Any]:
-    """What every count has that begins at midnight."""
+def _night_crying(id_: str) -> dict[str, Any]:
+    return {**_count(id_, "Crying last night", "night", "crying_min"), **_MINUTES}
+
+
+def _of_today(id_: str, name: str, key: str) -> dict[str, Any]:
+    """A count that begins at midnight."""
+    return {**_count(id_, name, "today", key), "state_class": "total_increasing"}
+
+
+def _count(id_: str, name: str, what: str, key: str) -> dict[str, Any]:
     return {
-        "state_topic": topic(id_, "today"),
+        "p": "sensor",
+        "name": name,
+        "state_topic": topic(id_, what),
         "value_template": f"{{{{ value_json.{key} }}}}",
-        "state_class": "total_increasing",
     }

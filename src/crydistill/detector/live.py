@@ -24,6 +24,7 @@ from crydistill.audio.augment import SILENCE_DBFS
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_HOP_SECONDS
 from crydistill.detector.alert_clips import AlertClips
+from crydistill.detector.night import NightSummary
 from crydistill.detector.operating_point import OperatingPoint
 from crydistill.detector.sources import (
     NOTHING,
@@ -98,6 +99,9 @@ class Publisher(Protocol):
 
     def available(self, sound: bool) -> None:
         """Publish whether there is sound to listen to; there is until told otherwise."""
+
+    def night(self, summary: NightSummary) -> None:
+        """Publish what a night was, when it is over."""
 
     def close(self) -> None:
         """Publish that listening has ended, and disconnect."""
@@ -345,6 +349,7 @@ class _Watch:
         self._value = 0.0  # the last sample's
         self._still = 0  # samples that have had this value
         self._gone_at = 0.0  # in seconds since listening began
+        self._said: set[str] = set()  # reasons, since the sound is gone
         self.lost = False
 
     def heard(self, samples: Samples | Dropped) -> None:
@@ -371,8 +376,11 @@ class _Watch:
         if not self.lost:
             self.lost = True
             self._gone_at = self._listener.state.seconds - silent
-            self._say(reason)
+            self._said.clear()
             self._available(False)
+        if reason not in self._said:  # it may change: a camera that boots refuses, then answers
+            self._said.add(reason)
+            self._say(reason)
 
     def end(self) -> None:
         """Say so if the source has ended before there could be an alert."""

@@ -35,6 +35,7 @@ from crydistill.detector.discovery import (
     topic,
 )
 from crydistill.detector.live import LiveEvent, LiveState
+from crydistill.detector.night import NightSummary
 from crydistill.detector.publishers import Publishers
 from crydistill.detector.vote import EventKind
 from crydistill.errors import ConfigError, MissingExtraError
@@ -103,6 +104,7 @@ class MqttPublisher:
         self._lock = RLock()  # of everything below; paho calls back from a thread of its own
         self._publishers = Publishers(id_)
         self._count = DayCount(clock().date())
+        self._last_night = ""
         self._on = False
         self._sound: bool | None = None  # None: nothing heard yet
         self._said: set[str] = set()  # causes, since the last success
@@ -160,6 +162,12 @@ class MqttPublisher:
                 self._sound = sound
                 self._send_availability()
 
+    def night(self, summary: NightSummary) -> None:
+        """Publish what a night was; it stays until the next."""
+        with self._lock:
+            self._last_night = json.dumps(summary.to_json())
+            self._send_night()
+
     def close(self) -> None:
         """Publish `offline`, if the broker is connected, and disconnect."""
         self.available(False)
@@ -207,6 +215,10 @@ class MqttPublisher:
         if self._kept is None:  # else an earlier process's count is still to come
             self._retain("today", json.dumps(self._count.to_json()))
 
+    def _send_night(self) -> None:
+        if self._last_night:
+            self._retain("night", self._last_night)
+
     def _send_settings(self) -> None:
         self._retain("settings", json.dumps(self._controls.to_json()))
 
@@ -236,6 +248,7 @@ class MqttPublisher:
         self._send_alert()
         self._send_settings()
         self._send_count()
+        self._send_night()
 
     def _take_up(self) -> None:
         if self._kept is None:

@@ -1,4 +1,4 @@
-"""Read live audio from a microphone, or from a stream such as standard input.
+"""Read live audio from a microphone, a recording, or a stream such as standard input.
 
 Sources are iterators that block; `in_background` gives a source a thread of its own, so that time
 goes on for the one who listens while a source has nothing.
@@ -10,11 +10,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import soxr
 
+from crydistill.audio.files import AUDIO_SUFFIXES, AudioReader
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.detector.byte_stream import ByteStream
 from crydistill.detector.containers import container, is_wav
@@ -62,7 +64,7 @@ _MICROPHONE_BLOCKS = int(MAX_BACKLOG_SECONDS / BLOCK_SECONDS)
 
 
 class SourceLost(AudioError):  # noqa: N818 - an event more than an error
-    """Raised when a microphone is missing, fails to open or stops; reopening it may work."""
+    """Raised when a microphone or stream is missing, fails or stops; reopening it may work."""
 
 
 def in_background(source: Source, *, tick: float = TICK_SECONDS) -> Generator[Samples | Dropped]:
@@ -155,6 +157,32 @@ def pcm_blocks(
         raise AudioError(f"standard input ended before any sound; pipe some into it: {RAW_PIPE}")
 
 
+def is_recording(name: str) -> bool:
+    """Whether a source's name is a file, or would be one, and no microphone."""
+    path = Path(name)
+    return path.is_file() or path.suffix.lower() in AUDIO_SUFFIXES
+
+
+def file_blocks(
+    path: str | Path, *, say: Callable[[str], None] = lambda line: None
+) -> Generator[Samples]:
+    """Sound of a recording, as fast as it can be heard.
+
+    Parameters
+    ----------
+    say : called with remarks about the recording, at its end
+
+    Raises
+    ------
+    AudioError
+        as `AudioReader.blocks`.
+    """
+    reader = AudioReader(path)
+    yield from reader.blocks()
+    for note in reader.notes:
+        say(f"{path}: {note}")
+
+
 def microphone_blocks(
     device: str | int | None = None,
     *,
@@ -232,7 +260,7 @@ def _opened(
         dtype="int16",
         callback=arrived,
     ):
-        convert, silent, missing = _converter(rate), 0.0, 0.0
+        convert, silent, missing = converter(rate), 0.0, 0.0
         while silent < REOPEN_SECONDS:
             try:
                 data = backlog.get(min(TICK_SECONDS, patience))
@@ -249,7 +277,7 @@ def _opened(
                 say("this machine is too slow to score all audio; some is dropped")
             missing = 0.0
             if isinstance(data, Dropped):
-                convert, said = _converter(rate), False
+                convert, said = converter(rate), False
                 yield data
                 continue
             silent = 0.0 if any(data) else silent + BLOCK_SECONDS
@@ -257,17 +285,17 @@ def _opened(
 
 
 def _raw(stream: ByteStream, rate: int, say: Callable[[str], None]) -> Iterator[Samples]:
-    convert = _converter(rate)
+    convert = converter(rate)
     for data in stream.whole(_BYTES_PER_SAMPLE, say):
         yield convert(_to_float(data))
 
 
 def _wav(stream: ByteStream, say: Callable[[str], None]) -> Iterator[Samples]:
-    rate, convert = SAMPLE_RATE, _converter(SAMPLE_RATE)
+    rate, convert = SAMPLE_RATE, converter(SAMPLE_RATE)
     for found, samples in wav_blocks(stream, say):
         if found.rate != rate:
             _check_rate(found.rate)
-            rate, convert = found.rate, _converter(found.rate)
+            rate, convert = found.rate, converter(found.rate)
         yield convert(samples)
 
 
@@ -309,7 +337,8 @@ def _to_float(data: bytes) -> Samples:
     return np.frombuffer(data, dtype="<i2").astype(np.float32) / np.float32(_FULL_SCALE)
 
 
-def _converter(rate: int) -> Callable[[Samples], Samples]:
+def converter(rate: int) -> Callable[[Samples], Samples]:
+    """Something that resamples a stream of `rate` hertz to 16 kHz, block by block."""
     if rate == SAMPLE_RATE:
         return lambda samples: samples
     resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")

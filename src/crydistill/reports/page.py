@@ -6,6 +6,7 @@ from pathlib import Path
 from string import Template
 
 from crydistill.run_directory import LISTEN_PAGE
+from crydistill.style_sheet import style_sheet
 
 PRIVATE = (
     '<p class="private">Private: made from recordings from which nothing may be published, '
@@ -15,7 +16,7 @@ PRIVATE = (
 
 def fill(template: str, **parts: str) -> str:
     """Fill a template of this package; `$style` gets the shared style sheet."""
-    return Template(_read(template)).substitute(parts, style=_read("page.css"))
+    return Template(_read(template)).substitute(parts, style=style_sheet())
 
 
 def link_to_listen(path: str | Path) -> str:
