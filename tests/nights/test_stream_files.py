@@ -78,7 +78,7 @@ def test_the_clips_of_a_group_change_alike(tmp_path: Path) -> None:
 
     cries = tuple(tone(f"cry{n}", f"child{n % 2}", Label.CRY) for n in range(4))
     cast = Cast(cries=cries, sounds=(tone("hum", "hum", Label.NONCRY),), bed=())
-    (one,) = written(tmp_path / "streams", [cast])
+    (one,) = write_streams(tmp_path / "streams", [cast], seed=0, vary_groups=True)
     assert not list((tmp_path / "streams").glob(".varied-*"))
     sound, _ = soundfile.read(one.clip.path)
     heard = set()

@@ -181,11 +181,14 @@ class StreamsConfig(_Section):
     streams : number of them, each of four minutes or so; 0: none
     seed : of their composition; separate from the experiment's, so that all seeds share them
     weight : sampling weight of their windows where single windows train, relative to other corpora
+    vary_groups : whether every group of clips in a stream has a speed and a microphone of its own,
+        and not only the whole stream
     """
 
     streams: int = Field(0, ge=0)
     weight: float = Field(1.0, gt=0)
     seed: int = Field(0, ge=0)
+    vary_groups: bool = False
 
 
 class DataConfig(_Section):

@@ -1,10 +1,10 @@
 """Streams as audio files, for a student with memory to train on.
 
-Each stream is composed of its own cast of clips like a night (`crydistill.nights.streams`). Few
-children and few phones have to stand for all: before it plays, every group of clips is made larger
-or smaller (played slower or faster) and recorded anew, and the whole stream goes through another
-microphone. Which of its stretches hold sounds that nobody labelled as free of cries is kept beside
-it.
+Each stream is composed of its own cast of clips like a night (`crydistill.nights.streams`), then
+played a little faster or slower and through a random microphone. Where few children and few phones
+have to stand for all, every group of clips can be made larger or smaller (played slower or faster)
+and recorded anew before it plays. Which of a stream's stretches hold sounds that nobody labelled as
+free of cries is kept beside it.
 """
 
 import itertools
@@ -20,6 +20,7 @@ import numpy.typing as npt
 import soundfile
 
 from crydistill import atomic
+from crydistill.audio.augment import change_speed
 from crydistill.audio.files import read_audio
 from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.audio.variation import Variation, vary
@@ -35,7 +36,7 @@ from crydistill.progress import Progress, silent
 from crydistill.seeds import generator
 from crydistill.selection.casting import Cast
 
-STREAMS_VERSION = 3
+STREAMS_VERSION = 2
 """Incremented with every audible change."""
 
 EPISODES = 6
@@ -46,14 +47,16 @@ LEAST_GAP_SECONDS, MEAN_GAP_SECONDS = 0.5, 1.5
 
 _STREAMS_PER_PROCESS = 4
 
-_UNVARIED = Variation(
-    speed=0.0, room=0.0, noise=0.0, microphone=0.0, band_limit=0.0, level=0.0, bits=0.0
-)
-_ANOTHER_SOURCE = replace(_UNVARIED, speed=1.0, microphone=0.5, band_limit=0.1, recorder=0.2)
-"""How every group's clips are varied; a stream draws its rooms and levels itself."""
+_SPEEDS = (0.87, 1.15)
+_ANOTHER_DEVICE = Variation(speed=0.0, room=0.0, noise=0.0, recorder=0.3, level=0.0)
+"""How a whole stream is varied; it draws its rooms and levels itself."""
 
-_ANOTHER_DEVICE = replace(_UNVARIED, microphone=0.5, band_limit=0.2, bits=0.15, recorder=0.3)
-"""How a whole stream is varied."""
+_ANOTHER_SOURCE = replace(_ANOTHER_DEVICE, speed=1.0, band_limit=0.1, recorder=0.2, bits=0.0)
+"""How every group's clips are varied, if they are."""
+
+_DEVICE_OF_VARIED = replace(_ANOTHER_DEVICE, band_limit=0.2)
+"""How a stream is varied then: some of its groups have a narrow band already."""
+
 _REMEDY = "delete it, and it is made again"
 
 
@@ -81,11 +84,13 @@ def write_streams(
     casts: Sequence[Cast],
     *,
     seed: int,
+    vary_groups: bool = False,
     progress: Progress = silent,
 ) -> list[StreamFile]:
     """Write a stream of each cast, those that are missing, on all processors.
 
-    A stream depends only on its cast, the seed and its number.
+    A stream depends only on its cast, the seed, its number and `vary_groups`: whether every group
+    of clips has a speed and a microphone of its own, and not only the stream.
 
     Raises
     ------
@@ -98,7 +103,7 @@ def write_streams(
     missing = [one for one in numbered if not _paths(directory, one[0])[1].is_file()]
     with progress("streams", len(missing), "streams") as advance:
         for _ in in_processes(
-            partial(_write, directory, seed), missing, least=_STREAMS_PER_PROCESS
+            partial(_write, directory, seed, vary_groups), missing, least=_STREAMS_PER_PROCESS
         ):
             advance(1)
     return [_read(directory, number, cast) for number, cast in numbered]
@@ -109,14 +114,21 @@ def _paths(directory: Path, number: int) -> tuple[Path, Path]:
     return directory / f"stream-{number:05}.flac", directory / f"stream-{number:05}.json"
 
 
-def _write(directory: Path, seed: int, numbered: tuple[int, Cast]) -> None:
+def _write(directory: Path, seed: int, vary_groups: bool, numbered: tuple[int, Cast]) -> None:
     number, cast = numbered
     audio, facts = _paths(directory, number)
-    with tempfile.TemporaryDirectory(prefix=".varied-", dir=directory) as varied:
-        plan = _plan(_varied(cast, seed, number, Path(varied)), seed, number)
-        played = np.concatenate(list(render(plan)))
-    samples = vary(played, (), _ANOTHER_DEVICE, generator(seed, "stream file", str(number)))
-    unsure = _unsure(plan, cast, late=(len(played) - len(samples)) / SAMPLE_RATE)
+    rng = generator(seed, "stream file", str(number))
+    if vary_groups:
+        with tempfile.TemporaryDirectory(prefix=".varied-", dir=directory) as varied:
+            plan = _plan(_varied(cast, seed, number, Path(varied)), seed, number)
+            played, speed = np.concatenate(list(render(plan))), 1.0
+        samples = vary(played, (), _DEVICE_OF_VARIED, rng)
+    else:
+        plan = _plan(cast, seed, number)
+        speed = float(np.exp(rng.uniform(*np.log(_SPEEDS))))
+        played = change_speed(np.concatenate(list(render(plan))), speed)
+        samples = vary(played, (), _ANOTHER_DEVICE, rng)
+    unsure = _unsure(plan, cast, speed, late=(len(played) - len(samples)) / SAMPLE_RATE)
     with atomic.replacing(audio) as temporary:
         soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
     atomic.write_text(facts, json.dumps({"unsure_s": unsure}) + "\n")
@@ -157,14 +169,14 @@ def _plan(cast: Cast, seed: int, number: int) -> StreamPlan:
     )
 
 
-def _unsure(plan: StreamPlan, cast: Cast, late: float) -> list[list[float]]:
+def _unsure(plan: StreamPlan, cast: Cast, speed: float, late: float) -> list[list[float]]:
     """Where sounds not labelled noncry play, in seconds of the file without its `late` start."""
     sure = {clip.id for clip in (*cast.sounds, *cast.bed) if clip.label is Label.NONCRY}
     tail = plan.options.reverberation_seconds[1]
     return [
         [
-            round(item.start / SAMPLE_RATE - late, 3),
-            round(item.stop / SAMPLE_RATE + tail - late, 3),
+            round(item.start / SAMPLE_RATE / speed - late, 3),
+            round((item.stop / SAMPLE_RATE + tail) / speed - late, 3),
         ]
         for item in plan.placed
         if item.path is not None and item.clip not in sure

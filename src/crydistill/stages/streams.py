@@ -50,8 +50,10 @@ class ScoredStreams:
 def streams_key(context: Context) -> str:
     """Key of the training streams, whatever their number: clips, window teacher and seed."""
     weights = [corpus.weight for corpus in context.config.data.train]
-    seed = context.config.data.streams.seed
-    return fingerprint(STREAMS_VERSION, context.data_key(context.splits.train), weights, seed)
+    options = context.config.data.streams
+    varied = ["vary_groups"] if options.vary_groups else []
+    clips = context.data_key(context.splits.train)
+    return fingerprint(STREAMS_VERSION, clips, weights, options.seed, *varied)
 
 
 def scored_streams_key(context: Context) -> str:
@@ -111,7 +113,11 @@ def _write(context: Context, casting: Casting) -> list[StreamFile]:
         for number in range(options.streams)
     ]
     return write_streams(
-        _directory(context, "audio"), casts, seed=options.seed, progress=context.progress
+        _directory(context, "audio"),
+        casts,
+        seed=options.seed,
+        vary_groups=options.vary_groups,
+        progress=context.progress,
     )
 
 
