@@ -18,7 +18,7 @@ HEADERS = [
     for folder in ("src", "selftest")
     for path in (ROOT / "firmware" / folder).glob("*.h")
     # Parts of crydistill_mel.c, crydistill_conv.c and crydistill_kernels.c.
-    if not re.search(r"_(bands_\w+|dot|inline|requantize)\.h$", path.name)
+    if not re.search(r"_(bands_\w+|dot|fours|inline|products|requantize)\.h$", path.name)
 ]
 
 
