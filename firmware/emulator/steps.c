@@ -33,9 +33,9 @@ static bool step(uint32_t most[2])
     bool idle = true;
     const uint32_t read = ring.read, since = machine_clock();
     crydistill_step(&ear, &ring, &idle);
-    const uint32_t ticks = (machine_clock() - since) & machine_clock_mask;
+    const uint32_t instructions = machine_instructions(since, machine_clock());
     uint32_t *const largest = most + (ring.read == read ? 1 : 0);
-    *largest = ticks > *largest ? ticks : *largest;
+    *largest = instructions > *largest ? instructions : *largest;
     slices += ring.read == read && !idle ? 1 : 0;
     return !idle;
 }
@@ -71,7 +71,6 @@ int main(void)
         }
     }
     printf("frame %" PRIu32 "\nslice %" PRIu32 "\nwindows %" PRIu32 "\nslices %" PRIu32 "\n",
-           most[0] * machine_tick_instructions, most[1] * machine_tick_instructions, windows,
-           slices_of_last);
+           most[0], most[1], windows, slices_of_last);
     return 0;
 }
