@@ -3,7 +3,8 @@
     /usr/bin/python3 rtsp_server.py PORT SOUND [--codec alaw] [--video | --mute] [--user NAME:WORD]
 
 SOUND is raw PCM: signed 16-bit, little-endian, mono, 16 kHz. The camera is at
-rtsp://127.0.0.1:PORT/cry and begins the recording anew for its first client. It runs in the
+rtsp://127.0.0.1:PORT/cry and begins the recording anew for each client: a pipeline that clients
+share stays broken once one of them gave up while it was set up. It runs in the
 system's Python, whose `gi` comes with Debian's gir1.2-gst-rtsp-server-1.0.
 """
 
@@ -65,7 +66,6 @@ def main() -> None:
     server.set_service(given.port)
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(pipeline(given.sound, given.codec, video=given.video, mute=given.mute))
-    factory.set_shared(True)
     if given.user:
         protect(server, factory, given.user)
     server.get_mount_points().add_factory("/cry", factory)

@@ -39,16 +39,14 @@ _MOST_AHEAD_SECONDS = 30.0
 _SHORTEST_TIMEOUT_SECONDS = 15.0
 """A camera that wakes up takes its time to answer and to send, whatever is expected of it later."""
 
+_RECENT_SECONDS = 1.0
+
 _JUMP_SECONDS = 0.5
 """Frames whose times are further apart than this are not next to each other."""
 
 
 class LiveSoundError(Exception):
     """Raised when a stream cannot be opened or ends; its message never holds the address."""
-
-
-class LiveSoundStalled(LiveSoundError):  # noqa: N818 - what happened, more than an error
-    """Raised when nothing arrives any more."""
 
 
 @dataclass(frozen=True)
@@ -115,17 +113,14 @@ class LiveSound:
             for block, waited in self._arriving():
                 if not gathered.fits(block):
                     yield gathered.take()
-                gathered.add(block)
+                gathered.add(block, self._now())
                 ahead = ahead and waited < _CAUGHT_UP_SECONDS
                 if gathered.seconds >= (_MOST_AHEAD_SECONDS if ahead else seconds):
                     yield gathered.take()
-        except LiveSoundStalled:
-            # The end of a block is long past: heard now, it would be taken for sound that is back.
-            if gathered.seconds > seconds:
-                yield gathered.take()
-            raise
         except LiveSoundError:
-            if gathered.seconds:
+            # The rest of a block that is long past would be taken for sound that is back.
+            recent = self._now() - gathered.latest < _RECENT_SECONDS
+            if gathered.seconds and (recent or gathered.seconds > seconds):
                 yield gathered.take()
             raise
 
@@ -146,7 +141,7 @@ class LiveSound:
                 if waited >= self._timeout:
                     raise LiveSoundError(f"nothing in it could be decoded for {waited:.0f} s")
         except av.error.ExitError:
-            raise LiveSoundStalled(_nothing(self._timeout)) from None
+            raise LiveSoundError(_nothing(self._timeout)) from None
         except (av.FFmpegError, ValueError, IndexError):  # IndexError: another track begins
             pass
         raise LiveSoundError("the stream has ended")
@@ -169,6 +164,7 @@ class _Gathered:
     def __init__(self) -> None:
         self._frames: list[LiveBlock] = []
         self.seconds = 0.0
+        self.latest = 0.0  # when the last frame was added
 
     def fits(self, block: LiveBlock) -> bool:
         """Whether a block follows without a gap, in the same form."""
@@ -178,8 +174,9 @@ class _Gathered:
         form = (last.rate, last.samples.shape[1])
         return not block.missing and form == (block.rate, block.samples.shape[1])
 
-    def add(self, block: LiveBlock) -> None:
+    def add(self, block: LiveBlock, now: float) -> None:
         self._frames.append(block)
+        self.latest = now
         self.seconds += len(block.samples) / block.rate
 
     def take(self) -> LiveBlock:
