@@ -178,9 +178,11 @@ def test_what_was_left_of_a_block_is_not_taken_for_sound_that_is_back(
     stall: float, server: StreamServer
 ) -> None:
     """A stream that stalls within a block is away once, until there is a new one."""
-    # Frames that had to be waited for, so that the blocks are short; then a tenth of a second.
+    # What FFmpeg wants to know a stream; frames that had to be waited for, so that the blocks are
+    # short; then a tenth of a second.
     live_frames = [part for _ in range(20) for part in (pcm(loud(0.1)), 0.1)]
-    server.answers = [Answer([wav_header(), *live_frames, pcm(loud(0.1)), stall])]
+    begun = [wav_header(), pcm(loud(1.5))]
+    server.answers = [Answer([*begun, *live_frames, pcm(loud(0.1)), stall])]
     listener = Listener(LoudnessScorer(), VoteSettings(threshold=0.5, n=1, m=1))
     found = listen(
         server.address, listener,

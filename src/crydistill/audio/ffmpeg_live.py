@@ -19,13 +19,14 @@ from crydistill.audio.file_slice import Block
 _PROTOCOLS = "rtsp,rtsps,rtp,udp,http,https,httpproxy,tcp,tls,crypto"
 """None that reads this machine's files, which the address's owner could ask for in a playlist."""
 
+# A camera's picture is received and thrown away: some servers, GStreamer's among them, send nothing
+# to a client that sets up the sound alone (`allowed_media_types`).
+
 _OPTIONS = {
     "format_whitelist": f"{CONTAINERS},rtsp,rtp,sdp,hls",
     "protocol_whitelist": _PROTOCOLS,
     # Packets in order and complete; UDP where a camera does not offer TCP.
     "rtsp_flags": "prefer_tcp",
-    # A camera's picture is not asked for.
-    "allowed_media_types": "audio",
     # A stream has no beginning to go back to.
     "seekable": "0",
     "analyzeduration": "1000000",
@@ -113,7 +114,8 @@ class LiveSound:
             for block, waited in self._arriving():
                 if not gathered.fits(block):
                     yield gathered.take()
-                gathered.add(block, self._now())
+                # What comes with a stream's end was sent before the wait for it.
+                gathered.add(block, self._now() - waited)
                 ahead = ahead and waited < _CAUGHT_UP_SECONDS
                 if gathered.seconds >= (_MOST_AHEAD_SECONDS if ahead else seconds):
                     yield gathered.take()
@@ -130,9 +132,10 @@ class LiveSound:
 
         asked, expected = self._now(), None
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in self._container.demux():
                 waited = self._now() - asked
-                for frame in _decoded(packet):
+                sound = packet.stream_index == self._stream.index
+                for frame in _decoded(packet) if sound else ():
                     missing = self._missing(frame.time, expected, waited)
                     expected = None if frame.time is None else frame.time + _seconds(frame)
                     samples = samples_of(frame, lossy=True)
@@ -164,7 +167,7 @@ class _Gathered:
     def __init__(self) -> None:
         self._frames: list[LiveBlock] = []
         self.seconds = 0.0
-        self.latest = 0.0  # when the last frame was added
+        self.latest = 0.0  # when the last frame was sent, at the earliest
 
     def fits(self, block: LiveBlock) -> bool:
         """Whether a block follows without a gap, in the same form."""
@@ -174,9 +177,9 @@ class _Gathered:
         form = (last.rate, last.samples.shape[1])
         return not block.missing and form == (block.rate, block.samples.shape[1])
 
-    def add(self, block: LiveBlock, now: float) -> None:
+    def add(self, block: LiveBlock, sent: float) -> None:
         self._frames.append(block)
-        self.latest = now
+        self.latest = sent
         self.seconds += len(block.samples) / block.rate
 
     def take(self) -> LiveBlock:
