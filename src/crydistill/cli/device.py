@@ -47,8 +47,9 @@ def export_to_c(
     kernels: Annotated[
         Literal["own", "cmsis-nn", "esp-nn"],
         typer.Option(
-            help="Whose kernels compute the network. A vendor's come with your build; the library "
-            "brings an adapter."
+            metavar="TEXT",
+            help="Whose kernels compute the network: own, cmsis-nn or esp-nn. A vendor's come with "
+            "your build; the library brings an adapter.",
         ),
     ] = "own",
 ) -> None:
@@ -77,7 +78,10 @@ def export_to_esp_idf(
     settings: SettingsOption = None,
     kernels: Annotated[
         Literal["own", "esp-nn"],
-        typer.Option(help="Whose kernels compute the network; ESP-NN is fetched by the build."),
+        typer.Option(
+            metavar="TEXT",
+            help="Whose kernels compute the network: own, or esp-nn, which the build fetches.",
+        ),
     ] = "own",
 ) -> None:
     """Export a student as an ESP-IDF component, with an example application and a self-test."""
