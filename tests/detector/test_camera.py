@@ -120,10 +120,11 @@ def test_a_camera_that_is_killed_hangs_and_comes_back(
 
 
 @pytest.mark.slow
-def test_ten_minutes_of_a_camera_that_is_killed_after_every_cry() -> None:
-    soaked = soak.soak_camera(9)
+def test_minutes_of_a_camera_that_is_killed_after_every_cry() -> None:
+    """An hour of it: `python -m tests.detector.soak camera --episodes 52`."""
+    soaked = soak.soak_camera(3)
     assert soaked.code == 0
-    assert soaked.kinds() == 9 * ["on", "off"]
+    assert soaked.kinds() == 3 * ["on", "off"]
     assert not any("Traceback" in line for line in soaked.said)
     assert soaked.growth() < 10
     assert soaked.events[-1]["at_s"] == pytest.approx(soaked.seconds, rel=0.1)

@@ -58,15 +58,19 @@ class Program:
         file = self.binary.with_suffix(f".{os.getpid()}.input")
         file.write_bytes(data)
         words = [mode, str(file), *(str(argument) for argument in arguments)]
-        done = subprocess.run(
-            self.command(self.binary, words),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=300,
-            check=False,
-        )
+        # Into a file: QEMU drops what does not fit into a pipe that nobody empties for a while.
+        printed = self.binary.with_suffix(f".{os.getpid()}.output")
+        with printed.open("wb") as output:
+            done = subprocess.run(
+                self.command(self.binary, words),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.PIPE,
+                timeout=300,
+                check=False,
+            )
         assert done.returncode == 0, done.stderr.decode()
-        return done.stdout
+        return printed.read_bytes()
 
     def frames(self, pcm: Pcm, seed: int = WHOLE) -> LogMel:
         """Log-mel frames of the audio, `[n, 64]`."""
