@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from crydistill.errors import ModelError
-from crydistill.tflite.file import ALIGNMENT, TfliteFile
+from crydistill.tflite.file import ALIGNMENT, Operator, TfliteFile
 from crydistill.tflite.memory import MEMORY, memory_tensor
 
 
@@ -24,6 +24,14 @@ class ArenaPlan:
     offsets: dict[int, int]
     memory_bytes: int
     scratch: dict[int, int] = field(default_factory=dict)
+
+    def places(self, file: TfliteFile, operator: Operator) -> list[int | None]:
+        """Where an operator's inputs that are no constants lie, and last its output.
+
+        None: in the caller's buffer.
+        """
+        flowing = [i for i in operator.inputs if i != -1 and file.tensors[i].data is None]
+        return [self.offsets.get(tensor) for tensor in (*flowing, operator.outputs[0])]
 
 
 @dataclass(frozen=True)

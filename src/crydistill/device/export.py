@@ -267,21 +267,20 @@ def _fits(layers: list[Layer | None]) -> str:
 def _run(file: TfliteFile, plan: ArenaPlan, layers: list[Layer | None]) -> str:
     """The calls, one line per layer, and the function that makes them."""
 
-    def place(tensor: int) -> str:
-        return str(plan.offsets[tensor]) if tensor in plan.offsets else "CRYDISTILL_IN_PATCH"
-
     calls = []
     for position, (operator, layer) in enumerate(zip(file.operators, layers, strict=True)):
         if layer is None:
             continue
-        flowing = [i for i in operator.inputs if i != -1 and file.tensors[i].data is None]
-        inputs = ", ".join(place(index) for index in flowing)
+        *inputs, output = (
+            "CRYDISTILL_IN_PATCH" if place is None else str(place)
+            for place in plan.places(file, operator)
+        )
         calls.append(
-            f"    {{CRYDISTILL_CALL_{layer.function.upper()}, &layer_{position}, {{{inputs}}}, "
-            f"{place(operator.outputs[0])}}},\n"
+            f"    {{CRYDISTILL_CALL_{layer.function.upper()}, &layer_{position}, "
+            f"{{{', '.join(inputs)}}}, {output}}},\n"
         )
     return (
-        f"\nenum {{ CALLS = {len(calls)}, LOGITS = {place(file.outputs[0])} }};\n"
+        f"\nenum {{ CALLS = {len(calls)}, LOGITS = {plan.offsets[file.outputs[0]]} }};\n"
         f"\nstatic const struct crydistill_call calls[CALLS] = {{\n{''.join(calls)}}};\n"
         "\nstatic const int8_t *run(const struct crydistill_kernels *table, const int8_t *patch,\n"
         "                         int8_t *arena)\n{\n"

@@ -26,7 +26,7 @@ from crydistill.device.selftest import GOLDEN_WINDOWS, SelfTest, make_selftest
 from crydistill.errors import ModelError
 from crydistill.student.manifest import StudentManifest
 from crydistill.tflite.check import TfliteFacts, inspect_tflite
-from crydistill.tflite.file import ALIGNMENT, Operator, TfliteFile, read_tflite
+from crydistill.tflite.file import ALIGNMENT, read_tflite
 from crydistill.web.c_structs import CStruct, c_enum, c_structs
 
 HEADERS = (
@@ -73,7 +73,7 @@ def student_image(tflite: bytes, manifest: StudentManifest) -> bytes:
     image = _Image(web_structs(), _operators())
     root = image.room("crydistill_web_image")
     calls = [
-        image.call(layer, _places(file, plan, operator))
+        image.call(layer, plan.places(file, operator))
         for operator, layer in zip(file.operators, layers, strict=True)
         if layer is not None
     ]
@@ -126,10 +126,10 @@ class _Image:
             self.fill(name, first + number * self._layouts[name].size, fields)
         return first
 
-    def call(self, layer: Layer, places: list[int]) -> dict[str, Any]:
-        """A `crydistill_call`: a layer and its places in the arena, the output's last."""
+    def call(self, layer: Layer, places: list[int | None]) -> dict[str, Any]:
+        """A `crydistill_call`: a layer and its places, as `ArenaPlan.places`."""
         fields = self.with_arrays(layer.fields, layer.arrays)
-        *inputs, output = places
+        *inputs, output = (PATCH if place is None else place for place in places)
         return {
             "operator_code": self._operators[f"CRYDISTILL_CALL_{layer.function.upper()}"],
             "layer": self.structs(layer.kind, [fields]),
@@ -186,12 +186,6 @@ def _pointers(layout: CStruct, at: int, fields: Mapping[str, Any]) -> list[int]:
         elif member.pointer:
             found.append(at + member.offset)
     return found
-
-
-def _places(file: TfliteFile, plan: ArenaPlan, operator: Operator) -> list[int]:
-    """Where an operator's variable inputs and its output lie."""
-    flowing = [i for i in operator.inputs if i != -1 and file.tensors[i].data is None]
-    return [plan.offsets.get(tensor, PATCH) for tensor in (*flowing, *operator.outputs)]
 
 
 def _model(
