@@ -24,7 +24,7 @@ from crydistill.detector.settings import vote_settings
 from crydistill.detector.vote import VoteSettings
 from crydistill.device import selftest_vectors as golden
 from crydistill.device.selftest_vectors import Golden, Pcm, log_mel_patches
-from crydistill.errors import CheckFailed, ModelError
+from crydistill.publish.remade import require_same
 from crydistill.student.manifest import StudentManifest
 from crydistill.synthesis.nursery.clips import compose, render
 from crydistill.synthesis.nursery.corpus import NURSERY_VERSION
@@ -111,17 +111,9 @@ def check_golden(directory: str | Path, tflite: bytes, manifest: StudentManifest
         if a file is missing.
     """
     made = golden_files(tflite, manifest)
-    for name in (PCM_NAME, PATCHES_NAME, LOGITS_NAME, VOTES_NAME):
-        path = Path(directory) / name
-        try:
-            with path.open("rb") as file:
-                found = file.read(len(made[name]) + 1)
-        except OSError as error:
-            raise ModelError(f"{path}: cannot be read ({error.strerror}); bundle again") from error
-        if found != made[name]:
-            raise CheckFailed(
-                f"{path}: differs from what the student computes from the golden audio"
-            )
+    compared = {name: made[name] for name in (PCM_NAME, PATCHES_NAME, LOGITS_NAME, VOTES_NAME)}
+    otherwise = "differs from what the student computes from the golden audio"
+    require_same(directory, compared, otherwise)
 
 
 def _votes(made: Golden, manifest: StudentManifest) -> str:

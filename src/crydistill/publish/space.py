@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from crydistill.errors import CheckFailed, ModelError
+from crydistill.publish.remade import require_same
 from crydistill.student.manifest import StudentManifest
 from crydistill.web.page import page
 
@@ -41,17 +41,8 @@ def check_space(
     ModelError
         if a file is missing.
     """
-    for name, content in space_files(tflite, manifest, licence).items():
-        path = Path(directory) / name
-        try:
-            found = path.read_bytes()
-        except OSError as error:
-            raise ModelError(f"{path}: cannot be read ({error.strerror}); bundle again") from error
-        if found != content:
-            raise CheckFailed(
-                f"{path}: not that of this student, edited, or made by another release; "
-                "bundle again"
-            )
+    otherwise = "not that of this student, edited, or made by another release; bundle again"
+    require_same(directory, space_files(tflite, manifest, licence), otherwise)
 
 
 def _readme(manifest: StudentManifest, licence: str) -> str:
