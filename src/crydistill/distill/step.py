@@ -47,7 +47,7 @@ def _reuse_freed_memory() -> None:
     """Have the C library keep large blocks that were freed; elsewhere than with glibc nothing.
 
     By default it gives a batch's activations back to the system after each step, which then clears
-    every page again: a fifth of the time of training on a CPU.
+    every page again.
     """
     if not sys.platform.startswith("linux"):
         return
