@@ -57,8 +57,11 @@ web-picture: $(VENV)/.installed
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header
 lock:
-	$(LOCK) --extra train --extra audioset --extra live --extra hub --group dev pyproject.toml -o requirements/lock.txt
+	$(LOCK) --extra train --extra audioset --extra live --extra hub --extra ray --extra parquet --group dev \
+	  pyproject.toml -o requirements/lock.txt
 	$(LOCK) --group docs --constraint requirements/lock.txt -o requirements/docs.txt
+	$(LOCK) --group release --constraint requirements/lock.txt -o requirements/release.txt
+	$(LOCK) --group benchmark --constraint requirements/lock.txt -o requirements/benchmark.txt
 
 clean:
 	rm -rf $(VENV) build runs .pytest_cache .mypy_cache .ruff_cache
