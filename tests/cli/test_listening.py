@@ -107,6 +107,15 @@ def test_nothing_is_published_unless_asked(recorders: list[Recorder]) -> None:
     assert recorders == []
 
 
+@pytest.mark.parametrize(
+    "option", [["--mqtt-id", "attic"], ["--mqtt-user", "me"], ["--mqtt-tls"], ["--mqtt-ca", "ca"]]
+)
+def test_options_of_a_broker_without_one_are_refused(option: list[str]) -> None:
+    done = CliRunner().invoke(app, ["listen", "-", *option], input=QUIET)
+    assert isinstance(done.exception, ConfigError) and done.stdout == ""
+    assert str(done.exception) == f"{option[0]}: give the broker, too, with --mqtt ADDRESS"
+
+
 def test_a_port_that_is_no_number(recorders: list[Recorder]) -> None:
     done = CliRunner().invoke(app, ["listen", "-", "--mqtt", "broker:mqtt"], input=QUIET)
     assert isinstance(done.exception, ConfigError)

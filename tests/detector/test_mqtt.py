@@ -139,7 +139,7 @@ def test_events_reach_a_broker(client: Client, detect: Make) -> None:
     until(lambda: len(times(client)) == 2)
     assert times(client) == [10.0, 30.0]
     assert client.of(ALERT)[-2:] == ["ON", "OFF"] and set(client.of(ALERT)[:-2]) == {"OFF"}
-    assert json.loads(client.of(CONFIG)[0]) == discovery(ID, ("balanced", "quiet", "custom"))
+    assert json.loads(client.of(CONFIG)[0]) == discovery(ID, ("balanced", "quiet", "custom"), 0.99)
     assert client.last(AVAILABILITY) == "online"
     detector.publisher.close()
     until(lambda: client.last(AVAILABILITY) == "offline")

@@ -20,7 +20,7 @@ from crydistill.cli.operating import (
     chosen_vote,
     operating_point,
 )
-from crydistill.errors import AudioError
+from crydistill.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
     from crydistill.detector.controls import Controls
@@ -44,6 +44,7 @@ MqttOption = Annotated[
         "mqtt://USER@HOST:PORT or, with TLS, mqtts://.",
     ),
 ]
+DEFAULT_MQTT_ID = "crydistill"
 MqttIdOption = Annotated[str, typer.Option(help="Id of this detector at the broker.")]
 MqttUserOption = Annotated[
     str | None,
@@ -95,7 +96,7 @@ def listen(
     night_hours: NightHoursOption = DEFAULT_NIGHT,
     nights: NightsOption = None,
     mqtt: MqttOption = None,
-    mqtt_id: MqttIdOption = "crydistill",
+    mqtt_id: MqttIdOption = DEFAULT_MQTT_ID,
     mqtt_user: MqttUserOption = None,
     mqtt_tls: MqttTlsOption = False,
     mqtt_ca: MqttCaOption = None,
@@ -119,7 +120,9 @@ def listen(
     saved = AlertClips(clips) if clips else None
     listener = Listener(student, vote, point=point, clips=saved, say=_say)
     connections = []
-    if mqtt is not None:
+    if mqtt is None:
+        _require_no_broker(mqtt_id, mqtt_user, mqtt_tls, mqtt_ca)
+    else:
         controls = _controls(student, vote, listener)
         connections.append(
             lambda: _mqtt_publisher(mqtt, mqtt_id, mqtt_user, mqtt_tls, mqtt_ca, controls)
@@ -213,6 +216,15 @@ def _say(line: str) -> None:
     if sys.stderr is not None:  # closed: `print` would write to standard output instead
         with suppress(OSError):  # a terminal that hung up: clips and state matter more
             tell(line)
+
+
+def _require_no_broker(id_: str, user: str | None, tls: bool, ca: Path | None) -> None:
+    """Refuse options of a broker without one: who gives them waits for messages that never come."""
+    id_given = id_ != DEFAULT_MQTT_ID
+    given = {"--mqtt-id": id_given, "--mqtt-user": user, "--mqtt-tls": tls, "--mqtt-ca": ca}
+    for option, value in given.items():
+        if value:
+            raise ConfigError(f"{option}: give the broker, too, with --mqtt ADDRESS")
 
 
 def _mqtt_publisher(

@@ -25,6 +25,7 @@ class Controls:
     Attributes
     ----------
     vote : settings in force
+    reachable : as given
 
     Examples
     --------
@@ -47,7 +48,7 @@ class Controls:
         apply: Callable[[VoteSettings, str], None],
     ) -> None:
         self._start, self._student, self._apply = start, student, apply
-        self._reachable = reachable
+        self.reachable = reachable
         self._points = dict(presets)
         if start not in self._points.values():
             self._points[AS_STARTED] = start
@@ -89,9 +90,9 @@ class Controls:
             threshold = float(text)
         except ValueError:
             threshold = 0.0
-        if not 0 < threshold <= self._reachable:
+        if not 0 < threshold <= self.reachable:
             raise ConfigError(
-                f"threshold '{text}': must be a number above 0, at most {self._reachable:g}"
+                f"threshold '{text}': must be a number above 0, at most {self.reachable:g}"
             )
         self._change(replaced(self.vote, threshold=threshold))
 
@@ -113,7 +114,7 @@ class Controls:
             case {"started_with": started, "student": self._student, **others}:
                 others.pop("preset", None)
                 vote = _settings(others)
-                known = vote is not None and vote.threshold <= self._reachable
+                known = vote is not None and vote.threshold <= self.reachable
                 if known and vote != self.vote and _settings(started) == self._start:
                     assert vote is not None  # known
                     self._change(vote)

@@ -67,16 +67,17 @@ def former_discovery_topic(id_: str, prefix: str = DISCOVERY_PREFIX) -> str:
     return f"{prefix}/binary_sensor/{id_}/cry/config"
 
 
-def discovery(id_: str, options: Sequence[str]) -> dict[str, Any]:
+def discovery(id_: str, options: Sequence[str], reachable: float) -> dict[str, Any]:
     """Payload of Home Assistant's discovery message: the device and its entities.
 
     Parameters
     ----------
     options : the operating points to choose from
+    reachable : largest threshold that can be set
     """
     entities = {
         "cry": _cry(id_),
-        "threshold": _threshold(id_),
+        "threshold": _threshold(id_, reachable),
         "preset": _preset(id_, options),
         "score": _score(id_),
         "episodes": _episodes(id_),
@@ -116,13 +117,13 @@ def _cry(id_: str) -> dict[str, Any]:
     }
 
 
-def _threshold(id_: str) -> dict[str, Any]:
+def _threshold(id_: str, reachable: float) -> dict[str, Any]:
     return {
         "p": "number",
         "name": "Threshold",
         **_setting(id_, "threshold"),
         "min": 0,
-        "max": 1,
+        "max": reachable,
         "step": 0.001,
         "mode": "box",
     }

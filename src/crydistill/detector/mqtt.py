@@ -239,7 +239,7 @@ class MqttPublisher:
         if self._former:
             self._client.publish(former, json.dumps(MIGRATE), _AT_MOST_ONCE)
         where = discovery_topic(self._id, self._prefix)
-        content = discovery(self._id, self._controls.options)
+        content = discovery(self._id, self._controls.options, self._controls.reachable)
         self._client.publish(where, json.dumps(content), _AT_MOST_ONCE, retain=True)
         if self._former:
             self._client.publish(former, "", _AT_MOST_ONCE, retain=True)
