@@ -96,7 +96,8 @@ def test_pins_hold_without_hashes_but_with_their_platforms(
 ) -> None:
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements" / "lock.txt").write_text(
-        "numpy==2.4.6 \\\n    --hash=sha256:ab\ncolorama==0.4.6 ; os_name == 'nt' \\\n    --hash=x\n"
+        "numpy==2.4.6 \\\n    --hash=sha256:ab\n"
+        "colorama==0.4.6 ; os_name == 'nt' \\\n    --hash=sha256:cd\n"
     )
     path = script.constraints(tmp_path, tmp_path)
     assert path.read_text() == "numpy==2.4.6\ncolorama==0.4.6 ; os_name == 'nt'\n"

@@ -9,6 +9,7 @@ from crydistill.reports.night_tables import (
     add_night,
     answers,
     facts,
+    night_presets,
     night_summary,
     night_table,
     read_night,
@@ -236,3 +237,11 @@ def test_what_the_columns_mean_is_said_on_the_page() -> None:
     settings = sheets(record())[0]
     assert "if independent, per hour" in settings.columns
     assert "If independent: the false alarms that" in settings.note
+
+
+def test_the_shortest_table_is_of_presets_alone() -> None:
+    assert night_presets(record()) == (
+        "| preset | false alarms an hour | episodes caught | delay, s |\n"
+        "| --- | ---: | ---: | ---: |\n"
+        "| balanced | 1.0 [0.1, 9.5] | 0.70 [0.50, 0.90] | 4.2 |"
+    )

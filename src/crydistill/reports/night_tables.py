@@ -185,6 +185,22 @@ def night_summary(record: Record) -> str:
     return "\n\n".join([*facts(record), markdown_table(columns, rows, text_columns=2)])
 
 
+def night_presets(record: Record) -> str:
+    """What students do at their presets, and nothing else: `<!-- night-presets: NAME -->`."""
+    columns = ("preset", "false alarms an hour", "episodes caught", "delay, s")
+    rows = [
+        [
+            preset,
+            alarms_text(figures, "false_alarms_per_hour", "{:.1f}"),
+            caught_text(figures, groups_of(record)),
+            number_text(figures["delay_s"]["median"], "{:.1f}"),
+        ]
+        for model in record["models"].values()
+        for preset, figures in model["presets"].items()
+    ]
+    return markdown_table(columns, rows)
+
+
 def _votes_text(figures: Record) -> str:
     return f"{figures['settings']['n']} of {figures['settings']['m']}"
 
