@@ -140,14 +140,18 @@ def try_out(python: Path, folder: Path) -> None:
     run(sys.executable, "-m", "pip", "--python", python, "check")
 
 
-def bill_of_materials(python: Path, source: Path, path: Path) -> None:
+def bill_of_materials(python: Path, source: Path, version: str, path: Path) -> None:
     """What the light installation is made of, as CycloneDX JSON."""
     run(sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible", "--pyproject",
         source / "pyproject.toml", "--output-format", "JSON", "--output-file", path,
         python)  # fmt: skip
-    text = path.read_text(encoding="utf-8")
+    bill = json.loads(path.read_text(encoding="utf-8"))
+    # It comes from the package when the wheel is built, so that pyproject.toml lacks it.
+    bill["metadata"]["component"]["version"] = version
+    text = json.dumps(bill, indent=2) + "\n"
     check("file://" not in text and str(ROOT) not in text, f"{path.name}: holds a path")
-    check(len(json.loads(text)["components"]) > 10, f"{path.name}: lists hardly anything")
+    check(len(bill["components"]) > 10, f"{path.name}: lists hardly anything")
+    path.write_text(text, encoding="utf-8")
 
 
 def write_sums(folder: Path) -> None:
@@ -183,7 +187,8 @@ def release(dist: Path) -> None:
         python = install(wheel, constraints(source, work), work / "light")
         try_out(python, work / "empty")
         version = wheel.name.split("-")[1]
-        bill_of_materials(python, source, work / "first" / f"crydistill-{version}.cdx.json")
+        bill = work / "first" / f"crydistill-{version}.cdx.json"
+        bill_of_materials(python, source, version, bill)
         write_sums(work / "first")
         shutil.rmtree(dist, ignore_errors=True)
         shutil.copytree(work / "first", dist)

@@ -149,6 +149,8 @@ def test_the_last_commit_can_be_released(tmp_path: Path) -> None:
         tops = {name.split("/")[1] for name in packed.getnames() if "/" in name}
     assert {"src", "firmware", "integrations", "pyproject.toml"} <= tops
     assert not tops & {"tests", "build", "runs", "stores", ".github"}
-    components = {each["name"].lower() for each in json.loads(bill.read_text())["components"]}
+    listed = json.loads(bill.read_text())
+    assert listed["metadata"]["component"]["version"] == wheel.name.split("-")[1]
+    components = {each["name"].lower() for each in listed["components"]}
     assert {"numpy", "soundfile", "ai-edge-litert"} <= components
     assert not components & {"tensorflow", "keras", "twine", "pip"}
