@@ -105,7 +105,7 @@ def constraints(source: Path, folder: Path) -> Path:
     lock = (source / "requirements" / "lock.txt").read_text(encoding="utf-8")
     pins = re.findall(r"^([\w.-]+==[^\s\\]+(?: ; [^\\\n]+)?)", lock, re.MULTILINE)
     path = folder / "constraints.txt"
-    path.write_text("\n".join(pins) + "\n", encoding="utf-8")
+    path.write_text("".join(f"{pin.strip()}\n" for pin in pins), encoding="utf-8")
     return path
 
 
@@ -169,7 +169,8 @@ def next_step(source: Path, version: str, dist: Path) -> str:
             f"a rehearsal: {CHANGES} has changes that are not of a release. Next: give them a "
             "version and a date (CONTRIBUTING.md, A release), commit, and run this again"
         )
-    return f"next: git tag v{version} && python -m twine upload {dist}/*.tar.gz {dist}/*.whl"
+    upload = f"build/release-venv/bin/twine upload {dist}/*.tar.gz {dist}/*.whl"
+    return f"next: git tag v{version} && {upload}"
 
 
 def release(dist: Path) -> None:

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from jupyter_client.manager import KernelManager
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from tests.firmware.programs import need
 from tests.teacher.contract import assert_keeps_the_contract
@@ -173,6 +174,16 @@ def two_folders(folder: Path) -> tuple[Path, Path]:
     return made[0], made[1]
 
 
+def own_kernel(folder: Path) -> AsyncKernelManager:
+    """A kernel of the interpreter that runs the tests, whatever kernels this machine knows."""
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": command, "display_name": "tests", "language": "python"}
+    (folder / "own").mkdir(parents=True)
+    (folder / "own" / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    specs = KernelSpecManager(kernel_dirs=[str(folder)], ensure_native_kernel=False)
+    return AsyncKernelManager(kernel_name="own", kernel_spec_manager=specs)
+
+
 @pytest.mark.slow
 def test_the_notebook_trains_on_a_folder(tmp_path: Path) -> None:
     """With the nursery for recordings, whose scores by YAMNet travel with the package."""
@@ -185,12 +196,10 @@ def test_the_notebook_trains_on_a_folder(tmp_path: Path) -> None:
     }  # fmt: skip
     assert set(given) == set(re.findall(r"^(\w+) = ", parameters.source, re.MULTILINE))
     parameters.source = "\n".join(f"{name} = {value!r}" for name, value in given.items())
-    # The interpreter that runs the tests, whatever kernels this machine knows.
-    manager = KernelManager(kernel_cmd=[sys.executable, "-m", "ipykernel_launcher", "-f",
-                                        "{connection_file}"])  # fmt: skip
     client = NotebookClient(
-        notebook, km=manager, timeout=1800, resources={"metadata": {"path": str(tmp_path)}}
-    )
+        notebook, km=own_kernel(tmp_path / "kernels"), timeout=1800,
+        resources={"metadata": {"path": str(tmp_path)}},
+    )  # fmt: skip
     client.execute()
     run = tmp_path / "runs" / "mine"
     assert load_manifest(run / "student.json").training is not None

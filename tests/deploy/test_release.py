@@ -108,7 +108,7 @@ def test_it_says_what_is_left_to_do(script: ModuleType, tmp_path: Path) -> None:
     changes.write_text("## Unreleased\n\n- a\n\n## 1.2.3 - 2026-01-01\n")
     assert script.next_step(tmp_path, "1.2.3", Path("dist")).startswith("a rehearsal")
     changes.write_text("## Unreleased\n\n## 1.2.3 - 2026-01-01\n")
-    assert "git tag v1.2.3 && python -m twine upload dist/" in script.next_step(
+    assert "git tag v1.2.3 && build/release-venv/bin/twine upload dist/" in script.next_step(
         tmp_path, "1.2.3", Path("dist")
     )
     assert script.next_step(tmp_path, "1.2.4", Path("dist")).startswith("a rehearsal")
