@@ -43,6 +43,6 @@ def _row(judged: Record) -> list[str]:
         judged["verdict"],
         f"{milliseconds['low']:.0f} to {milliseconds['high']:.0f}",
         f"{load['low']:.0%} to {load['high']:.0%}",
-        f"{judged['ram_left_bytes'] // 1024:,}",
-        f"{judged['flash_left_bytes'] // 1024:,}",
+        f"{judged['ram_left_bytes'] / 1024:,.0f}",
+        f"{judged['flash_left_bytes'] / 1024:,.0f}",
     ]
