@@ -1,12 +1,13 @@
 # make run    set up .venv and run the main job (about three minutes after installation)
 # make test   pass the tests, as CI does
 # make docs   build the site into build/docs; a warning or a broken link fails
+# make release  build and check what would be uploaded, into dist; uploads nothing
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: run test test-fast check docs firmware-test web-engine web-picture lock clean
+.PHONY: run test test-fast check docs firmware-test web-engine web-picture release lock clean
 .DEFAULT_GOAL := test
 
 $(VENV)/.installed: requirements/lock.txt pyproject.toml
@@ -53,6 +54,18 @@ web-engine: $(VENV)/.installed
 web-picture: $(VENV)/.installed
 	$(BIN)/python -m tests.web.picture docs/images/web.png
 
+# What is to be uploaded, built from the last commit and checked. Its tools have an environment of their
+# own, since they are in nobody's way there.
+RELEASE := build/release-venv
+DIST ?= dist
+$(RELEASE)/.installed: requirements/release.txt
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/release.txt
+	touch $@
+
+release: $(RELEASE)/.installed
+	$(RELEASE)/bin/python deploy/release.py $(DIST)
+
 # Re-resolve every pinned version and hash. The only target that needs uv.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header
@@ -64,4 +77,4 @@ lock:
 	$(LOCK) --group benchmark --constraint requirements/lock.txt -o requirements/benchmark.txt
 
 clean:
-	rm -rf $(VENV) build runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache

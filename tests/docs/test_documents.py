@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 WITH_TEXT = (".c", ".h", ".md", ".py", ".txt", ".yaml", ".yml")
-PLACES = ("configs", "benchmarks", "docs", "firmware", "integrations", "src", "tests")
+PLACES = ("configs", "benchmarks", "docs", "examples", "firmware", "integrations", "src", "tests")
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
     for path in (

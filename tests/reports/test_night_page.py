@@ -61,7 +61,8 @@ def test_the_page_needs_nothing_else(page: str) -> None:
 
 def test_nothing_from_data_becomes_markup(page: str) -> None:
     assert page.count("</script>") == 2
-    assert "<tones>" not in page and "<b>" not in page and "<x>" not in page
+    assert "<tones>" not in page and "<x>" not in page
+    assert re.findall(r"<b>(.*?)<", page) == ["ear"], "the one network with a preset"
 
 
 def test_scores_and_votes_survive(result: NightResult, page: str) -> None:

@@ -7,7 +7,9 @@ import pytest
 from crydistill.errors import ConfigError
 from crydistill.reports.night_tables import (
     add_night,
+    answers,
     facts,
+    night_presets,
     night_summary,
     night_table,
     read_night,
@@ -206,3 +208,40 @@ def test_the_summary_says_each_settings_votes() -> None:
     preset["settings"] = {**preset["settings"], "n": 2, "m": 3}
     rows = [line for line in night_summary(made).splitlines() if line.startswith(f"| {name} |")]
     assert " | 2 of 3 | " in rows[0] and " | 5 of 9 | " in rows[-1]
+
+
+def test_each_network_is_summed_up_at_the_setting_that_is_shown() -> None:
+    found = record()
+    for model in found["models"].values():
+        model["shown"]["settings"] = model["votes"][0]["in_hindsight"][0]["settings"]
+    (teacher, student) = answers(found)
+    assert (teacher.network, teacher.setting) == ("teacher", "preset balanced")
+    assert teacher.told == (
+        "1 false alarm, 0.50 [0.10, 9.50] an hour, episodes caught: 0.80 [0.50, 0.90], "
+        "half of these within 4.2 s"
+    )
+    assert student.network == "student INT8"
+
+
+def test_of_a_night_without_crying_only_alarms_are_told() -> None:
+    silent = record(episodes=0)
+    for model in silent["models"].values():
+        model["shown"]["settings"] = model["votes"][0]["in_hindsight"][0]["settings"]
+        for figures in model["votes"][0]["in_hindsight"]:
+            figures["delay_s"] = {"median": None, "p90": None}
+            figures["hours"] = 0.2
+    assert answers(silent)[0].told == "1 false alarm, too little audio for a rate"
+
+
+def test_what_the_columns_mean_is_said_on_the_page() -> None:
+    settings = sheets(record())[0]
+    assert "if independent, per hour" in settings.columns
+    assert "If independent: the false alarms that" in settings.note
+
+
+def test_the_shortest_table_is_of_presets_alone() -> None:
+    assert night_presets(record()) == (
+        "| preset | false alarms an hour | episodes caught | delay, s |\n"
+        "| --- | ---: | ---: | ---: |\n"
+        "| balanced | 1.0 [0.1, 9.5] | 0.70 [0.50, 0.90] | 4.2 |"
+    )

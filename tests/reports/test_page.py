@@ -31,6 +31,27 @@ def test_cells_are_escaped_and_their_interval_set_apart() -> None:
     assert page.cell("0.9 [0.8, 1.0]") == '0.9 <span class="interval">[0.8, 1.0]</span>'
 
 
+def test_a_row_says_which_column_each_cell_is_of() -> None:
+    made = page.row(["", "kind", "a <b>"], ["title & co", "x", "0.9 [0.8, 1.0]"], words=2)
+    assert made == (
+        '<tr><th scope="row">title &amp; co</th><td class="text" data-of="kind">x</td>'
+        '<td data-of="a &lt;b&gt;">0.9 <span class="interval">[0.8, 1.0]</span></td></tr>'
+    )
+
+
+def test_a_row_with_a_cell_too_few_is_an_error() -> None:
+    with pytest.raises(ValueError):
+        page.row(["", "a", "b"], ["title", "1"])
+
+
+def test_provenance_is_flat_and_escaped() -> None:
+    made = page.provenance({"seed": 3, "config": {"name": "<x>", "layers": [8, 16]}})
+    assert 'row">seed</th><td class="text">3<' in made
+    assert 'row">config.name</th><td class="text">&lt;x&gt;<' in made
+    assert 'row">config.layers</th><td class="text">[8, 16]<' in made
+    assert page.provenance({}) == ""
+
+
 def test_a_page_links_to_the_one_that_listens_where_it_lies_beside_it(tmp_path: Path) -> None:
     assert page.link_to_listen(tmp_path / "report.html") == ""
     (tmp_path / "listen.html").touch()

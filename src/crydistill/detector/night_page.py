@@ -113,14 +113,15 @@ def _episodes(night: Night, hours: NightHours) -> str:
     if not night.episodes:
         return "<p>None.</p>"
     rows = "".join(_episode(episode, hours) for episode in night.episodes)
-    head = "<tr><th>began</th><th>ended</th><th>length</th><th>highest score</th></tr>"
+    columns = "<th>ended</th><th>length</th><th>highest score</th>"
+    head = f'<tr class="section"><th scope="row">began</th>{columns}</tr>'
     return f'<div class="scroll"><table>{head}{rows}</table></div>'
 
 
 def _episode(episode: Episode, hours: NightHours) -> str:
     begin, end = (hours.local(at) for at in (episode.begin, episode.end))
     return (
-        f"<tr><td>{begin:%H:%M:%S}</td><td>{end:%H:%M:%S}</td>"
+        f'<tr><th scope="row">{begin:%H:%M:%S}</th><td>{end:%H:%M:%S}</td>'
         f"<td>{_length(episode.seconds)}</td><td>{episode.score:.2f}</td></tr>"
     )
 

@@ -12,8 +12,9 @@ A document holds marked blocks:
   that matters for choosing one.
 - `trainings: NAME NAME ...`: validation metrics of recipes, evaluated or not.
 - `paired: NAME`: the difference of two recipes.
-- `night: NAME` (short: `night-summary: NAME`), `robustness: NAME`, `promises: NAME`,
-  `front-ends: NAME`: results of these commands.
+- `night: NAME` (short: `night-summary: NAME`, shorter: `night-presets: NAME`),
+  `robustness: NAME`, `promises: NAME`, `front-ends: NAME`: results of these commands.
+- `boards: NAME BOARD BOARD ...`: boards of a student's `crydistill profile --json`.
 - `firmware: instructions`, `firmware: memory`: the packaged record of `crydistill firmware-cost`.
 
 The figures come from `NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of
@@ -34,11 +35,13 @@ from crydistill.metrics.records import Record, write_record
 from crydistill.nights import promises
 from crydistill.reports import promises_page, robustness_page
 from crydistill.reports.blocks import replace_blocks
+from crydistill.reports.board_table import boards_table
 from crydistill.reports.firmware_tables import firmware_table
 from crydistill.reports.model_tables import models_table
 from crydistill.reports.night_tables import (
     NIGHT_NAME,
     add_night,
+    night_presets,
     night_summary,
     night_table,
     read_night,
@@ -83,6 +86,8 @@ BLOCKS: dict[str, Block] = {
     "paired": _of_one(paired.table),
     "night": _of_one(night_table, read_night),
     "night-summary": _of_one(night_summary, read_night),
+    "night-presets": _of_one(night_presets, read_night),
+    "boards": boards_table,
     "robustness": _of_one(robustness_page.markdown_tables),
     "promises": _of_one(promises_page.markdown_table),
     "front-ends": _of_one(front_ends.markdown),

@@ -34,12 +34,10 @@ from crydistill.evaluation.compare import Evaluation
 from crydistill.metrics import ranking
 from crydistill.metrics.ranking import ClipScore, Detections, Floats, Ranking
 from crydistill.metrics.reliability import reliability
+from crydistill.reports import lines
 
 Axes = Any
 """matplotlib ships no types that a strict check could use."""
-
-DASHES = ("", "", "6 2", "2 2", "6 2 1 2", "8 2 2 2 2 2")
-"""SVG dash patterns of the models, teacher first; repeated when there are more models."""
 
 _HISTOGRAM_BINS = 40
 _DET_TICKS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.4)
@@ -60,17 +58,16 @@ class Palette:
     models: tuple[str, ...]
 
     def model(self, number: int) -> str:
-        return self.models[number % len(self.models)]
+        return self.models[lines.colour_number(number)]
 
 
 PAPER = Palette(
     ink="#1b1f24",
     muted="#59636e",
     grid="#d8dee4",
-    models=("#59636e", "#0072b2", "#d55e00", "#009e73", "#aa4499", "#b8860b"),
+    models=lines.COLOURS,
 )
-"""For picture files, on white. The students' colours are Okabe and Ito's, which colour-blind
-readers can tell apart; the last two are darkened for contrast on white."""
+"""For picture files, on white."""
 
 _ON_PAGE = Palette(
     ink="#010a01",
@@ -236,16 +233,6 @@ def summary_figure(
             figure.savefig(temporary, dpi=160, metadata=metadata)
 
 
-def swatch(model: int) -> str:
-    """Draw a piece of a model's line, for legends."""
-    pattern = DASHES[model % len(DASHES)]
-    return (
-        '<svg class="swatch" viewBox="0 0 28 8" aria-hidden="true"><line x1="0" y1="4" x2="28" '
-        f'y2="4" stroke="var(--model{model % len(PAPER.models)})" stroke-width="3" '
-        f'stroke-dasharray="{pattern}"/></svg>'
-    )
-
-
 def decorate(axes: Axes, palette: Palette, *, size: int = 8) -> None:
     """Give axes the palette's colours, a grid, and ticks of that size in points."""
     axes.set_facecolor("none")
@@ -345,7 +332,8 @@ def _line(axes: Axes, x: Floats, y: Floats, number: int, palette: Palette) -> No
 
 
 def _dashes(number: int) -> tuple[float, ...]:
-    return tuple(float(length) / 2 for length in DASHES[number % len(DASHES)].split())
+    # Matplotlib counts in widths of the line, of which most are 1.5 points.
+    return tuple(float(length) / 2 for length in lines.dashes(number).split())
 
 
 def _number_ticks(axis: Any) -> None:

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 
 from crydistill.nights.alarms import DetCurve
 from crydistill.nights.judge import ModelResult, NightResult
+from crydistill.reports.lines import css_colour, dashes
 from crydistill.reports.page import escaped
-
-COLOURS = ("#59636e", "#0072b2", "#d55e00", "#009e73", "#aa4499", "#b8860b")
-"""Of the networks in a stand-alone picture; the page has its own for light and dark mode."""
+from crydistill.roles import Role
 
 INK, MUTED, GRID = "var(--ink, #1b1f24)", "var(--muted, #59636e)", "var(--grid, #d8dee4)"
 
@@ -53,17 +52,17 @@ def shown_curve(model: ModelResult) -> DetCurve:
     return shown.curve
 
 
-def colour(number: int) -> str:
-    """Colour of a network."""
-    index = number % len(COLOURS)
-    return f"var(--model{index}, {COLOURS[index]})"
+def lines_of(result: NightResult) -> range:
+    """Which line each network has: the students those of a run's report, teacher or not."""
+    first = list(Role).index(result.models[0].scorer.role)
+    return range(first, first + len(result.models))
 
 
 def drawn_curves(result: NightResult, frame: Frame) -> Iterator[str]:
     """Share of the episodes caught over false alarms per hour, each network at its shown vote."""
     yield from _grid(frame)
-    for number, model in enumerate(result.models):
-        yield from _steps(model, frame, colour(number))
+    for line, model in zip(lines_of(result), result.models, strict=True):
+        yield from _steps(model, frame, line)
 
 
 def text(
@@ -97,7 +96,7 @@ def _grid(frame: Frame) -> Iterator[str]:
     yield text(middle, frame.bottom + 38, "false alarms per hour", ink=MUTED, anchor="middle")
 
 
-def _steps(model: ModelResult, frame: Frame, ink: str) -> Iterator[str]:
+def _steps(model: ModelResult, frame: Frame, line: int) -> Iterator[str]:
     """A curve as steps, since there are no thresholds between its points."""
     curve = shown_curve(model)
     points = [
@@ -109,5 +108,6 @@ def _steps(model: ModelResult, frame: Frame, ink: str) -> Iterator[str]:
         steps = "".join(f"H{x:.1f}V{y:.1f}" for x, y in points)
         yield (
             f'<path d="M{frame.left} {points[0][1]:.1f}{steps}H{frame.right}" fill="none" '
-            f'stroke-width="2.2" stroke="{ink}"><title>{escaped(model.name)}</title></path>'
+            f'stroke-width="2.2" stroke="{css_colour(line)}" '
+            f'stroke-dasharray="{dashes(line)}"><title>{escaped(model.name)}</title></path>'
         )

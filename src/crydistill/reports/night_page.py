@@ -27,9 +27,9 @@ from crydistill.nights.alarms import Episode
 from crydistill.nights.judge import ModelResult, NightResult
 from crydistill.nights.night import Night
 from crydistill.progress import Progress, silent
-from crydistill.reports import page
-from crydistill.reports.night_curves import COLOURS, Frame, drawn_curves
-from crydistill.reports.night_tables import Sheet, facts, sheets
+from crydistill.reports import lines, page
+from crydistill.reports.night_curves import Frame, drawn_curves, lines_of
+from crydistill.reports.night_tables import Answer, Sheet, answers, facts, sheets
 from crydistill.reports.page import escaped
 
 SNIPPETS = 40
@@ -71,11 +71,12 @@ def write_night_view(
         "night_page.html",
         title=escaped(result.first.title),
         private=page.PRIVATE if result.private else "",
+        answers=page.answers([_answer(one) for one in answers(record)]),
         facts="".join(f'<p class="facts">{escaped(line)}</p>' for line in facts(record))
         + page.link_to_listen(path),
         tables="".join(_sheet(sheet) for sheet in sheets(record)),
         curves=_curves_section(result),
-        provenance=_provenance(record),
+        provenance=page.provenance(record.get("provenance", {})),
         data=_json(_data(result, snippets)),
     )
     atomic.write_text(path, filled)
@@ -162,7 +163,10 @@ def _data(result: NightResult, snippets: Mapping[Stretch, str]) -> dict[str, Any
             for s in night.sound_events
         ],
         "episodes": [[round(e.start, 2), round(e.end, 2), e.group] for e in night.episodes],
-        "models": [_model(model, number, level) for model in result.models],
+        "models": [
+            {"line": line, **_model(model, number, level)}
+            for line, model in zip(lines_of(result), result.models, strict=True)
+        ],
         "audio": audio,
     }
 
@@ -231,9 +235,8 @@ def _curves_section(result: NightResult) -> str:
     if not result.first.episodes:
         return ""
     legend = "".join(
-        f'<span><i style="background: var(--model{number % len(COLOURS)})"></i>'
-        f"{escaped(model.name)}</span>"
-        for number, model in enumerate(result.models)
+        f"<span>{lines.swatch(line)}{escaped(model.name)}</span>"
+        for line, model in zip(lines_of(result), result.models, strict=True)
     )
     return (
         "<h2>Trade-off</h2>"
@@ -243,24 +246,15 @@ def _curves_section(result: NightResult) -> str:
     )
 
 
+def _answer(one: Answer) -> str:
+    return f"<b>{escaped(one.network)}</b>, {escaped(one.setting)}: {escaped(one.told)}"
+
+
 def _sheet(sheet: Sheet) -> str:
-    def row(cells: Sequence[str], tag: str) -> str:
-        words = sheet.text_columns
-        return "".join(
-            f"<{tag}{' class=text' if number < words else ''}>{page.cell(cell)}</{tag}>"
-            for number, cell in enumerate(cells)
-        )
-
-    rows = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in sheet.rows)
-    return (
-        f'<h2>{escaped(sheet.title)}</h2><div class="scroll"><table><thead>'
-        f"<tr>{row(sheet.columns, 'th')}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _provenance(record: Mapping[str, Any]) -> str:
-    text = json.dumps(record.get("provenance", {}), ensure_ascii=False, indent=1)
-    return f"<details><summary>Provenance</summary><pre>{escaped(text)}</pre></details>"
+    rows = (page.row(sheet.columns, cells, words=sheet.text_columns) for cells in sheet.rows)
+    table = page.table([page.heading_row(sheet.columns, words=sheet.text_columns), *rows])
+    note = f'<p class="note">{escaped(sheet.note)}</p>' if sheet.note else ""
+    return f"<h2>{escaped(sheet.title)}</h2>{note}{table}"
 
 
 def _json(data: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from crydistill import atomic
 from crydistill.nights.judge import ModelResult, NightResult
-from crydistill.reports.night_curves import GRID, MUTED, Frame, colour, drawn_curves, text
+from crydistill.reports.lines import css_colour, dashes
+from crydistill.reports.night_curves import GRID, MUTED, Frame, drawn_curves, lines_of, text
 from crydistill.reports.page import escaped
 
 _WIDTH, _LEFT, _RIGHT = 900, 24, 24
@@ -103,13 +104,16 @@ def _curves(result: NightResult, top: int) -> Iterator[str]:
     title = f"Episodes caught, at thresholds chosen in hindsight, {hours:.0f} h"
     yield text(_LEFT, top + 16, title, bold=True)
     yield from drawn_curves(result, frame)
-    for number, model in enumerate(result.models):
+    for number, (line, model) in enumerate(zip(lines_of(result), result.models, strict=True)):
         y = frame.top + 12 + 44 * number
         left = frame.right + 18
-        yield f'<path d="M{left} {y - 4}h22" stroke="{colour(number)}" stroke-width="3"/>'
-        yield text(left + 28, y, model.name)
+        yield (
+            f'<path d="M{left} {y - 4}h34" stroke="{css_colour(line)}" stroke-width="3" '
+            f'stroke-dasharray="{dashes(line)}"/>'
+        )
+        yield text(left + 42, y, model.name)
         vote = f"{model.shown.n} of {model.shown.m} windows"
-        yield text(left + 28, y + 16, vote, ink=MUTED, size=11)
+        yield text(left + 42, y + 16, vote, ink=MUTED, size=11)
 
 
 def _triangle(x: float, bottom: float) -> str:

@@ -32,16 +32,36 @@ NIGHT_NAME = "night.json"
 _HEADLINE_RATES = (1.0, 0.25, 0.125)
 _COMPARED_RATES = (1.0, 0.25)
 _KINDS_SHOWN = 12
+_SETTINGS_NOTE = (
+    "In brackets: 95 % intervals. Hindsight: threshold chosen on this same audio. If independent: "
+    "the false alarms that the share of windows above the threshold would give if every window "
+    "erred by itself. Windows do not: a siren fools many in a row, then none for hours. What "
+    "counts is the measured rate; the difference shows why votes are simulated, not calculated."
+)
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table of text; `text_columns` counts the leading columns that hold words."""
+    """A table of text.
+
+    text_columns : number of leading columns that hold words
+    note : what the columns mean, for the page
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     text_columns: int = 1
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network did at the setting whose alerts are shown, in words."""
+
+    network: str
+    setting: str
+    told: str
 
 
 def sheets(record: Record) -> list[Sheet]:
@@ -83,6 +103,36 @@ def facts(record: Record) -> list[str]:
         f"seeds {seeds}. Each: {sounds} False alarms are of all nights, intervals of one: another "
         "order is no new evidence."
     ]
+
+
+def answers(record: Record) -> list[Answer]:
+    """Sum up each network at the setting whose alerts are shown."""
+    found = []
+    for name, model in record["models"].items():
+        shown = model["shown"]
+        if (figures := _at(model, shown["settings"])) is not None:
+            found.append(Answer(name, shown["because"], _told(record, figures)))
+    return found
+
+
+def _at(model: Record, settings: Record) -> Record | None:
+    """A network's figures at a setting."""
+    figures = [*model["presets"].values()]
+    for vote in model["votes"]:
+        figures += vote["in_hindsight"]
+    return next((each for each in figures if each["settings"] == settings), None)
+
+
+def _told(record: Record, figures: Record) -> str:
+    count, delay = figures["false_alarms"], figures["delay_s"]["median"]
+    rate = alarms_text(figures, "false_alarms_per_hour", "{:.2f}")
+    parts = [f"{count} false alarm{'' if count == 1 else 's'}"]
+    parts.append("too little audio for a rate" if rate == TOO_LITTLE else f"{rate} an hour")
+    if record["night"]["episodes"]:
+        parts.append(f"episodes caught: {caught_text(figures, groups_of(record))}")
+    if delay is not None:
+        parts.append(f"half of these within {delay:.1f} s")
+    return ", ".join(parts)
 
 
 def summary_table(record: Record) -> "Table":
@@ -133,6 +183,22 @@ def night_summary(record: Record) -> str:
         for name, setting, figures in _headlines(record)
     ]
     return "\n\n".join([*facts(record), markdown_table(columns, rows, text_columns=2)])
+
+
+def night_presets(record: Record) -> str:
+    """What students do at their presets, and nothing else: `<!-- night-presets: NAME -->`."""
+    columns = ("preset", "false alarms an hour", "episodes caught", "delay, s")
+    rows = [
+        [
+            preset,
+            alarms_text(figures, "false_alarms_per_hour", "{:.1f}"),
+            caught_text(figures, groups_of(record)),
+            number_text(figures["delay_s"]["median"], "{:.1f}"),
+        ]
+        for model in record["models"].values()
+        for preset, figures in model["presets"].items()
+    ]
+    return markdown_table(columns, rows)
 
 
 def _votes_text(figures: Record) -> str:
@@ -186,7 +252,7 @@ def _settings_sheet(record: Record) -> Sheet:
         [name, setting, *_figures_cells(figures, groups_of(record))]
         for name, setting, figures in _headlines(record)
     ]
-    return Sheet("Settings", columns, rows, text_columns=2)
+    return Sheet("Settings", columns, rows, text_columns=2, note=_SETTINGS_NOTE)
 
 
 def _headlines(record: Record) -> Iterator[tuple[str, str, Record]]:

@@ -1,11 +1,10 @@
 """The report of a run: one self-contained HTML file, for screen and print.
 
 All text from data (names, ids, categories, provenance) is escaped where it enters the page:
-`escaped` for words, `_table` for cells. Figures hold no text from data but column names.
+`escaped` for words, `page.row` for cells. Figures hold no text from data but column names.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from crydistill.evaluation.slices import Slice
 from crydistill.metrics.enough import MIN_GROUPS, TOO_LITTLE
 from crydistill.metrics.intervals import LEVEL, SIGNED, UNDEFINED, Estimate
 from crydistill.metrics.ranking import FPR_BOUND, STRICT_FPR_BOUND, ClipScore
-from crydistill.reports import figures, page
+from crydistill.reports import figures, lines, page
 from crydistill.reports.page import escaped
 from crydistill.reports.summary import Section, summary_rows
 from crydistill.student.manifest import TrainingData
@@ -94,7 +93,7 @@ def write_report(
         _training(history),
         _all_metrics(evaluation) if enough else "",
         _limits(evaluation, limits),
-        _provenance(provenance or {}),
+        page.provenance(provenance or {}),
     ]
     body = "\n".join(filter(None, sections))
     atomic.write_text(path, page.fill("run_page.html", title=escaped(title), body=body))
@@ -115,13 +114,12 @@ def _headline(
         )
     private = page.PRIVATE if clips.private else ""
     if evaluation.too_little:
-        answers = f"<li><b>{TOO_LITTLE.capitalize()}</b>: {escaped(evaluation.too_little)}.</li>"
+        answers = [f"<b>{TOO_LITTLE.capitalize()}</b>: {escaped(evaluation.too_little)}."]
     else:
-        lines = (_answer(evaluation, name, how) for name in evaluation.students)
-        answers = "".join(f"<li>{line}</li>" for line in lines)
+        answers = [_answer(evaluation, name, how) for name in evaluation.students]
     return (
         f'<header><h1>{escaped(title)}</h1>{_trained_on(training)}<p class="facts">{facts}</p>'
-        f'{private}<ul class="answers">{answers}</ul></header>'
+        f"{private}{page.answers(answers)}</header>"
     )
 
 
@@ -333,9 +331,7 @@ def _training(history: Sequence[Mapping[str, float]]) -> str:
 
 
 def _columns_legend(columns: Sequence[str]) -> str:
-    return " &ensp; ".join(
-        f"{figures.swatch(number)}{escaped(name)}" for number, name in enumerate(columns, start=1)
-    )
+    return _swatches([(number, name) for number, name in enumerate(columns, start=1)])
 
 
 def _all_metrics(evaluation: Evaluation) -> str:
@@ -382,32 +378,13 @@ def _allowed(negatives: int, bound: float) -> int:
     return sum(count / negatives <= bound for count in range(1, negatives + 1))
 
 
-def _provenance(provenance: Mapping[str, Any]) -> str:
-    if not provenance:
-        return ""
-    rows = "".join(
-        f'<tr><th scope="row">{escaped(key)}</th><td class="text">{escaped(value)}</td></tr>'
-        for key, value in _flat(provenance)
-    )
-    return f'<h2>Provenance</h2><div class="scroll"><table><tbody>{rows}</tbody></table></div>'
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Rows of a nested mapping: dotted key, value as text."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, str):
-            yield f"{prefix}{key}", value
-        else:
-            yield f"{prefix}{key}", json.dumps(value, default=str, ensure_ascii=False)
-
-
 def _legend(evaluation: Evaluation, names: Sequence[str]) -> str:
     models = list(evaluation.models)
-    items = "".join(
-        f"<span>{figures.swatch(models.index(name))}{escaped(name)}</span>" for name in names
-    )
+    return _swatches([(models.index(name), name) for name in names])
+
+
+def _swatches(named: Sequence[tuple[int, str]]) -> str:
+    items = "".join(f"<span>{lines.swatch(line)}{escaped(name)}</span>" for line, name in named)
     return f'<div class="legend">{items}</div>'
 
 
@@ -417,15 +394,9 @@ def _figure(svg: str, caption: str) -> str:
 
 def _table(columns: Sequence[str], sections: Sequence[Section]) -> str:
     """One table of all sections, each with a heading row; empty ones are left out."""
-    rows = "".join(
-        _row(section.heading, columns, style="section")
-        + "".join(_row(title, cells) for title, cells in section.rows)
-        for section in sections
-        if section.rows
-    )
-    return f'<div class="scroll"><table>{rows}</table></div>'
-
-
-def _row(title: str, cells: Sequence[str], *, style: str = "") -> str:
-    numbers = "".join(f"<td>{page.cell(cell)}</td>" for cell in cells)
-    return f'<tr class="{style}"><th scope="row">{escaped(title)}</th>{numbers}</tr>'
+    rows = []
+    for section in sections:
+        if section.rows:
+            rows.append(page.heading_row([section.heading, *columns]))
+            rows += [page.row(["", *columns], [title, *cells]) for title, cells in section.rows]
+    return page.table(rows)
