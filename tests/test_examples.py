@@ -268,7 +268,7 @@ def announced() -> set[str]:
     def slug(words: str) -> str:
         return re.sub(r"\W+", "_", words.lower()).strip("_")
 
-    told = discovery("nursery", ["balanced"])
+    told = discovery("nursery", ["balanced"], 1.0)
     device = told["dev"]["name"]
     return {f"{e['p']}.{slug(device)}_{slug(e['name'])}" for e in told["cmps"].values()}
 
