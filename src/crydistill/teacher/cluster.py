@@ -8,6 +8,7 @@ and only counts come back: all machines must see the same files under the same p
 
 import os
 import platform
+import secrets
 import signal
 import tempfile
 import threading
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from crydistill import __version__
@@ -331,13 +333,31 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
                     stack.callback(ray.shutdown)  # before the folder goes
                     _start(ray, folder.name)
         except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
-            where = f"no Ray cluster at {address}" if address else "Ray does not start here"
-            raise SetupError(f"{where} ({_first_line(str(error))})") from error
+            raise SetupError(_unreachable(address, error)) from error
         yield
 
 
+def _unreachable(address: str | None, error: Exception) -> str:
+    if address is None:
+        return f"Ray does not start here ({_first_line(str(error))})"
+    if "InvalidAuthToken" in f"{error} {error.__cause__}":
+        return (
+            f"the Ray cluster at {address} asks for a token: set RAY_AUTH_MODE=token and "
+            "RAY_AUTH_TOKEN to it"
+        )
+    return f"no Ray cluster at {address} ({_first_line(str(error))})"
+
+
+@cache
+def _token() -> str:
+    """Secret of clusters that this process starts; left to itself Ray writes one to the home."""
+    return secrets.token_hex(32)
+
+
 def _start(ray: Any, folder: str) -> None:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before Ray starts its processes
+    # What Ray's processes inherit.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_AUTH_TOKEN"] = _token()
     ray.init(
         address="local",
         include_dashboard=False,

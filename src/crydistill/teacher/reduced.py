@@ -48,7 +48,7 @@ class Reduction:
         highest = np.take_along_axis(others, classes, axis=1)
         np.put_along_axis(others, classes, -np.inf, axis=1)
         left_out = CLASSES - self.top - len(cry_indices()) - 1
-        rest = np.logaddexp.reduce(others, axis=1) - np.log(left_out)
+        rest = np.logaddexp.reduce(others, axis=1, dtype=np.float64) - np.log(left_out)
         columns = [
             classes,
             highest,

@@ -167,11 +167,11 @@ class Work:
         path = parts[-1] / RECORD
         record = read_json(path, _REMEDY, error=StoreError)
         try:
-            if record["clips"] != _listing(self.clips):
-                return None
-            return Scoring(0, tuple(Failure(*one) for one in record["failures"]))
+            failures = tuple(Failure(*one) for one in record["failures"])
+            is_same = record["clips"] == _listing(self.clips)
         except (KeyError, TypeError) as error:
             raise StoreError(f"{path}: not the record of a shard; {_REMEDY}") from error
+        return Scoring(0, failures) if is_same else None
 
 
 def score_work(
