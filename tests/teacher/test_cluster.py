@@ -132,7 +132,7 @@ def running_cluster(*, cpus: int = 4, gpus: int = 0) -> Iterator[str]:
         "import os, ray, sys\n"
         "os.environ.update(RAY_USAGE_STATS_ENABLED='0', RAY_AUTH_MODE='disabled')\n"
         f"context = ray.init('local', num_cpus={cpus}, num_gpus={gpus}, include_dashboard=False,"
-        " object_store_memory=100 << 20)\n"
+        " object_store_memory=100 << 20, _system_config={'worker_niceness': 0})\n"
         "print(context.address_info['gcs_address'], flush=True)\n"
         "sys.stdin.read()\n"
     )

@@ -40,6 +40,9 @@ _DEATHS_ALLOWED = 20
 _STARTS_ALLOWED = 5
 """Workers that may die one after the other before they have begun."""
 
+_INITS_TRIED = 3
+"""Ray gives up after 30 seconds when it starts, which is too soon on a machine that is busy."""
+
 _SECONDS_BETWEEN_LOOKS = 1.0
 _CHECKS_AT_ONCE = 16
 _OBJECT_STORE_BYTES = 128 << 20
@@ -332,7 +335,7 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
                     stack.enter_context(folder)
                     stack.callback(ray.shutdown)  # before the folder goes
                     _start(ray, folder.name)
-        except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises many kinds, and plain ones
             raise SetupError(_unreachable(address, error)) from error
         yield
 
@@ -358,14 +361,24 @@ def _start(ray: Any, folder: str) -> None:
     # What Ray's processes inherit.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_AUTH_TOKEN"] = _token()
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        object_store_memory=_OBJECT_STORE_BYTES,
-        _temp_dir=folder,
-    )
+    for tried in range(1, _INITS_TRIED + 1):
+        try:
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+                object_store_memory=_OBJECT_STORE_BYTES,
+                _temp_dir=folder,
+                # Left to itself Ray lets every other process of the machine go first.
+                _system_config={"worker_niceness": 0},
+            )
+        except Exception:
+            ray.shutdown()
+            if tried == _INITS_TRIED:
+                raise
+        else:
+            return
 
 
 @contextmanager
