@@ -17,6 +17,7 @@ from crydistill.settings import private_dir
 from crydistill.stages.context import Context
 from crydistill.stages.score import Division, score
 from crydistill.stages.select import select, train_pool
+from crydistill.stages.streams import scored_streams
 from crydistill.teacher.load import load_teacher
 from crydistill.teacher.scores import ScoreStore
 from crydistill.teacher.shards import shards_of
@@ -189,3 +190,55 @@ def test_a_shard_that_does_not_exist(shards: int | None, shard: int) -> None:
 def test_the_stand_in_is_no_teacher(teacher: Path) -> None:
     with pytest.raises(Exception, match="neither HDF5 weights"):
         load_teacher(teacher)
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+def test_streams_are_scored_in_shards_by_both_teachers(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # the real teachers
+    monkeypatch.setenv("CRYDISTILL_CACHE", str(tmp_path / "cache"))
+    nursery = {"nursery_seed": 1}
+    weights = shared / "teacher"
+    settings = {
+        "data": {
+            "train": [{**nursery, "where": {"split": "train"}}],
+            "test": [{**nursery, "where": {"split": "test"}}],
+            "streams": {"streams": 3},
+        },
+        "teacher": {
+            "path": str(weights / "yamnet_rebuilt.h5"),
+            "memory": str(weights / "efficientat_mn04_as.pt"),
+        },
+        "student": {
+            "architecture": "crynet",
+            "options": {"stem": 16, "stem_kernel": 7, "stem_stride": 4, "stages": [[32, 2]]},
+            "outputs": {"cry": ["/m/0463cq4", "/t/dd00002"]},
+            "memory": {"windows": 4, "embedding": 6, "hidden": 8},
+        },
+        "training": {"loss": "sigmoid_bce"},
+    }
+    (tmp_path / "memory.yaml").write_text(json.dumps(settings))
+
+    def context(name: str) -> Context:
+        loaded = load_config(tmp_path / "memory.yaml", [f"stores={tmp_path / name}"])
+        said: list[str] = []
+        return Context(loaded, RunDirectory(tmp_path / "runs"), say=said.append)
+
+    score(context("whole"))
+    for pass_ in range(2):
+        for number in range(2):
+            sharded = context("sharded")
+            score(sharded, Division(2, number))
+            waits = any("run the same commands again" in line for line in sharded.say.__self__)
+            assert waits == (pass_ == number == 0)
+    ours, theirs = scored_streams(context("sharded")), scored_streams(context("whole"))
+    assert [file.clip.id for file in ours.files] == [file.clip.id for file in theirs.files]
+    everything = np.arange(len(theirs.pool))
+    assert np.array_equal(ours.pool.patches(everything), theirs.pool.patches(everything))
+    # Batches are of other recordings together, which moves the last bits.
+    np.testing.assert_allclose(ours.context, theirs.context, atol=0.02)
+    np.testing.assert_allclose(
+        ours.pool.logits(everything), theirs.pool.logits(everything), atol=0.03
+    )
