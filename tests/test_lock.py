@@ -1,3 +1,4 @@
+import errno
 import signal
 import subprocess
 import sys
@@ -5,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from crydistill.errors import SetupError
 from crydistill.lock import BusyError, exclusive
 
 
@@ -43,4 +45,19 @@ def test_a_killed_holder_does_not_hold(tmp_path: Path) -> None:
         child.wait()
     assert lock.exists()
     with exclusive(lock):
+        pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock")
+def test_a_file_system_without_locks_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with (
+        pytest.raises(SetupError, match=r"lock: this file system has no locks \(No locks"),
+        exclusive(tmp_path / "lock"),
+    ):
         pass

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from crydistill.errors import CrydistillError
+from crydistill.errors import CrydistillError, SetupError
 
 
 class BusyError(CrydistillError):
@@ -21,12 +21,21 @@ def exclusive(path: str | Path) -> Iterator[None]:
     ------
     BusyError
         immediately, if another process (or another block in this one) holds it.
+    SetupError
+        if the file system has no locks.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         # A holder that has just finished may have removed the file opened here.
-        if not _try_lock(file.fileno()) or not _is_current(path, file.fileno()):
+        try:
+            is_held = _try_lock(file.fileno())
+        except OSError as error:
+            raise SetupError(
+                f"{path}: this file system has no locks ({error.strerror}); mount it with them, or "
+                "use a folder on another one"
+            ) from error
+        if not is_held or not _is_current(path, file.fileno()):
             raise BusyError(f"{path}: in use by another crydistill process; wait until it ends")
         try:
             yield

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from crydistill.cli import app
 from crydistill.cli.common import resumable
 from crydistill.reports.essentials import clip_table, night_table, sizes
 
@@ -98,3 +100,22 @@ def test_few_clips_are_too_little_to_tell(tmp_path: Path) -> None:
     text = " ".join(capture.get().replace("│", " ").split())
     assert "too little to tell: 8 cries of 4 groups where 20 of 10 are needed" in text
     assert "AUC" not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--shard", "3"], "--shard 3: say of how many, with --shards"),
+        (["--shards", "4", "--shard", "4"], "--shard 4: the 4 shards are numbered 0 to 3"),
+        (["--address", "auto"], "--address and --worker-cpus need --engine ray"),
+        (["--engine", "ray", "--shards", "4", "--shard", "1"], "hands out all shards"),
+    ],
+)
+def test_options_of_shards_that_make_no_sense_are_refused(
+    options: list[str], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["score", *options])
+    assert done.exit_code != 0
+    assert reason in f"{' '.join(done.output.replace('│', ' ').split())} {done.exception}"
+    assert not list(tmp_path.iterdir())

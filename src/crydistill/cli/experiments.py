@@ -1,7 +1,8 @@
 """Commands for experiments: the whole run, each stage, and the teacher."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +16,17 @@ from crydistill.cli.common import (
     print_results,
     resumable,
 )
+
+if TYPE_CHECKING:
+    from crydistill.stages.score import ScoreAll
+
+
+class Engine(StrEnum):
+    """What scores the clips of an experiment."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
 
 app = typer.Typer()
 teacher_app = typer.Typer(help="Download the teacher or record its scores.", no_args_is_help=True)
@@ -34,14 +46,54 @@ def run(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption 
 
 
 @app.command()
-def score(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
-    """Compute the teacher's scores for every clip of an experiment."""
-    from crydistill.stages.score import score
+def score(
+    config: ConfigArgument = None,
+    set_: SetOption = None,
+    runs: RunsOption = RUNS,
+    shards: Annotated[
+        int | None, typer.Option(min=1, help="Divide every score store into so many shards.")
+    ] = None,
+    shard: Annotated[
+        int | None, typer.Option(min=0, help="Score this shard only, counting from 0.")
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="Score in this process, or in the workers of a Ray cluster.")
+    ] = Engine.LOCAL,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Ray: a running cluster (auto, HOST:PORT); default: start one here."),
+    ] = None,
+    worker_cpus: Annotated[
+        int | None, typer.Option(min=1, help="Ray: processors of each worker; default: 2.")
+    ] = None,
+) -> None:
+    """Compute the teacher's scores for every clip of an experiment; docs/scale.md."""
+    from crydistill.stages.score import Division, score
 
     with resumable():
+        score_all = _scorer(engine, address, worker_cpus, shard)
+        always = engine is Engine.RAY
+        division = Division(shards, shard, always=always, score_all=score_all)
         context = open_experiment(config, set_, runs)
-        score(context)
+        score(context, division)
     exit_if_left_out(len(context.left_out), done=1)
+
+
+def _scorer(
+    engine: Engine, address: str | None, worker_cpus: int | None, shard: int | None
+) -> "ScoreAll":
+    """What scores the shards, by the options."""
+    if engine is Engine.LOCAL:
+        from crydistill.teacher.work import score_in_turn
+
+        if address is not None or worker_cpus is not None:
+            raise typer.BadParameter("--address and --worker-cpus need --engine ray")
+        return score_in_turn
+    from crydistill.teacher.cluster import WORKER_CPUS, Cluster
+
+    if shard is not None:
+        raise typer.BadParameter("--engine ray hands out all shards; leave --shard out")
+    return Cluster(address, worker_cpus or WORKER_CPUS).score
 
 
 @app.command()

@@ -6,7 +6,7 @@ that names it. Paths are relative to the directory the command runs in.
 
 import operator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -253,6 +253,24 @@ class TeacherConfig(_Section):
         return self.recorded and self.path is None
 
 
+class ScoresConfig(_Section):
+    """What score stores keep; stores that exist stay as they are.
+
+    frames : `keep` the log-mel frames, or `recompute` them from the recordings, with the same
+        result, whenever a student is shown them
+    logits : `all` of the teacher's, or so many of the highest besides those of the cries and their
+        strongest rival, see `crydistill.teacher.reduced`
+    """
+
+    frames: Literal["keep", "recompute"] = "keep"
+    logits: Literal["all"] | Annotated[int, Field(ge=1, le=256)] = "all"
+
+    @property
+    def top(self) -> int | None:
+        """How many of the highest logits are kept; None: all."""
+        return None if self.logits == "all" else self.logits
+
+
 class SelectionConfig(_Section):
     """Which windows are trained on.
 
@@ -462,6 +480,8 @@ class ExperimentConfig(_Section):
     stores: Path = Path("stores")
     data: DataConfig
     teacher: TeacherConfig = TeacherConfig()
+    # Left out of the resolved config at its default, which so keeps its hash.
+    scores: ScoresConfig = Field(ScoresConfig(), exclude_if=lambda scores: scores == ScoresConfig())
     selection: SelectionConfig = SelectionConfig()
     student: StudentConfig = StudentConfig()
     training: TrainingConfig = TrainingConfig()

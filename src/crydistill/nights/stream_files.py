@@ -10,7 +10,7 @@ free of cries is kept beside it.
 import itertools
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -85,9 +85,12 @@ def write_streams(
     *,
     seed: int,
     vary_groups: bool = False,
+    wanted: Callable[[str], bool] = lambda clip_id: True,
     progress: Progress = silent,
 ) -> list[StreamFile]:
     """Write a stream of each cast, those that are missing, on all processors.
+
+    Only those whose clip's id is wanted are written and returned.
 
     A stream depends only on its cast, the seed, its number and `vary_groups`: whether every group
     of clips has a speed and a microphone of its own, and not only the stream.
@@ -99,7 +102,11 @@ def write_streams(
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    numbered = list(enumerate(casts))
+    numbered = [
+        (number, cast)
+        for number, cast in enumerate(casts)
+        if wanted(_paths(directory, number)[0].name)
+    ]
     missing = [one for one in numbered if not _paths(directory, one[0])[1].is_file()]
     with progress("streams", len(missing), "streams") as advance:
         for _ in in_processes(

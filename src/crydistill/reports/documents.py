@@ -15,6 +15,7 @@ A document holds marked blocks:
 - `night: NAME` (short: `night-summary: NAME`, shorter: `night-presets: NAME`),
   `robustness: NAME`, `promises: NAME`, `front-ends: NAME`: results of these commands.
 - `boards: NAME BOARD BOARD ...`: boards of a student's `crydistill profile --json`.
+- `storage: NAME`: what score stores cost, recorded by `benchmarks/score_storage.py`.
 - `firmware: instructions`, `firmware: memory`: the packaged record of `crydistill firmware-cost`.
 
 The figures come from `NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of
@@ -48,6 +49,7 @@ from crydistill.reports.night_tables import (
 )
 from crydistill.reports.run_tables import read_run, results_table, series_table
 from crydistill.reports.slice_tables import kept_slices, slices_table
+from crydistill.reports.storage_table import storage_table
 from crydistill.reports.student_tables import zoo_table
 from crydistill.reports.training_tables import HISTORY_NAME, add_training, trainings_table
 from crydistill.run_directory import RunDirectory
@@ -91,6 +93,7 @@ BLOCKS: dict[str, Block] = {
     "robustness": _of_one(robustness_page.markdown_tables),
     "promises": _of_one(promises_page.markdown_table),
     "front-ends": _of_one(front_ends.markdown),
+    "storage": _of_one(storage_table),
     "firmware": _firmware,
 }
 

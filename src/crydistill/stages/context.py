@@ -6,6 +6,7 @@ from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 
+from crydistill.audio.variation import Variation
 from crydistill.boundary import require_outside_work_tree
 from crydistill.corpora.clip import Clip, Label
 from crydistill.corpora.folder import LAYOUT
@@ -20,7 +21,8 @@ from crydistill.settings import cache_dir, private_dir
 from crydistill.stages.sources import Say, list_clips
 from crydistill.teacher.ensemble import joint_fingerprint
 from crydistill.teacher.fetch import teacher_path as official_teacher
-from crydistill.teacher.scores import ScoreStore, corpus_fingerprint
+from crydistill.teacher.scores import Kind, ScoreStore, corpus_fingerprint, window_scores
+from crydistill.teacher.work import TeacherFiles, Varied, recomputing
 
 Part = tuple[CorpusConfig, list[Clip]]
 """A corpus and those of its clips that are in a split."""
@@ -90,6 +92,11 @@ class Context:
             return [Path(str(files("crydistill").joinpath("data/nursery_scores.npz")))]
         return [teacher.path or official_teacher(cache_dir()), *teacher.also]
 
+    @property
+    def teacher_files(self) -> TeacherFiles:
+        """The teacher, to be loaded by whoever needs it."""
+        return TeacherFiles(tuple(self.teacher_paths), self.config.teacher.is_recording)
+
     @cached_property
     def teacher_fingerprint(self) -> str:
         """The sha256 of the teacher's file, or a joint one of several files.
@@ -140,7 +147,30 @@ class Context:
         name = f"{corpus.store_name}-{self.teacher_fingerprint[:8]}"
         if round_number is not None:
             name += f"-varied-{self.variation_key[:8]}-{round_number}"
-        return stores / name
+        return stores / f"{name}{self.reduction_suffix}"
+
+    @property
+    def kind(self) -> Kind:
+        """What the stores of the teacher's scores hold."""
+        scores = self.config.scores
+        return window_scores(keep_frames=scores.frames == "keep", top=scores.top)
+
+    @property
+    def reduction_suffix(self) -> str:
+        """Ends the names of stores of reduced logits, which are never mixed with whole ones."""
+        top = self.config.scores.top
+        return f"-top{top}" if top else ""
+
+    def varied_by(self, number: int) -> Varied:
+        """How a round of varied copies is made."""
+        options = self.config.data.augmentation
+        return Varied(
+            tuple(self.noises),
+            Variation(**options.model_dump(exclude={"rounds", "weight", "seed", "noises"})),
+            count=options.noises,
+            seed=options.seed,
+            round_number=number,
+        )
 
     @cached_property
     def _with_private_clips(self) -> set[str]:
@@ -181,11 +211,10 @@ class Context:
         """
         self.require_known_sources()
         out = set(self.config.selection.leave_out)
-        parts = [(self.store_directory(corpus), clips) for corpus, clips in self.splits.train]
-        parts += [(self.store_directory(c, number), clips) for number, c, clips in self.varied]
+        parts = [(self.store(corpus), clips) for corpus, clips in self.splits.train]
+        parts += [(self.store(corpus, number), clips) for number, corpus, clips in self.varied]
         return [
-            (self.store(directory), [clip for clip in clips if clip.source not in out])
-            for directory, clips in parts
+            (store, [clip for clip in clips if clip.source not in out]) for store, clips in parts
         ]
 
     def require_known_sources(self) -> None:
@@ -221,29 +250,49 @@ class Context:
         StoreError
             if the corpus has not been scored by this teacher.
         """
-        return window_pool(
-            (self.store(self.store_directory(corpus)), clips) for corpus, clips in parts
-        )
+        return window_pool((self.store(corpus), clips) for corpus, clips in parts)
 
     def data_key(self, parts: Sequence[Part]) -> str:
         """Fingerprint of the recordings and labels of a split."""
         keys = []
         for corpus, clips in parts:
-            store = self.store(self.store_directory(corpus))
+            store = self.store(corpus)
             scored = [clip for clip in clips if clip.id in store]
             labels = [(clip.label, clip.group) for clip in scored]
             keys.append([corpus_fingerprint(store, [clip.id for clip in scored]), labels])
-        return fingerprint(keys, self.teacher_fingerprint)
+        reduced = [self.reduction_suffix] if self.reduction_suffix else []
+        return fingerprint(keys, self.teacher_fingerprint, *reduced)
 
     @cached_property
     def _stores(self) -> dict[Path, ScoreStore]:
         return {}
 
-    def store(self, directory: Path) -> ScoreStore:
+    def store(self, corpus: CorpusConfig, round_number: int | None = None) -> ScoreStore:
+        """The teacher's scores of a corpus, or of a round of its varied copies.
+
+        Raises
+        ------
+        CorpusError
+            as `store_directory`.
+        StoreError
+            if it has not been scored, or not all of its shards.
+        """
         # One object per store, so that pools of several splits share its memory map.
+        directory = self.store_directory(corpus, round_number)
         if directory not in self._stores:
-            self._stores[directory] = ScoreStore(directory)
+            varied = None if round_number is None else self.varied_by(round_number)
+            frames_of = recomputing(self.clips_by_store[corpus.store_name], varied)
+            self._stores[directory] = ScoreStore(directory, self.kind, frames_of)
         return self._stores[directory]
+
+    @cached_property
+    def clips_by_store(self) -> dict[str, list[Clip]]:
+        """All clips of each corpus, whatever their split, by the name of its store."""
+        splits = self.splits
+        found: dict[str, dict[str, Clip]] = {}
+        for corpus, clips in [*splits.train, *splits.validation, *splits.test]:
+            found.setdefault(corpus.store_name, {}).update({clip.id: clip for clip in clips})
+        return {name: list(by_id.values()) for name, by_id in found.items()}
 
     def _part(self, corpus: CorpusConfig) -> Part:
         clips = list_clips(corpus, self.config.stores, progress=self.progress, say=self.say)

@@ -1,22 +1,93 @@
 """Stage 1: score every clip with the teacher."""
 
-from crydistill.audio.variation import Variation
-from crydistill.corpora.clip import Clip
-from crydistill.errors import CorpusError
-from crydistill.experiment.schema import CorpusConfig
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from crydistill.errors import ConfigError, CorpusError, StoreError
 from crydistill.stages.check_config import require_trainable
 from crydistill.stages.context import Context
-from crydistill.stages.streams import score_streams
-from crydistill.teacher.base import Teacher
-from crydistill.teacher.ensemble import Ensemble
-from crydistill.teacher.load import load_teacher
-from crydistill.teacher.recorded import RecordedTeacher
-from crydistill.teacher.scoring import Failure, score_corpus, unscored
-from crydistill.teacher.variation import varying
+from crydistill.stages.streams import heard_stores, stream_works
+from crydistill.teacher.scoring import Failure, Scoring, unscored
+from crydistill.teacher.shards import Shard, divided, missing_shards, shards_of
+from crydistill.teacher.work import Work, score_in_turn
+
+ScoreAll = Callable[..., list[Scoring]]
+"""Scores pieces of work and returns a result for each; see `score_in_turn`."""
 
 
-def score(context: Context) -> None:
+@dataclass(frozen=True)
+class Division:
+    """How the work of the stage is divided.
+
+    shards : number of shards of each store; None: that of a store that has some, otherwise none
+    shard : the only one to score; None: all
+    always : whether a store is divided even if nothing says into how many shards
+    score_all : what scores them
+    """
+
+    shards: int | None = None
+    shard: int | None = None
+    always: bool = False
+    score_all: ScoreAll = score_in_turn
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises
+        ------
+        ConfigError
+            if there is no such shard.
+        """
+        if self.shard is None:
+            return
+        if self.shards is None:
+            raise ConfigError(f"--shard {self.shard}: say of how many, with --shards")
+        if not 0 <= self.shard < self.shards:
+            raise ConfigError(
+                f"--shard {self.shard}: the {self.shards} shards are numbered 0 to "
+                f"{self.shards - 1}"
+            )
+
+    @property
+    def only(self) -> Shard | None:
+        """The only shard to score; None: all."""
+        if self.shard is None or self.shards is None:
+            return None
+        return Shard(self.shard, self.shards)
+
+    def of(self, work: Work) -> list[Work]:
+        """Divide work into shards.
+
+        Raises
+        ------
+        StoreError
+            if the store is divided already, in another way.
+        """
+        there = shards_of(work.directory)
+        if self.shards and there and there != self.shards:
+            raise StoreError(
+                f"{work.directory}: is divided into {there} shards; go on with --shards {there}"
+            )
+        of = self.shards or there
+        if of is None:
+            if not self.always:
+                return [work]
+            of = max(1, -(-len(work.clips) // work.clips_per_shard))
+        clips = unscored(work.clips, work.directory, work.kind)
+        if work.clips and not clips:
+            return []  # all of them were scored before the store was divided
+        parts = divided(clips, of)
+        chosen = [self.only] if self.only else list(parts)
+        return [replace(work, clips=tuple(parts[shard]), shard=shard) for shard in chosen]
+
+
+def score(context: Context, division: Division | None = None) -> None:
     """Score the clips that are not yet in their stores.
+
+    Parameters
+    ----------
+    division : by default all in this process, in shards where a store has some
 
     Raises
     ------
@@ -24,65 +95,81 @@ def score(context: Context) -> None:
         if not a single clip could be scored.
     ConfigError
         if the config asks for what a later stage cannot do.
+    StoreError
+        if a store is divided in another way, or damaged.
     """
+    division = division or Division()
     require_trainable(context)
-    splits = context.splits
-    known: dict[str, tuple[CorpusConfig, dict[str, Clip]]] = {}
-    for corpus, clips in [*splits.train, *splits.validation, *splits.test]:
-        known.setdefault(corpus.store_name, (corpus, {}))[1].update({c.id: c for c in clips})
-    failures: list[Failure] = []
-    for corpus, by_id in known.values():
-        failures += _score_corpus(context, corpus, list(by_id.values()))
-    for number, corpus, clips in context.varied:
-        _score_varied(context, corpus, clips, number)
+    failures = _score(context, division, _works(context))
     if context.config.student.memory:
-        score_streams(context, _load_teacher(context))
-    total = sum(len(by_id) for _, by_id in known.values())
+        _score_streams(context, division)
     for failure in failures:
         context.leave_out(f"left out: {failure.reason}")
-    if len(failures) == total:
+    total = sum(len(clips) for clips in context.clips_by_store.values())
+    if len(failures) == total and not division.only:
         raise CorpusError(
             f"none of the {total} clips could be read; the first: {failures[0].reason}"
         )
 
 
-def _score_corpus(context: Context, corpus: CorpusConfig, clips: list[Clip]) -> list[Failure]:
-    directory = context.store_directory(corpus)
-    waiting = unscored(clips, directory)
-    if not waiting:
-        context.say(f"{corpus.store_name}: all {len(clips)} clips are already scored")
-        return []
-    result = score_corpus(waiting, _load_teacher(context), directory, progress=context.progress)
-    context.say(
-        f"{corpus.store_name}: {result.scored} clips scored, {len(clips) - len(waiting)} already "
-        f"there, {len(result.failures)} left out"
-    )
-    return list(result.failures)
+def _works(context: Context) -> list[Work]:
+    """Corpora, each once whatever the number of its splits, then varied copies."""
+    splits = context.splits
+    corpora = {c.store_name: c for c, _ in [*splits.train, *splits.validation, *splits.test]}
+    teacher = context.teacher_files
+    whole = [
+        Work(name, context.store_directory(corpora[name]), tuple(clips), teacher, context.kind)
+        for name, clips in context.clips_by_store.items()
+    ]
+    varied = [
+        Work(
+            f"{corpus.store_name}, varied round {number + 1}",
+            context.store_directory(corpus, number),
+            tuple(clips),
+            teacher,
+            context.kind,
+            context.varied_by(number),
+        )
+        for number, corpus, clips in context.varied
+    ]
+    return whole + varied
 
 
-def _score_varied(context: Context, corpus: CorpusConfig, clips: list[Clip], number: int) -> None:
-    """Score one varied round; unreadable clips are already reported with the originals."""
-    directory = context.store_directory(corpus, number)
-    waiting = unscored(clips, directory)
-    if not waiting:
+def _score(context: Context, division: Division, works: Sequence[Work]) -> list[Failure]:
+    """Score works, and say what was scored.
+
+    Returns
+    -------
+    The clips that could not be read: once, with the originals, not again with varied copies.
+    """
+    divided_works = [division.of(work) for work in works]
+    for work in works:
+        work.directory.mkdir(parents=True, exist_ok=True)
+    pieces = [piece for pieces in divided_works for piece in pieces]
+    results = iter(division.score_all(pieces, progress=context.progress, say=context.say))
+    failures: list[Failure] = []
+    for work, pieces in zip(works, divided_works, strict=True):
+        found = list(islice(results, len(pieces)))
+        failed = [failure for result in found for failure in result.failures]
+        if work.varied is None:
+            failures += failed
+        scored = sum(result.scored for result in found)
+        one_shard = pieces and division.only
+        clips = len(pieces[0].clips) if one_shard else len(work.clips)
+        left_out = f", {len(failed)} left out" if failed else ""
+        context.say(
+            f"{pieces[0].name if one_shard else work.title}: {scored} clips scored, "
+            f"{clips - scored - len(failed)} already there{left_out}"
+        )
+    return failures
+
+
+def _score_streams(context: Context, division: Division) -> None:
+    """Compose the training streams from what the teacher heard, and score them."""
+    if division.only and any(map(missing_shards, heard_stores(context))):
+        context.say(
+            "streams: they are composed when all shards are there; run the same commands again then"
+        )
         return
-    options = context.config.data.augmentation
-    change = varying(
-        context.noises,
-        Variation(**options.model_dump(exclude={"rounds", "weight", "seed", "noises"})),
-        count=options.noises,
-        seed=options.seed,
-        round_number=number,
-    )
-    result = score_corpus(
-        waiting, _load_teacher(context), directory, change=change, progress=context.progress
-    )
-    context.say(f"{corpus.store_name}, varied round {number + 1}: {result.scored} clips scored")
-
-
-def _load_teacher(context: Context) -> Teacher:
-    paths = context.teacher_paths
-    if context.config.teacher.is_recording:
-        return RecordedTeacher(paths[0])
-    members = [load_teacher(path) for path in paths]
-    return members[0] if len(members) == 1 else Ensemble(members)
+    wanted = division.only.holds if division.only else lambda clip_id: True
+    _score(context, division, stream_works(context, wanted))

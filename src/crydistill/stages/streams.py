@@ -1,5 +1,6 @@
-"""Streams that a student with memory trains on: cast, write, and score with both teachers."""
+"""Streams that a student with memory trains on: cast, written, and scored by both teachers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from crydistill.selection.casting import Casting, Heard
 from crydistill.selection.pool import WindowPool, window_pool
 from crydistill.settings import private_dir
 from crydistill.stages.context import Context
-from crydistill.teacher.base import Teacher
-from crydistill.teacher.efficientat import BABY_CRY, CausalTeacher, causal_kind
-from crydistill.teacher.load import load_efficientat
+from crydistill.teacher.efficientat import BABY_CRY, causal_kind
 from crydistill.teacher.scores import Kind, LogitStore, ScoreStore
-from crydistill.teacher.scoring import score_corpus, unscored
+from crydistill.teacher.work import TeacherFiles, Work, recomputing
+
+_STREAMS_PER_SHARD = 16
+"""Where nobody says otherwise; a stream is as long as a few dozen clips."""
 
 
 @dataclass(frozen=True)
@@ -65,24 +67,41 @@ def scored_streams_key(context: Context) -> str:
     )
 
 
-def score_streams(context: Context, teacher: Teacher) -> None:
-    """Write the training streams and score them, as far as that has not been done."""
+def heard_stores(context: Context) -> list[Path]:
+    """Directories of the scores that the streams are composed by."""
+    return [context.store_directory(corpus) for corpus, _ in context.splits.train]
+
+
+def stream_works(
+    context: Context, wanted: Callable[[str], bool] = lambda clip_id: True
+) -> list[Work]:
+    """Write the training streams, as far as that has not been done; return what is to be scored.
+
+    Parameters
+    ----------
+    wanted : which streams, by the ids of their clips; the others are left to other machines
+
+    Raises
+    ------
+    StoreError
+        if the recordings have not been scored.
+    """
     casting = Casting(_heard(context))
     context.say(
         f"streams: {casting.cries} clips in which the teacher hears a cry, {casting.sounds} other "
         f"sounds, {casting.beds} for the background"
     )
-    files = _write(context, casting)
-    clips = [file.clip for file in files]
-    directory = _window_scores(context)
-    if waiting := unscored(clips, directory):
-        score_corpus(waiting, teacher, directory, progress=context.progress)
-    directory = _context_scores(context)
-    if waiting := unscored(clips, directory, _kind(context)):
-        network = load_efficientat(memory_teacher(context))
-        listening = CausalTeacher(network, [context.config.teacher.context], [BABY_CRY])
-        score_corpus(waiting, listening, directory, kind=listening.kind, progress=context.progress)
-    context.say(f"streams: {len(files)} written and scored")
+    clips = tuple(file.clip for file in _write(context, casting, wanted))
+    context_teacher = TeacherFiles(
+        (memory_teacher(context),), context=context.config.teacher.context, classes=(BABY_CRY,)
+    )
+    return [
+        Work(f"streams{heard}", directory, clips, teacher, kind, clips_per_shard=_STREAMS_PER_SHARD)
+        for heard, directory, teacher, kind in (
+            ("", _window_scores(context), context.teacher_files, context.kind),
+            (" in context", _context_scores(context), context_teacher, _kind(context)),
+        )
+    ]
 
 
 def scored_streams(context: Context) -> ScoredStreams:
@@ -100,13 +119,17 @@ def scored_streams(context: Context) -> ScoredStreams:
                 "run `crydistill score CONFIG` first"
             )
     files = _write(context, Casting(_heard(context)))
-    pool = window_pool([(ScoreStore(_window_scores(context)), [file.clip for file in files])])
-    store = LogitStore(_context_scores(context), _kind(context))
-    logits = [store.logits(clip.id)[:, 0, 0] for clip in pool.clips]
+    clips = [file.clip for file in files]
+    store = ScoreStore(_window_scores(context), context.kind, recomputing(clips))
+    pool = window_pool([(store, clips)])
+    heard = LogitStore(_context_scores(context), _kind(context))
+    logits = [heard.logits(clip.id)[:, 0, 0] for clip in pool.clips]
     return ScoredStreams(files, pool, np.concatenate(logits, dtype=np.float32))
 
 
-def _write(context: Context, casting: Casting) -> list[StreamFile]:
+def _write(
+    context: Context, casting: Casting, wanted: Callable[[str], bool] = lambda clip_id: True
+) -> list[StreamFile]:
     options = context.config.data.streams
     casts = [
         casting.cast(generator(options.seed, "cast", str(number)))
@@ -117,6 +140,7 @@ def _write(context: Context, casting: Casting) -> list[StreamFile]:
         casts,
         seed=options.seed,
         vary_groups=options.vary_groups,
+        wanted=wanted,
         progress=context.progress,
     )
 
@@ -125,7 +149,7 @@ def _heard(context: Context) -> list[Heard]:
     """The training clips that have scores, with ids that are unique among all corpora."""
     heard = []
     for corpus, clips in context.splits.train:
-        store = context.store(context.store_directory(corpus))
+        store = context.store(corpus)
         for clip in clips:
             if clip.id in store:
                 named = replace(clip, id=f"{corpus.store_name}/{clip.id}")

@@ -23,7 +23,8 @@ from crydistill.nights.bouts import COMPOSITION_VERSION
 from crydistill.nights.night import ClipNight, clip_nights
 from crydistill.run_directory import fingerprint
 from crydistill.stages.context import Context
-from crydistill.teacher.scores import Float16, gather_windows
+from crydistill.teacher.rows import Float16
+from crydistill.teacher.scores import gather_windows
 
 OPTIONS = StreamOptions(episodes=200)
 """More episodes than at other nights: checkpoints differ by few of them."""

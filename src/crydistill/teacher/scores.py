@@ -2,12 +2,16 @@
 
 `ScoreStore` has the scores of single windows and the log-mel frames that a student learns from.
 `LogitStore` has any kind of scores without the frames, such as those of the last seconds; the kind
-is part of the store's identity. Layout of a store directory:
+is part of the store's identity. Layout of a store directory, or of each of its shards
+(`crydistill.teacher.shards`), which a store opens as one:
 
     store.json      teacher, kind of scores, front end and format
-    frames.f16      log-mel frames, float16 [*, 64], one row per frame; empty for kinds without
+    frames.f16      log-mel frames, float16 [*, 64], one row per frame; empty where none are kept
     scores.f16      teacher logits, float16 [*, 521] or of the kind's shape, one row per window
     index.jsonl     one line per clip: the position of its rows
+
+Where frames are not kept they are computed again from the audio, with the same result, and have
+positions as if they were kept.
 
 A clip's rows are appended to the binary files first and its index line last, so a kill leaves
 at most rows without an index line, which the next writer truncates. A clip that is scored again
@@ -19,8 +23,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from math import prod
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,10 +38,19 @@ from crydistill.audio.windows import WINDOW_FRAMES, WINDOW_HOP_FRAMES, window_co
 from crydistill.errors import StoreError
 from crydistill.lock import exclusive
 from crydistill.taxonomy import CLASSES, cry_indices, cry_score
+from crydistill.teacher.reduced import DenseRows, Reduction
+from crydistill.teacher.rows import (
+    FileRows,
+    Float16,
+    JoinedRows,
+    PartRows,
+    RecomputedRows,
+    Rows,
+    row_bytes,
+)
+from crydistill.teacher.shards import STORE_FILE, complete_parts
 
 FORMAT = 1
-
-Float16 = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True)
@@ -55,21 +67,43 @@ class Kind:
 
     front_end : version of the front end that the scores are computed with
     score_shape : of one window's logits
-    frame_shape : of one frame; empty if the frames are not kept
+    frame_shape : of one frame; empty if new stores do not keep the frames
     about : what else sets the scores apart, such as contexts and classes; values as in JSON
+    reduction : how the logits are reduced before they are stored; None: they are stored whole
     """
 
     front_end: str
     score_shape: tuple[int, ...]
     frame_shape: tuple[int, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
+    reduction: Reduction | None = None
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Shape of a window's row in the file."""
+        return (self.reduction.width,) if self.reduction else self.score_shape
 
 
 WINDOW_SCORES = Kind(FRONT_END_VERSION, (CLASSES,), (MEL_BANDS,))
 """Scores of single windows for all of YAMNet's classes, with the log-mel frames."""
 
 
-@dataclass(frozen=True)
+def window_scores(*, keep_frames: bool = True, top: int | None = None) -> Kind:
+    """Scores of single windows, with other options of what is stored.
+
+    Parameters
+    ----------
+    keep_frames : False: new stores have no frames, which are computed again when they are needed
+    top : keep so many of the highest logits, see `crydistill.teacher.reduced`; None: all
+    """
+    return replace(
+        WINDOW_SCORES,
+        frame_shape=WINDOW_SCORES.frame_shape if keep_frames else (),
+        reduction=Reduction(top) if top else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class StoreEntry:
     """The position of a clip's rows, and the audio they came from.
 
@@ -90,9 +124,81 @@ class StoreEntry:
 
 _ENTRY = TypeAdapter(StoreEntry)
 
+FramesOf = Callable[[StoreEntry], Float16]
+"""Computes a clip's frames `[frames, 64]` from its audio, exactly as they were scored."""
+
+
+class StorePart:
+    """One part of a store: all of it, or a shard."""
+
+    def __init__(self, directory: str | Path, kind: Kind) -> None:
+        """Read the index; scores are read when they are needed.
+
+        Raises
+        ------
+        StoreError
+            if there is no part, it is of another kind, or its files are inconsistent.
+        """
+        self.directory = Path(directory)
+        self.identity, self.frame_shape = _read_identity(self.directory, kind)
+        self.entries: Mapping[str, StoreEntry] = _read_index(self.directory / "index.jsonl")
+        rows = FileRows(self.directory / "scores.f16", kind.row_shape)
+        self.scores: PartRows = DenseRows(rows, kind.reduction) if kind.reduction else rows
+        self.require(lambda entry: entry.window_start + entry.windows <= len(rows))
+
+    def frames(self, frames_of: FramesOf | None) -> PartRows:
+        """Its frames, from their file or computed anew.
+
+        Raises
+        ------
+        StoreError
+            if its files are inconsistent.
+        """
+        if self.frame_shape:
+            rows: PartRows = FileRows(self.directory / "frames.f16", self.frame_shape)
+        else:
+            rows = self._recomputed(frames_of)
+        self.require(
+            lambda entry: (
+                entry.frame_start + entry.frames <= len(rows)
+                and entry.windows == window_count(entry.frames)
+            )
+        )
+        return rows
+
+    def _recomputed(self, frames_of: FramesOf | None) -> RecomputedRows:
+        ordered = sorted(self.entries.values(), key=lambda entry: entry.frame_start)
+
+        def compute(number: int) -> Float16:
+            if frames_of is None:
+                raise StoreError(f"{self.directory}: keeps no frames; open it with its recordings")
+            frames = frames_of(ordered[number])
+            if len(frames) != ordered[number].frames:
+                raise StoreError(
+                    f"{self.directory}: {ordered[number].id} has another length than when it was "
+                    "scored; run `crydistill score CONFIG`"
+                )
+            return frames
+
+        starts = [entry.frame_start for entry in ordered]
+        count = max((entry.frame_start + entry.frames for entry in ordered), default=0)
+        return RecomputedRows(starts, WINDOW_SCORES.frame_shape, count, compute)
+
+    def require(self, is_right: Callable[[StoreEntry], bool]) -> None:
+        """Refuse the part if something is wrong with an entry."""
+        for entry in self.entries.values():
+            if not is_right(entry):
+                raise StoreError(
+                    f"{self.directory}: {entry.id} points outside the data; delete the store "
+                    "and score again"
+                )
+
 
 class LogitStore:
-    """Read access to a store of any kind; memory-mapped: opening is cheap and reading is lazy."""
+    """Read access to a store of any kind, of one part or many shards.
+
+    Memory-mapped: opening reads the index alone, and reading is lazy.
+    """
 
     def __init__(self, directory: str | Path, kind: Kind) -> None:
         """Open an existing store.
@@ -100,13 +206,20 @@ class LogitStore:
         Raises
         ------
         StoreError
-            if there is none, it is of another kind, or its files are inconsistent.
+            if there is none, it is of another kind, shards are missing, or its files are
+            inconsistent.
         """
         self.directory = Path(directory)
-        self.identity = _read_identity(self.directory, kind)
-        self.entries: Mapping[str, StoreEntry] = _read_index(self.directory / "index.jsonl")
-        self._scores = _rows(self.directory / "scores.f16", kind.score_shape)
-        self._require(lambda entry: entry.window_start + entry.windows <= len(self._scores))
+        self._parts = [StorePart(part, kind) for part in complete_parts(self.directory)]
+        self.identity = self._parts[0].identity
+        entries: dict[str, StoreEntry] = {}
+        self._part_of: dict[str, int] = {}
+        for number, part in enumerate(self._parts):
+            _require_same(part.identity, self.identity, part.directory)
+            entries |= part.entries
+            self._part_of |= dict.fromkeys(part.entries, number)
+        self.entries: Mapping[str, StoreEntry] = entries
+        self._scores = JoinedRows([part.scores for part in self._parts], kind.score_shape)
 
     def __contains__(self, clip_id: str) -> bool:
         return clip_id in self.entries
@@ -117,25 +230,19 @@ class LogitStore:
     def logits(self, clip_id: str) -> Float16:
         """Teacher logits of a clip's windows, float16 `[windows, *score_shape]`."""
         entry = self.entries[clip_id]
-        return self._scores[entry.window_start : entry.window_start + entry.windows]
+        scores = self._parts[self._part_of[clip_id]].scores
+        return scores.between(entry.window_start, entry.window_start + entry.windows)
 
     def window_rows(self, clip_id: str) -> npt.NDArray[np.int64]:
         """Row in `all_logits` of each window of a clip, `[windows]`."""
         entry = self.entries[clip_id]
-        return entry.window_start + np.arange(entry.windows)
+        first = self._scores.start(self._part_of[clip_id]) + entry.window_start
+        return first + np.arange(entry.windows)
 
     @property
-    def all_logits(self) -> Float16:
-        """All windows' logits in the store, `[*, *score_shape]`, memory-mapped."""
+    def all_logits(self) -> Rows:
+        """All windows' logits in the store, `[*, *score_shape]`."""
         return self._scores
-
-    def _require(self, is_right: Callable[[StoreEntry], bool]) -> None:
-        for entry in self.entries.values():
-            if not is_right(entry):
-                raise StoreError(
-                    f"{self.directory}: {entry.id} points outside the data; delete the store "
-                    "and score again"
-                )
 
 
 class ScoreStore(LogitStore):
@@ -159,27 +266,39 @@ class ScoreStore(LogitStore):
     [1.0, 1.0, 1.0]
     """
 
-    def __init__(self, directory: str | Path) -> None:
+    def __init__(
+        self,
+        directory: str | Path,
+        kind: Kind = WINDOW_SCORES,
+        frames_of: FramesOf | None = None,
+    ) -> None:
         """Open an existing store.
+
+        Parameters
+        ----------
+        kind : one of `window_scores`
+        frames_of : computes frames that the store does not keep
 
         Raises
         ------
         StoreError
-            if there is none, it is of another kind, or its files are inconsistent.
+            as `LogitStore`.
         """
-        super().__init__(directory, WINDOW_SCORES)
-        self._frames = _rows(self.directory / "frames.f16", WINDOW_SCORES.frame_shape)
-        self._require(
-            lambda entry: (
-                entry.frame_start + entry.frames <= len(self._frames)
-                and entry.windows == window_count(entry.frames)
-            )
-        )
+        super().__init__(directory, kind)
+        self._frames_of_parts = [part.frames(frames_of) for part in self._parts]
+        self._frames = JoinedRows(self._frames_of_parts, WINDOW_SCORES.frame_shape)
 
     def frames(self, clip_id: str) -> Float16:
-        """Log-mel frames of a clip, `[frames, 64]` float16."""
+        """Log-mel frames of a clip, `[frames, 64]` float16.
+
+        Raises
+        ------
+        StoreError
+            if the store does not keep them and the recording has changed or cannot be read.
+        """
         entry = self.entries[clip_id]
-        return self._frames[entry.frame_start : entry.frame_start + entry.frames]
+        frames = self._frames_of_parts[self._part_of[clip_id]]
+        return frames.between(entry.frame_start, entry.frame_start + entry.frames)
 
     def cry_scores(self, clip_id: str) -> npt.NDArray[np.float32]:
         """Teacher cry score of a clip's windows, `[windows]`, 0 to 2."""
@@ -189,20 +308,30 @@ class ScoreStore(LogitStore):
     def window_frame_starts(self, clip_id: str) -> npt.NDArray[np.int64]:
         """Start row in `all_frames` of each window of a clip, `[windows]`."""
         entry = self.entries[clip_id]
-        return entry.frame_start + WINDOW_HOP_FRAMES * np.arange(entry.windows)
+        first = self._frames.start(self._part_of[clip_id]) + entry.frame_start
+        return first + WINDOW_HOP_FRAMES * np.arange(entry.windows)
 
     @property
-    def all_frames(self) -> Float16:
-        """All frames in the store, `[*, 64]`, memory-mapped."""
+    def all_frames(self) -> Rows:
+        """All frames in the store, `[*, 64]`."""
         return self._frames
 
 
 class StoreWriter:
     """Append access to a store; only one writer at a time."""
 
-    def __init__(self, kind: Kind, frames: IO[bytes], scores: IO[bytes], index: IO[str]) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        frames: IO[bytes],
+        scores: IO[bytes],
+        index: IO[str],
+        *,
+        frame_count: int,
+    ) -> None:
         self._kind = kind
         self._frames, self._scores, self._index = frames, scores, index
+        self._frame_count = frame_count
 
     def append(
         self,
@@ -216,27 +345,29 @@ class StoreWriter:
     ) -> None:
         """Append a clip: `frames` `[f, 64]`, `logits` `[window_count(f), *score_shape]`.
 
-        The frames are not written if stores of this kind keep none.
+        The frames are not written if the store keeps none, and logits as they are reduced.
         """
         if logits.shape != (window_count(len(frames)), *self._kind.score_shape):
             raise ValueError(f"{clip_id}: scores {logits.shape} for {len(frames)} frames")
         kept = frames if self._kind.frame_shape else frames[:0]
+        rows = self._kind.reduction.reduced(logits) if self._kind.reduction else logits
         entry = StoreEntry(
             id=clip_id,
             sha256=sha256,
             duration=round(duration, 3),
-            frame_start=self._frames.tell() // max(1, _row_bytes(self._kind.frame_shape)),
-            frames=len(kept),
-            window_start=self._scores.tell() // _row_bytes(self._kind.score_shape),
+            frame_start=self._frame_count,
+            frames=len(frames),
+            window_start=self._scores.tell() // row_bytes(self._kind.row_shape),
             windows=len(logits),
             notes=notes,
         )
         self._frames.write(np.ascontiguousarray(kept, dtype=np.float16).tobytes())
-        self._scores.write(np.ascontiguousarray(logits, dtype=np.float16).tobytes())
+        self._scores.write(np.ascontiguousarray(rows, dtype=np.float16).tobytes())
         self._frames.flush()
         self._scores.flush()
         self._index.write(json.dumps(asdict(entry)) + "\n")
         self._index.flush()
+        self._frame_count += len(frames)
 
 
 @contextmanager
@@ -244,6 +375,8 @@ def open_for_writing(
     directory: str | Path, identity: TeacherIdentity, kind: Kind = WINDOW_SCORES
 ) -> Iterator[StoreWriter]:
     """Create a store or resume one, after truncating incomplete rows left by a kill.
+
+    A store that exists goes on keeping frames, or not, as it began.
 
     Raises
     ------
@@ -255,23 +388,25 @@ def open_for_writing(
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     with exclusive(directory / "lock"):
-        if (directory / "store.json").exists():
-            _require_same(_read_identity(directory, kind), identity, directory)
+        if (directory / STORE_FILE).exists():
+            found, frame_shape = _read_identity(directory, kind)
+            _require_same(found, identity, directory)
+            kind = replace(kind, frame_shape=frame_shape)
         else:
             _write_identity(directory, identity, kind)
-        _truncate_incomplete(directory, kind)
+        frame_count = _truncate_incomplete(directory, kind)
         with (
             (directory / "frames.f16").open("ab") as frames,
             (directory / "scores.f16").open("ab") as scores,
             (directory / "index.jsonl").open("a", encoding="utf-8") as index,
         ):
-            yield StoreWriter(kind, frames, scores, index)
+            yield StoreWriter(kind, frames, scores, index, frame_count=frame_count)
             for file in (frames, scores, index):
                 file.flush()
                 os.fsync(file.fileno())
 
 
-def gather_windows(all_frames: Float16, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+def gather_windows(all_frames: Rows, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """Gather windows from a store's frames: `[n]` start rows to `[n, 96, 64]` float32."""
     rows = starts[:, None] + np.arange(WINDOW_FRAMES)
     return np.asarray(all_frames[rows], dtype=np.float32)
@@ -291,24 +426,27 @@ def _write_identity(directory: Path, identity: TeacherIdentity, kind: Kind) -> N
         "teacher": asdict(identity),
         "front_end": kind.front_end,
         "scores": "logits",
+        "frame_shape": list(kind.frame_shape),
         **_distinctions(kind),
         "dtype": "float16, little-endian",
     }
-    atomic.write_text(directory / "store.json", json.dumps(facts, indent=2) + "\n")
+    atomic.write_text(directory / STORE_FILE, json.dumps(facts, indent=2) + "\n")
 
 
 def _distinctions(kind: Kind) -> dict[str, Any]:
     """What sets a kind apart, as `store.json` has it."""
-    shapes = {"frame_shape": list(kind.frame_shape), "score_shape": list(kind.score_shape)}
-    return {**shapes, **kind.about}
+    reduced = {"top": kind.reduction.top} if kind.reduction else {}
+    return {"score_shape": list(kind.row_shape), **reduced, **kind.about}
 
 
-def _read_identity(directory: Path, kind: Kind) -> TeacherIdentity:
-    path = directory / "store.json"
+def _read_identity(directory: Path, kind: Kind) -> tuple[TeacherIdentity, tuple[int, ...]]:
+    """Whose scores a store holds, and the shape of the frames it keeps; empty if it keeps none."""
+    path = directory / STORE_FILE
     try:
         facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         identity = TeacherIdentity(**facts["teacher"])
         made_by = (facts["format"], facts["front_end"])
+        frame_shape = tuple(facts["frame_shape"])
     except FileNotFoundError as error:
         raise StoreError(f"{directory}: not a score store; run `crydistill score`") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -324,7 +462,9 @@ def _read_identity(directory: Path, kind: Kind) -> TeacherIdentity:
             f"{directory}: made with front end {made_by[1]}, format {made_by[0]}; this version "
             f"uses {kind.front_end}, format {FORMAT}. Delete the store and score again"
         )
-    return identity
+    if frame_shape not in ((), WINDOW_SCORES.frame_shape):
+        raise StoreError(f"{directory}: keeps frames of shape {frame_shape}; use another store")
+    return identity, frame_shape
 
 
 def _require_same(found: TeacherIdentity, wanted: TeacherIdentity, directory: Path) -> None:
@@ -352,7 +492,8 @@ def _read_index(path: Path) -> dict[str, StoreEntry]:
     return entries
 
 
-def _truncate_incomplete(directory: Path, kind: Kind) -> None:
+def _truncate_incomplete(directory: Path, kind: Kind) -> int:
+    """Cut off rows without a line in the index; return the number of frames before the next."""
     index = directory / "index.jsonl"
     entries = _read_index(index)
     if index.exists():
@@ -360,10 +501,10 @@ def _truncate_incomplete(directory: Path, kind: Kind) -> None:
         whole = data.rfind(b"\n") + 1
         if whole != len(data):
             os.truncate(index, whole)
+    frame_count = max((e.frame_start + e.frames for e in entries.values()), default=0)
     ends = {
-        "frames.f16": _row_bytes(kind.frame_shape)
-        * max((e.frame_start + e.frames for e in entries.values()), default=0),
-        "scores.f16": _row_bytes(kind.score_shape)
+        "frames.f16": row_bytes(kind.frame_shape) * frame_count,
+        "scores.f16": row_bytes(kind.row_shape)
         * max((e.window_start + e.windows for e in entries.values()), default=0),
     }
     for name, end in ends.items():
@@ -374,16 +515,4 @@ def _truncate_incomplete(directory: Path, kind: Kind) -> None:
             raise StoreError(f"{path}: {end - size} bytes are missing; delete the store")
         if size > end:
             os.truncate(path, end)
-
-
-def _row_bytes(shape: tuple[int, ...]) -> int:
-    """Bytes of a float16 row; 0 if no rows are kept."""
-    return 2 * prod(shape) if shape else 0
-
-
-def _rows(path: Path, shape: tuple[int, ...]) -> Float16:
-    size = path.stat().st_size if path.exists() else 0
-    count = size // _row_bytes(shape)
-    if count == 0:
-        return np.empty((0, *shape), dtype=np.float16)
-    return np.memmap(path, dtype="<f2", mode="r", shape=(count, *shape))
+    return frame_count

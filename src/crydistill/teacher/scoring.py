@@ -18,10 +18,11 @@ from crydistill.teacher.base import Recording, Teacher
 from crydistill.teacher.scores import (
     WINDOW_SCORES,
     Kind,
-    LogitStore,
+    StorePart,
     TeacherIdentity,
     open_for_writing,
 )
+from crydistill.teacher.shards import STORE_FILE
 
 WINDOWS_PER_BATCH = 512
 """Clips are passed to the teacher in batches of at least this many windows."""
@@ -60,16 +61,16 @@ class _Decoded:
 def unscored(
     clips: Sequence[Clip], directory: str | Path, kind: Kind = WINDOW_SCORES
 ) -> list[Clip]:
-    """List the clips that are not in a store, or whose file has changed since.
+    """List the clips that are not in a store's part, or whose file has changed since.
 
     Raises
     ------
     StoreError
         if the store is damaged or of another kind.
     """
-    if not (Path(directory) / "store.json").exists():
+    if not (Path(directory) / STORE_FILE).exists():
         return list(clips)
-    entries = LogitStore(directory, kind).entries
+    entries = StorePart(directory, kind).entries
 
     def is_there(clip: Clip) -> bool:
         entry = entries.get(clip.id)
