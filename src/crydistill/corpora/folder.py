@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 
 from crydistill.audio.files import AUDIO_SUFFIXES, printable
 from crydistill.corpora.clip import Clip, Label, duplicate_ids
@@ -141,15 +142,15 @@ def read_manifest(
             f"{path}: a recording, not a corpus; give its folder or a clips.csv, "
             f"or evaluate this one recording with `crydistill night --recording {path}`"
         )
-    rows = read_rows(path, REQUIRED_COLUMNS)
     corpus = name or path.resolve().parent.name
     declaration = _Declaration(licence, private)
-    clips = [
-        _clip(row, path, line, declaration, corpus)
-        for line, row in rows
-        if all(_matches(row, column, wanted, path) for column, wanted in (where or {}).items())
-        and not any(_matches(row, column, out, path) for column, out in (without or {}).items())
-    ]
+    clips, rows = [], 0
+    for line, row in read_rows(path, REQUIRED_COLUMNS):
+        rows += 1
+        if all(
+            _matches(row, column, wanted, path) for column, wanted in (where or {}).items()
+        ) and not any(_matches(row, column, out, path) for column, out in (without or {}).items()):
+            clips.append(_clip(row, path, line, declaration, corpus))
     selected = f"{dict(where or {})}{f' without {dict(without)}' if without else ''}"
     _require(clips, path, f"no row matches {selected}" if rows else _NO_ROWS)
     return clips
@@ -264,11 +265,12 @@ def _clip(
         id=row["path"],
         path=path.parent / row["path"],
         label=label,
-        group=row.get("group") or f"{corpus}:{row['path']}",
-        mids=tuple(row.get("mids", "").split()),
-        category=row.get("category", ""),
-        source=row.get("source", ""),
-        licence=licence,
+        # What many rows repeat is kept once: a manifest may have millions.
+        group=intern(row.get("group") or f"{corpus}:{row['path']}"),
+        mids=tuple(map(intern, row.get("mids", "").split())),
+        category=intern(row.get("category", "")),
+        source=intern(row.get("source", "")),
+        licence=intern(licence),
         native_rate=_rate(row.get("native_rate_hz", ""), path, line),
         private=private,
         declared=declared,
