@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from crydistill.errors import MissingExtraError
 
@@ -29,7 +29,7 @@ _lock = threading.Lock()
 """Decoding threads that wait for the same row group read it once."""
 
 
-def open_binary(path: str | Path) -> BinaryIO:
+def open_binary(path: str | Path) -> io.BufferedReader | io.BytesIO:
     """Open a file, or what a path through a tar or parquet file leads to.
 
     Raises

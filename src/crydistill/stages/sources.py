@@ -83,5 +83,5 @@ def _rendered(corpus: CorpusConfig, stores: Path, progress: Progress) -> Path:
 
 def _layout(corpus: CorpusConfig) -> Layout:
     declaration = Declaration(corpus.licence, corpus.private)
-    fields: dict[str, str] = {**corpus.fields}
+    fields = {str(meaning): name for meaning, name in corpus.fields.items()}
     return Layout(fields, corpus.cry, declaration, corpus.store_name)
