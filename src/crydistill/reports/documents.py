@@ -14,6 +14,7 @@ A document holds marked blocks:
 - `paired: NAME`: the difference of two recipes.
 - `night: NAME` (short: `night-summary: NAME`), `robustness: NAME`, `promises: NAME`,
   `front-ends: NAME`: results of these commands.
+- `scale: NAME`: lists of millions of clips, by `benchmarks/corpora_scale.py`.
 - `firmware: instructions`, `firmware: memory`: the packaged record of `crydistill firmware-cost`.
 
 The figures come from `NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of
@@ -44,6 +45,7 @@ from crydistill.reports.night_tables import (
     read_night,
 )
 from crydistill.reports.run_tables import read_run, results_table, series_table
+from crydistill.reports.scale_tables import read_scale, scale_table
 from crydistill.reports.slice_tables import kept_slices, slices_table
 from crydistill.reports.student_tables import zoo_table
 from crydistill.reports.training_tables import HISTORY_NAME, add_training, trainings_table
@@ -87,6 +89,7 @@ BLOCKS: dict[str, Block] = {
     "promises": _of_one(promises_page.markdown_table),
     "front-ends": _of_one(front_ends.markdown),
     "firmware": _firmware,
+    "scale": _of_one(scale_table, read_scale),
 }
 
 
