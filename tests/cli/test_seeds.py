@@ -70,7 +70,8 @@ def is_alive(process: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("text", "seeds"), [("0..4", [0, 1, 2, 3, 4]), ("3", [3]), ("0, 2,1..2", [0, 2, 1])]
+    ("text", "seeds"),
+    [("0..4", [0, 1, 2, 3, 4]), ("3", [0, 1, 2]), ("3..3", [3]), ("0, 2,1..2", [0, 2, 1])],
 )
 def test_ranges_and_lists_of_seeds(text: str, seeds: list[int]) -> None:
     assert parse_seeds(text) == seeds

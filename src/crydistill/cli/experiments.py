@@ -21,8 +21,9 @@ SeedsOption = Annotated[
     str | None,
     typer.Option(
         "--seeds",
-        metavar="0..4",
-        help="Once for each seed (0..4, or 0,3,7), as NAME-seed0 and so on, and a table over them.",
+        metavar="NUMBER",
+        help="How many seeds (5: 0 to 4), or which: 0..4 or 0,3,7. Each runs as NAME-seedK; at the "
+        "end is a table over them.",
     ),
 ]
 JobsOption = Annotated[

@@ -51,14 +51,18 @@ class _Seed:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Parse 0..4 (both ends count), 0,3,7, or a mixture of both.
+    """Parse 0..4 (both ends count), 0,3,7, a mixture of both, or a number of seeds from 0 on.
 
     Examples
     --------
     >>> from crydistill.cli.seeds import parse_seeds
     >>> parse_seeds("0..2,7")
     [0, 1, 2, 7]
+    >>> parse_seeds("3")  # as in `crydistill night --seeds 3`
+    [0, 1, 2]
     """
+    if re.fullmatch(r"\s*[1-9]\d{0,2}\s*", text):
+        return list(range(int(text)))
     seeds: dict[int, None] = {}
     for part in text.split(","):
         bounds = re.fullmatch(r"\s*(\d{1,9})(?:\.\.(\d{1,9}))?\s*", part)
@@ -66,7 +70,7 @@ def parse_seeds(text: str) -> list[int]:
         last = int(bounds[2] or first) if bounds else -1
         if not first <= last < first + _MOST_SEEDS:
             raise typer.BadParameter(
-                f"'{text}': write 0..4 for seeds 0 to 4, or 0,3,7", param_hint="--seeds"
+                f"'{text}': write 5 or 0..4 for seeds 0 to 4, or 0,3,7", param_hint="--seeds"
             )
         seeds |= dict.fromkeys(range(first, last + 1))
     return list(seeds)
