@@ -33,8 +33,8 @@ from crydistill.teacher.scores import WINDOW_SCORES, TeacherIdentity, open_for_w
 
 CLIPS, ROWS, WINDOWS = 1_000_000, 2_000_000, 5_000_000
 _FRAMES_OF_TWO, _FRAMES_OF_TWENTY = 144, 1008
-_EPOCH_PART = 200_000
-"""Windows of an epoch whose batches are made; its order is that of all."""
+_EPOCH_PART = 20_000
+"""Windows of an epoch whose batches are made where it is shuffled as a whole; else one stretch."""
 
 _BATCH = 128
 _APPENDS = 2_000
@@ -224,10 +224,15 @@ def resuming(folder: Path) -> str:
 
 def appending(folder: Path) -> str:
     with Ledger(folder) as ledger:
+        start = time.monotonic()
         for n in range(_APPENDS):
             row = (f"x{n:010d}", 0.0, 10.0, State.DONE, 1.8e9)
             ledger.append(LedgerEntry(*row, sha256="0" * 64))
-    return f"open that ledger and append {_APPENDS:,} outcomes, each safe on the disk"
+        rate = _APPENDS / (time.monotonic() - start)
+    return (
+        f"open that ledger, then append {_APPENDS:,} outcomes, each safe on the disk, at "
+        f"{rate:,.0f} a second"
+    )
 
 
 # --- five million windows
@@ -268,7 +273,7 @@ def _epoch(folder: Path, at_once: int) -> str:
     shown = 0
     for patches, _ in feed.batches(0):
         shown += len(patches)
-        if shown >= _EPOCH_PART:
+        if shown >= (at_once or _EPOCH_PART):
             break
     rate = shown / (time.process_time() - start)
     how = f"in stretches of {at_once:,}" if at_once else "as a whole"
