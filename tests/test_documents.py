@@ -29,7 +29,9 @@ def test_the_configuration_document_lists_every_key_with_its_default() -> None:
     # Left out of what is dumped at its default, so that former stores keep their keys.
     expected["data"]["augmentation"]["recorder"] = defaults.data.augmentation.recorder
     expected["scores"] = defaults.scores.model_dump(mode="json")
+    expected["selection"]["shuffle_windows"] = defaults.selection.shuffle_windows
     expected["student"]["memory"] = defaults.student.memory
+    expected["training"]["precision"] = defaults.training.precision
     expected["training"]["colouring"] = defaults.training.colouring
     expected["training"]["memory"] = defaults.training.memory.model_dump(mode="json")
     assert stated == expected

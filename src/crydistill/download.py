@@ -25,6 +25,7 @@ from typing import Self
 from crydistill import __version__, atomic
 from crydistill.errors import CrydistillError
 from crydistill.lock import exclusive
+from crydistill.members import open_binary
 from crydistill.progress import Advance, Progress, silent
 
 _BLOCK_BYTES = 1 << 16
@@ -97,8 +98,8 @@ def download(
 
 
 def sha256_of(path: str | Path) -> str:
-    """Hexadecimal sha256 of a file."""
-    with Path(path).open("rb") as file:
+    """Hexadecimal sha256 of a file, or of what is in a tar or parquet file (`members`)."""
+    with open_binary(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

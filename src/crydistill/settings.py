@@ -74,6 +74,11 @@ def hub_endpoint() -> str | None:
     return os.environ.get(HUB_ENDPOINT_VARIABLE, "").strip().rstrip("/") or None
 
 
+def environment_with(**more: str) -> dict[str, str]:
+    """The environment of this process with more variables, for one that it starts."""
+    return {**os.environ, **more}
+
+
 def _platform_cache() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / _APP

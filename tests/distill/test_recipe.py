@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from crydistill.distill import recipe
 from crydistill.distill.losses import kl_softmax
 from crydistill.distill.recipe import (
     LOSSES,
     activation_of,
+    fit_options,
     make_loss,
     qat_options,
 )
 from crydistill.errors import ConfigError
-from crydistill.experiment.schema import TrainingConfig
+from crydistill.experiment.schema import SelectionConfig, TrainingConfig
 from crydistill.student.heads import Heads
 from crydistill.taxonomy import BABY_CRY, CLASSES
 
@@ -76,3 +78,20 @@ def test_qat_decays_to_zero_and_keeps_the_rest() -> None:
     assert (qat.epochs, qat.weight_decay) == (2, 0.3)
     assert qat.learning_rate.at(0, qat.epochs) == pytest.approx(1e-5)
     assert qat.learning_rate.at(2, qat.epochs) == 0
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_mixed_precision_is_for_a_gpu_and_not_for_qat(
+    gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "has_gpu", lambda: gpu)
+    mixed = training(precision="mixed", qat={"epochs": 1})
+    assert fit_options(mixed).mixed is gpu
+    assert not qat_options(mixed).mixed
+    assert not fit_options(training()).mixed
+
+
+def test_new_options_leave_the_keys_of_former_trainings_alone() -> None:
+    assert "precision" not in training().model_dump(mode="json")
+    assert training(precision="mixed").model_dump(mode="json")["precision"] == "mixed"
+    assert "shuffle_windows" not in SelectionConfig().model_dump(mode="json")

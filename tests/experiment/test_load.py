@@ -257,8 +257,8 @@ def test_a_declaration_is_of_its_recordings_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"train": [{"nursery_seed": 0, "private": False}]}, "declare the recordings at `path`"),
-        ({"train": [{"captures": True, "licence": "MIT"}]}, "declare the recordings at `path`"),
+        ({"train": [{"nursery_seed": 0, "private": False}]}, "declare the recordings of path"),
+        ({"train": [{"captures": True, "licence": "MIT"}]}, "declare the recordings of path"),
         (
             {"train": [{"path": "a"}], "test": [{"path": "b", "private": True}]},
             "b is private: use them for training",

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from crydistill.errors import CorpusError
-from crydistill.selection.sampler import BalancedSampler, FixedSampler, harder, random_windows
+from crydistill.selection.sampler import (
+    BalancedSampler,
+    FixedSampler,
+    harder,
+    random_windows,
+    shuffled,
+)
 from crydistill.selection.teacher_filter import ConfidentWindows, confident_windows
 
 POSITIVE = np.arange(100)
@@ -87,3 +93,55 @@ def test_negatives_that_sound_like_a_cry_are_drawn_more_often() -> None:
 def test_no_hardness_draws_all_alike() -> None:
     scores = np.linspace(0, 1, 50, dtype=np.float32)
     assert set(harder(scores, negative_below=0.1, hardness=0.0)) == {1.0}
+
+
+def test_epochs_are_those_of_former_versions() -> None:
+    """Trainings that were begun before windows were numbered in 32 bits go on as they were."""
+    small = ConfidentWindows(POSITIVE.astype(np.int32), NEGATIVE.astype(np.int32), dropped=0)
+    weights = np.linspace(0.5, 2, 1100)
+    for given in (None, weights):
+        found = BalancedSampler(small, ratio=3, resample=True, seed=7, weights=given).epoch(5)
+        draw, order = np.random.default_rng([7, 5]), np.random.default_rng([7, 5, 1])
+        positives = POSITIVE
+        if given is not None:
+            times = np.floor(given[POSITIVE] + draw.random(100)).astype(int)
+            positives = np.repeat(POSITIVE, times)
+        share = None if given is None else given[NEGATIVE] / given[NEGATIVE].sum()
+        negative = draw.choice(NEGATIVE, round(3 * len(positives)), replace=False, p=share)
+        expected = order.permutation(np.concatenate([positives, negative]))
+        assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("count", "at_once"), [(1000, 160), (1000, 999), (1003, 64), (50, 3)])
+def test_a_shuffle_in_stretches_shows_each_window_once(count: int, at_once: int) -> None:
+    windows = np.random.default_rng(0).permutation(count) + 10
+    found = shuffled(windows, np.random.default_rng(3), at_once)
+    assert sorted(found.tolist()) == sorted(windows.tolist())
+    assert np.array_equal(found, shuffled(windows, np.random.default_rng(3), at_once))
+    assert not np.array_equal(found, shuffled(windows, np.random.default_rng(4), at_once))
+
+
+def test_a_shuffle_in_stretches_reads_few_places_at_a_time() -> None:
+    """What is shown together is from sixteen stretches, and mixed among these."""
+    windows = np.arange(16_000)
+    found = shuffled(windows, np.random.default_rng(0), at_once=1600)
+    for start in range(0, 16_000, 1600):
+        part = np.sort(found[start : start + 1600])
+        assert np.count_nonzero(np.diff(part) > 1) < 16
+        assert np.mean(np.abs(np.diff(found[start : start + 1600])) > 100) > 0.5
+    assert np.array_equal(
+        shuffled(windows, np.random.default_rng(0), at_once=16_000),
+        np.random.default_rng(0).permutation(windows),
+    )
+
+
+def test_an_epoch_in_stretches_is_a_function_of_seed_and_number() -> None:
+    def sampler() -> BalancedSampler:
+        return BalancedSampler(WINDOWS, ratio=3, resample=True, seed=1, at_once=64)
+
+    later = sampler()
+    later.epoch(0)
+    assert np.array_equal(sampler().epoch(5), later.epoch(5))
+    whole = BalancedSampler(WINDOWS, ratio=3, resample=True, seed=1).epoch(5)
+    assert sorted(later.epoch(5).tolist()) == sorted(whole.tolist())
+    assert not np.array_equal(later.epoch(5), later.epoch(6))

@@ -56,6 +56,21 @@ def test_a_recording_below_two_corpora_is_refused(tmp_path: Path) -> None:
         _ = context.splits
 
 
+@pytest.mark.parametrize("linked", ["file", "folder"])
+def test_a_recording_that_two_corpora_link_to_is_refused(tmp_path: Path, linked: str) -> None:
+    train, test = ordinary(tmp_path / "recordings"), ordinary(tmp_path / "held-out")
+    if linked == "file":
+        (test / "cry" / "1.wav").unlink()
+        (test / "cry" / "1.wav").symlink_to(train / "cry" / "1.wav")
+    else:
+        rows = "path,label,group\nx/1.wav,cry,a\nx/2.wav,noncry,b\n"
+        (test / "x").symlink_to(train / "cry")
+        (test / "clips.csv").write_text(rows)
+    context, _ = opened(train, test, "data.train.0.hold_out=true")
+    with pytest.raises(CorpusError, match=r"recording .*recordings/cry/\d.wav is in both"):
+        _ = context.splits
+
+
 def test_a_folder_without_labels_says_what_is_missing(tmp_path: Path) -> None:
     good = ordinary(tmp_path / "good")
     bare = folder(tmp_path / "bare", "1.wav", "crying/2.wav")

@@ -12,8 +12,7 @@ def pool() -> WindowPool:
     return WindowPool(
         clips=[None] * len(LENGTHS),  # type: ignore[list-item]
         stores=[],
-        clip_of=np.repeat(np.arange(len(LENGTHS)), LENGTHS),
-        window_of=np.concatenate([np.arange(length) for length in LENGTHS]),
+        counts=np.array(LENGTHS),
     )
 
 
@@ -23,7 +22,7 @@ def test_a_student_with_memory_hears_whole_clips_one_after_another() -> None:
     assert len(checked) == CHECKED_WINDOWS == len(set(checked.tolist()))
     starts = np.flatnonzero(np.diff(checked, prepend=-2) != 1)
     heard = np.split(checked, starts[1:])
-    assert all(windows.window_of[clip[0]] == 0 for clip in heard)
+    assert all(windows.window_of(clip[0]) == 0 for clip in heard)
     assert all(len(clip) == LENGTHS[windows.clip_of[clip[0]]] for clip in heard[:-1])
     again = [_checked_windows(windows, remembers=True, seed=seed)[0] for seed in range(9)]
     assert len(set(again)) > 1

@@ -19,6 +19,7 @@ from crydistill.audio.ogg_links import Link, read_links
 from crydistill.audio.wave_headers import read_layout
 from crydistill.deferred_signals import deferred_signals
 from crydistill.errors import AudioError
+from crydistill.members import open_binary
 
 LOWEST_RATE, HIGHEST_RATE = 4_000, 192_000
 """Hertz; a header that claims another rate is damaged, or the recording is none of sound."""
@@ -269,7 +270,7 @@ def _opened(path: Path) -> BinaryIO:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError | ValueError):
-            raise AudioError(f"{path}: no such file") from error
+            return _opened_inside(path)
         raise
     if stat.S_ISDIR(mode):
         raise AudioError(f"{path}: is a folder; name the recordings in it")
@@ -279,6 +280,14 @@ def _opened(path: Path) -> BinaryIO:
             "sound into `crydistill listen -`"
         )
     return path.open("rb")
+
+
+def _opened_inside(path: Path) -> BinaryIO:
+    """Open what is in a tar or parquet file."""
+    try:
+        return open_binary(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise AudioError(f"{path}: no such file") from error
 
 
 def _starts_with(file: BinaryIO, magic: bytes, at: int = 0) -> bool:

@@ -1,7 +1,6 @@
 """A file-like view of a byte range, for decoders written in C."""
 
 import io
-import os
 from typing import BinaryIO
 
 import numpy as np
@@ -76,5 +75,8 @@ class FileSlice:
 
 
 def file_size(file: BinaryIO) -> int:
-    """Bytes of an open file."""
-    return os.fstat(file.fileno()).st_size
+    """Bytes of an open file; its position stays."""
+    at = file.tell()
+    size = file.seek(0, io.SEEK_END)
+    file.seek(at)
+    return size

@@ -16,6 +16,21 @@ from crydistill.cli.common import (
     print_results,
     resumable,
 )
+from crydistill.cli.seeds import run_seeds
+
+SeedsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds",
+        metavar="NUMBER",
+        help="How many seeds (5: 0 to 4), or which: 0..4 or 0,3,7. Each runs as NAME-seedK; at the "
+        "end is a table over them.",
+    ),
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Seeds at the same time; default: one for two processors."),
+]
 
 if TYPE_CHECKING:
     from crydistill.stages.score import ScoreAll
@@ -34,10 +49,19 @@ app.add_typer(teacher_app, name="teacher")
 
 
 @app.command()
-def run(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
+def run(
+    config: ConfigArgument = None,
+    set_: SetOption = None,
+    runs: RunsOption = RUNS,
+    seeds: SeedsOption = None,
+    jobs: JobsOption = None,
+) -> None:
     """Run all stages: score, select, train, quantize, evaluate on clips and on a night."""
     from crydistill.stages.run import run_all
 
+    if seeds is not None:
+        run_seeds("run", config, set_, runs, seeds, jobs)
+        return
     with resumable():
         context = open_experiment(config, set_, runs)
         run_all(context)
@@ -106,10 +130,19 @@ def select(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOpti
 
 
 @app.command()
-def train(config: ConfigArgument = None, set_: SetOption = None, runs: RunsOption = RUNS) -> None:
+def train(
+    config: ConfigArgument = None,
+    set_: SetOption = None,
+    runs: RunsOption = RUNS,
+    seeds: SeedsOption = None,
+    jobs: JobsOption = None,
+) -> None:
     """Train the student, or resume an interrupted training."""
     from crydistill.stages.train import train
 
+    if seeds is not None:
+        run_seeds("train", config, set_, runs, seeds, jobs)
+        return
     with resumable():
         train(open_experiment(config, set_, runs))
 

@@ -12,13 +12,15 @@ header line below. Labels contain commas and are quoted in both.
 
 import csv
 import hashlib
-import io
 import math
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from sys import intern
+from typing import TextIO
 
 from crydistill import atomic
 from crydistill.corpora.clip import Clip, Label
@@ -67,7 +69,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _MID = re.compile(r"/[a-z]/[a-z0-9_]+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A section of a public video.
 
@@ -137,41 +139,38 @@ def read_segments(path: str | Path) -> list[Segment]:
         naming file, line and field of the first malformed row or duplicate id.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: not a UTF-8 text file") from error
     segments: list[Segment] = []
-    lines: dict[str, int] = {}
-    for line, segment in _parsed(path, text):
-        if segment.youtube_id in lines:
+    seen: set[str] = set()
+    for line, segment in _numbered(path):
+        if segment.youtube_id in seen:
+            same = (n for n, other in _numbered(path) if other.youtube_id == segment.youtube_id)
             raise CorpusError(
-                f"{path}:{line}: {segment.youtube_id} is already on line "
-                f"{lines[segment.youtube_id]}; remove one of the two rows"
+                f"{path}:{line}: {segment.youtube_id} is already on line {next(same)}; remove one "
+                "of the two rows"
             )
-        lines[segment.youtube_id] = line
+        seen.add(segment.youtube_id)
         segments.append(segment)
     return segments
 
 
 def write_segments(path: str | Path, segments: Iterable[Segment]) -> None:
     """Write a segment list; `read_segments` reads it back unchanged."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_FIELDS)
-    for segment in segments:
-        writer.writerow(
-            (
-                segment.youtube_id,
-                _seconds_text(segment.start),
-                _seconds_text(segment.end),
-                ",".join(segment.mids),
-                "synthetic" if segment.synthetic else "youtube",
+    with (
+        atomic.replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_FIELDS)
+        for segment in segments:
+            writer.writerow(
+                (
+                    segment.youtube_id,
+                    _seconds_text(segment.start),
+                    _seconds_text(segment.end),
+                    ",".join(segment.mids),
+                    "synthetic" if segment.synthetic else "youtube",
+                )
             )
-        )
-    atomic.write_text(path, text.getvalue())
 
 
 def curate(eval_csv: str | Path, balanced_csv: str | Path) -> dict[str, list[Segment]]:
@@ -284,10 +283,20 @@ _TRAINING_DRAWS = (
 )
 
 
-def _parsed(path: Path, text: str) -> Iterator[tuple[int, Segment]]:
-    """Yield line number and segment of every row."""
+def _numbered(path: Path) -> Iterator[tuple[int, Segment]]:
+    """Yield line number and segment of every row, without holding the file in memory."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from _parsed(path, file)
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path}: not a UTF-8 text file") from error
+
+
+def _parsed(path: Path, file: TextIO) -> Iterator[tuple[int, Segment]]:
     # Without strict=True, a stray quote would silently swallow the following lines.
-    rows = csv.reader(io.StringIO(text), skipinitialspace=True, strict=True)
+    rows = csv.reader(file, skipinitialspace=True, strict=True)
     own_format = False
     try:
         for row in rows:
@@ -316,7 +325,7 @@ def _segment(row: list[str], own_format: bool, place: str) -> Segment:
         )
     if source not in _SOURCES:
         raise CorpusError(f"{place}: source {source!r} is neither youtube nor synthetic")
-    mids = tuple(labels.split(","))
+    mids = _shared(labels)
     for mid in mids:
         if not _MID.fullmatch(mid):
             raise CorpusError(
@@ -328,11 +337,22 @@ def _segment(row: list[str], own_format: bool, place: str) -> Segment:
     return Segment(youtube_id, first, last, mids, _SOURCES[source])
 
 
-def _seconds(text: str, field: str, place: str) -> float:
+@lru_cache(maxsize=1 << 16)
+def _shared(labels: str) -> tuple[str, ...]:
+    """The labels of a row; rows with the same ones share them."""
+    return tuple(map(intern, labels.split(",")))
+
+
+@lru_cache(maxsize=1 << 12)
+def _number(text: str) -> float:
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
-        value = math.nan
+        return math.nan
+
+
+def _seconds(text: str, field: str, place: str) -> float:
+    value = _number(text)
     if not (math.isfinite(value) and value >= 0):
         raise CorpusError(f"{place}: {field} {text!r} is not a number of seconds, 0 or more")
     return value

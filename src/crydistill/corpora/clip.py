@@ -14,7 +14,7 @@ class Label(StrEnum):
     UNLABELLED = "unlabelled"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
     """One recording; creating a clip reads no audio.
 

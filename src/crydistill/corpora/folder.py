@@ -1,11 +1,12 @@
 """Read a corpus from disk: a CSV manifest, or an audio folder with labelled sub-folders."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 
 from crydistill.audio.files import AUDIO_SUFFIXES, printable
 from crydistill.corpora.clip import Clip, Label, duplicate_ids
+from crydistill.corpora.declaration import Declaration, privacy
 from crydistill.corpora.table import read_rows
 from crydistill.errors import CorpusError
 
@@ -35,26 +36,6 @@ _NO_ROWS = "the manifest has no rows; add one per recording"
 
 Where = Mapping[str, str | Sequence[str]]
 """Row filter: column name to the value, or values, to keep."""
-
-
-_PRIVATE = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-
-
-@dataclass(frozen=True)
-class _Declaration:
-    """What somebody states of recordings; an empty licence and None: nothing."""
-
-    licence: str
-    private: bool | None
-
-    def of(self, licence: str, private: bool | None) -> tuple[str, bool, bool]:
-        """A clip's licence, privacy and whether both are stated, given what its row states.
-
-        A row's licence comes before that of its corpus; what either calls private is private.
-        """
-        licence = licence or self.licence
-        stated = [each for each in (private, self.private) if each is not None]
-        return licence, any(stated), any(stated) or bool(licence and stated)
 
 
 def read_corpus(
@@ -141,15 +122,15 @@ def read_manifest(
             f"{path}: a recording, not a corpus; give its folder or a clips.csv, "
             f"or evaluate this one recording with `crydistill night --recording {path}`"
         )
-    rows = read_rows(path, REQUIRED_COLUMNS)
     corpus = name or path.resolve().parent.name
-    declaration = _Declaration(licence, private)
-    clips = [
-        _clip(row, path, line, declaration, corpus)
-        for line, row in rows
-        if all(_matches(row, column, wanted, path) for column, wanted in (where or {}).items())
-        and not any(_matches(row, column, out, path) for column, out in (without or {}).items())
-    ]
+    declaration = Declaration(licence, private)
+    clips, rows = [], 0
+    for line, row in read_rows(path, REQUIRED_COLUMNS):
+        rows += 1
+        if all(
+            _matches(row, column, wanted, path) for column, wanted in (where or {}).items()
+        ) and not any(_matches(row, column, out, path) for column, out in (without or {}).items()):
+            clips.append(_clip(row, path, line, declaration, corpus))
     selected = f"{dict(where or {})}{f' without {dict(without)}' if without else ''}"
     _require(clips, path, f"no row matches {selected}" if rows else _NO_ROWS)
     return clips
@@ -176,7 +157,7 @@ def read_folder(
         raise CorpusError(f"{folder}: no such folder; use a folder of recordings or a clips.csv")
     files, others = find_recordings(folder)
     left_out = _left_out(others, folder)
-    declaration = _Declaration(licence, private)
+    declaration = Declaration(licence, private)
     corpus = name or folder.resolve().name
     clips = [
         _clip_in_folder(path, folder, declaration, corpus) for path in files if not _is_hidden(path)
@@ -223,7 +204,7 @@ def _left_out(paths: Sequence[Path], folder: Path) -> str:
     return f"left out, {why}: {', '.join(names)}{more}"
 
 
-def _clip_in_folder(path: Path, folder: Path, declaration: _Declaration, corpus: str) -> Clip:
+def _clip_in_folder(path: Path, folder: Path, declaration: Declaration, corpus: str) -> Clip:
     relative = path.relative_to(folder)
     labels = [part for part in relative.parts[:-1] if part in (Label.CRY, Label.NONCRY)]
     parent = Path(*(part for part in relative.parent.parts if part not in labels))
@@ -248,7 +229,7 @@ def _matches(row: dict[str, str], column: str, wanted: str | Sequence[str], path
 
 
 def _clip(
-    row: dict[str, str], path: Path, line: int, declaration: _Declaration, corpus: str
+    row: dict[str, str], path: Path, line: int, declaration: Declaration, corpus: str
 ) -> Clip:
     if not row["path"]:
         raise CorpusError(f"{path}:{line}: the path is empty")
@@ -258,30 +239,22 @@ def _clip(
         raise CorpusError(
             f"{path}:{line}: label '{row['label']}' is not one of {', '.join(Label)}"
         ) from error
-    stated = _privacy(row.get("private", ""), path, line)
+    stated = privacy(row.get("private", ""), f"{path}:{line}")
     licence, private, declared = declaration.of(row.get("licence", ""), stated)
     return Clip(
         id=row["path"],
         path=path.parent / row["path"],
         label=label,
-        group=row.get("group") or f"{corpus}:{row['path']}",
-        mids=tuple(row.get("mids", "").split()),
-        category=row.get("category", ""),
-        source=row.get("source", ""),
-        licence=licence,
+        # What many rows repeat is kept once: a manifest may have millions.
+        group=intern(row.get("group") or f"{corpus}:{row['path']}"),
+        mids=tuple(map(intern, row.get("mids", "").split())),
+        category=intern(row.get("category", "")),
+        source=intern(row.get("source", "")),
+        licence=intern(licence),
         native_rate=_rate(row.get("native_rate_hz", ""), path, line),
         private=private,
         declared=declared,
     )
-
-
-def _privacy(text: str, path: Path, line: int) -> bool | None:
-    if not text.strip():
-        return None
-    try:
-        return _PRIVATE[text.strip().lower()]
-    except KeyError as error:
-        raise CorpusError(f"{path}:{line}: private '{text}' is not true or false") from error
 
 
 def _rate(text: str, path: Path, line: int) -> int | None:

@@ -39,8 +39,10 @@ GONE = frozenset({State.REMOVED, State.PRIVATE, State.AGE_RESTRICTED, State.REGI
 FINAL = GONE | {State.DONE}
 """States that are not retried by later runs."""
 
+_TAIL_BYTES = 1 << 16
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """One line of the ledger.
 
@@ -165,19 +167,32 @@ def _path(folder: str | Path) -> Path:
 
 def _complete_bytes(path: Path) -> int:
     """Length of the file up to the end of its last complete line."""
-    return path.read_bytes().rfind(b"\n") + 1
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - _TAIL_BYTES)
+            file.seek(start)
+            if (newline := file.read(end - start).rfind(b"\n")) >= 0:
+                return start + newline + 1
+            end = start
+    return 0
 
 
 def _entries(path: Path) -> Iterator[LedgerEntry]:
     if not path.is_file():
         return
-    lines = path.read_bytes()[: _complete_bytes(path)].splitlines()
-    for number, line in enumerate(lines, start=1):
-        try:
-            fields = json.loads(line)
-            yield LedgerEntry(**{**fields, "state": State(fields["state"])})
-        except (ValueError, TypeError, KeyError) as error:
-            raise CorpusError(
-                f"{path}:{number}: not a line of a download ledger ({error}); remove the line to "
-                "fetch its segment again"
-            ) from error
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.endswith(b"\n"):
+                yield _entry(line, f"{path}:{number}")
+
+
+def _entry(line: bytes, place: str) -> LedgerEntry:
+    try:
+        fields = json.loads(line)
+        return LedgerEntry(**{**fields, "state": State(fields["state"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise CorpusError(
+            f"{place}: not a line of a download ledger ({error}); remove the line to "
+            "fetch its segment again"
+        ) from error

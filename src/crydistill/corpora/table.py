@@ -1,14 +1,14 @@
 """Read user-written CSV files, with line-numbered errors."""
 
 import csv
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from crydistill.errors import CorpusError
 
 
-def read_rows(path: Path, required: Collection[str]) -> list[tuple[int, dict[str, str]]]:
-    """Read a CSV file with a header: line number and cells of each row.
+def read_rows(path: Path, required: Collection[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Read a CSV file with a header row by row: line number and cells of each.
 
     Raises
     ------
@@ -16,7 +16,6 @@ def read_rows(path: Path, required: Collection[str]) -> list[tuple[int, dict[str
         naming the file and the line, if it is no UTF-8 CSV, lacks a required column, or a row has
         more or fewer cells than the header.
     """
-    rows: list[tuple[int, dict[str, str]]] = []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
@@ -36,9 +35,8 @@ def read_rows(path: Path, required: Collection[str]) -> list[tuple[int, dict[str
                     raise CorpusError(
                         f"{path}:{reader.line_num}: the row has more or fewer cells than the header"
                     )
-                rows.append((reader.line_num, row))
+                yield reader.line_num, row
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise CorpusError(f"{path}: not a readable CSV file ({error})") from error
-    return rows

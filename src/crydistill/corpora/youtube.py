@@ -157,7 +157,7 @@ def fetch_segments(
         with exclusive(folder / ".lock"), Ledger(folder) as ledger:
             shutil.rmtree(_parts(folder), ignore_errors=True)
             _parts(folder).mkdir()
-            left = [segment for segment in segments if not _is_settled(segment, folder, ledger)]
+            left = unsettled(segments, folder, ledger)
             videos = [segment for segment in left if not segment.synthetic]
             if videos and tools is not None:
                 check_tools(tools)
@@ -175,6 +175,11 @@ def fetch_segments(
     states = Counter(entry.state for entry in entries if entry)
     waiting = sum(entry is None or entry.state not in FINAL for entry in entries)
     return FetchReport(states, waiting, run.stopped)
+
+
+def unsettled(segments: Iterable[Segment], folder: Path, ledger: Ledger) -> list[Segment]:
+    """The segments that need a download; files that a killed run left are checked and kept."""
+    return [segment for segment in segments if not _is_settled(segment, folder, ledger)]
 
 
 def _check_list(

@@ -78,6 +78,7 @@ class FitOptions:
     patience : early stopping after this many validations without improvement; None: no early stop
     average_decay : of the exponential moving average of the weights, which is what is validated
         and kept; 0 disables it
+    mixed : whether steps compute in bfloat16, see `crydistill.distill.step.training_step`
     """
 
     epochs: int
@@ -87,6 +88,7 @@ class FitOptions:
     validate_every: int = 1
     patience: int | None = None
     average_decay: float = 0.0
+    mixed: bool = False
 
 
 def fit(
@@ -113,7 +115,7 @@ def fit(
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     _compile(model, loss, options)
-    step = training_step(model, loss)
+    step = training_step(model, loss, mixed=options.mixed)
     average = WeightAverage(model, options.average_decay)
     history = _resume(model, average, directory)
     first = len(history)

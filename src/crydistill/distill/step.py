@@ -32,15 +32,34 @@ _MALLOC_TRIM_THRESHOLD, _MALLOC_MMAP_MAX = -1, -4
 _NEVER = 2**31 - 1
 
 
-def training_step(model: keras.Model, loss: Loss) -> Step:
+def training_step(model: keras.Model, loss: Loss, *, mixed: bool = False) -> Step:
     """Make the training step of a compiled model, a graph of layers with one input and one output.
 
-    `loss` is the one it was compiled with. The optimiser's learning rate may change between steps.
+    The optimiser's learning rate may change between steps.
+
+    Parameters
+    ----------
+    loss : the one that the model was compiled with
+    mixed : compute convolutions and products in bfloat16; weights, statistics, loss and optimiser
+        stay in float32. bfloat16 has float32's range, so that no gradient has to be scaled.
     """
     if on_torch():
         _reuse_freed_memory()
-        return _TorchStep(model, loss)
+        return _TorchStep(model, loss, mixed=mixed)
+    if mixed:
+        return _MixedKerasStep(model)
     return lambda patches, targets: float(model.train_on_batch(patches, targets))
+
+
+def has_gpu() -> bool:
+    """Whether the Keras backend sees a GPU."""
+    if on_torch():
+        import torch
+
+        return bool(torch.cuda.is_available())
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _reuse_freed_memory() -> None:
@@ -57,9 +76,34 @@ def _reuse_freed_memory() -> None:
         mallopt(_MALLOC_TRIM_THRESHOLD, _NEVER)
 
 
+class _MixedKerasStep:
+    """Keras's own step, traced while the layers compute in bfloat16.
+
+    The layers have that policy during the first step only, which makes the graph: a model that is
+    validated or saved is one of float32, which the converter knows.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+        self._traced = False
+
+    def __call__(self, patches: Floats, targets: Floats) -> SupportsFloat:
+        if self._traced:
+            return float(self._model.train_on_batch(patches, targets))
+        policies = [(layer, layer.dtype_policy) for layer in self._model.layers]
+        try:
+            for layer, _ in policies:
+                layer.dtype_policy = "mixed_bfloat16"
+            return float(self._model.train_on_batch(patches, targets))
+        finally:
+            for layer, policy in policies:
+                layer.dtype_policy = policy
+            self._traced = True
+
+
 class _TorchStep:
-    def __init__(self, model: keras.Model, loss: Loss) -> None:
-        self._model, self._loss = model, loss
+    def __init__(self, model: keras.Model, loss: Loss, *, mixed: bool) -> None:
+        self._model, self._loss, self._mixed = model, loss, mixed
         self._variables = model.trainable_variables
         self._tensors = [variable.value for variable in self._variables]
         self._calls = [
@@ -72,7 +116,8 @@ class _TorchStep:
         for tensor in self._tensors:
             tensor.grad = None
         device = self._tensors[0].device
-        logits = self._forward(torch.from_numpy(patches).to(device))
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._mixed):
+            logits = self._forward(torch.from_numpy(patches).to(device)).float()
         loss = self._loss(torch.from_numpy(targets).to(device), logits).mean()
         loss.backward()
         with torch.no_grad():

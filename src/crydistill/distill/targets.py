@@ -56,9 +56,10 @@ def head_targets(
     rival_floor : the cry head learns `against_rivals` with this floor instead of the teacher's
         cry score; None: the cry score
     """
-    label = np.array([clip.label for clip in pool.clips])[pool.clip_of]
-    is_negative = (label == Label.NONCRY) & trust_negatives
-    floor = np.where((label == Label.CRY) & _best_windows(pool), np.float32(cry_floor), 0)
+    noncry = np.array([clip.label is Label.NONCRY for clip in pool.clips])[pool.clip_of]
+    cry = np.array([clip.label is Label.CRY for clip in pool.clips])[pool.clip_of]
+    is_negative = noncry & trust_negatives
+    floor = np.where(cry & _best_windows(pool), np.float32(cry_floor), 0)
 
     def targets(indices: Indices) -> Floats:
         logits = pool.logits(indices)

@@ -5,12 +5,15 @@ that names it. Paths are relative to the directory the command runs in.
 """
 
 import operator
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _HELD_OUT_SHARE = 0.15
+
+FieldMeaning = Literal["audio", "label", "group", "category", "licence", "private", "mids"]
 
 CAUGHT = "caught"
 """Validation metric of a memory: share of the episodes of a night that are caught."""
@@ -21,7 +24,8 @@ class _Section(BaseModel):
 
 
 class CorpusConfig(_Section):
-    """One source of clips: path, catalogue, audioset, nursery_seed, formulas_seed or captures.
+    """One source of clips: path, parquet, webdataset, catalogue, audioset, nursery_seed,
+    formulas_seed or captures.
 
     name : of the corpus's score store; derived from the source if not given
     weight : sampling weight of its windows in training, relative to other corpora
@@ -30,6 +34,11 @@ class CorpusConfig(_Section):
     path : a clips.csv, a folder with one, or a folder of audio
     where : column and value (or values) that select rows of the manifest at `path`
     without : column and value (or values) of rows to leave out of these
+    parquet : a Hugging Face data set: a folder of parquet files, one, or a pattern
+    webdataset : a folder of tar files with samples, one, or a pattern
+    fields : of parquet and webdataset, by what they mean: names of the fields, see
+        `crydistill.corpora.fields`
+    cry : of parquet and webdataset: values of the label that are crying, all others are not
     catalogue : a public corpus fetched with `crydistill fetch NAME`
     audioset : a segment list whose audio was fetched with `crydistill fetch audioset`
     nursery_seed : render the synthetic nursery from this seed
@@ -39,8 +48,8 @@ class CorpusConfig(_Section):
         `scenes` of several sounds, or
         `soundalikes` that are mistaken for cries: children, cartoons, singing, cats, eating
     captures : private home recordings, in the folder that CRYDISTILL_CAPTURES names
-    licence : of the recordings at `path`, where their manifest states none
-    private : whether the recordings at `path` are private: true treats them like captures, false
+    licence : of the recordings of `path`, parquet or webdataset that state none themselves
+    private : whether these recordings are private: true treats them like captures, false
         declares that they are not, null leaves it to the manifest
     """
 
@@ -51,6 +60,10 @@ class CorpusConfig(_Section):
     path: Path | None = None
     where: dict[str, str | list[str]] = Field(default_factory=dict)
     without: dict[str, str | list[str]] = Field(default_factory=dict, exclude_if=operator.not_)
+    parquet: Path | None = Field(None, exclude_if=lambda value: value is None)
+    webdataset: Path | None = Field(None, exclude_if=lambda value: value is None)
+    fields: dict[FieldMeaning, str] = Field(default_factory=dict, exclude_if=operator.not_)
+    cry: list[str] = Field(default_factory=list, exclude_if=operator.not_)
     catalogue: str | None = None
     audioset: Path | None = None
     nursery_seed: int | None = Field(None, ge=0)
@@ -72,11 +85,17 @@ class CorpusConfig(_Section):
 
     @model_validator(mode="after")
     def _declares_a_path(self) -> "CorpusConfig":
-        if self.path is None and (self.licence or self.private is not None):
+        data_set = self.parquet or self.webdataset
+        if not (self.path or data_set) and (self.licence or self.private is not None):
             raise ValueError(
-                "licence and private declare the recordings at `path`, no other source"
+                "licence and private declare the recordings of path, parquet or webdataset, of no "
+                "other source"
             )
-        if self.where and (self.catalogue or self.audioset or self.captures):
+        if data_set is None and (self.fields or self.cry):
+            raise ValueError("fields and cry are of parquet and webdataset, of no other source")
+        if self.webdataset and "audio" in self.fields:
+            raise ValueError("fields.audio is of parquet; a sample's recording is known by suffix")
+        if self.where and (data_set or self.catalogue or self.audioset or self.captures):
             raise ValueError("where selects rows of a manifest, which this source has none of")
         if self.without and self.path is None:
             raise ValueError(
@@ -96,6 +115,8 @@ class CorpusConfig(_Section):
             return self.name
         if self.path:
             return self.path.resolve().name
+        if data_set := self.parquet or self.webdataset:
+            return re.sub(r"[^A-Za-z0-9._-]+", "_", data_set.resolve().name)
         if self.audioset:
             return self.audioset.stem
         if self.formulas_seed is not None:
@@ -114,6 +135,8 @@ class CorpusConfig(_Section):
     def _sources(self) -> dict[str, Any]:
         return {
             "path": self.path,
+            "parquet": self.parquet,
+            "webdataset": self.webdataset,
             "catalogue": self.catalogue,
             "audioset": self.audioset,
             "nursery_seed": self.nursery_seed,
@@ -279,6 +302,8 @@ class SelectionConfig(_Section):
     ratio : confident negatives per confident positive
     resample : draw new negatives every epoch
     per_clip : windows per clip with `random_windows`
+    shuffle_windows : windows of an epoch that are shuffled together, see
+        `crydistill.selection.sampler.shuffled`; 0: all of them
     hardness : how strongly to oversample hard negatives, those with higher teacher cry scores, see
         `crydistill.selection.sampler.harder`; 0 samples all negatives equally
     leave_out : sources whose windows are not trained on, for ablations; their recordings may still
@@ -291,6 +316,8 @@ class SelectionConfig(_Section):
     ratio: float = Field(3.0, gt=0)
     resample: bool = True
     per_clip: int = Field(4, ge=1)
+    # Left out of keys at 0, so that former selections and trainings stay up to date.
+    shuffle_windows: int = Field(0, ge=0, exclude_if=operator.not_)
     hardness: float = Field(0.0, ge=0, le=1)
     leave_out: list[str] = Field(default_factory=list)
 
@@ -408,6 +435,7 @@ class TrainingConfig(_Section):
     colouring : another level, microphone and hiss for each window or stretch of windows; null: none
     average_decay : per step, of the exponential moving average of the weights that becomes the
         student; 0 keeps the last weights
+    precision : `mixed` computes the epochs on single windows in bfloat16 where there is a GPU
     qat : quantization-aware training after the epochs above
     memory : training of a student's memory after the epochs above
     """
@@ -425,6 +453,9 @@ class TrainingConfig(_Section):
     hardest_share: float = Field(1.0, gt=0, le=1)
     colouring: ColouringConfig | None = Field(None, exclude_if=lambda colouring: colouring is None)
     average_decay: float = Field(0.0, ge=0, lt=1)
+    precision: Literal["float32", "mixed"] = Field(
+        "float32", exclude_if=lambda precision: precision == "float32"
+    )
     epochs: int = Field(60, ge=1)
     batch_size: int = Field(128, ge=1)
     learning_rate: LearningRateConfig = LearningRateConfig()

@@ -16,6 +16,7 @@ A document holds marked blocks:
   `robustness: NAME`, `promises: NAME`, `front-ends: NAME`: results of these commands.
 - `boards: NAME BOARD BOARD ...`: boards of a student's `crydistill profile --json`.
 - `storage: NAME`: what score stores cost, recorded by `benchmarks/score_storage.py`.
+- `scale: NAME`: lists of millions of clips, by `benchmarks/corpora_scale.py`.
 - `firmware: instructions`, `firmware: memory`: the packaged record of `crydistill firmware-cost`.
 
 The figures come from `NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of
@@ -48,6 +49,7 @@ from crydistill.reports.night_tables import (
     read_night,
 )
 from crydistill.reports.run_tables import read_run, results_table, series_table
+from crydistill.reports.scale_tables import read_scale, scale_table
 from crydistill.reports.slice_tables import kept_slices, slices_table
 from crydistill.reports.storage_table import storage_table
 from crydistill.reports.student_tables import zoo_table
@@ -95,6 +97,7 @@ BLOCKS: dict[str, Block] = {
     "front-ends": _of_one(front_ends.markdown),
     "storage": _of_one(storage_table),
     "firmware": _firmware,
+    "scale": _of_one(scale_table, read_scale),
 }
 
 

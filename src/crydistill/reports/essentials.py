@@ -17,7 +17,7 @@ from crydistill.roles import Role
 if TYPE_CHECKING:
     from rich.table import Table
 
-_ROWS = (
+ROWS = (
     "roc_auc",
     "average_precision",
     "recall_at_fpr_1pct",
@@ -48,7 +48,7 @@ def clip_table(metrics: Path) -> "Table":
         clips["cries"], clips["cry_groups"], clips["groups"] - clips["cry_groups"]
     ):
         return _too_little(title, reason)
-    for key in _ROWS:
+    for key in ROWS:
         table.add_row(METRICS[key], *(_text(one[key], "{:.3f}") for one in judged))
     return table
 

@@ -40,7 +40,7 @@ _BED_SHARE = 0.5
 """Share of the streams that lie on a recording; under the others is synthetic room tone."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Heard:
     """A clip and what the teacher heard in it.
 

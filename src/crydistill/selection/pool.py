@@ -1,6 +1,10 @@
-"""Pool the windows of several score stores under one index."""
+"""Pool the windows of several score stores under one index.
 
-from collections.abc import Iterable, Sequence
+A pool keeps a few numbers for each clip. What is long as the windows (`clip_of`, `cry_scores`) is
+made where it is asked for and kept from then on: 4 bytes a window each.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -9,13 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from crydistill.audio.mel import MEL_BANDS
-from crydistill.audio.windows import WINDOW_FRAMES
+from crydistill.audio.windows import WINDOW_FRAMES, WINDOW_HOP_FRAMES
 from crydistill.corpora.clip import Clip
 from crydistill.errors import CorpusError
 from crydistill.taxonomy import CLASSES
-from crydistill.teacher.scores import ScoreStore, gather_windows
+from crydistill.teacher.scores import ScoreStore
 
-Indices = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.integer]
+INDEX = np.int32
+"""Type of what is kept for every window: fifty times AudioSet fit into it."""
+
 _Value = TypeVar("_Value", bound=np.generic)
 
 
@@ -25,68 +32,79 @@ class WindowPool:
 
     clips : the clips that have scores
     stores : the store of each clip's frames and scores, parallel to `clips`
-    clip_of : index into `clips` of each window, `[n]`
-    window_of : index of each window within its clip, `[n]`
+    counts : windows of each clip, `[clips]`
     """
 
     clips: Sequence[Clip]
     stores: Sequence[ScoreStore]
-    clip_of: Indices
-    window_of: Indices
+    counts: Indices
 
     def __len__(self) -> int:
-        return len(self.clip_of)
+        return int(self.bounds[-1])
+
+    @cached_property
+    def bounds(self) -> npt.NDArray[np.int64]:
+        """Index of each clip's first window, and behind them of the end, `[clips + 1]`."""
+        return np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
+
+    @cached_property
+    def clip_of(self) -> Indices:
+        """Index into `clips` of each window, `[n]`."""
+        return np.repeat(np.arange(len(self.clips), dtype=INDEX), self.counts)
+
+    def window_of(self, index: int) -> int:
+        """Index of a window within its clip."""
+        return int(index - self.bounds[self.clip_of[index]])
 
     @cached_property
     def cry_scores(self) -> npt.NDArray[np.float32]:
         """The teacher's cry score of each window, `[n]`, from 0 to 2."""
-        return np.concatenate(
-            [store.cry_scores(clip.id) for clip, store in zip(self.clips, self.stores, strict=True)]
-        )
+        out = np.empty(len(self), dtype=np.float32)
+        places = zip(self.clips, self.stores, self.bounds, self.bounds[1:], strict=False)
+        for clip, store, start, stop in places:
+            out[start:stop] = store.cry_scores(clip.id)
+        return out
 
     def patches(self, indices: Indices) -> npt.NDArray[np.float32]:
         """Log-mel patches of the given windows, `[k, 96, 64]` float32."""
         out = np.empty((len(indices), WINDOW_FRAMES, MEL_BANDS), dtype=np.float32)
-        for store, which in self._by_store(indices):
-            out[which] = gather_windows(store.all_frames, self._frame_starts[indices[which]])
+        for clip, which, windows in self._by_clip(indices):
+            frames = np.asarray(self.stores[clip].frames(self.clips[clip].id))
+            for at, window in zip(which.tolist(), windows.tolist(), strict=True):
+                start = WINDOW_HOP_FRAMES * window
+                out[at] = frames[start : start + WINDOW_FRAMES]
         return out
 
     def logits(self, indices: Indices) -> npt.NDArray[np.float32]:
         """Teacher logits of the given windows, `[k, 521]` float32."""
         out = np.empty((len(indices), CLASSES), dtype=np.float32)
-        for store, which in self._by_store(indices):
-            out[which] = store.all_logits[self._score_rows[indices[which]]]
+        for clip, which, windows in self._by_clip(indices):
+            out[which] = np.asarray(self.stores[clip].logits(self.clips[clip].id))[windows]
         return out
 
     def per_clip(self, values: npt.NDArray[_Value]) -> list[npt.NDArray[_Value]]:
         """Split per-window values (`[n, ...]`) into one array per clip."""
-        return np.split(values, np.flatnonzero(np.diff(self.clip_of)) + 1)
+        return np.split(values, self.bounds[1:-1])
 
-    def _by_store(self, indices: Indices) -> Iterable[tuple[ScoreStore, npt.NDArray[np.bool_]]]:
-        numbers = self._store_numbers[indices]
-        for number in np.unique(numbers):
-            yield self._distinct_stores[number], numbers == number
+    def _clips_of(self, indices: Indices) -> npt.NDArray[np.int64]:
+        return np.searchsorted(self.bounds, indices, side="right") - 1
 
-    @cached_property
-    def _distinct_stores(self) -> list[ScoreStore]:
-        return list({id(store): store for store in self.stores}.values())
+    def _by_clip(
+        self, indices: Indices
+    ) -> Iterator[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+        """Clip by clip: positions among the given windows, and their windows within the clip.
 
-    @cached_property
-    def _store_numbers(self) -> Indices:
-        number = {id(store): n for n, store in enumerate(self._distinct_stores)}
-        return np.array([number[id(store)] for store in self.stores])[self.clip_of]
-
-    @cached_property
-    def _frame_starts(self) -> Indices:
-        return np.concatenate(
-            [s.window_frame_starts(c.id) for c, s in zip(self.clips, self.stores, strict=True)]
-        )
-
-    @cached_property
-    def _score_rows(self) -> Indices:
-        return np.concatenate(
-            [s.window_rows(c.id) for c, s in zip(self.clips, self.stores, strict=True)]
-        )
+        Only the rows of clips in it are touched, and each clip once, whatever the order.
+        """
+        indices = np.asarray(indices)
+        if len(indices) == 0:
+            return
+        clips = self._clips_of(indices)
+        windows = indices - self.bounds[clips]
+        order = np.argsort(clips, kind="stable")
+        starts = np.flatnonzero(np.diff(clips[order], prepend=-1))
+        for which in np.split(order, starts[1:]):
+            yield int(clips[which[0]]), which, windows[which]
 
 
 def window_pool(parts: Iterable[tuple[ScoreStore, Sequence[Clip]]]) -> WindowPool:
@@ -97,13 +115,15 @@ def window_pool(parts: Iterable[tuple[ScoreStore, Sequence[Clip]]]) -> WindowPoo
     CorpusError
         if no clip has scores.
     """
-    pairs = [(clip, store) for store, clips in parts for clip in clips if clip.id in store]
-    if not pairs:
+    clips: list[Clip] = []
+    stores: list[ScoreStore] = []
+    counts: list[int] = []
+    for store, listed in parts:
+        for clip in listed:
+            if clip.id in store:
+                clips.append(clip)
+                stores.append(store)
+                counts.append(store.entries[clip.id].windows)
+    if not clips:
         raise CorpusError("none of the clips has been scored; run `crydistill score` first")
-    counts = [store.entries[clip.id].windows for clip, store in pairs]
-    return WindowPool(
-        clips=[clip for clip, _ in pairs],
-        stores=[store for _, store in pairs],
-        clip_of=np.repeat(np.arange(len(pairs)), counts),
-        window_of=np.concatenate([np.arange(count) for count in counts]),
-    )
+    return WindowPool(clips, stores, np.array(counts))

@@ -12,6 +12,9 @@ from crydistill.selection.teacher_filter import ConfidentWindows
 Weights = npt.NDArray[np.float64]
 """Relative sampling weight of each window, `[n]`; all above 0."""
 
+_BLOCKS_AT_ONCE = 16
+"""Stretches of a pool that are shuffled together where it is not shuffled as a whole."""
+
 _SCORE_FLOOR = 1e-3
 """Floor added to cry scores, so that all scores far below it get the same weight."""
 
@@ -41,8 +44,9 @@ class BalancedSampler:
         resample: bool,
         seed: int,
         weights: Weights | None = None,
+        at_once: int = 0,
     ) -> None:
-        """Set up the sampler.
+        """Set up the sampler; `at_once` is of `shuffled`.
 
         Raises
         ------
@@ -60,6 +64,7 @@ class BalancedSampler:
         self._ratio = ratio
         self._resample = resample
         self._seed = seed
+        self._at_once = at_once
 
     def epoch(self, number: int) -> Indices:
         draw = np.random.default_rng([self._seed, number if self._resample else 0])
@@ -71,19 +76,59 @@ class BalancedSampler:
             negative, count, replace=False, p=None if share is None else share / share.sum()
         )
         order = np.random.default_rng([self._seed, number, 1])
-        return order.permutation(np.concatenate([positives, negatives]))
+        return shuffled(np.concatenate([positives, negatives]), order, self._at_once)
 
 
 class FixedSampler:
-    """The same windows every epoch in a new order; weight w means w times on average."""
+    """The same windows every epoch in a new order (`shuffled`); weight w: w times on average."""
 
-    def __init__(self, windows: Indices, *, seed: int, weights: Weights | None = None) -> None:
+    def __init__(
+        self, windows: Indices, *, seed: int, weights: Weights | None = None, at_once: int = 0
+    ) -> None:
         draw = np.random.default_rng([seed, 0])
         self._windows = _repeat_by_weight(windows, weights, draw)
         self._seed = seed
+        self._at_once = at_once
 
     def epoch(self, number: int) -> Indices:
-        return np.random.default_rng([self._seed, number, 1]).permutation(self._windows)
+        order = np.random.default_rng([self._seed, number, 1])
+        return shuffled(self._windows, order, self._at_once)
+
+
+def shuffled(windows: Indices, rng: np.random.Generator, at_once: int = 0) -> Indices:
+    """Shuffle an epoch's windows, or only so many at once that their frames stay in memory.
+
+    A pool that is larger than the memory is read from the disk in the order of training. Shuffled
+    as a whole, every window is a read of its own, and little of what the system reads around it is
+    still there when its neighbours' turn comes. So stretches of the pool, in random order, are
+    taken a few at a time, and the windows of these few are shuffled: all that is read is used.
+
+    Parameters
+    ----------
+    at_once : windows that are shuffled together; 0, or at least as many as there are: all
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crydistill.selection.sampler import shuffled
+    >>> order = shuffled(np.arange(64), np.random.default_rng(0), at_once=32)
+    >>> sorted(order.tolist()) == list(range(64)), order.tolist() == list(range(64))
+    (True, False)
+    """
+    if not 0 < at_once < len(windows):
+        return rng.permutation(windows)
+    ordered = np.sort(windows)
+    block = -(-at_once // _BLOCKS_AT_ONCE)
+    starts = block * rng.permutation(-(-len(ordered) // block))
+    done = 0
+    found = np.empty_like(ordered)
+    for first in range(0, len(starts), _BLOCKS_AT_ONCE):
+        group = starts[first : first + _BLOCKS_AT_ONCE]
+        part = np.concatenate([ordered[start : start + block] for start in group])
+        rng.shuffle(part)
+        found[done : done + len(part)] = part
+        done += len(part)
+    return found
 
 
 def random_windows(clip_of: Indices, *, per_clip: int, seed: int) -> Indices:

@@ -1,8 +1,9 @@
 """The context shared by all stages: config, run directory, clips and score stores."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -26,6 +27,9 @@ from crydistill.teacher.work import TeacherFiles, Varied, recomputing
 
 Part = tuple[CorpusConfig, list[Clip]]
 """A corpus and those of its clips that are in a split."""
+
+_FOLDERS = 1 << 12
+"""Folders whose place on the disk is remembered while clips are compared."""
 
 
 @dataclass(frozen=True)
@@ -324,18 +328,30 @@ class Context:
 
 def _require_disjoint(splits: Splits) -> None:
     """Refuse a group, or a file below two corpora, that is in more than one split."""
-    owner: dict[tuple[str, str], str] = {}
-    for name in ("train", "validation", "test"):
-        for _, clips in getattr(splits, name):
-            for clip in clips:
-                file = str(clip.path.resolve())
-                for what, which in (("group", clip.group), ("recording", file)):
-                    other = owner.setdefault((what, which), name)
-                    if other != name:
-                        raise CorpusError(
-                            f"{what} {which} is in both {other} and {name} ({clip.id}); give each "
-                            "split clips of its own in the config"
-                        )
+    others = {key for name in ("validation", "test") for key, _ in _keys(splits, name)}
+    # Of the training clips, which may be millions, only those are kept that another split has.
+    owner = {key: "train" for key, _ in _keys(splits, "train") if key in others}
+    for name in ("validation", "test"):
+        for (what, which), clip in _keys(splits, name):
+            other = owner.setdefault((what, which), name)
+            if other != name:
+                raise CorpusError(
+                    f"{what} {which} is in both {other} and {name} ({clip.id}); give each "
+                    "split clips of its own in the config"
+                )
+
+
+def _keys(splits: Splits, name: str) -> Iterator[tuple[tuple[str, str], Clip]]:
+    """What no other split may have, group and file of each clip of a split."""
+    resolved = lru_cache(maxsize=_FOLDERS)(os.path.realpath)
+    for _, clips in getattr(splits, name):
+        for clip in clips:
+            yield ("group", clip.group), clip
+            folder, file = os.path.split(clip.path)
+            place = os.path.join(resolved(folder), file)  # noqa: PTH118 - of millions of clips
+            if os.path.islink(place):  # noqa: PTH114
+                place = os.path.realpath(place)
+            yield ("recording", place), clip
 
 
 def _require_public(parts: list[Part]) -> None:

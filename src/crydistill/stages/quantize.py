@@ -102,7 +102,7 @@ def _checked_windows(pool: WindowPool, *, remembers: bool, seed: int) -> Indices
 
 def _window_name(pool: WindowPool, index: int) -> WindowName:
     clip = pool.clip_of[index]
-    return pool.stores[clip].directory.name, pool.clips[clip].id, int(pool.window_of[index])
+    return pool.stores[clip].directory.name, pool.clips[clip].id, pool.window_of(index)
 
 
 def _write_calibration(context: Context, names: list[WindowName]) -> None:

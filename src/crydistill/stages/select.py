@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,14 +78,19 @@ def make_sampler(context: Context, pool: WindowPool) -> Sampler:
     weights = _weights(context, pool)
     if options.method == "random_windows":
         windows = random_windows(pool.clip_of, per_clip=options.per_clip, seed=seed)
-        return FixedSampler(windows, seed=seed, weights=weights)
+        return FixedSampler(windows, seed=seed, weights=weights, at_once=options.shuffle_windows)
     confident = _confident(context, pool)
     if options.hardness:
         weights = harder(
             pool.cry_scores, negative_below=options.negative_below, hardness=options.hardness
         ) * (1.0 if weights is None else weights)
     return BalancedSampler(
-        confident, ratio=options.ratio, resample=options.resample, seed=seed, weights=weights
+        confident,
+        ratio=options.ratio,
+        resample=options.resample,
+        seed=seed,
+        weights=weights,
+        at_once=options.shuffle_windows,
     )
 
 
@@ -116,8 +121,12 @@ def calibration_windows(context: Context) -> tuple[WindowPool, Indices]:
             "all training clips are private, and int8 ranges may come from public audio only; "
             "set quantization.calibration_split to validation"
         )
-    distinct = list(dict.fromkeys(candidates.tolist()))  # a weighted window may be drawn twice
-    return pool, np.array(sorted(distinct[: options.calibration_windows]))
+    chosen: set[int] = set()  # a weighted window may be drawn twice
+    for index in candidates:
+        chosen.add(int(index))
+        if len(chosen) == options.calibration_windows:
+            break
+    return pool, np.array(sorted(chosen))
 
 
 def _calibration_stretches(context: Context) -> tuple[WindowPool, Indices]:
@@ -151,20 +160,33 @@ def _confident(context: Context, pool: WindowPool) -> ConfidentWindows:
 def _weights(context: Context, pool: WindowPool) -> Weights | None:
     """Sampling weight of each window, by where it is from; None if all are equal."""
     share = context.config.data.augmentation.weight
-    of_clip = {
-        (context.store_directory(corpus), clip.id): corpus.weight
+    parts = [
+        (context.store_directory(corpus), clips, corpus.weight)
         for corpus, clips in context.splits.train
-        for clip in clips
-    } | {
-        (context.store_directory(corpus, number), clip.id): corpus.weight * share
+    ] + [
+        (context.store_directory(corpus, number), clips, corpus.weight * share)
         for number, corpus, clips in context.varied
+    ]
+    of_store: dict[Path, set[float]] = {}
+    for directory, clips, weight in parts:
+        of_store.setdefault(directory, set()).update([weight] if clips else [])
+    # Only where corpora of different weights share a store has each clip a weight of its own.
+    shared = {directory for directory, weights in of_store.items() if len(weights) > 1}
+    of_clip = {
+        (directory, clip.id): weight
+        for directory, clips, weight in parts
+        if directory in shared
         for clip in clips
     }
+    alone = {d: max(weights) for d, weights in of_store.items() if len(weights) == 1}
     streams = context.config.data.streams.weight
-    if len({*of_clip.values(), *([streams] if context.config.student.memory else [])}) == 1:
+    used = {*of_clip.values(), *alone.values()}
+    if len(used | ({streams} if context.config.student.memory else set())) == 1:
         return None
     per_clip = [
         of_clip.get((store.directory, clip.id), streams)
+        if store.directory in shared
+        else alone.get(store.directory, streams)
         for clip, store in zip(pool.clips, pool.stores, strict=True)
     ]
     return np.array(per_clip)[pool.clip_of]
@@ -192,8 +214,11 @@ def _summary(context: Context, pool: WindowPool) -> dict[str, Any]:
 
 
 def _by_source(pool: WindowPool, indices: Indices) -> dict[str, int]:
-    sources: Iterable[str] = (pool.clips[clip].source for clip in pool.clip_of[indices])
-    return dict(sorted(Counter(sources).items()))
+    counts = np.bincount(pool.clip_of[indices], minlength=len(pool.clips))
+    found: Counter[str] = Counter()
+    for clip in np.flatnonzero(counts).tolist():
+        found[pool.clips[clip].source] += int(counts[clip])
+    return dict(sorted(found.items()))
 
 
 def _in_noncry_clips(pool: WindowPool, indices: Indices) -> int:

@@ -19,6 +19,7 @@ from crydistill.distill.recipe import (
     qat_options,
     window_feed,
 )
+from crydistill.distill.step import has_gpu
 from crydistill.errors import ConfigError
 from crydistill.experiment.schema import (
     MemoryTrainingConfig,
@@ -101,6 +102,8 @@ def _train_windows(
 ) -> tuple[Path, keras.Model]:
     """Train on single windows; returns the directory of the last training and its best epoch."""
     run, training = context.run, context.config.training
+    if training.precision == "mixed" and not has_gpu():
+        context.say("training.precision: mixed is for a GPU, and there is none; float32 it is")
     # QAT and memory have directories of their own, so that their epochs can be changed without
     # training again.
     plain = training.model_copy(update={"qat": QatConfig(), "memory": MemoryTrainingConfig()})

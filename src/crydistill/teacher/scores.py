@@ -479,8 +479,7 @@ def _read_index(path: Path) -> dict[str, StoreEntry]:
     if not path.exists():
         return {}
     entries = {}
-    # After the last newline there may be an incomplete line, which the next writer truncates.
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+    for number, line in enumerate(_whole_lines(path), start=1):
         try:
             entry = _ENTRY.validate_json(line)
         except ValidationError as error:
@@ -490,6 +489,12 @@ def _read_index(path: Path) -> dict[str, StoreEntry]:
             ) from error
         entries[entry.id] = entry
     return entries
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """Lines one by one; an incomplete last one, which the next writer truncates, is left out."""
+    with path.open("rb") as file:
+        yield from (line for line in file if line.endswith(b"\n"))
 
 
 def _truncate_incomplete(directory: Path, kind: Kind) -> int:

@@ -13,6 +13,7 @@ from crydistill.audio.windows import window_count
 from crydistill.corpora.clip import Clip
 from crydistill.download import sha256_of
 from crydistill.errors import AudioError
+from crydistill.members import exists
 from crydistill.progress import Progress, silent
 from crydistill.teacher.base import Recording, Teacher
 from crydistill.teacher.scores import (
@@ -74,7 +75,7 @@ def unscored(
 
     def is_there(clip: Clip) -> bool:
         entry = entries.get(clip.id)
-        return entry is not None and clip.path.is_file() and sha256_of(clip.path) == entry.sha256
+        return entry is not None and exists(clip.path) and sha256_of(clip.path) == entry.sha256
 
     return [clip for clip in clips if not is_there(clip)]
 

@@ -24,6 +24,7 @@ from crydistill.download import sha256_of
 from crydistill.errors import AudioError, StoreError
 from crydistill.json_file import read_json
 from crydistill.lock import BusyError, exclusive
+from crydistill.members import version
 from crydistill.progress import Progress, silent
 from crydistill.teacher.base import Teacher
 from crydistill.teacher.ensemble import Ensemble
@@ -355,8 +356,8 @@ def _listing(clips: Sequence[Clip]) -> str:
     digest = hashlib.sha256()
     for clip in clips:
         try:
-            found = clip.path.stat()
-            state = f"{found.st_size}\t{found.st_mtime_ns}"
+            size, changed = version(clip.path)
+            state = f"{size}\t{changed}"
         except OSError:
             state = "missing"
         digest.update(f"{clip.id}\t{state}\n".encode("utf-8", "surrogatepass"))
