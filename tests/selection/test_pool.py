@@ -55,9 +55,9 @@ def test_every_window_has_its_own_rows(pool: WindowPool, stores: list[ScoreStore
     frames, rows, scores = [], [], []
     for number, name in order:
         store = stores[number]
-        for start in store.window_frame_starts(name):
-            frames.append(store.all_frames[start : start + WINDOW_FRAMES])
-        rows.append(store.all_logits[store.window_rows(name)])
+        for start in range(0, WINDOW_HOP_FRAMES * store.entries[name].windows, WINDOW_HOP_FRAMES):
+            frames.append(store.frames(name)[start : start + WINDOW_FRAMES])
+        rows.append(store.logits(name))
         scores.append(store.cry_scores(name))
     assert len(pool) == len(frames) == 18
     indices = np.concatenate([np.random.default_rng(1).permutation(18), [4, 4, 17, 0]])

@@ -58,6 +58,4 @@ def test_rows_are_read_as_logits() -> None:
     rows = reduction.reduced(logits())
     dense = DenseRows(rows.view(Stored), reduction)
     assert len(dense) == 40
-    places = np.array([[3, 1], [39, 0]])
-    assert np.array_equal(dense[places], reduction.dense(rows)[places])
     assert np.array_equal(dense.between(5, 9), reduction.dense(rows)[5:9])

@@ -18,7 +18,7 @@ from crydistill.corpora.clip import Clip
 from crydistill.errors import StoreError
 from crydistill.lock import BusyError, exclusive
 from crydistill.teacher import rows
-from crydistill.teacher.scores import Kind, ScoreStore, StorePart, gather_windows, window_scores
+from crydistill.teacher.scores import Kind, ScoreStore, StorePart, window_scores
 from crydistill.teacher.scoring import Scoring
 from crydistill.teacher.shards import Shard, divided
 from crydistill.teacher.work import Varied, Work, recomputing, score_in_turn, score_work
@@ -59,11 +59,6 @@ def test_shards_together_are_the_whole(
     assert sum(result.scored for result in results) == len(clips)
     store = ScoreStore(tmp_path)
     assert_same(store, whole)
-    places = np.concatenate([store.window_frame_starts(clip.id) for clip in clips])
-    expected = np.concatenate([whole.window_frame_starts(clip.id) for clip in clips])
-    assert np.array_equal(
-        gather_windows(store.all_frames, places), gather_windows(whole.all_frames, expected)
-    )
 
 
 def test_files_are_mapped_when_they_are_read_and_not_all_at_once(
@@ -289,7 +284,7 @@ class TestFramesThatAreNotKept:
         score_all([work])
         store = self.opened(work)
         assert_same(store, whole)
-        (part,) = store._frames_of_parts
+        (part,) = store._frames
         assert sum(each.nbytes for each in part._kept.values()) <= 40_000
 
 
@@ -303,9 +298,8 @@ def test_reduced_logits_keep_the_cry_scores(
     for clip in clips:
         assert np.array_equal(store.cry_scores(clip.id), whole.cry_scores(clip.id))
         assert np.array_equal(store.frames(clip.id), whole.frames(clip.id))
-        assert np.array_equal(store.all_logits[store.window_rows(clip.id)], store.logits(clip.id))
     assert sum(path.stat().st_size for path in tmp_path.rglob("scores.f16")) == (
-        2 * 21 * len(whole.all_logits)
+        2 * 21 * sum(entry.windows for entry in whole.entries.values())
     )
     with pytest.raises(StoreError, match="score_shape"):
         ScoreStore(tmp_path)

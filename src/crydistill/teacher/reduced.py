@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crydistill.taxonomy import CLASSES, cry_indices, rival_indices
-from crydistill.teacher.rows import Float16, PartRows, Places
+from crydistill.teacher.rows import Float16, Rows
 
 Logits = npt.NDArray[np.float32]
 
@@ -71,15 +71,11 @@ class Reduction:
 class DenseRows:
     """The logits `[*, 521]` of reduced rows."""
 
-    def __init__(self, rows: PartRows, reduction: Reduction) -> None:
+    def __init__(self, rows: Rows, reduction: Reduction) -> None:
         self._rows, self._reduction = rows, reduction
 
     def __len__(self) -> int:
         return len(self._rows)
-
-    def __getitem__(self, places: Places) -> Float16:
-        rows = self._rows[np.asarray(places).ravel()]
-        return self._reduction.dense(rows).reshape(*np.shape(places), CLASSES)
 
     def between(self, start: int, stop: int) -> Float16:
         """Logits of consecutive windows."""

@@ -1,4 +1,4 @@
-"""Rows of frames and logits that lie in several files, or are computed when they are needed."""
+"""Rows of frames and logits that are mapped, or computed, when they are needed."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 Float16 = npt.NDArray[np.float16]
-Places = npt.NDArray[np.int64]
 
 _FILES_MAPPED = 256
 """Files mapped at once: each takes a file descriptor, of which a process often has 1,024."""
@@ -22,20 +21,12 @@ _BYTES_KEPT = 256 << 20
 
 
 class Rows(Protocol):
-    """Rows of a fixed shape, read by position; a NumPy array is one."""
+    """Rows of one part of a store."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, places: Places, /) -> Float16:
-        """Rows at `[...]` places, `[..., *shape]`."""
-        ...
-
-
-class PartRows(Rows, Protocol):
-    """Rows of one part of a store."""
-
     def between(self, start: int, stop: int) -> Float16:
-        """Rows of one clip, not copied where that is possible."""
+        """Rows of one clip, `[stop - start, *shape]`, not copied where that is possible."""
         ...
 
 
@@ -55,9 +46,6 @@ class FileRows:
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, places: Places) -> Float16:
-        return self._mapped[places]
-
     def between(self, start: int, stop: int) -> Float16:
         """Consecutive rows, not copied."""
         return self._mapped[start:stop]
@@ -73,30 +61,6 @@ class FileRows:
 @lru_cache(maxsize=_FILES_MAPPED)
 def _map(path: Path, shape: tuple[int, ...], inode: int, changed: int) -> Float16:
     return np.memmap(path, dtype="<f2", mode="r", shape=shape)
-
-
-class JoinedRows:
-    """The rows of several parts, one after the other."""
-
-    def __init__(self, parts: Sequence[Rows], shape: tuple[int, ...]) -> None:
-        self._parts, self._shape = parts, shape
-        self._ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
-    def __getitem__(self, places: Places) -> Float16:
-        flat = np.asarray(places).ravel()
-        numbers = np.searchsorted(self._ends, flat, side="right")
-        out = np.empty((len(flat), *self._shape), dtype=np.float16)
-        for number in np.unique(numbers):
-            which = numbers == number
-            out[which] = self._parts[number][flat[which] - self.start(number)]
-        return out.reshape(*np.shape(places), *self._shape)
-
-    def start(self, number: int) -> int:
-        """Position of a part's first row."""
-        return int(self._ends[number]) - len(self._parts[number])
 
 
 class RecomputedRows:
@@ -128,15 +92,6 @@ class RecomputedRows:
 
     def __len__(self) -> int:
         return self._count
-
-    def __getitem__(self, places: Places) -> Float16:
-        flat = np.asarray(places).ravel()
-        numbers = np.searchsorted(self._starts, flat, side="right") - 1
-        out = np.empty((len(flat), *self._shape), dtype=np.float16)
-        for number in np.unique(numbers):
-            which = numbers == number
-            out[which] = self._of_clip(int(number))[flat[which] - self._starts[number]]
-        return out.reshape(*np.shape(places), *self._shape)
 
     def between(self, start: int, stop: int) -> Float16:
         """Consecutive rows of one clip."""

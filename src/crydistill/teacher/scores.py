@@ -34,7 +34,7 @@ from scipy.special import expit
 
 from crydistill import atomic
 from crydistill.audio.mel import FRONT_END_VERSION, MEL_BANDS, LogMel
-from crydistill.audio.windows import WINDOW_FRAMES, WINDOW_HOP_FRAMES, window_count
+from crydistill.audio.windows import WINDOW_FRAMES, window_count
 from crydistill.errors import StoreError
 from crydistill.lock import exclusive
 from crydistill.taxonomy import CLASSES, cry_indices, cry_score
@@ -42,8 +42,6 @@ from crydistill.teacher.reduced import DenseRows, Reduction
 from crydistill.teacher.rows import (
     FileRows,
     Float16,
-    JoinedRows,
-    PartRows,
     RecomputedRows,
     Rows,
     row_bytes,
@@ -143,10 +141,10 @@ class StorePart:
         self.identity, self.frame_shape = _read_identity(self.directory, kind)
         self.entries: Mapping[str, StoreEntry] = _read_index(self.directory / "index.jsonl")
         rows = FileRows(self.directory / "scores.f16", kind.row_shape)
-        self.scores: PartRows = DenseRows(rows, kind.reduction) if kind.reduction else rows
+        self.scores: Rows = DenseRows(rows, kind.reduction) if kind.reduction else rows
         self.require(lambda entry: entry.window_start + entry.windows <= len(rows))
 
-    def frames(self, frames_of: FramesOf | None) -> PartRows:
+    def frames(self, frames_of: FramesOf | None) -> Rows:
         """Its frames, from their file or computed anew.
 
         Raises
@@ -155,7 +153,7 @@ class StorePart:
             if its files are inconsistent.
         """
         if self.frame_shape:
-            rows: PartRows = FileRows(self.directory / "frames.f16", self.frame_shape)
+            rows: Rows = FileRows(self.directory / "frames.f16", self.frame_shape)
         else:
             rows = self._recomputed(frames_of)
         self.require(
@@ -219,7 +217,6 @@ class LogitStore:
             entries |= part.entries
             self._part_of |= dict.fromkeys(part.entries, number)
         self.entries: Mapping[str, StoreEntry] = entries
-        self._scores = JoinedRows([part.scores for part in self._parts], kind.score_shape)
 
     def __contains__(self, clip_id: str) -> bool:
         return clip_id in self.entries
@@ -232,17 +229,6 @@ class LogitStore:
         entry = self.entries[clip_id]
         scores = self._parts[self._part_of[clip_id]].scores
         return scores.between(entry.window_start, entry.window_start + entry.windows)
-
-    def window_rows(self, clip_id: str) -> npt.NDArray[np.int64]:
-        """Row in `all_logits` of each window of a clip, `[windows]`."""
-        entry = self.entries[clip_id]
-        first = self._scores.start(self._part_of[clip_id]) + entry.window_start
-        return first + np.arange(entry.windows)
-
-    @property
-    def all_logits(self) -> Rows:
-        """All windows' logits in the store, `[*, *score_shape]`."""
-        return self._scores
 
 
 class ScoreStore(LogitStore):
@@ -285,8 +271,7 @@ class ScoreStore(LogitStore):
             as `LogitStore`.
         """
         super().__init__(directory, kind)
-        self._frames_of_parts = [part.frames(frames_of) for part in self._parts]
-        self._frames = JoinedRows(self._frames_of_parts, WINDOW_SCORES.frame_shape)
+        self._frames = [part.frames(frames_of) for part in self._parts]
 
     def frames(self, clip_id: str) -> Float16:
         """Log-mel frames of a clip, `[frames, 64]` float16.
@@ -297,24 +282,13 @@ class ScoreStore(LogitStore):
             if the store does not keep them and the recording has changed or cannot be read.
         """
         entry = self.entries[clip_id]
-        frames = self._frames_of_parts[self._part_of[clip_id]]
+        frames = self._frames[self._part_of[clip_id]]
         return frames.between(entry.frame_start, entry.frame_start + entry.frames)
 
     def cry_scores(self, clip_id: str) -> npt.NDArray[np.float32]:
         """Teacher cry score of a clip's windows, `[windows]`, 0 to 2."""
         cry_logits = self.logits(clip_id)[:, list(cry_indices())]
         return cry_score(expit(np.asarray(cry_logits, dtype=np.float32)))
-
-    def window_frame_starts(self, clip_id: str) -> npt.NDArray[np.int64]:
-        """Start row in `all_frames` of each window of a clip, `[windows]`."""
-        entry = self.entries[clip_id]
-        first = self._frames.start(self._part_of[clip_id]) + entry.frame_start
-        return first + WINDOW_HOP_FRAMES * np.arange(entry.windows)
-
-    @property
-    def all_frames(self) -> Rows:
-        """All frames in the store, `[*, 64]`."""
-        return self._frames
 
 
 class StoreWriter:
@@ -406,10 +380,10 @@ def open_for_writing(
                 os.fsync(file.fileno())
 
 
-def gather_windows(all_frames: Rows, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Gather windows from a store's frames: `[n]` start rows to `[n, 96, 64]` float32."""
+def gather_windows(frames: Float16, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Gather windows from frames `[*, 64]`: `[n]` start rows to `[n, 96, 64]` float32."""
     rows = starts[:, None] + np.arange(WINDOW_FRAMES)
-    return np.asarray(all_frames[rows], dtype=np.float32)
+    return np.asarray(frames[rows], dtype=np.float32)
 
 
 def corpus_fingerprint(store: ScoreStore, clip_ids: Sequence[str]) -> str:
