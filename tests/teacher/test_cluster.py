@@ -281,6 +281,20 @@ def test_no_cluster_there_is_one_line(nursery: list[Clip], tmp_path: Path, famil
         Cluster("127.0.0.1:9").score(works)
 
 
+def test_sigterm_while_ray_starts_is_answered_by_this_program() -> None:
+    def ours(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, ours)
+    try:
+        with pytest.raises(KeyboardInterrupt), cluster._own_sigterm():
+            signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))  # as Ray does
+            signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is ours
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_a_missing_extra_is_one_line(
     nursery: list[Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

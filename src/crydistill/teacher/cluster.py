@@ -10,6 +10,7 @@ import os
 import platform
 import secrets
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -44,6 +45,7 @@ _INITS_TRIED = 3
 """Ray gives up after 30 seconds when it starts, which is too soon on a machine that is busy."""
 
 _SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_TO_CONNECT = 10.0
 _CHECKS_AT_ONCE = 16
 _OBJECT_STORE_BYTES = 128 << 20
 """Only paths and counts travel; Ray would take a third of the memory."""
@@ -324,6 +326,7 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
         try:
             with _own_sigterm():
                 if address:
+                    _require_reachable(address)
                     ray.init(address=address, log_to_driver=False, logging_level="ERROR")
                 else:
                     folder = tempfile.TemporaryDirectory(
@@ -338,6 +341,13 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
         except Exception as error:  # Ray raises many kinds, and plain ones
             raise SetupError(_unreachable(address, error)) from error
         yield
+
+
+def _require_reachable(address: str) -> None:
+    """Raise OSError for an address where nobody listens: Ray would try for minutes, then exit."""
+    host, colon, port = address.rpartition(":")
+    if colon and host and port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_CONNECT).close()
 
 
 def _unreachable(address: str | None, error: Exception) -> str:
@@ -390,6 +400,11 @@ def _own_sigterm() -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
+    except SystemExit as end:
+        signal.signal(signal.SIGTERM, before)
+        if end.code == signal.SIGTERM:  # Ray has answered already
+            signal.raise_signal(signal.SIGTERM)
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
