@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import soundfile
 
@@ -26,6 +24,9 @@ from crydistill.stages.sources import list_clips
 from crydistill.teacher.base import Recording
 from crydistill.teacher.scores import ScoreStore
 from crydistill.teacher.scoring import score_corpus, unscored
+
+pa = pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
+pq = pytest.importorskip("pyarrow.parquet")
 
 BY_ROW = Layout(corpus="set")
 
