@@ -7,7 +7,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: run test test-fast check docs firmware-test web-engine web-picture release lock clean
+.PHONY: run test test-fast check docs firmware-test web-engine web-picture benchmarks release lock clean
 .DEFAULT_GOAL := test
 
 $(VENV)/.installed: requirements/lock.txt pyproject.toml
@@ -19,8 +19,9 @@ $(VENV)/.installed: requirements/lock.txt pyproject.toml
 run: $(VENV)/.installed
 	$(BIN)/crydistill run
 
+# A process for each processor; files of tests stay together, with what they make.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 test-fast: $(VENV)/.installed
 	$(BIN)/python -m pytest -m "not slow and not shared"
@@ -65,6 +66,21 @@ $(RELEASE)/.installed: requirements/release.txt
 
 release: $(RELEASE)/.installed
 	$(RELEASE)/bin/python deploy/release.py $(DIST)
+
+# What benchmarks compare with lies in an environment of its own, which nothing else uses.
+build/benchmarks/.installed: requirements/benchmark.txt
+	$(PYTHON) -m venv build/benchmarks
+	build/benchmarks/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/benchmark.txt
+	touch $@
+
+# All figures of speed anew, on a quiet machine (benchmarks/README.md). ONLY=scoring runs one of them.
+AUDIO           ?= ../shared/audio
+TEACHER         ?= ../shared/teacher/yamnet_rebuilt.h5
+CONTEXT_TEACHER ?= ../shared/teacher/efficientat_mn04_as.pt
+SCALE           ?= 1
+benchmarks: $(VENV)/.installed build/benchmarks/.installed
+	$(BIN)/python -m benchmarks $(ONLY) --audio $(AUDIO) --teacher $(TEACHER) \
+	  --context-teacher $(CONTEXT_TEACHER) --scale $(SCALE)
 
 # Re-resolve every pinned version and hash. The only target that needs uv.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes \

@@ -1,6 +1,5 @@
 """The packaged student's network with obvious, blocked and vector kernels, counted under emulation.
 
-Prints executed instructions a window, and how many times fewer than with the obvious kernels.
 Needs the compilers and emulators of firmware/install-emulators.sh; counts do not depend on the
 machine.
 """
@@ -9,13 +8,15 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.material import Material
+from benchmarks.records import Benchmark, Measured, Table
+from benchmarks.sources import ROOT
 from crydistill.device import emulator
 from crydistill.device.export import export_c
-from crydistill.metrics.records import markdown_table
 from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME, load_manifest
 from crydistill.student.packaged import packaged_student
 
-FIRMWARE = Path(__file__).parents[1] / "firmware"
+FIRMWARE = ROOT / "firmware"
 
 OWN = {
     emulator.CORTEX_M0_PLUS: "assembler",
@@ -27,6 +28,19 @@ OWN = {
     emulator.LX106: "",
 }
 """Cores, and the instructions of their own that the kernels use."""
+
+
+BENCHMARK = Benchmark(
+    "kernels",
+    "Kernels of the C library",
+    "Executed instructions of the packaged student's network a window, and how many times fewer "
+    "than with the obvious kernels of `firmware/host/obvious.c`. Every output is the same.",
+    (
+        "benchmarks/kernels.py", "firmware/src/crydistill_conv.c",
+        "firmware/src/crydistill_kernels.c", "firmware/host/obvious.c",
+        "firmware/emulator/cost.c", "src/crydistill/data/student/*.tflite",
+    ),
+)  # fmt: skip
 
 
 def network(core: emulator.Core, model: Path) -> int:
@@ -46,8 +60,8 @@ def row(core: emulator.Core, own: str, model: Path) -> list[str]:
     return [*cells, f"{best:,} ({obvious / best:.1f}x), {own}"]
 
 
-def main() -> None:
-    """Count and print."""
+def measure(material: Material) -> Measured:
+    """Count."""
     emulator.require_tools(*OWN)
     student = packaged_student()
     tflite, manifest = (student / TFLITE_NAME).read_bytes(), load_manifest(student / MANIFEST_NAME)
@@ -55,8 +69,6 @@ def main() -> None:
         model = Path(folder) / "model"
         export_c(tflite, manifest, model)
         rows = [row(core, own, model) for core, own in OWN.items()]
-    print(markdown_table(["", "obvious", "blocked, plain C", "with the core's own"], rows))
-
-
-if __name__ == "__main__":
-    main()
+    return Measured(
+        tables=(Table(["", "obvious", "blocked, plain C", "with the core's own"], rows),)
+    )

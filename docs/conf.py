@@ -47,6 +47,10 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 included_pages = {
     "benchmarks/results.md": "benchmarks",
+    **{
+        f"benchmarks/pages/{page.name}": "benchmarks"
+        for page in (Path(__file__).parents[1] / "benchmarks" / "pages").glob("*.md")
+    },
     "firmware/esp-idf/README.md": "esp-idf",
     "integrations/esphome/README.md": "esphome",
 }

@@ -209,3 +209,21 @@ def test_a_window_reads_header_and_part(tmp_path: Path) -> None:
             assert window.read(3) == (b"head" + bytes(range(10, 20)))[place : place + 3]
         assert window.seek(-1) == -1
         assert window.seek(-2, os.SEEK_END) == 12
+
+
+@pytest.mark.parametrize(("suffix", "kind", "subtype"), [
+    ("opus", "OGG", "OPUS"), ("ogg", "OGG", "VORBIS"), ("wav", "WAV", "PCM_16"),
+])  # fmt: skip
+def test_reading_in_order_gives_what_seeking_after_each_block_does(
+    suffix: str, kind: str, subtype: str, tmp_path: Path
+) -> None:
+    """Of a recording of several blocks, bit for bit."""
+    path, rate = tmp_path / f"long.{suffix}", 48_000
+    rng = np.random.default_rng(0)
+    with soundfile.SoundFile(path, "w", rate, 1, subtype, format=kind) as file:
+        for _ in range(70):
+            file.write(rng.normal(0, 0.1, rate))
+    whole = np.concatenate([block for _, block in read_native(path)])
+    with soundfile.SoundFile(path) as file:
+        parts = [file.read(30 * rate, dtype="float32", always_2d=True) for _ in range(3)]
+    assert whole.tobytes() == np.concatenate(parts).tobytes()

@@ -1,4 +1,6 @@
+import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +62,40 @@ def test_clips_go_to_the_teacher_together(tmp_path: Path) -> None:
     score_corpus(make_clips(tmp_path, 150), teacher, tmp_path / "store")
     assert len(teacher.calls) < 5
     assert sum(teacher.calls) == 150
+
+
+def test_the_next_batch_is_gathered_while_the_teacher_scores(tmp_path: Path) -> None:
+    """And no more than that one, so that memory stays flat."""
+    clips = make_clips(tmp_path, 400, seconds=4.0)
+    store, begun = tmp_path / "store", []
+
+    class Watching(LoudnessTeacher):
+        def logits(self, recordings: Sequence[Recording]) -> list[np.ndarray]:
+            begun.append(sum(self.calls))
+            assert threading.current_thread() is not threading.main_thread()
+            return super().logits(recordings)
+
+    teacher = Watching()
+    written = []
+    score_corpus(clips, teacher, store, progress=lambda *_: nullcontext(written.append))
+    assert list(ScoreStore(store).entries) == [clip.id for clip in clips]
+    assert begun == [sum(teacher.calls[:number]) for number in range(len(teacher.calls))]
+    assert written == [*teacher.calls, 0]
+
+
+def test_what_was_scored_before_the_teacher_failed_is_kept(tmp_path: Path) -> None:
+    clips = make_clips(tmp_path, 250, seconds=4.0)
+
+    class Failing(LoudnessTeacher):
+        def logits(self, recordings: Sequence[Recording]) -> list[np.ndarray]:
+            if self.calls:
+                raise TeacherError("no longer there")
+            return super().logits(recordings)
+
+    teacher = Failing()
+    with pytest.raises(TeacherError, match="no longer there"):
+        score_corpus(clips, teacher, tmp_path / "store")
+    assert len(ScoreStore(tmp_path / "store")) == teacher.calls[0]
 
 
 def test_bad_clips_are_recorded_and_the_rest_unharmed(tmp_path: Path) -> None:

@@ -44,6 +44,17 @@ class _Sound(Protocol):
     def close(self) -> None: ...
 
 
+class _InOrder(soundfile.SoundFile):  # type: ignore[misc]
+    """A file that is read from its beginning to its end.
+
+    For one that can seek, soundfile seeks after each read to where it already is, which takes a
+    tenth of the time that decoding a clip of Ogg Opus does.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
 class SoundfileSound:
     """A recording that libsndfile decodes."""
 
@@ -243,7 +254,7 @@ def _undisturbed(blocks: Iterator[tuple[int, Block]]) -> Iterator[tuple[int, Blo
 def _libsndfile_file(window: FileSlice) -> soundfile.SoundFile:
     with deferred_signals():
         try:
-            return soundfile.SoundFile(window)
+            return _InOrder(window)
         except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
             reason = _libsndfile_reason(error)
     window.check()

@@ -15,7 +15,7 @@ from crydistill.download import sha256_of
 from crydistill.errors import AudioError
 from crydistill.members import exists
 from crydistill.progress import Progress, silent
-from crydistill.teacher.base import Recording, Teacher
+from crydistill.teacher.base import Logits, Recording, Teacher
 from crydistill.teacher.scores import (
     WINDOW_SCORES,
     Kind,
@@ -131,8 +131,7 @@ def score_corpus(
         open_for_writing(directory, identity, kind) as store,
         progress("scoring", len(clips), "clips") as advance,
     ):
-        for batch in _batches(_decoded(clips, change, failures)):
-            logits = teacher.logits([item.recording for item in batch])
+        for batch, logits in _scored(_batches(_decoded(clips, change, failures)), teacher):
             for item, rows in zip(batch, logits, strict=True):
                 store.append(
                     item.recording.clip_id,
@@ -176,6 +175,21 @@ def _decoded(clips: Sequence[Clip], change: Change, failures: list[Failure]) -> 
         finally:
             for future in queue:
                 future.cancel()
+
+
+def _scored(
+    batches: Iterator[list[_Decoded]], teacher: Teacher
+) -> Iterator[tuple[list[_Decoded], list[Logits]]]:
+    """Score a batch while the next is gathered, so that decoding and the teacher never wait."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        before: tuple[list[_Decoded], Future[list[Logits]]] | None = None
+        for batch in batches:
+            logits = pool.submit(teacher.logits, [item.recording for item in batch])
+            if before is not None:
+                yield before[0], before[1].result()
+            before = batch, logits
+        if before is not None:
+            yield before[0], before[1].result()
 
 
 def _batches(items: Iterator[_Decoded]) -> Iterator[list[_Decoded]]:
