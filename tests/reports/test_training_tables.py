@@ -99,6 +99,14 @@ def test_a_run_that_never_validated_is_refused(tmp_path: Path) -> None:
         add_record(run, tmp_path / "records", "run")
 
 
+def test_a_record_of_an_evaluation_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "evaluated-seed0.json").write_text('{"clips": {}, "models": {}}')
+    page = tmp_path / "page.md"
+    page.write_text("<!-- trainings: evaluated -->\n<!-- end -->\n")
+    with pytest.raises(ConfigError, match="evaluated: a record of an evaluation"):
+        update_document(page, tmp_path)
+
+
 def test_students_with_memory_are_compared_on_nights(tmp_path: Path) -> None:
     remembering = [
         "student={outputs: {cry: [/t/dd00002]}, memory: {}}",

@@ -94,9 +94,15 @@ def trainings_table(names: Sequence[str], records: Path) -> str:
     Raises
     ------
     ConfigError
-        if one has no record.
+        if one has no record, or that of an evaluation.
     """
     recipes = {name: read_seeds(records, name) for name in names}
+    for name, seeds in recipes.items():
+        if not all("settings" in seed for seed in seeds):
+            raise ConfigError(
+                f"{name}: a record of an evaluation, which has no settings of the training; keep the "
+                "one that `crydistill tables add` makes before the run is evaluated"
+            )
     first = _flat(recipes[names[0]][0]["settings"])
     # Costs only if all recipes were converted to INT8: those of some would compare nothing.
     all_cost = all(seeds[0].get("costs") for seeds in recipes.values())
