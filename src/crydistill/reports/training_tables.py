@@ -100,8 +100,8 @@ def trainings_table(names: Sequence[str], records: Path) -> str:
     for name, seeds in recipes.items():
         if not all("settings" in seed for seed in seeds):
             raise ConfigError(
-                f"{name}: a record of an evaluation, which has no settings of the training; keep the "
-                "one that `crydistill tables add` makes before the run is evaluated"
+                f"{name}: a record of an evaluation, without the settings of the training; keep "
+                "the one that `crydistill tables add` makes before the run is evaluated"
             )
     first = _flat(recipes[names[0]][0]["settings"])
     # Costs only if all recipes were converted to INT8: those of some would compare nothing.
