@@ -14,6 +14,7 @@ A document holds marked blocks:
 - `paired: NAME`: the difference of two recipes.
 - `night: NAME` (short: `night-summary: NAME`), `robustness: NAME`, `promises: NAME`,
   `front-ends: NAME`: results of these commands.
+- `adapting: NAME`: adapted in simulated homes (`adapt-homes`).
 - `firmware: instructions`, `firmware: memory`: the packaged record of `crydistill firmware-cost`.
 
 The figures come from `NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of
@@ -31,8 +32,8 @@ from crydistill.errors import ConfigError
 from crydistill.evaluation import paired, robustness
 from crydistill.json_file import read_json
 from crydistill.metrics.records import Record, write_record
-from crydistill.nights import promises
-from crydistill.reports import promises_page, robustness_page
+from crydistill.nights import adapting, promises
+from crydistill.reports import adapting_tables, promises_page, robustness_page
 from crydistill.reports.blocks import replace_blocks
 from crydistill.reports.firmware_tables import firmware_table
 from crydistill.reports.model_tables import models_table
@@ -85,6 +86,7 @@ BLOCKS: dict[str, Block] = {
     "night-summary": _of_one(night_summary, read_night),
     "robustness": _of_one(robustness_page.markdown_tables),
     "promises": _of_one(promises_page.markdown_table),
+    "adapting": _of_one(adapting_tables.markdown_tables),
     "front-ends": _of_one(front_ends.markdown),
     "firmware": _firmware,
 }
@@ -95,8 +97,8 @@ def add_record(run: str | Path, records: str | Path, name: str) -> Path:
 
     Parameters
     ----------
-    run : a run directory, evaluated or only trained, or an output folder of `night`, `robustness`
-        or `promises`
+    run : a run directory, evaluated or only trained, or an output folder of `night`, `robustness`,
+        `promises` or `adapt-homes`
 
     Raises
     ------
@@ -111,7 +113,7 @@ def add_record(run: str | Path, records: str | Path, name: str) -> Path:
             return add_night(run, records, name)
         if (files.training / HISTORY_NAME).is_file():
             return add_training(run, records, name)
-    trials = [run / trial.RESULT_NAME for trial in (robustness, promises, front_ends)]
+    trials = [run / trial.RESULT_NAME for trial in (robustness, promises, adapting, front_ends)]
     trial = next((path for path in trials if path.is_file()), None)
     found = read_json(trial or files.metrics, "evaluate the run first")
     if found["clips"]["private"]:
