@@ -68,7 +68,7 @@ def test_a_changed_head_changes_nothing_but_its_weights() -> None:
     changed = another_head().written_into(student().tflite)
     size = len(student().tflite)
     before, after = (inspect_tflite(data, size_limit=size) for data in (student().tflite, changed))
-    assert before == after
+    assert replace(before, sha256=after.sha256) == after
     different = np.flatnonzero(
         np.frombuffer(changed, "u1") != np.frombuffer(student().tflite, "u1")
     )

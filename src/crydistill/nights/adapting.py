@@ -65,12 +65,14 @@ class AdaptingOptions:
     """How homes are composed.
 
     homes : number of homes
+    screened : sounds that are drawn to be screened; homes are made of them
     hard, easy : sounds of a home that raised an alert when screened, and others
     hours : length of a night, in which sounds recur
     episodes : of crying in a night
     """
 
     homes: int = 12
+    screened: int = 1_000
     hard: int = 4
     easy: int = 20
     hours: float = 0.25
@@ -138,10 +140,12 @@ class Homes:
         progress: Progress = silent,
     ) -> None:
         self._student, self._replay, self._vote = student, replay, vote
+        self._of_student = student.manifest.tflite.sha256, student.kernels.value
         self._options, self._seed, self._folder = options, seed, Path(folder)
         self._ear = Ear(CryHead.of(student.tflite), student.manifest)
-        self._measured, self.unusable = measure_clips(clips, progress=progress)
-        usable = [clip for clip in clips if clip.id in self._measured]
+        drawn = _drawn(clips, options.screened, seed)
+        self._measured, self.unusable = measure_clips(drawn, progress=progress)
+        usable = [clip for clip in drawn if clip.id in self._measured]
         self._cries = [clip for clip in usable if clip.is_cry]
         self._sounds = [clip for clip in usable if clip.label == "noncry"]
         self._hard = self._screened(progress)
@@ -177,7 +181,7 @@ class Homes:
     def _screened(self, progress: Progress) -> list[Clip]:
         """The sounds that raise an alert when each is played once."""
         plan = self._plan(self._sounds, [], _SCREENED, "screening")
-        path, key = self._folder / "screening.npz", self._key(plan)
+        path, key = self._folder / "screening.npz", _key(*self._of_student, plan.fingerprint)
         stored = _load(path, key)
         if stored is None:
             with progress("screening", plan.samples, "samples") as advance:
@@ -194,7 +198,11 @@ class Homes:
             self._plan(sounds, self._cries, how, f"home {number}, {use}")
             for use in ("reviewed", "other")
         )
-        path, key = self._folder / f"home-{number:03}.npz", self._key(first, other)
+        path = self._folder / f"home-{number:03}.npz"
+        key = _key(
+            *self._of_student, self._replay.fingerprint, self._vote.model_dump_json(),
+            first.fingerprint, other.fingerprint,
+        )  # fmt: skip
         stored = _load(path, key)
         if stored is None:
             stored = self._lived(first) | {"night": embeddings(self._student, render(other))}
@@ -258,13 +266,17 @@ class Homes:
             seed=int(generator(self._seed, "plan", use).integers(2**31)),
         )  # fmt: skip
 
-    def _key(self, *plans: StreamPlan) -> str:
-        """Whatever changes the result changes the key, but the code."""
-        parts = [
-            self._student.manifest.tflite.sha256, self._student.kernels, self._replay.fingerprint,
-            self._vote.model_dump_json(), *(plan.fingerprint for plan in plans),
-        ]  # fmt: skip
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+def _drawn(clips: Sequence[Clip], count: int, seed: int) -> list[Clip]:
+    """All cries, and so many other sounds."""
+    sounds = [clip for clip in clips if clip.label == "noncry"]
+    order = generator(seed, "screened").permutation(len(sounds))[:count]
+    return [clip for clip in clips if clip.is_cry] + [sounds[index] for index in order]
+
+
+def _key(*parts: str) -> str:
+    """Whatever changes a stored result changes its key, but the code."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def listened(

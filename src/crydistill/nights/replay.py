@@ -66,7 +66,8 @@ def make_replay(
     )  # fmt: skip
     with progress("hearing the replay", plan.samples, "samples") as advance:
         heard = embeddings(student, render(plan), on_heard=advance)
-    licences = Counter(clip.licence for clip in clips if clip.id in _played(plan))
+    played = {item.clip for item in plan.placed}
+    licences = Counter(clip.licence for clip in clips if clip.id in played)
     return Replay(
         heard,
         np.array([(span.start, span.stop) for span in _spans(plan, len(heard))], dtype=np.int64),
@@ -87,10 +88,6 @@ def _drawn(clips: Sequence[Clip], count: int, seed: int) -> list[Clip]:
     for turn in range(max(map(len, shuffled), default=0)):
         drawn += [members[turn] for members in shuffled if turn < len(members)]
     return drawn[:count]
-
-
-def _played(plan: StreamPlan) -> set[str]:
-    return {item.clip for item in plan.placed}
 
 
 def _spans(plan: StreamPlan, windows: int) -> list[slice]:
