@@ -11,7 +11,7 @@ from crydistill.detector.clip_folder import ClipLabel, set_label
 from crydistill.feedback.replay import Replay, packaged_replay
 from crydistill.student.packaged import packaged_student
 from crydistill.student.runtime import TfliteStudent
-from crydistill.synthesis.nursery import compose, render
+from crydistill.synthesis.nursery import Infant, cry_times, crying
 from crydistill.tflite.interpreters import Kernels
 
 _SILENCE = 0.001
@@ -42,9 +42,16 @@ def toy(seed: int, *, seconds: float = 12.0, gain: float = 1.0) -> Samples:
     return sound.astype(np.float32)
 
 
-def cries() -> list[Samples]:
-    """Cries of the synthetic nursery."""
-    return [render(clip).astype(np.float32) for clip in compose(seed=5) if clip.label == "cry"][:4]
+@cache
+def cries() -> tuple[Samples, ...]:
+    """Four infants of the synthetic nursery, crying for ten seconds each."""
+    return tuple(_crying(np.random.default_rng(seed)) for seed in range(4))
+
+
+def _crying(rng: np.random.Generator) -> Samples:
+    infant = Infant.drawn(rng)
+    sound = 0.3 * crying(rng, 10.0, infant, cry_times(rng, 10.0, infant))
+    return np.asarray(sound + rng.normal(0, _SILENCE, len(sound)), dtype=np.float32)
 
 
 def put(folder: Path, name: str, samples: Samples, label: ClipLabel | None = None) -> Path:

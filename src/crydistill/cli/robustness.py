@@ -237,12 +237,22 @@ def adapt_homes(
         record = adapting_record(
             lived, lived.adapt(progress=shown), preset=preset, options=options, seed=seed,
             provenance=_provenance(corpus, where, kernels)
-            | {"also": also or [], "student": sha256, "replay": replayed.fingerprint},
+            | {
+                "also": [_named(text) for text in also or []],
+                "student": sha256,
+                "replay": replayed.fingerprint,
+            },
         )  # fmt: skip
         write_record(out / RESULT_NAME, record)
     Console().print(terminal_table(record))
     print(out / RESULT_NAME)
     exit_if_skipped(lived.unusable, len(clips))
+
+
+def _named(text: str) -> str:
+    """The same with the folder's name only: a record tells no paths of this machine."""
+    folder, _, chosen = text.partition(":")
+    return f"{Path(folder).resolve().name}:{chosen}"
 
 
 def _also(text: str) -> "list[Clip]":

@@ -107,9 +107,9 @@ class AlertClips:
     def begin(self, onset: int, when: datetime) -> None:
         """Begin a clip: an alert with its onset at sample `onset` went on at time `when`."""
         start = onset - self._before
-        if self._near:
-            start, self._start = min(start, self._start or start), None
-        if self._start is not None:
+        if self._start is not None and self._near:
+            start = min(start, self._start)
+        elif self._start is not None:
             self._write()  # the previous clip, still in its tail
         self._begin(ClipKind.ALERT, start, when)
 
@@ -133,12 +133,15 @@ class AlertClips:
         ----------
         resume : the alert is still on: keep what follows the break in another clip
         """
-        if self._start is not None:
-            self._write()
-            if resume:
+        in_progress = self._start is not None
+        try:
+            if in_progress:
+                self._write()
+        finally:
+            if in_progress and resume:
                 self._start, self._stop = position, position + self._longest
-        self._blocks.clear()
-        self._first = self._next = self._near_from = position
+            self._blocks.clear()
+            self._first = self._next = self._near_from = position
 
     def _begin(self, kind: ClipKind, start: int, when: datetime) -> None:
         self._start = max(self._first, start)

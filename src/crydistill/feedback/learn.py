@@ -32,7 +32,7 @@ STRENGTHS = (0.3, 1.0, 3.0)
 MARGIN = 0.7
 """How far below the threshold, in logits, what is not a cry has to stay."""
 
-MOST_LOST = 0.01
+MOST_LOST = 0.02
 MOST_LOST_BY_VOTE = 0.1
 """Share of the replayed episodes that a refit, and that threshold and votes, may cost."""
 

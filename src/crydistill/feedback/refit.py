@@ -3,9 +3,9 @@
 The loss is a sum of four terms over what the head hears:
 
 - reviewed sounds that are no cries: by how much their logits pass the limit, squared;
-- reviewed cries: by how much they fall below what they were, squared;
+- reviewed cries: by how much they differ from what they were, squared;
 - replayed windows: the same for crying; for the rest by how much they rise, squared. Above and
-  below where thresholds lie, nothing counts;
+  below where thresholds lie, nothing counts. A head that may let crying rise lets everything rise;
 - how far the weights have moved, which keeps the head near the original wherever nothing was heard.
 
 Weights are rounded to the steps of their scales, first those of the hidden layer, then those of the
@@ -24,12 +24,13 @@ from scipy.optimize import minimize
 
 from crydistill.feedback.cry_head import CryHead, Float64, Int8
 
-LOWEST_LOGIT, HIGHEST_LOGIT = -9.0, 2.5
+LOWEST_LOGIT, HIGHEST_LOGIT = -12.0, 2.5
 """Outside these, logits may differ at no cost: no threshold lies there."""
 
 _STANDS_FOR = 8
-_ITERATIONS = 60
-_PROXIMITY = 1e-3
+_DECIDES, _DECISIVE = 3.0, 4.0
+_ITERATIONS = 150
+_PROXIMITY = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,14 +68,17 @@ def at_most(head: CryHead, rows: Int8, limit: float, weight: float) -> Heard:
 def as_before(
     head: CryHead, rows: Int8, crying: npt.NDArray[np.bool_], weight: float = 1.0
 ) -> Heard:
-    """Windows that have to score as the original scores them: crying no lower, others no higher."""
+    """Windows that have to score as the original scores them: crying so, others no higher."""
     before = head.logits(rows).astype(np.float64)
     # Far below all thresholds lie most windows of a night; a few of them stand for all.
     kept = (before > LOWEST_LOGIT) | (np.arange(len(rows)) % _STANDS_FOR == 0)
     rows, crying, before = rows[kept], crying[kept], before[kept]
     low = np.where(crying, np.minimum(before, HIGHEST_LOGIT), -np.inf)
-    high = np.where(crying, np.inf, np.maximum(before, LOWEST_LOGIT))
-    return Heard(rows, low, high, np.full(len(rows), weight / max(1, len(rows))))
+    free = np.where(before < HIGHEST_LOGIT, before, np.inf)
+    high = np.where(crying, free, np.maximum(before, LOWEST_LOGIT))
+    # Where presets' thresholds lie, a small difference loses an episode.
+    matters = np.where(np.abs(before) < _DECIDES, _DECISIVE, 1.0)
+    return Heard(rows, low, high, weight * matters / matters.sum())
 
 
 def refitted(head: CryHead, heard: Heard) -> CryHead:
