@@ -7,7 +7,7 @@ from tests.feedback.toys import cries, replay, student, toy
 from crydistill.detector.clip_folder import ClipLabel
 from crydistill.detector.settings import reachable_score, vote_settings
 from crydistill.feedback.cry_head import CryHead
-from crydistill.feedback.learn import Learned, Means, learn
+from crydistill.feedback.learn import MOST_LOST, Learned, Means, learn
 from crydistill.feedback.lessons import Ear, Lesson, lesson
 from crydistill.feedback.replay import Replay
 
@@ -66,7 +66,8 @@ def test_cries_and_replayed_sounds_are_as_before() -> None:
     assert after.cries == before.cries == len(of_cries())
     assert before.replay is not None
     assert after.replay is not None
-    assert after.replay.caught >= 0.99 * before.replay.caught
+    lost = before.replay.caught - after.replay.caught
+    assert lost <= MOST_LOST * len(replay().episodes)
     assert after.replay.false_alarms <= before.replay.false_alarms
 
 

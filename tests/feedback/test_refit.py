@@ -25,16 +25,17 @@ def test_the_gradient_is_that_of_the_loss() -> None:
         as_before(head(), rows, rng.random(40) < 0.5),
         at_most(head(), heard_rows(20, 1), -6.0, 0.5),
     ]
-    network = _Network(head(), together(parts))
+    heard = together(parts)
+    network = _Network(head(), heard.rows)
     at = network.pack(head()) + rng.normal(0, 0.02, len(network.pack(head())))
-    _, gradient = network._loss(at)
+    _, gradient = network.loss(heard, at)
     step = 1e-4
     chosen = [int(np.argmax(np.abs(gradient[:3000]))), len(at) - 25, len(at) - 10, len(at) - 1]
     for index in chosen:
         moved = [at.copy(), at.copy()]
         moved[0][index] -= step
         moved[1][index] += step
-        low, high = (network._loss(vector)[0] for vector in moved)
+        low, high = (network.loss(heard, vector)[0] for vector in moved)
         slope = (high - low) / (2 * step)
         assert abs(slope - gradient[index]) < 0.05 * abs(gradient[index]) + 1e-3
 

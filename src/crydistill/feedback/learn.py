@@ -29,7 +29,7 @@ FEWEST = 1
 STRENGTHS = (0.3, 1.0, 3.0)
 """Weights of reviewed clips against replayed windows, gentle ones first."""
 
-MARGIN = 0.7
+MARGIN = 1.5
 """How far below the threshold, in logits, what is not a cry has to stay."""
 
 MOST_LOST = 0.02

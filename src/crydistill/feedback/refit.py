@@ -23,12 +23,14 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from crydistill.feedback.cry_head import CryHead, Float64, Int8
+from crydistill.tflite.interpreters import Float32
 
 LOWEST_LOGIT, HIGHEST_LOGIT = -12.0, 2.5
 """Outside these, logits may differ at no cost: no threshold lies there."""
 
 _STANDS_FOR = 8
 _DECIDES, _DECISIVE = 3.0, 4.0
+_DECIDES_OTHERS, _DECISIVE_OTHERS = 9.0, 20.0
 _ITERATIONS = 150
 _PROXIMITY = 1e-4
 
@@ -69,24 +71,27 @@ def as_before(
     head: CryHead, rows: Int8, crying: npt.NDArray[np.bool_], weight: float = 1.0
 ) -> Heard:
     """Windows that have to score as the original scores them: crying so, others no higher."""
-    before = head.logits(rows).astype(np.float64)
+    # Of real numbers, as the fit computes them: it starts without loss, and no rounding is learned.
+    before = _Network(head, rows).logits()
     # Far below all thresholds lie most windows of a night; a few of them stand for all.
     kept = (before > LOWEST_LOGIT) | (np.arange(len(rows)) % _STANDS_FOR == 0)
     rows, crying, before = rows[kept], crying[kept], before[kept]
     low = np.where(crying, np.minimum(before, HIGHEST_LOGIT), -np.inf)
     free = np.where(before < HIGHEST_LOGIT, before, np.inf)
     high = np.where(crying, free, np.maximum(before, LOWEST_LOGIT))
-    # Where presets' thresholds lie, a small difference loses an episode.
-    matters = np.where(np.abs(before) < _DECIDES, _DECISIVE, 1.0)
+    # Where presets' thresholds lie, a small difference loses an episode, and other sounds that come
+    # near them are few: it is they that would raise new alarms.
+    decides = np.where(crying, np.abs(before) < _DECIDES, before > -_DECIDES_OTHERS)
+    matters = np.where(decides, np.where(crying, _DECISIVE, _DECISIVE_OTHERS), 1.0)
     return Heard(rows, low, high, weight * matters / matters.sum())
 
 
 def refitted(head: CryHead, heard: Heard) -> CryHead:
     """The head that fits what was heard best, with its weights rounded."""
-    network = _Network(head, heard)
+    network = _Network(head, heard.rows)
     start = network.pack(head)
     for rounded in range(3):
-        moved = network.fitted(start, rounded)
+        moved = network.fitted(heard, start, rounded)
         start = network.rounded(moved, rounded)
     return network.unpacked(start)
 
@@ -97,11 +102,12 @@ class _Network:
     In the vector: hidden weights, output weights, hidden biases, output bias.
     """
 
-    def __init__(self, head: CryHead, heard: Heard) -> None:
-        self._head, self._heard = head, heard
-        self._inputs = head.hidden.source.real(heard.rows).astype(np.float32)
+    def __init__(self, head: CryHead, rows: Int8) -> None:
+        self._head = head
+        self._inputs = head.hidden.source.real(rows).astype(np.float32)
         outputs, inputs = head.hidden.weights.shape
         self._shape = outputs, inputs
+        self._most = np.float32(head.hidden.result.most)
         self._sizes = np.cumsum([outputs * inputs, outputs, outputs])
         self._original = self.pack(head)
         parts = np.split(self._original, self._sizes)
@@ -109,6 +115,10 @@ class _Network:
         self._unit = np.concatenate(
             [np.full(len(part), max(float(np.sqrt(np.mean(part**2))), 1e-3)) for part in parts]
         )
+
+    def logits(self) -> Float64:
+        """Logits of the original, `[n]`."""
+        return self._forward(self._original)[2]
 
     def pack(self, head: CryHead) -> Float64:
         return np.concatenate(
@@ -135,14 +145,14 @@ class _Network:
         end = (self._sizes[0], self._sizes[1], len(vector))[parts]
         return np.concatenate([steps[:end], vector[end:]])
 
-    def fitted(self, start: Float64, fixed: int) -> Float64:
+    def fitted(self, heard: Heard, start: Float64, fixed: int) -> Float64:
         """The best vector near `start`, in which the first `fixed` parts stay."""
         begin = (0, self._sizes[0], self._sizes[1])[fixed]
 
         def loss(moved: Float64) -> tuple[float, Float64]:
             vector = start.copy()
             vector[begin:] += moved * self._unit[begin:]
-            value, gradient = self._loss(vector)
+            value, gradient = self.loss(heard, vector)
             return value, gradient[begin:] * self._unit[begin:]
 
         found = minimize(
@@ -153,19 +163,13 @@ class _Network:
         vector[begin:] += found.x * self._unit[begin:]
         return vector
 
-    def _loss(self, vector: Float64) -> tuple[float, Float64]:
-        weights, last, bias, last_bias = (
-            part.astype(np.float32) for part in np.split(vector, self._sizes)
-        )
-        weights = weights.reshape(self._shape)
-        sums = self._inputs @ weights.T + bias
-        most = np.float32(self._head.hidden.result.most)
-        hidden = np.clip(sums, 0, most)
-        logits = (hidden @ last + last_bias).astype(np.float64)
-        heard = self._heard
+    def loss(self, heard: Heard, vector: Float64) -> tuple[float, Float64]:
+        """How badly a head does on what was heard, and the gradient."""
+        sums, hidden, logits = self._forward(vector)
         over = np.maximum(logits - heard.high, 0) - np.maximum(heard.low - logits, 0)
         slope = (2 * heard.weight * over).astype(np.float32)
-        at_hidden = slope[:, None] * last * ((sums > 0) & (sums < most))
+        last = vector[self._sizes[0] : self._sizes[1]].astype(np.float32)
+        at_hidden = slope[:, None] * last * ((sums > 0) & (sums < self._most))
         gradient = np.concatenate(
             [
                 (at_hidden.T @ self._inputs).ravel(),
@@ -177,3 +181,12 @@ class _Network:
         away = (vector - self._original) / self._unit
         value = float((heard.weight * over**2).sum() + _PROXIMITY * (away**2).sum())
         return value, gradient + 2 * _PROXIMITY * away / self._unit
+
+    def _forward(self, vector: Float64) -> tuple[Float32, Float32, Float64]:
+        """Sums of the hidden layer before and after its activation, `[n, hidden]`; the logits."""
+        weights, last, bias, last_bias = (
+            part.astype(np.float32) for part in np.split(vector, self._sizes)
+        )
+        sums = self._inputs @ weights.reshape(self._shape).T + bias
+        hidden = np.clip(sums, 0, self._most)
+        return sums, hidden, (hidden @ last + last_bias).astype(np.float64)
