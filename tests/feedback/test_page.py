@@ -14,7 +14,7 @@ from crydistill.detector.clip_folder import ClipLabel, kept_clips, read_labels
 from crydistill.detector.vote import VoteSettings
 from crydistill.feedback.server import ReviewServer
 
-CLIPS = [f"alert-2026010{day}T030405.wav" for day in (1, 2, 3)]
+CLIPS = [f"alert-{number}.wav" for number in (1, 2, 3)]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from crydistill.errors import ConfigError
 from crydistill.feedback.server import MOST_BODY_BYTES, ReviewServer
 
 VOTE = VoteSettings(threshold=0.4, n=2, m=3)
-NAME = "alert-20260102T030405.wav"
+NAME = "alert-1.wav"
 Headers = dict[str, str]
 WAIT_SECONDS = 60
 
