@@ -91,3 +91,54 @@ def test_private_clips_stay_out_of_repositories(tmp_path: Path) -> None:
 def test_impossible_lengths_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot include"):
         AlertClips(tmp_path, before=10, longest=10)
+
+
+def test_a_near_miss_is_kept(tmp_path: Path) -> None:
+    clips = AlertClips(tmp_path, before=2, after=1, longest=20)
+    fed(clips, 0, 10)
+    clips.near_miss(9 * SAMPLE_RATE, WHEN)
+    fed(clips, 10, 10.5)
+    clips.near_miss(9 * SAMPLE_RATE, WHEN)  # it goes on
+    fed(clips, 10.5, 15)
+    assert [(path.name, extent(path)) for path in tmp_path.glob("*.wav")] == [
+        (NAME.replace("alert", "near") + ".wav", (7.0, 11.5))
+    ]
+
+
+def test_an_alert_takes_over_the_near_miss_before_it(tmp_path: Path) -> None:
+    clips = AlertClips(tmp_path, before=2, after=3, longest=20)
+    fed(clips, 0, 10)
+    clips.near_miss(6 * SAMPLE_RATE, WHEN)
+    fed(clips, 10, 11)
+    clips.begin(10 * SAMPLE_RATE, WHEN)
+    fed(clips, 11, 12)
+    clips.end()
+    fed(clips, 12, 20)
+    assert [(path.name, extent(path)) for path in tmp_path.glob("*.wav")] == [
+        (f"{NAME}.wav", (4.0, 15.0))
+    ]
+
+
+def test_a_sound_that_goes_on_for_long_does_not_fill_the_folder(tmp_path: Path) -> None:
+    clips = AlertClips(tmp_path, before=2, after=1, longest=20)
+    for second in range(150):
+        fed(clips, second, second + 1)
+        if second % 5 == 0:
+            clips.near_miss(second * SAMPLE_RATE, WHEN)
+    assert clips.saved == 3
+
+
+def test_the_folder_stays_within_its_limit(tmp_path: Path) -> None:
+    clip = 6 * SAMPLE_RATE * 2 + 44
+    clips = AlertClips(tmp_path, before=2, after=1, longest=20, limit=2 * clip)
+    for number in range(4):
+        start = 100 * number
+        clips.interrupt(start * SAMPLE_RATE)
+        fed(clips, start, start + 8)
+        clips.begin((start + 6) * SAMPLE_RATE, WHEN.replace(hour=number))
+        fed(clips, start + 8, start + 9)
+        clips.end()
+        fed(clips, start + 9, start + 12)
+    kept = [path.name for path in tmp_path.glob("*.wav")]
+    assert sorted(kept) == [NAME.replace("T03", f"T0{hour}") + ".wav" for hour in (2, 3)]
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.wav")) <= 2 * clip

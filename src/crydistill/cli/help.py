@@ -7,14 +7,16 @@ from typing import Any
 from typer.core import TyperGroup, TyperOption
 
 GROUPS = {
-    "Use": ("detect", "calibrate", "listen", "service"),
+    "Use": ("detect", "calibrate", "listen", "service", "review", "adapt"),
     "Train": (
         "run", "score", "select", "train", "quantize", "evaluate", "teacher", "corpora", "fetch",
         "ids", "captures",
     ),
-    "Measure": ("night", "robustness", "promises", "profile"),
+    "Measure": ("night", "robustness", "promises", "adapt-homes", "profile"),
     "Ship": ("export", "bundle", "publish", "guard"),
-    "Develop": ("nursery", "nights", "firmware-cost", "front-ends", "web-engine", "tables"),
+    "Develop": (
+        "nursery", "nights", "replay", "firmware-cost", "front-ends", "web-engine", "tables",
+    ),
 }  # fmt: skip
 """Commands by what a person is about to do."""
 
@@ -25,6 +27,8 @@ EXAMPLES = {
     "service install": "service install -- rtsp://camera/live --settings room.json --mqtt broker",
     "service show": "service show",
     "service uninstall": "service uninstall",
+    "review": "review ~/alerts",
+    "adapt": "adapt ~/alerts --out ~/adapted",
     "run": "run configs/real.yaml --set training.epochs=5",
     "score": "score configs/real.yaml",
     "select": "select configs/real.yaml",
@@ -42,6 +46,7 @@ EXAMPLES = {
     "night": "night recordings --where split=dev --model runs/real --votes 5/9 --votes 3/5",
     "robustness": "robustness recordings --where split=dev --model runs/real --limit 200",
     "promises": "promises recordings --where split=train --homes 24",
+    "adapt-homes": "adapt-homes recordings --where split=dev --homes 12",
     "profile": "profile runs/real --json",
     "export c": "export c build/student --settings room.json",
     "export esp-idf": "export esp-idf build/component --model runs/real",
@@ -56,6 +61,7 @@ EXAMPLES = {
     "guard": "guard docs runs/real --fingerprints private.fingerprints",
     "nursery": "nursery audio --seed 1",
     "nights": "nights ~/home --days 2",
+    "replay": "replay recordings --where split=train --out replay.npz",
     "firmware-cost": "firmware-cost firmware cost.json --model runs/real",
     "front-ends": "front-ends firmware recordings --where split=dev",
     "web-engine": "web-engine firmware src/crydistill/web",

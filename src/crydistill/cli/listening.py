@@ -20,6 +20,7 @@ from crydistill.cli.operating import (
     chosen_vote,
     operating_point,
 )
+from crydistill.detector.clip_folder import LIMIT_MEGABYTES
 from crydistill.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -73,7 +74,16 @@ PatienceOption = Annotated[
     ),
 ]
 ClipsOption = Annotated[
-    Path | None, typer.Option(help="Folder to save the audio around alerts; private.")
+    Path | None,
+    typer.Option(help="Folder to save the audio around alerts and near-misses; private."),
+]
+ClipsLimitOption = Annotated[
+    int,
+    typer.Option(
+        metavar="MB",
+        min=1,
+        help="Megabytes of clips to keep; the oldest that nobody reviewed go first.",
+    ),
 ]
 
 NightHoursOption = Annotated[
@@ -93,6 +103,7 @@ def listen(
     rate: RateOption = 16_000,
     patience: PatienceOption = 10.0,
     clips: ClipsOption = None,
+    clips_limit: ClipsLimitOption = LIMIT_MEGABYTES,
     night_hours: NightHoursOption = DEFAULT_NIGHT,
     nights: NightsOption = None,
     mqtt: MqttOption = None,
@@ -117,7 +128,7 @@ def listen(
     student = chosen_student(model)
     vote = chosen_vote(student, settings, preset, threshold, votes, hold)
     point = operating_point(student, vote, settings, preset, threshold, votes, hold)
-    saved = AlertClips(clips) if clips else None
+    saved = AlertClips(clips, limit=clips_limit * 1_000_000) if clips else None
     listener = Listener(student, vote, point=point, clips=saved, say=_say)
     connections = []
     if mqtt is None:

@@ -187,6 +187,83 @@ def promises(
     exit_if_skipped(unusable, len(heard))
 
 
+@app.command("adapt-homes")
+def adapt_homes(
+    corpus: CorpusArgument = None,
+    where: WhereOption = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FOLDER:COLUMN=VALUE,...", help="Add sounds of another corpus; repeatable."
+        ),
+    ] = None,
+    out: OutOption = Path("runs/adapt-homes"),
+    preset: Annotated[str, typer.Option(help="Operating point in all homes.")] = "sensitive",
+    homes: Annotated[int, typer.Option(min=2, help="Number of simulated homes.")] = 12,
+    replay: Annotated[
+        Path | None, typer.Option(help="Replayed features; default: the package's.")
+    ] = None,
+    kernels: KernelsOption = "reference",
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the homes.")] = 0,
+) -> None:
+    """Adapt the packaged student in simulated homes, and observe other nights before and after."""
+    from rich.console import Console
+
+    from crydistill.detector.settings import vote_settings
+    from crydistill.errors import ModelError
+    from crydistill.feedback.replay import load_replay, packaged_replay
+    from crydistill.lock import exclusive
+    from crydistill.metrics.records import write_record
+    from crydistill.nights.adapting import RESULT_NAME, AdaptingOptions, Homes, adapting_record
+    from crydistill.progress import shown
+    from crydistill.reports.adapting_tables import terminal_table
+    from crydistill.student.packaged import packaged_student
+    from crydistill.student.runtime import TfliteStudent
+
+    student = TfliteStudent.load(packaged_student(), chosen_kernels(kernels))
+    sha256 = student.manifest.tflite.sha256
+    replayed = load_replay(replay, sha256) if replay else packaged_replay(sha256)
+    if replayed is None:
+        raise ModelError("the package holds no replayed features of its student; give --replay")
+    clips = _clips(corpus, where, False, out) + [
+        clip for text in also or [] for clip in _also(text)
+    ]
+    options = AdaptingOptions(homes=homes)
+    with exclusive(out / ".lock"):
+        lived = Homes(
+            clips, student, replayed, vote_settings(student.manifest, preset), out / "homes",
+            options, seed=seed, progress=shown,
+        )  # fmt: skip
+        record = adapting_record(
+            lived, lived.adapt(progress=shown), preset=preset, options=options, seed=seed,
+            provenance=_provenance(corpus, where, kernels)
+            | {
+                "also": [_named(text) for text in also or []],
+                "student": sha256,
+                "replay": replayed.fingerprint,
+            },
+        )  # fmt: skip
+        write_record(out / RESULT_NAME, record)
+    Console().print(terminal_table(record))
+    print(out / RESULT_NAME)
+    exit_if_skipped(lived.unusable, len(clips))
+
+
+def _named(text: str) -> str:
+    """The same with the folder's name only: a record tells no paths of this machine."""
+    folder, _, chosen = text.partition(":")
+    return f"{Path(folder).resolve().name}:{chosen}"
+
+
+def _also(text: str) -> "list[Clip]":
+    """Sounds of another corpus: FOLDER:COLUMN=VALUE,COLUMN=VALUE."""
+    from crydistill.nights.night import read_split
+
+    folder, _, chosen = text.partition(":")
+    clips = read_split(Path(folder), where=columns(chosen.split(",")), private=False)
+    return [clip for clip in clips if not clip.is_cry]
+
+
 def _vote(scorer: "Scorer", votes: str | None = None) -> "VoteSettings":
     """The vote N/M given, or that of a student's default preset."""
     from crydistill.detector.settings import DEFAULT_PRESET

@@ -1,4 +1,7 @@
-"""Save the audio around alerts to a folder."""
+"""Save the audio around alerts, and around what nearly raised one, to a folder of bounded size.
+
+A near-miss becomes the alert's clip if an alert follows before it is written.
+"""
 
 from collections import deque
 from datetime import datetime
@@ -11,19 +14,46 @@ import soundfile
 from crydistill.atomic import replacing
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.boundary import require_outside_work_tree
+from crydistill.detector.clip_folder import LIMIT_MEGABYTES, ClipKind, make_room
+from crydistill.detector.vote import Scores, VoteSettings, vote_statistic
 from crydistill.errors import ConfigError
+
+NEAR_SHARE = 0.5
+"""A near-miss would have raised an alert at this share of the threshold."""
+
+NEAR_PAUSE_SECONDS = 60.0
+"""From one near-miss to the next: a sound that goes on for hours fills no folder."""
+
+_HEADER_BYTES, _SAMPLE_BYTES = 44, 2
 
 CLIP_BEFORE_SECONDS, CLIP_AFTER_SECONDS, MAX_CLIP_SECONDS = 10.0, 5.0, 120.0
 
 
+def is_near_miss(recent: Scores, settings: VoteSettings) -> bool:
+    """Whether the last m scores, `[m]`, nearly raise an alert: one vote short, or just too quiet.
+
+    Examples
+    --------
+    >>> settings = VoteSettings(threshold=0.4, n=2, m=3)
+    >>> [is_near_miss(np.float32(scores), settings)
+    ...  for scores in ([0, 0.5, 0], [0.3, 0.3, 0], [0.3, 0.1, 0])]
+    [True, True, False]
+    """
+    votes = int((recent >= np.float32(settings.threshold)).sum())
+    level = vote_statistic(recent, settings.n, settings.m)[-1]
+    return 0 < votes >= settings.n - 1 or bool(level >= NEAR_SHARE * settings.threshold)
+
+
 class AlertClips:
-    """Saves the audio around each alert as a file in a folder. Such clips are private.
+    """Saves the audio around alerts and near-misses as files in a folder. Such clips are private.
 
     Parameters
     ----------
     folder : created if missing; must lie outside git work trees
     before, after : seconds to keep before an alert's onset and after its end
     longest : maximum clip length in seconds, even if the alert continues
+    limit : bytes that the folder's clips may take together; older ones that nobody reviewed are
+        deleted for new ones (`clip_folder.make_room`)
 
     Raises
     ------
@@ -41,6 +71,7 @@ class AlertClips:
         before: float = CLIP_BEFORE_SECONDS,
         after: float = CLIP_AFTER_SECONDS,
         longest: float = MAX_CLIP_SECONDS,
+        limit: int = LIMIT_MEGABYTES * 1_000_000,
     ) -> None:
         require_outside_work_tree(folder, "clips of alerts (they are private)")
         if not (0 <= before < longest and 0 <= after < longest):
@@ -58,6 +89,9 @@ class AlertClips:
         self._start: int | None = None  # of the clip in progress
         self._stop = 0
         self._name = ""
+        self._near = False  # whether the clip in progress is a near-miss
+        self._near_from = 0  # sample from which on the next near-miss may begin
+        self._limit = limit
         self.saved = 0
 
     def push(self, samples: Samples) -> None:
@@ -72,11 +106,20 @@ class AlertClips:
 
     def begin(self, onset: int, when: datetime) -> None:
         """Begin a clip: an alert with its onset at sample `onset` went on at time `when`."""
-        if self._start is not None:
+        start = onset - self._before
+        if self._start is not None and self._near:
+            start = min(start, self._start)
+        elif self._start is not None:
             self._write()  # the previous clip, still in its tail
-        self._start = max(self._first, onset - self._before)
-        self._stop = self._start + self._longest
-        self._name = f"alert-{when:%Y%m%dT%H%M%S}"
+        self._begin(ClipKind.ALERT, start, when)
+
+    def near_miss(self, onset: int, when: datetime) -> None:
+        """Begin a clip, or go on with it: sound from sample `onset` on nearly raised an alert."""
+        if self._start is None and onset >= self._near_from:
+            self._begin(ClipKind.NEAR_MISS, onset - self._before, when)
+            self._near_from = self._next + int(NEAR_PAUSE_SECONDS * SAMPLE_RATE)
+        if self._near and self._start is not None:
+            self._stop = min(self._start + self._longest, self._next + self._after)
 
     def end(self) -> None:
         """Close the clip soon: the alert went off."""
@@ -90,20 +133,30 @@ class AlertClips:
         ----------
         resume : the alert is still on: keep what follows the break in another clip
         """
-        if self._start is not None:
-            self._write()
-            if resume:
+        in_progress = self._start is not None
+        try:
+            if in_progress:
+                self._write()
+        finally:
+            if in_progress and resume:
                 self._start, self._stop = position, position + self._longest
-        self._blocks.clear()
-        self._first = self._next = position
+            self._blocks.clear()
+            self._first = self._next = self._near_from = position
+
+    def _begin(self, kind: ClipKind, start: int, when: datetime) -> None:
+        self._start = max(self._first, start)
+        self._stop = self._start + self._longest
+        self._name = f"{kind}-{when:%Y%m%dT%H%M%S}"
+        self._near = kind is ClipKind.NEAR_MISS
 
     def _write(self) -> None:
-        start, self._start = self._start, None
+        start, self._start, self._near = self._start, None, False
         assert start is not None
         together = np.concatenate([*self._blocks, np.empty(0, dtype=np.float32)])
         clip = together[start - self._first : self._stop - self._first]
         if len(clip) == 0:
             return
+        make_room(self._folder, _HEADER_BYTES + _SAMPLE_BYTES * len(clip), limit=self._limit)
         with replacing(self._free_path()) as temporary:
             soundfile.write(temporary, clip, SAMPLE_RATE, subtype="PCM_16")
         self.saved += 1

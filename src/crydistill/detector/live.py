@@ -23,7 +23,7 @@ import soundfile
 from crydistill.audio.augment import SILENCE_DBFS
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_HOP_SECONDS
-from crydistill.detector.alert_clips import AlertClips
+from crydistill.detector.alert_clips import AlertClips, is_near_miss
 from crydistill.detector.night import NightSummary
 from crydistill.detector.operating_point import OperatingPoint
 from crydistill.detector.sources import (
@@ -35,6 +35,7 @@ from crydistill.detector.sources import (
 )
 from crydistill.detector.stream import ScoreStream, WindowScorer
 from crydistill.detector.vote import Event, EventKind, Vote, VoteSettings, window_end_seconds
+from crydistill.errors import CrydistillError
 
 RETRY_SECONDS = (1.0, 30.0)
 """Delay before a source is reopened: initial and maximum; it doubles each time."""
@@ -135,7 +136,7 @@ class Listener:
     Parameters
     ----------
     point : named in events
-    clips : saves the audio around alerts; None to save nothing
+    clips : saves the audio around alerts and near-misses; None to save nothing
     clock : returns the wall-clock time for events
     say : called with a message when a clip could not be saved; listening continues
     """
@@ -218,6 +219,7 @@ class Listener:
         self._recent.append(score)
         self._peak = max(self._peak, score)  # NaN never raises the maximum
         if event is None:
+            self._note_near_miss()
             return []
         at = window_end_seconds(event.window)
         return [self._on(event, at) if event.kind is EventKind.ON else self._off(at, reason)]
@@ -229,6 +231,15 @@ class Listener:
         if self._started is not None:
             changed = replace(self._started, vote=settings, source="preset", name=name, replaced=())
             self._point = self._started if settings == self._started.vote else changed
+
+    def _note_near_miss(self) -> None:
+        if self._clips is None or self._vote.on:
+            return
+        recent = np.array(self._recent, dtype=np.float32)
+        if is_near_miss(recent, self._settings):
+            onset = (self._window - len(recent)) * WINDOW_HOP_SAMPLES
+            now = self._clock()
+            self._update_clips(lambda clips: clips.near_miss(onset, now))
 
     def _on(self, event: Event, at: float) -> LiveEvent:
         since_onset = list(self._recent)[event.onset - event.window - 1 :]
@@ -253,7 +264,7 @@ class Listener:
             return
         try:
             step(self._clips)
-        except (OSError, soundfile.LibsndfileError) as error:
+        except (OSError, soundfile.LibsndfileError, CrydistillError) as error:
             self._say(f"a clip was not saved ({error}); listening continues")
 
     def _update(self, level: float, score: float, *, sound: bool = True) -> None:

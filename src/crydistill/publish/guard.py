@@ -7,7 +7,8 @@ part the guard looks for
 - audio, in any container, under any name, at any offset, or as an array of samples;
 - private recordings, if their fingerprints are given: the file itself, runs of its samples, of its
   log-mel frames or of other arrays derived from it, its name, its checksum, its time;
-- names and times in the format of captures, even without fingerprints.
+- names and times in the format of captures, even without fingerprints;
+- manifests of students that were adapted to the sound of a home.
 
 What cannot be opened is a finding, too. Not detected: private audio that was altered before it was
 stored as bare numbers (resampled, amplified, quantised to 8 bits), plots of it, and encrypted data.
@@ -63,6 +64,9 @@ _AFTER_DATE = re.compile(
 _BEFORE_DATE = re.compile(rb"(?i:cry|capture|baby|nursery|recording|record|clip|audio)[_.-]?$")
 _LONGEST_WORD = len("recording-")
 
+_ADAPTED = re.compile(rb'"adaptation"\s*:\s*\{\s*"original_sha256"')
+"""As `student.manifest.Adaptation` is written."""
+
 _ANY_TIME = re.compile(
     rb"(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[T_. -]?(\d\d)[-_:.h]?(\d\d)[-_:.m]?(\d\d)"
     rb"(?:[.,]\d+)?\s?(Z|[+-]\d\d:?\d\d)?(?!\d)"
@@ -90,6 +94,7 @@ class Rule(StrEnum):
     PRIVATE_NAME = "private name"
     PRIVATE_TIME = "private time"
     CAPTURE_TIME = "capture time"
+    PRIVATE_MODEL = "private model"
     UNEXAMINED = "unexamined"
 
 
@@ -325,6 +330,9 @@ class _Guard:
             count = "" if len(times) == 1 else f", {len(times)} in all, the first"
             what = f"a name or time like a capture's{count}{first}"
             yield Finding(where, Rule.CAPTURE_TIME, what)
+        if adapted := _ADAPTED.search(data):
+            at = place or _position(data, adapted.start())
+            yield Finding(where, Rule.PRIVATE_MODEL, f"a student adapted to private sound{at}")
         if self._private is None:
             return
         name = self._private.find_name(data)

@@ -17,6 +17,7 @@ A document holds marked blocks:
 - `boards: NAME BOARD BOARD ...`: boards of a student's `crydistill profile --json`.
 - `storage: NAME`: what score stores cost, recorded by `benchmarks/score_storage.py`.
 - `scale: NAME`: lists of millions of clips, by `benchmarks/corpora_scale.py`.
+- `adapting: NAME`: adapted in simulated homes (`adapt-homes`).
 - `firmware: instructions`, `firmware: memory`: the packaged record of `crydistill firmware-cost`.
 
 The figures come from `NAME.json` (or `NAME-seed0.json`, `NAME-seed1.json` ...) in a folder of
@@ -34,8 +35,8 @@ from crydistill.errors import ConfigError
 from crydistill.evaluation import paired, robustness
 from crydistill.json_file import read_json
 from crydistill.metrics.records import Record, write_record
-from crydistill.nights import promises
-from crydistill.reports import promises_page, robustness_page
+from crydistill.nights import adapting, promises
+from crydistill.reports import adapting_tables, promises_page, robustness_page
 from crydistill.reports.blocks import replace_blocks
 from crydistill.reports.board_table import boards_table
 from crydistill.reports.firmware_tables import firmware_table
@@ -94,6 +95,7 @@ BLOCKS: dict[str, Block] = {
     "boards": boards_table,
     "robustness": _of_one(robustness_page.markdown_tables),
     "promises": _of_one(promises_page.markdown_table),
+    "adapting": _of_one(adapting_tables.markdown_tables),
     "front-ends": _of_one(front_ends.markdown),
     "storage": _of_one(storage_table),
     "firmware": _firmware,
@@ -106,8 +108,8 @@ def add_record(run: str | Path, records: str | Path, name: str) -> Path:
 
     Parameters
     ----------
-    run : a run directory, evaluated or only trained, or an output folder of `night`, `robustness`
-        or `promises`
+    run : a run directory, evaluated or only trained, or an output folder of `night`, `robustness`,
+        `promises` or `adapt-homes`
 
     Raises
     ------
@@ -122,7 +124,7 @@ def add_record(run: str | Path, records: str | Path, name: str) -> Path:
             return add_night(run, records, name)
         if (files.training / HISTORY_NAME).is_file():
             return add_training(run, records, name)
-    trials = [run / trial.RESULT_NAME for trial in (robustness, promises, front_ends)]
+    trials = [run / trial.RESULT_NAME for trial in (robustness, promises, adapting, front_ends)]
     trial = next((path for path in trials if path.is_file()), None)
     found = read_json(trial or files.metrics, "evaluate the run first")
     if found["clips"]["private"]:

@@ -226,6 +226,25 @@ class Provenance(_Part):
     seed: int
 
 
+class Adaptation(_Part):
+    """How a student was adapted to sound that a person reviewed, which is private.
+
+    original_sha256 : of the `.tflite` that it was made from
+    means : what changed: its last layers, or threshold and votes
+    preset : the operating point at which the reviewed sounds were to be told apart
+    cries, not_cries : number of clips reviewed as a cry and as none
+    replay_windows : windows of public recordings replayed meanwhile; 0 without
+    """
+
+    original_sha256: Sha256
+    means: Literal["refit", "threshold and votes"]
+    preset: str
+    cries: Count
+    not_cries: Count
+    replay_windows: Count
+    package_version: str
+
+
 class StudentManifest(_Part):
     """Manifest of one `.tflite`.
 
@@ -242,6 +261,7 @@ class StudentManifest(_Part):
     presets : detector settings by name
     memory_teacher : whose scores of the last seconds a student with memory learned as well
     minimum_runtimes : oldest release of each runtime known to run the file
+    adaptation : None unless it was adapted to reviewed sound (`crydistill adapt`)
     """
 
     format_version: Literal[1, 2] = 1
@@ -269,6 +289,7 @@ class StudentManifest(_Part):
     calibration: Int8Calibration
     provenance: Provenance
     minimum_runtimes: dict[str, str] = {}
+    adaptation: Adaptation | None = Field(None, exclude_if=lambda value: value is None)
 
     @validator(mode="before")
     @classmethod

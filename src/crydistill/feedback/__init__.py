@@ -1,0 +1,1 @@
+"""Clips that a person reviewed, and what a student learns from them."""
