@@ -142,11 +142,12 @@ def test_a_stage_that_leaves_a_clip_out_is_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        "crydistill.stages.score.score", lambda context: context.leave_out("left out: a.wav")
+        "crydistill.stages.score.score",
+        lambda context, division: context.leave_out("left out: a.wav"),
     )
     assert exit_code(monkeypatch, "score") == LEFT_OUT
     assert "left out: a.wav" in capsys.readouterr().err
-    monkeypatch.setattr("crydistill.stages.score.score", lambda context: None)
+    monkeypatch.setattr("crydistill.stages.score.score", lambda context, division: None)
     monkeypatch.setattr(sys, "argv", ["crydistill", "score"])
     with pytest.raises(SystemExit) as ended:
         cli.main()

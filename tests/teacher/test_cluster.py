@@ -56,14 +56,11 @@ class Family:
 
     def __init__(self) -> None:
         self._seen: set[tuple[int, str]] = set()
+        self._before = _descendants()  # of tests before this one, which may live on
 
     def watch(self) -> None:
         """Take down who is there now."""
-        parents = {pid: found for pid in _pids() if (found := _stat(pid))}
-        inside = {os.getpid()}
-        while more := {p for p, (_, up, _) in parents.items() if up in inside} - inside:
-            inside |= more
-        self._seen |= {(pid, parents[pid][2]) for pid in inside - {os.getpid()}}
+        self._seen |= _descendants() - self._before
 
     def alive(self) -> list[int]:
         """Those that have not ended."""
@@ -90,6 +87,15 @@ class Family:
     def scoring(self, store: Path) -> list[int]:
         """Those that have a file of a store open: workers with a shard in work."""
         return [pid for pid in self.alive() if _has_open(pid, str(store))]
+
+
+def _descendants() -> set[tuple[int, str]]:
+    """Processes below this one, with their time of start."""
+    parents = {pid: found for pid in _pids() if (found := _stat(pid))}
+    inside = {os.getpid()}
+    while more := {pid for pid, (_, up, _) in parents.items() if up in inside} - inside:
+        inside |= more
+    return {(pid, parents[pid][2]) for pid in inside - {os.getpid()}}
 
 
 def _pids() -> list[int]:
@@ -122,7 +128,6 @@ def family(monkeypatch: pytest.MonkeyPatch) -> Iterator[Family]:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, places)))
     before = set(Path("/tmp").glob("crydistill-ray-*"))
     family = Family()
-    family.watch()
     yield family
     family.end()
     # What a driver that is killed at once cannot remove; not what a test beside this one uses.

@@ -194,7 +194,7 @@ def test_a_store_of_other_scores_is_refused(tiny: EfficientAT, tmp_path: Path) -
             LogitStore(tmp_path, kind)
         with pytest.raises(StoreError, match=message):
             score_corpus([], CausalTeacher(tiny, contexts, classes), tmp_path, kind=kind)
-    with pytest.raises(StoreError, match="holds scores with frame_shape"):
+    with pytest.raises(StoreError, match=r"holds scores with score_shape \[2, 1\], not \[521\]"):
         ScoreStore(tmp_path)
 
 

@@ -81,7 +81,11 @@ def score(
         int | None, typer.Option(min=0, help="Score this shard only, counting from 0.")
     ] = None,
     engine: Annotated[
-        Engine, typer.Option(help="Score in this process, or in the workers of a Ray cluster.")
+        Engine,
+        typer.Option(
+            metavar="NAME",
+            help="local: score in this process; ray: in the workers of a Ray cluster.",
+        ),
     ] = Engine.LOCAL,
     address: Annotated[
         str | None,
