@@ -115,7 +115,7 @@ def test_an_alert_takes_over_the_near_miss_before_it(tmp_path: Path) -> None:
     clips.end()
     fed(clips, 12, 20)
     assert [(path.name, extent(path)) for path in tmp_path.glob("*.wav")] == [
-        (f"{NAME}.wav", (4.0, 15.0))
+        (f"{NAME}.wav", (8.0, 15.0))
     ]
 
 

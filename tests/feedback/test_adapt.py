@@ -27,6 +27,7 @@ def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         put(folder, f"alert-{seed}.wav", toy(seed), ClipLabel.NOT_A_CRY)
     put(folder, "alert-8.wav", cries()[0], ClipLabel.CRY)
     put(folder, "near-1.wav", toy(3))
+    put(folder, "near-3.wav", toy(5)[:18_000], ClipLabel.NOT_A_CRY)
     damaged = put(folder, "near-2.wav", toy(4), ClipLabel.NOT_A_CRY)
     damaged.write_bytes(b"RIFF" + damaged.read_bytes()[100:130])
     return folder
@@ -38,7 +39,8 @@ def adapted(reviewed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = adapt(reviewed, student(), out, preset="balanced")
     assert done.learned.means is Means.REFIT
     assert done.clips == {ClipLabel.CRY: 1, ClipLabel.NOT_A_CRY: 2}
-    assert list(done.unreadable) == ["near-2.wav"]
+    assert sorted(done.unreadable) == ["near-2.wav", "near-3.wav"]
+    assert "too short to learn from" in done.unreadable["near-3.wav"]
     return out
 
 

@@ -17,6 +17,7 @@ from tests.feedback.toys import put
 from crydistill.detector.clip_folder import ClipLabel, kept_clips, read_labels
 from crydistill.detector.vote import VoteSettings
 from crydistill.errors import ConfigError
+from crydistill.feedback import server as serving
 from crydistill.feedback.server import MOST_BODY_BYTES, ReviewServer
 
 VOTE = VoteSettings(threshold=0.4, n=2, m=3)
@@ -211,6 +212,18 @@ def test_a_damaged_clip_is_named_and_the_page_goes_on(server: ReviewServer, fold
     assert b"near-1.wav" in answer.body
     assert get(server, f"picture/{NAME}").status == 200
     assert post(server, "delete/near-1.wav", {}).status == 200
+
+
+def test_a_disk_that_refuses_is_named(
+    server: ReviewServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(serving, "set_label", full)
+    answer = post(server, f"label/{NAME}", {"label": "cry"})
+    assert (answer.status, b"No space left" in answer.body) == (500, True)
+    assert get(server, "clips").status == 200
 
 
 def test_nonsense_ends_only_its_own_connection(server: ReviewServer) -> None:

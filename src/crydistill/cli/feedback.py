@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+_SECONDS_BETWEEN_LOOKS = 0.5
+"""How often a page that nobody asks looks whether it is to end."""
+
 FolderArgument = Annotated[Path, typer.Argument(help="Folder that `listen --clips` writes.")]
 
 
@@ -43,9 +46,6 @@ def review(
         server.timeout = _SECONDS_BETWEEN_LOOKS
         while not stop.requested():
             server.handle_request()
-
-
-_SECONDS_BETWEEN_LOOKS = 0.5
 
 
 @app.command()
@@ -89,6 +89,7 @@ def adapt(
     )  # fmt: skip
     _show(done)
     if done.learned.means is Means.NOTHING:
+        tell(f"{out}: nothing was written")
         raise typer.Exit(CheckFailed.exit_code)
     print(f"to use it: crydistill listen --model {out}")
     print(f"to undo it: crydistill adapt --undo {out}")

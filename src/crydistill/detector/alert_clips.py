@@ -1,6 +1,6 @@
 """Save the audio around alerts, and around what nearly raised one, to a folder of bounded size.
 
-A near-miss becomes the alert's clip if an alert follows before it is written.
+Of a near-miss that an alert follows before it is written, the alert's clip is kept alone.
 """
 
 from collections import deque
@@ -23,6 +23,9 @@ NEAR_SHARE = 0.5
 
 NEAR_PAUSE_SECONDS = 60.0
 """From one near-miss to the next: a sound that goes on for hours fills no folder."""
+
+CLIP_TIME = "%Y%m%dT%H%M%S"
+"""In a clip's name: when its alert went on."""
 
 _HEADER_BYTES, _SAMPLE_BYTES = 44, 2
 
@@ -106,12 +109,9 @@ class AlertClips:
 
     def begin(self, onset: int, when: datetime) -> None:
         """Begin a clip: an alert with its onset at sample `onset` went on at time `when`."""
-        start = onset - self._before
-        if self._start is not None and self._near:
-            start = min(start, self._start)
-        elif self._start is not None:
+        if self._start is not None and not self._near:
             self._write()  # the previous clip, still in its tail
-        self._begin(ClipKind.ALERT, start, when)
+        self._begin(ClipKind.ALERT, onset - self._before, when)
 
     def near_miss(self, onset: int, when: datetime) -> None:
         """Begin a clip, or go on with it: sound from sample `onset` on nearly raised an alert."""
@@ -146,7 +146,7 @@ class AlertClips:
     def _begin(self, kind: ClipKind, start: int, when: datetime) -> None:
         self._start = max(self._first, start)
         self._stop = self._start + self._longest
-        self._name = f"{kind}-{when:%Y%m%dT%H%M%S}"
+        self._name = f"{kind}-{when.strftime(CLIP_TIME)}"
         self._near = kind is ClipKind.NEAR_MISS
 
     def _write(self) -> None:

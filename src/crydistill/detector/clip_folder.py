@@ -24,7 +24,7 @@ _LOCK_NAME = ".lock"
 _LOCK_SECONDS = 10.0
 
 LIMIT_MEGABYTES = 200
-"""An SD card's worth of nothing, and some 300 clips; `listen --clips-limit` changes it."""
+"""Some 300 clips, which the smallest SD card has room for."""
 
 MOST_CLIPS = 1_000
 

@@ -8,7 +8,7 @@ import numpy as np
 from crydistill.audio.augment import clipped
 from crydistill.audio.files import AudioReader
 from crydistill.audio.mel import SAMPLE_RATE, Samples
-from crydistill.audio.windows import WINDOW_HOP_SAMPLES
+from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_SAMPLES
 from crydistill.detector.clip_folder import ClipLabel, KeptClip
 from crydistill.detector.stream import score_blocks
 from crydistill.detector.vote import Scores, VoteSettings, vote_track
@@ -118,7 +118,10 @@ def _scores(student: TfliteStudent, blocks: Iterable[Samples]) -> Scores:
 def _read(clip: KeptClip) -> Samples:
     """A clip's samples, up to `LONGEST_SECONDS`."""
     most = int(LONGEST_SECONDS * SAMPLE_RATE)
-    return np.concatenate([*_up_to(most, AudioReader(clip.path).blocks())])[:most]
+    samples = np.concatenate([*_up_to(most, AudioReader(clip.path).blocks())])[:most]
+    if len(samples) < WINDOW_SAMPLES + max(SHIFTS):
+        raise AudioError(f"{clip.path}: is too short to learn from; delete it")
+    return samples
 
 
 def _up_to(count: int, blocks: Iterator[Samples]) -> Iterator[Samples]:

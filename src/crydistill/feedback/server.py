@@ -125,8 +125,12 @@ class _Handler(BaseHTTPRequestHandler):
         except CrydistillError as error:
             status = HTTPStatus.UNPROCESSABLE_ENTITY
             self._send(status, "text/plain; charset=utf-8", f"{error}\n".encode())
-        except ConnectionError:
+        except (ConnectionError, TimeoutError):
             self.close_connection = True
+        except OSError as error:  # the disk's
+            self.close_connection = True
+            why = f"{self.server.folder}: {error.strerror}\n".encode()
+            self._send(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain; charset=utf-8", why)
 
     def _checked(self) -> list[str]:
         """The parts of the path behind the token, of a request that may be answered."""

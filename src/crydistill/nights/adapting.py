@@ -29,7 +29,7 @@ from crydistill.audio.files import recording_seconds
 from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.corpora.clip import Clip
-from crydistill.detector.alert_clips import CLIP_BEFORE_SECONDS, AlertClips
+from crydistill.detector.alert_clips import CLIP_BEFORE_SECONDS, CLIP_TIME, AlertClips
 from crydistill.detector.clip_folder import ClipLabel, KeptClip, kept_clips
 from crydistill.detector.live import Listener
 from crydistill.detector.settings import reachable_score
@@ -319,8 +319,8 @@ class _Clock:
 
 
 def _said(plan: StreamPlan, clip: KeptClip) -> ClipLabel:
-    _, _, time = clip.path.stem.partition("-")
-    at = (datetime.strptime(time[: len("20000101T000000")], "%Y%m%dT%H%M%S") - _MIDNIGHT).seconds
+    time = clip.path.stem.split("-")[1]
+    at = (datetime.strptime(time, CLIP_TIME) - _MIDNIGHT).seconds
     begin = at - CLIP_BEFORE_SECONDS
     end = begin + recording_seconds(clip.path)
     crying = sum(

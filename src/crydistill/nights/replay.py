@@ -56,7 +56,7 @@ def make_replay(
     options = options or ReplayOptions()
     private = next((clip for clip in clips if clip.private), None)
     if private is not None:
-        raise CorpusError(f"{private.id}: is private; replayed features travel with the package")
+        raise CorpusError(f"{private.id}: is private; features are replayed of public clips only")
     sounds = _drawn(clips, options.sounds, seed)
     cries = [clip for clip in clips if clip.is_cry]
     measured, _ = measure_clips([*sounds, *cries], progress=progress)
