@@ -58,7 +58,7 @@ def measure(material: Material) -> Measured:
         )
         kept = next(stores)
         score_corpus(clips, teacher, kept)
-        windows = len(ScoreStore(kept).all_logits)
+        windows = sum(entry.windows for entry in ScoreStore(kept).entries.values())
     recordings = []
     for clip in clips:
         samples = reference.load(clip.path)
