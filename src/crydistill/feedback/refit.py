@@ -31,6 +31,9 @@ LOWEST_LOGIT, HIGHEST_LOGIT = -12.0, 2.5
 _STANDS_FOR = 8
 _DECIDES, _DECISIVE = 3.0, 4.0
 _DECIDES_OTHERS, _DECISIVE_OTHERS = 9.0, 20.0
+_FALL = 8.0
+"""A cry that falls costs more than one that rises: only the fall loses an episode."""
+
 _ITERATIONS = 150
 _PROXIMITY = 1e-4
 
@@ -166,8 +169,8 @@ class _Network:
     def loss(self, heard: Heard, vector: Float64) -> tuple[float, Float64]:
         """How badly a head does on what was heard, and the gradient."""
         sums, hidden, logits = self._forward(vector)
-        over = np.maximum(logits - heard.high, 0) - np.maximum(heard.low - logits, 0)
-        slope = (2 * heard.weight * over).astype(np.float32)
+        above, below = np.maximum(logits - heard.high, 0), np.maximum(heard.low - logits, 0)
+        slope = (2 * heard.weight * (above - _FALL * below)).astype(np.float32)
         last = vector[self._sizes[0] : self._sizes[1]].astype(np.float32)
         at_hidden = slope[:, None] * last * ((sums > 0) & (sums < self._most))
         gradient = np.concatenate(
@@ -179,7 +182,8 @@ class _Network:
             ]
         ).astype(np.float64)
         away = (vector - self._original) / self._unit
-        value = float((heard.weight * over**2).sum() + _PROXIMITY * (away**2).sum())
+        misses = (heard.weight * (above**2 + _FALL * below**2)).sum()
+        value = float(misses + _PROXIMITY * (away**2).sum())
         return value, gradient + 2 * _PROXIMITY * away / self._unit
 
     def _forward(self, vector: Float64) -> tuple[Float32, Float32, Float64]:
