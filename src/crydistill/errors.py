@@ -52,3 +52,8 @@ class CheckFailed(CrydistillError):  # noqa: N818 - the command ran; it is the a
     """Raised when a command completed, but a check did not pass or something was left out."""
 
     exit_code = 1
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's exception says, as far as it fits into a message of one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -18,7 +18,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from crydistill.errors import MissingExtraError
+from crydistill.errors import MissingExtraError, first_line
 
 TAR, PARQUET = ".tar", ".parquet"
 
@@ -90,6 +90,13 @@ def parquet() -> Any:
             "parquet files need pyarrow: pip install 'crydistill[parquet]'"
         ) from error
     return pyarrow.parquet
+
+
+def bytes_leaf(schema: Any, column: str) -> str:
+    """Where in a parquet file the bytes of an audio column are: in it, or in its struct's field."""
+    import pyarrow
+
+    return f"{column}.bytes" if pyarrow.types.is_struct(schema.field(column).type) else column
 
 
 def _inside(path: Path) -> bytes | None:
@@ -164,24 +171,18 @@ def _row_group_starts(path: str, size: int, time: int) -> list[int]:
             groups = range(file.metadata.num_row_groups)
             return [0, *accumulate(file.metadata.row_group(n).num_rows for n in groups)]
     except ValueError as error:  # what pyarrow raises of a damaged file
-        raise OSError(f"{path} is damaged: {_first_line(error)}") from error
+        raise OSError(f"{path} is damaged: {first_line(error)}") from error
 
 
 @lru_cache(_ROW_GROUPS)
 def _row_group(path: str, size: int, time: int, column: str, group: int) -> Any:
     """The bytes of the recordings in a row group."""
-    import pyarrow
     import pyarrow.compute
 
     try:
         with parquet().ParquetFile(path) as file:
-            is_struct = pyarrow.types.is_struct(file.schema_arrow.field(column).type)
-            wanted = f"{column}.bytes" if is_struct else column
-            values = file.read_row_group(group, columns=[wanted]).column(0)
+            leaf = bytes_leaf(file.schema_arrow, column)
+            values = file.read_row_group(group, columns=[leaf]).column(0)
     except (ValueError, KeyError) as error:
-        raise OSError(f"{path} is damaged: {_first_line(error)}") from error
-    return pyarrow.compute.struct_field(values, "bytes") if is_struct else values
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        raise OSError(f"{path} is damaged: {first_line(error)}") from error
+    return values if leaf == column else pyarrow.compute.struct_field(values, "bytes")

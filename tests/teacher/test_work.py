@@ -20,7 +20,7 @@ from crydistill.lock import BusyError, exclusive
 from crydistill.teacher import rows
 from crydistill.teacher.scores import Kind, ScoreStore, StorePart, window_scores
 from crydistill.teacher.scoring import Scoring
-from crydistill.teacher.shards import Shard, divided
+from crydistill.teacher.shards import divided
 from crydistill.teacher.work import Varied, Work, recomputing, score_in_turn, score_work
 
 OF = 3
@@ -316,4 +316,4 @@ def test_shards_of_two_teachers_are_refused(clips: list[Clip], tmp_path: Path) -
 
 
 def test_a_shard_knows_its_clips(clips: list[Clip]) -> None:
-    assert all(Shard(n, OF).clips(clips) for n in range(OF)), "no test above has an empty shard"
+    assert all(divided(clips, OF).values()), "no test above has an empty shard"

@@ -7,12 +7,11 @@ import typer
 
 from crydistill.cli.common import columns, exit_if_skipped, tell
 from crydistill.cli.listeners import WhereOption, chosen_kernels
-from crydistill.cli.operating import ModelOption, PresetOption
+from crydistill.cli.operating import ModelOption, PresetOption, chosen_student
 from crydistill.errors import CheckFailed
 
 if TYPE_CHECKING:
     from crydistill.feedback.adapt import Adapted
-    from crydistill.student.runtime import TfliteStudent
 
 app = typer.Typer()
 
@@ -38,7 +37,7 @@ def review(
     from crydistill.feedback.server import ReviewServer
 
     require_outside_work_tree(folder, "clips of a home (they are private)")
-    student = _student(model)
+    student = chosen_student(model)
     vote = vote_settings(student.manifest, preset or DEFAULT_PRESET)
     with ReviewServer(folder, student, vote, port=port) as server, StopSignals() as stop:
         print(server.address, flush=True)
@@ -84,7 +83,7 @@ def adapt(
     if folder is None or out is None:
         raise typer.BadParameter("name a folder of clips, and --out DIR")
     done = adapting.adapt(
-        folder, _student(model), out, preset=preset or DEFAULT_PRESET, replay=replay,
+        folder, chosen_student(model), out, preset=preset or DEFAULT_PRESET, replay=replay,
         progress=shown,
     )  # fmt: skip
     _show(done)
@@ -115,19 +114,11 @@ def replay(
     chosen = columns(where)
     clips = [clip for path in corpus for clip in read_split(path, where=chosen, private=False)]
     names = ", ".join(path.resolve().name for path in corpus)
-    made = make_replay(
-        clips, _student(model, kernels), made_by(corpus=names, where=chosen, kernels=kernels),
-        seed=seed, progress=shown,
-    )  # fmt: skip
+    student = chosen_student(model, chosen_kernels(kernels))
+    origin = made_by(corpus=names, where=chosen, kernels=kernels)
+    made = make_replay(clips, student, origin, seed=seed, progress=shown)
     save_replay(out, made)
     print(f"{out}: {len(made.embeddings):,} windows, {len(made.episodes)} episodes of crying")
-
-
-def _student(model: Path | None, kernels: str = "optimized") -> "TfliteStudent":
-    from crydistill.student.packaged import packaged_student
-    from crydistill.student.runtime import TfliteStudent
-
-    return TfliteStudent.load(model or packaged_student(), chosen_kernels(kernels))
 
 
 def _show(done: "Adapted") -> None:

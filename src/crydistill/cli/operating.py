@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from crydistill.detector.operating_point import OperatingPoint
     from crydistill.detector.vote import VoteSettings
     from crydistill.student.runtime import TfliteStudent
+    from crydistill.tflite.interpreters import Kernels
 
 ModelOption = Annotated[
     Path | None,
@@ -34,13 +35,13 @@ HoldOption = Annotated[
 ]
 
 
-def chosen_student(model: Path | None) -> "TfliteStudent":
-    """Load the student of --model, or the packaged one."""
+def chosen_student(model: Path | None, kernels: "Kernels | None" = None) -> "TfliteStudent":
+    """Load the student of --model, or the packaged one; by default with optimized kernels."""
     from crydistill.student.packaged import packaged_student
     from crydistill.student.runtime import TfliteStudent
     from crydistill.tflite.interpreters import Kernels
 
-    return TfliteStudent.load(model or packaged_student(), Kernels.OPTIMIZED)
+    return TfliteStudent.load(model or packaged_student(), kernels or Kernels.OPTIMIZED)
 
 
 def chosen_vote(

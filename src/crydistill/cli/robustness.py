@@ -14,6 +14,7 @@ from crydistill.cli.listeners import (
     chosen_kernels,
     open_scorers,
 )
+from crydistill.cli.operating import chosen_student
 
 if TYPE_CHECKING:
     from crydistill.corpora.clip import Clip
@@ -211,18 +212,16 @@ def adapt_homes(
 
     from crydistill.detector.settings import vote_settings
     from crydistill.errors import ModelError
-    from crydistill.feedback.replay import load_replay, packaged_replay
+    from crydistill.feedback.replay import replay_for
     from crydistill.lock import exclusive
     from crydistill.metrics.records import write_record
     from crydistill.nights.adapting import RESULT_NAME, AdaptingOptions, Homes, adapting_record
     from crydistill.progress import shown
     from crydistill.reports.adapting_tables import terminal_table
-    from crydistill.student.packaged import packaged_student
-    from crydistill.student.runtime import TfliteStudent
 
-    student = TfliteStudent.load(packaged_student(), chosen_kernels(kernels))
+    student = chosen_student(None, chosen_kernels(kernels))
     sha256 = student.manifest.tflite.sha256
-    replayed = load_replay(replay, sha256) if replay else packaged_replay(sha256)
+    replayed = replay_for(sha256, replay)
     if replayed is None:
         raise ModelError("the package holds no replayed features of its student; give --replay")
     clips = _clips(corpus, where, False, out) + [

@@ -10,8 +10,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -133,8 +133,10 @@ class _Plan:
     def score(self, seed: int) -> None:
         """Fill the stores, which all seeds share."""
         process = subprocess.Popen(self._words("score", seed))
-        with _ending([process]):
+        try:
             code = process.wait()
+        finally:
+            _end([process])
         if code not in (0, CheckFailed.exit_code):
             raise typer.Exit(CrydistillError.exit_code)
 
@@ -196,14 +198,6 @@ class _Plan:
             TF_NUM_INTRAOP_THREADS=threads,
             TF_NUM_INTEROP_THREADS=threads,
         )
-
-
-@contextmanager
-def _ending(processes: Sequence["subprocess.Popen[bytes]"]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        _end(processes)
 
 
 def _end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:

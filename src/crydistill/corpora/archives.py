@@ -18,7 +18,7 @@ from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from crydistill.errors import CorpusError
+from crydistill.errors import CorpusError, first_line
 from crydistill.progress import Advance, Progress, silent
 
 Wanted = Callable[[PurePosixPath], bool]
@@ -66,9 +66,9 @@ def unpack_archive(
             else:
                 _unpack_tar(parts[0], folder, wanted, advance)
     except _READ_ERRORS as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CorpusError(
-            f"{parts[-1]}: cannot be unpacked ({reason}); delete it and download it again"
+            f"{parts[-1]}: cannot be unpacked ({first_line(error)}); delete it and download it "
+            "again"
         ) from error
 
 

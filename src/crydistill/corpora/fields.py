@@ -43,14 +43,18 @@ class Layout:
     declaration: Declaration = NOTHING_STATED
     corpus: str = ""
 
-    def name_of(self, meaning: str, known: Collection[str], place: str) -> str | None:
-        """Name of the field that has a meaning; None if there is none and none was named.
+    def names(self, known: Collection[str], place: str) -> dict[str, str]:
+        """Names of the fields that have a meaning, by it; a meaning without a field is left out.
 
         Raises
         ------
         CorpusError
             if the config names one that is not there.
         """
+        found = {meaning: self._name_of(meaning, known, place) for meaning in DEFAULT_FIELDS}
+        return {meaning: name for meaning, name in found.items() if name is not None}
+
+    def _name_of(self, meaning: str, known: Collection[str], place: str) -> str | None:
         named = self.fields.get(meaning)
         if named is None:
             return next((name for name in DEFAULT_FIELDS[meaning] if name in known), None)

@@ -12,16 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from crydistill.corpora.clip import Clip
-from crydistill.corpora.fields import (
-    DEFAULT_FIELDS,
-    Layout,
-    Say,
-    complete,
-    files_of,
-    place_in,
-)
-from crydistill.errors import CorpusError
-from crydistill.members import PARQUET, parquet
+from crydistill.corpora.fields import Layout, Say, complete, files_of, place_in
+from crydistill.errors import CorpusError, first_line
+from crydistill.members import PARQUET, bytes_leaf, parquet
 
 _ROWS_AT_ONCE = 8192
 
@@ -46,9 +39,8 @@ def read_parquet(path: str | Path, layout: Layout, *, say: Say = lambda line: No
             with parquet().ParquetFile(file) as opened:
                 clips += _File(opened, file, place_in(file, path), layout, seen).clips()
         except (ValueError, OSError) as error:  # what pyarrow raises of a damaged file
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise CorpusError(
-                f"{file}: damaged, or no parquet file ({reason}); copy it again"
+                f"{file}: damaged, or no parquet file ({first_line(error)}); copy it again"
             ) from error
     complete(clips, path, layout, seen, say)
     return clips
@@ -59,13 +51,8 @@ class _File:
 
     def __init__(self, opened: Any, file: Path, name: str, layout: Layout, seen: set[str]) -> None:
         self._opened, self._file, self._name, self._layout = opened, file, name, layout
-        columns = opened.schema_arrow.names
         self._audio = self._audio_column()
-        self._names = {
-            meaning: found
-            for meaning in DEFAULT_FIELDS
-            if (found := layout.name_of(meaning, columns, str(file))) is not None
-        }
+        self._names = layout.names(opened.schema_arrow.names, str(file))
         seen.update(self._names)
         self._classes = self._class_names()
 
@@ -95,10 +82,7 @@ class _File:
 
     def _paths(self, group: int) -> dict[int, str]:
         """Rows of a group without bytes, from its first, and the path that they name instead."""
-        import pyarrow
-
-        kind = self._opened.schema_arrow.field(self._audio).type
-        leaf = f"{self._audio}.bytes" if pyarrow.types.is_struct(kind) else self._audio
+        leaf = bytes_leaf(self._opened.schema_arrow, self._audio)
         metadata = self._opened.metadata.row_group(group)
         leaves = (metadata.column(number) for number in range(metadata.num_columns))
         statistics = next(each for each in leaves if each.path_in_schema == leaf).statistics

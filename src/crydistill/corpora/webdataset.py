@@ -21,14 +21,7 @@ from typing import Any
 
 from crydistill.audio.files import AUDIO_SUFFIXES
 from crydistill.corpora.clip import Clip
-from crydistill.corpora.fields import (
-    DEFAULT_FIELDS,
-    Layout,
-    Say,
-    complete,
-    files_of,
-    place_in,
-)
+from crydistill.corpora.fields import Layout, Say, complete, files_of, place_in
 from crydistill.errors import CorpusError
 from crydistill.members import TAR
 
@@ -74,11 +67,7 @@ def read_webdataset(
                     f"({', '.join(sample.recordings)}); leave one in the sample"
                 )
             (member,) = sample.recordings
-            names = {
-                meaning: found
-                for meaning in DEFAULT_FIELDS
-                if (found := layout.name_of(meaning, sample.fields, place)) is not None
-            }
+            names = layout.names(sample.fields, place)
             seen.update(names)
             where = f"{name}/{member}"
             clips.append(layout.clip(where, shard / member, sample.fields, names, place))

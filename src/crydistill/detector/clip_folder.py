@@ -127,8 +127,7 @@ def set_label(folder: str | Path, name: str, label: ClipLabel | None) -> None:
     """
     folder = Path(folder)
     with _locked(folder):
-        if name not in {clip.name for clip in kept_clips(folder)}:
-            raise ConfigError(f"{folder / name}: no such clip")
+        _require_clip(folder, name)
         labels = {**read_labels(folder)}
         if label is None:
             labels.pop(name, None)
@@ -147,8 +146,7 @@ def delete_clip(folder: str | Path, name: str) -> None:
     """
     folder = Path(folder)
     with _locked(folder):
-        if name not in {clip.name for clip in kept_clips(folder)}:
-            raise ConfigError(f"{folder / name}: no such clip")
+        _require_clip(folder, name)
         (folder / name).unlink()
         labels = read_labels(folder)
         if labels.pop(name, None) is not None:
@@ -188,6 +186,11 @@ def make_room(folder: str | Path, wanted: int, *, limit: int, most: int = MOST_C
             )
         for clip in going:
             clip.path.unlink(missing_ok=True)
+
+
+def _require_clip(folder: Path, name: str) -> None:
+    if name not in {clip.name for clip in kept_clips(folder)}:
+        raise ConfigError(f"{folder / name}: no such clip")
 
 
 def _dispensable(clips: Iterable[KeptClip]) -> Iterator[KeptClip]:

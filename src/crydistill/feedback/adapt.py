@@ -6,6 +6,7 @@ the student from before into its place, so that what listens with this folder ne
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from crydistill.detector.settings import reachable_score, vote_settings
 from crydistill.detector.vote import VoteSettings
 from crydistill.errors import ConfigError, ModelError
 from crydistill.feedback.learn import Learned, Means, learn
-from crydistill.feedback.lessons import Ear, Lesson, head_of, read_lessons
-from crydistill.feedback.replay import Replay, load_replay, packaged_replay
+from crydistill.feedback.lessons import Ear, head_of, read_lessons
+from crydistill.feedback.replay import Replay, replay_for
 from crydistill.progress import Progress, silent
 from crydistill.student.manifest import (
     MANIFEST_NAME,
@@ -83,8 +84,7 @@ def adapt(
             "from, with all clips reviewed so far"
         )
     vote = vote_settings(student.manifest, preset)
-    sha256 = student.manifest.tflite.sha256
-    replayed = load_replay(replay, sha256) if replay else packaged_replay(sha256)
+    replayed = replay_for(student.manifest.tflite.sha256, replay)
     head, without = head_of(student)
     lessons, unreadable = read_lessons(kept_clips(folder), student, progress=progress)
     learned = learn(
@@ -92,9 +92,9 @@ def adapt(
         highest=reachable_score(student.manifest), without=without or _NO_REPLAY,
         progress=progress,
     )  # fmt: skip
-    if learned.means is not Means.NOTHING:
-        write_adapted(Path(out), student, learned, preset, lessons, replayed)
     counts = {label: sum(one.label is label for one in lessons) for label in ClipLabel}
+    if learned.means is not Means.NOTHING:
+        write_adapted(Path(out), student, learned, preset, counts, replayed)
     return Adapted(learned, counts, unreadable)
 
 
@@ -126,13 +126,13 @@ def write_adapted(
     student: TfliteStudent,
     learned: Learned,
     preset: str,
-    lessons: list[Lesson],
+    clips: Mapping[ClipLabel, int],
     replay: Replay | None,
 ) -> None:
     """Write the student as it is to be, and the one from before."""
     data = learned.head.written_into(student.tflite) if learned.head else student.tflite
     _write_student(out / BEFORE_NAME, student.tflite, student.manifest)
-    manifest = _manifest(student.manifest, data, learned, preset, lessons, replay)
+    manifest = _manifest(student.manifest, data, learned, preset, clips, replay)
     _write_student(out, data, manifest)
     TfliteStudent.load(out)
 
@@ -150,16 +150,14 @@ def _manifest(
     data: bytes,
     learned: Learned,
     preset: str,
-    lessons: list[Lesson],
+    clips: Mapping[ClipLabel, int],
     replay: Replay | None,
 ) -> StudentManifest:
-    counts = [sum(one.label is label for one in lessons) for label in ClipLabel]
-    cries, not_cries = counts
     presets = {
         name: _preset(one, learned.vote if name == preset else None)
         for name, one in manifest.presets.items()
     }
-    training = manifest.training
+    training, count = manifest.training, sum(clips.values())
     return manifest.model_copy(
         update={
             "name": f"{manifest.name}-adapted",
@@ -167,7 +165,7 @@ def _manifest(
             "presets": presets,
             "training": training.model_copy(
                 update={
-                    "summary": f"{training.summary}; adapted to {len(lessons)} private clips",
+                    "summary": f"{training.summary}; adapted to {count} private clips",
                     "private": True,
                 }
             ),
@@ -175,8 +173,8 @@ def _manifest(
                 original_sha256=manifest.tflite.sha256,
                 means="refit" if learned.means is Means.REFIT else "threshold and votes",
                 preset=preset,
-                cries=cries,
-                not_cries=not_cries,
+                cries=clips[ClipLabel.CRY],
+                not_cries=clips[ClipLabel.NOT_A_CRY],
                 replay_windows=0 if replay is None else len(replay.embeddings),
                 package_version=__version__,
             ),

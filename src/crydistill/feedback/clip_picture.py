@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from crydistill.audio.files import AudioReader
-from crydistill.audio.mel import MEL_BANDS, SAMPLE_RATE, MelStream, Samples
+from crydistill.audio.mel import MEL_BANDS, SAMPLE_RATE, MelStream
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.detector.clip_folder import KeptClip
 from crydistill.detector.stream import WindowScorer, score_blocks
 from crydistill.detector.vote import WINDOW_SECONDS
+from crydistill.feedback.clip_samples import clip_samples
 
 COLUMNS = 600
 _LONGEST_SECONDS = 600.0
@@ -32,7 +32,7 @@ def clip_picture(clip: KeptClip, scorer: WindowScorer) -> dict[str, Any]:
     AudioError
         if the clip cannot be read.
     """
-    samples = _samples(clip)
+    samples = clip_samples(clip, _LONGEST_SECONDS)
     frames = MelStream().push(samples)
     columns = min(COLUMNS, max(1, len(frames)))
     edges = np.linspace(0, len(frames), columns + 1).astype(int)[:-1]
@@ -48,13 +48,3 @@ def clip_picture(clip: KeptClip, scorer: WindowScorer) -> dict[str, Any]:
         "first": WINDOW_SECONDS,
         "hop": WINDOW_HOP_SECONDS,
     }
-
-
-def _samples(clip: KeptClip) -> Samples:
-    most = int(_LONGEST_SECONDS * SAMPLE_RATE)
-    parts: list[Samples] = []
-    for block in AudioReader(clip.path).blocks():
-        parts.append(block)
-        if sum(map(len, parts)) >= most:
-            break
-    return np.concatenate(parts)[:most]

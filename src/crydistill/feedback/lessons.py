@@ -1,18 +1,18 @@
 """Reviewed clips as a student's head hears them, and what its detector does with them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from crydistill.audio.augment import clipped
-from crydistill.audio.files import AudioReader
-from crydistill.audio.mel import SAMPLE_RATE, Samples
+from crydistill.audio.mel import Samples
 from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_SAMPLES
 from crydistill.detector.clip_folder import ClipLabel, KeptClip
 from crydistill.detector.stream import score_blocks
 from crydistill.detector.vote import Scores, VoteSettings, vote_track
 from crydistill.errors import AudioError, ModelError
+from crydistill.feedback.clip_samples import clip_samples
 from crydistill.feedback.cry_head import CryHead, Int8
 from crydistill.feedback.embeddings import embeddings
 from crydistill.progress import Progress, silent
@@ -117,16 +117,7 @@ def _scores(student: TfliteStudent, blocks: Iterable[Samples]) -> Scores:
 
 def _read(clip: KeptClip) -> Samples:
     """A clip's samples, up to `LONGEST_SECONDS`."""
-    most = int(LONGEST_SECONDS * SAMPLE_RATE)
-    samples = np.concatenate([*_up_to(most, AudioReader(clip.path).blocks())])[:most]
+    samples = clip_samples(clip, LONGEST_SECONDS)
     if len(samples) < WINDOW_SAMPLES + max(SHIFTS):
         raise AudioError(f"{clip.path}: is too short to learn from; delete it")
     return samples
-
-
-def _up_to(count: int, blocks: Iterator[Samples]) -> Iterator[Samples]:
-    for block in blocks:
-        yield block
-        count -= len(block)
-        if count <= 0:
-            return

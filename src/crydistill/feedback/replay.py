@@ -70,6 +70,17 @@ class Replay:
         return Judged(sum(bool(on[first:last].any()) for first, last in self.episodes), false)
 
 
+def replay_for(student_sha256: str, path: str | Path | None = None) -> Replay | None:
+    """A student's replay: from a file, or without one that of the package, as far as it has one.
+
+    Raises
+    ------
+    ModelError
+        as `load_replay`.
+    """
+    return load_replay(path, student_sha256) if path else packaged_replay(student_sha256)
+
+
 def load_replay(path: str | Path, student_sha256: str) -> Replay:
     """Read a replay.
 

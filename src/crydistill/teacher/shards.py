@@ -17,8 +17,9 @@ the file system has common locks; where it has none, the same work may be done t
 import hashlib
 import platform
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 
 from crydistill.corpora.clip import Clip
@@ -52,18 +53,10 @@ class Shard:
         """Whether a clip belongs to it."""
         return shard_number(clip_id, self.of) == self.number
 
-    def clips(self, clips: Iterable[Clip]) -> list[Clip]:
-        """Those clips that belong to it, in their order."""
-        return [clip for clip in clips if self.holds(clip.id)]
-
     def finished(self, store: Path) -> list[Path]:
         """Its finished parts, the latest last; empty if it has none."""
-        found = [
-            (int(match[3] or 1), path)
-            for path, match in _found(store)
-            if (int(match[1]), int(match[2])) == (self.number, self.of) and not match[4]
-        ]
-        return [path for _, path in sorted(found)]
+        # By their names: a cluster asks for thousands of shards of one store.
+        return list(takewhile(Path.is_dir, (self._part(store, number) for number in count(1))))
 
     def in_work(self, final: Path) -> Path:
         """Directory in which this machine works at what will be renamed to `final`."""
@@ -72,8 +65,10 @@ class Shard:
 
     def next_part(self, store: Path) -> Path:
         """Name under which its next part will be finished."""
-        finished = self.finished(store)
-        return store / (f"{self.name}.{len(finished) + 1}" if finished else self.name)
+        return self._part(store, len(self.finished(store)) + 1)
+
+    def _part(self, store: Path, number: int) -> Path:
+        return store / (self.name if number == 1 else f"{self.name}.{number}")
 
 
 def shard_number(clip_id: str, of: int) -> int:
