@@ -1,7 +1,7 @@
 """Scores of a pool: each clip is a stream of its own."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
@@ -18,19 +18,14 @@ from crydistill.selection.pool import Indices, WindowPool
 from crydistill.student.runtime import TfliteStudent
 
 
-class Pool:
-    """A pool of clips of given lengths."""
+@dataclass(frozen=True)
+class Heard(WindowPool):
+    """Clips of given lengths, whose windows all stand in one array, `[n, ...]`."""
 
-    def __init__(self, heard: LogMel, lengths: list[int]) -> None:
-        self._patches, self.clip_of = heard, np.repeat(np.arange(len(lengths)), lengths)
-
-    def __len__(self) -> int:
-        return len(self.clip_of)
+    heard: LogMel
 
     def patches(self, indices: Indices) -> LogMel:
-        return self._patches[indices]
-
-    per_clip = WindowPool.per_clip
+        return self.heard[indices]
 
 
 @pytest.mark.parametrize("lengths", [[20], [1, 7, 2, 30]])
@@ -39,7 +34,7 @@ def test_no_clip_hears_the_one_before(
     patches: LogMel,  # noqa: F811
     lengths: list[int],
 ) -> None:
-    pool = cast(WindowPool, Pool(patches, lengths))
+    pool = Heard((), (), np.array(lengths), patches)
     (network,) = student_networks(memory_dir)
     scores = student_scores(pool, network, what="windows")
     student = TfliteStudent.load(memory_dir)

@@ -331,7 +331,10 @@ def test_a_worker_tells_how_far_it_is(
     monkeypatch.setattr("crydistill.teacher.scoring.WINDOWS_PER_BATCH", 1)
     monkeypatch.setattr(TeacherFiles, "load", lambda _: Asked())
     assert worker.score(work).scored == 6
-    assert seen == [0, 1, 2, 3, 4, 5]
+    # The teacher hears the next clips while one is stored: how many, no test can say.
+    assert len(seen) == 6
+    assert seen == sorted(seen)
+    assert all(done <= asked for asked, done in enumerate(seen))
     assert worker.done() == 6
 
 
