@@ -165,7 +165,7 @@ def _memory_model() -> keras.Model:
     model.get_layer(memory.EMBEDDING).set_weights([directions, offsets])
     model.get_layer(memory.HIDDEN).set_weights([kernel, biases])
     model.get_layer(memory.OUTPUT).set_weights([weights[:, None], np.array([bias])])
-    return memory.with_state(model)
+    return memory.with_state(model, shape)
 
 
 def _remembering(embedded: Any, kernel: Any) -> Any:

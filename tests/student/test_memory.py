@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -10,10 +12,10 @@ MEMORY = Memory(windows=3, embedding=5, hidden=4)
 SMALL = {"stem": 8, "stem_stride": 4, "stages": [[16, 1]]}
 
 
-def network(windows: int = 8, *, joint: bool = True) -> keras.Model:
+def network(windows: int = 8, *, joint: bool = True, memory: Memory = MEMORY) -> keras.Model:
     keras.utils.set_random_seed(3)
     window_network = build("crynet", outputs=7, **SMALL)
-    return on_streams(window_network, MEMORY, windows, joint=joint)
+    return on_streams(window_network, memory, windows, joint=joint)
 
 
 def sound(*shape: int) -> np.ndarray:
@@ -38,14 +40,14 @@ def test_window_by_window_is_what_was_trained() -> None:
     trained, streams = network(), sound(2, 8)
     whole = on_numpy(trained(streams))
     assert whole.shape == (2, 8, 1 + 7)
-    device = with_state(trained)
+    device = with_state(trained, MEMORY)
     for stream, logits in zip(streams, whole[..., 0], strict=True):
         np.testing.assert_allclose(stepped(device, stream), logits, atol=1e-5)
-        np.testing.assert_allclose(stream_logits(trained, [stream]), logits, atol=1e-5)
+        np.testing.assert_allclose(stream_logits(trained, MEMORY, [stream]), logits, atol=1e-5)
 
 
 def test_a_memory_of_three_windows_forgets_the_fourth() -> None:
-    device, patches = with_state(network()), sound(12)
+    device, patches = with_state(network(), MEMORY), sound(12)
     other = patches.copy()
     other[0] += 1
     first, second = stepped(device, patches), stepped(device, other)
@@ -55,19 +57,57 @@ def test_a_memory_of_three_windows_forgets_the_fourth() -> None:
 
 def test_streams_begin_with_an_empty_memory() -> None:
     trained, patches = network(), sound(10)
-    together = stream_logits(trained, [patches[:7], patches[7:]], starts=[0, 4])
-    apart = [stream_logits(trained, [part]) for part in (patches[:4], patches[4:])]
+    together = stream_logits(trained, MEMORY, [patches[:7], patches[7:]], starts=[0, 4])
+    apart = [stream_logits(trained, MEMORY, [part]) for part in (patches[:4], patches[4:])]
     np.testing.assert_allclose(together, np.concatenate(apart), atol=1e-5)
 
 
 def test_scale_and_offset_go_into_the_logit() -> None:
     trained, patches = network(), sound(5)
-    plain, scaled = stepped(with_state(trained), patches), with_state(trained, 2.0, -0.5)
+    plain, scaled = (
+        stepped(with_state(trained, MEMORY), patches),
+        with_state(trained, MEMORY, 2.0, -0.5),
+    )
     np.testing.assert_allclose(stepped(scaled, patches), 2 * plain - 0.5, atol=1e-5)
 
 
+def test_a_blend_adds_what_the_window_network_says() -> None:
+    blended = replace(MEMORY, blend=0.7)
+    trained, patches = network(memory=blended), sound(8)
+    own = trained.get_layer("logits")
+    kernel, bias = own.get_weights()
+    # Some below the lowest logit that counts, some above.
+    said = on_numpy(trained(patches[None]))[0, :, 1]
+    own.set_weights([20 * kernel, bias - 8 - 20 * np.median(said - bias[0])])
+    whole = on_numpy(trained(patches[None]))[0]
+    counted = np.maximum(np.append(-8, whole[:, 1]), -8)
+    assert 0 < (counted[1:] > -8).sum() < len(patches)
+    expected = whole[:, 0] + 0.7 * (counted[1:] + counted[:-1]) / 2
+    device = with_state(trained, blended)
+    np.testing.assert_allclose(stepped(device, patches), expected, atol=1e-4)
+    np.testing.assert_allclose(stream_logits(trained, blended, [patches]), expected, atol=1e-4)
+
+
+def test_a_blend_lets_the_largest_weight_of_each_kernel_grow_alike() -> None:
+    blended = replace(MEMORY, blend=200.0)
+    trained = network(memory=blended)
+    device = with_state(trained, blended)
+    pairs = (
+        ("embedding", "embedding"),
+        ("memory_hidden", "memory_hidden"),
+        ("memory_logit", "logits"),
+    )
+    ratios = [
+        np.abs(device.get_layer(here).get_weights()[0]).max()
+        / np.abs(trained.get_layer(there).get_weights()[0]).max()
+        for there, here in pairs
+    ]
+    assert ratios[0] > 1
+    np.testing.assert_allclose(ratios, ratios[0], rtol=1e-4)
+
+
 def test_stock_layers_that_plain_keras_loads(tmp_path) -> None:
-    device, patches = with_state(network()), sound(5)
+    device, patches = with_state(network(), MEMORY), sound(5)
     device.save(tmp_path / "student.keras")
     loaded = keras.saving.load_model(tmp_path / "student.keras", compile=False)
     np.testing.assert_allclose(stepped(loaded, patches), stepped(device, patches), atol=1e-6)
@@ -93,7 +133,7 @@ def test_the_window_network_says_what_it_said() -> None:
 
 
 def test_its_weights_are_counted_before_it_is_built() -> None:
-    device = with_state(network())
+    device = with_state(network(), MEMORY)
     behind = device.get_layer("embedding").weights + [
         weight for name in ("memory_hidden", "logits") for weight in device.get_layer(name).weights
     ]

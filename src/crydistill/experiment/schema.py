@@ -334,6 +334,15 @@ class MemoryConfig(_Section):
     windows: int = Field(12, ge=1, le=60)
     embedding: int = Field(12, ge=1, le=64)
     hidden: int = Field(20, ge=1, le=128)
+    blend: float = Field(0.0, ge=0, le=10, exclude_if=operator.not_)
+
+    @model_validator(mode="after")
+    def _something_is_learned(self) -> "MemoryConfig":
+        if self.blend and min(self.embedding, self.hidden) < 2:
+            raise ValueError(
+                "with blend, embedding and hidden need 2 or more: one of each serves it"
+            )
+        return self
 
 
 class StudentConfig(_Section):

@@ -68,7 +68,7 @@ def train_memory(
         network,
         loss,
         feed,
-        _validation(night),
+        _validation(night, shape),
         _fit_options(context.config),
         directory,
         progress=context.progress,
@@ -78,10 +78,10 @@ def train_memory(
     pool = context.pool(context.splits.validation)
     starts = np.flatnonzero(np.diff(pool.clip_of, prepend=-1)).tolist()
     blocks = patch_blocks(pool, np.arange(len(pool)))
-    logits = remembering.stream_logits(trained, blocks, starts)
+    logits = remembering.stream_logits(trained, shape, blocks, starts)
     scale, offset = calibrate_cry_logit(logits, pool)
     context.say(f"cry logit calibrated on validation: {scale:.3f} x + {offset:.3f}")
-    return remembering.with_state(trained, scale, offset)
+    return remembering.with_state(trained, shape, scale, offset)
 
 
 def _fit_options(config: ExperimentConfig) -> FitOptions:
@@ -120,11 +120,11 @@ def _record_without_memory(context: Context, model: keras.Model, night: Validati
         atomic.write_text(file, json.dumps(figures) + "\n")
 
 
-def _validation(night: ValidationNight) -> Validate:
+def _validation(night: ValidationNight, shape: remembering.Memory) -> Validate:
     """Validate by the share of episodes caught: the mean over `CHOOSING_RATES`, and at each."""
 
     def validate(model: keras.Model) -> dict[str, float]:
-        return _caught(night, remembering.stream_logits(model, night.patches()), _VOTE)
+        return _caught(night, remembering.stream_logits(model, shape, night.patches()), _VOTE)
 
     return validate
 
