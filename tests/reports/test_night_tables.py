@@ -1,3 +1,4 @@
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from crydistill.reports.night_tables import (
     answers,
     facts,
     night_presets,
+    night_seeds,
     night_summary,
     night_table,
     read_night,
@@ -245,3 +247,32 @@ def test_the_shortest_table_is_of_presets_alone() -> None:
         "| --- | ---: | ---: | ---: |\n"
         "| balanced | 1.0 [0.1, 9.5] | 0.70 [0.50, 0.90] | 4.2 |"
     )
+
+
+def test_seeds_are_averaged_at_each_setting() -> None:
+    night = record()
+    other = copy.deepcopy(night["models"]["student INT8"])
+    other["presets"]["balanced"] |= {"false_alarms_per_hour": estimate(3.0)}
+    other["presets"]["balanced"] |= {"caught": estimate(0.9), "delay_s": {"median": None}}
+    night["models"]["other seed INT8"] = other
+    table = night_seeds(night)
+    assert (
+        "| preset balanced | 2.0 [-10.7, 14.7] | 0.80 [-0.47, 2.07] | 0.70 to 0.90 | 4.2 |" in table
+    )
+    assert "Means of 2 seeds" in table
+    assert "teacher" not in table
+
+
+def test_seeds_of_a_night_without_crying_caught_nothing() -> None:
+    night = record(episodes=0)
+    for model in night["models"].values():
+        for each in [*model["presets"].values(), *model["votes"][0]["in_hindsight"]]:
+            each |= {"caught": estimate(None), "delay_s": {"median": None}}
+    assert "| preset balanced | 1.0 | – | – | – |" in night_seeds(night)
+
+
+def test_a_night_of_teachers_has_no_seeds() -> None:
+    night = record()
+    del night["models"]["student INT8"]
+    with pytest.raises(ConfigError, match="without students has no seeds"):
+        night_seeds(night)

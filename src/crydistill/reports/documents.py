@@ -12,8 +12,9 @@ A document holds marked blocks:
   that matters for choosing one.
 - `trainings: NAME NAME ...`: validation metrics of recipes, evaluated or not.
 - `paired: NAME`: the difference of two recipes.
-- `night: NAME` (short: `night-summary: NAME`, shorter: `night-presets: NAME`),
-  `robustness: NAME`, `promises: NAME`, `front-ends: NAME`: results of these commands.
+- `night: NAME` (short: `night-summary: NAME`, shorter: `night-presets: NAME`, over one recipe's
+  seeds: `night-seeds: NAME`), `robustness: NAME`, `promises: NAME`, `front-ends: NAME`: results of
+  these commands.
 - `boards: NAME BOARD BOARD ...`: boards of a student's `crydistill profile --json`.
 - `storage: NAME`: what score stores cost, recorded by `benchmarks/score_storage.py`.
 - `scale: NAME`: lists of millions of clips, by `benchmarks/corpora_scale.py`.
@@ -45,6 +46,7 @@ from crydistill.reports.night_tables import (
     NIGHT_NAME,
     add_night,
     night_presets,
+    night_seeds,
     night_summary,
     night_table,
     read_night,
@@ -92,6 +94,7 @@ BLOCKS: dict[str, Block] = {
     "night": _of_one(night_table, read_night),
     "night-summary": _of_one(night_summary, read_night),
     "night-presets": _of_one(night_presets, read_night),
+    "night-seeds": _of_one(night_seeds, read_night),
     "boards": boards_table,
     "robustness": _of_one(robustness_page.markdown_tables),
     "promises": _of_one(promises_page.markdown_table),

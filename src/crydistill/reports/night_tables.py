@@ -22,6 +22,7 @@ from crydistill.metrics.records import (
     write_record,
 )
 from crydistill.nights.judge import FORMAT
+from crydistill.reports.run_tables import over_seeds
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -199,6 +200,50 @@ def night_presets(record: Record) -> str:
         for preset, figures in model["presets"].items()
     ]
     return markdown_table(columns, rows)
+
+
+def night_seeds(record: Record) -> str:
+    """Means over the seeds of one recipe: `<!-- night-seeds: NAME -->`.
+
+    All networks with presets, which are students, count as its seeds.
+
+    Raises
+    ------
+    ConfigError
+        if the night has none.
+    """
+    students = [model for model in record["models"].values() if model["presets"]]
+    if not students:
+        raise ConfigError("a night without students has no seeds; give `night` some with --model")
+    found: dict[str, list[Record]] = {}
+    for model in students:
+        for setting, figures in _headline(model):
+            found.setdefault(setting, []).append(figures)
+    columns = ("setting", "false alarms/h", "episodes caught", "of the seeds", "delay s")
+    rows = [
+        [
+            setting,
+            over_seeds([each["false_alarms_per_hour"]["value"] for each in figures]).text("{:.1f}"),
+            *_caught_by_seeds([each["caught"]["value"] for each in figures]),
+            _delay_by_seeds([each["delay_s"]["median"] for each in figures]),
+        ]
+        for setting, figures in found.items()
+    ]
+    note = f"Means of {len(students)} seeds, in brackets their 95 % intervals over seeds."
+    return "\n\n".join([*facts(record), markdown_table(columns, rows), note])
+
+
+def _caught_by_seeds(shares: Sequence[float | None]) -> tuple[str, str]:
+    known = [share for share in shares if share is not None]
+    if not known:
+        return NOTHING, NOTHING
+    return over_seeds(known).text("{:.2f}"), f"{min(known):.2f} to {max(known):.2f}"
+
+
+def _delay_by_seeds(medians: Sequence[float | None]) -> str:
+    """Mean of the seeds' median delays, of those that caught anything."""
+    known = [median for median in medians if median is not None]
+    return over_seeds(known).text("{:.1f}") if known else NOTHING
 
 
 def _votes_text(figures: Record) -> str:
