@@ -47,12 +47,13 @@ def part(name: str, hours: float | None, false_alarms: int | None) -> dict[str, 
 
 
 def record(*, private: bool = False, episodes: int = 10) -> dict[str, Any]:
-    def model(presets: dict[str, Any], sounds: dict[str, int]) -> dict[str, Any]:
+    def model(kind: str, presets: dict[str, Any], sounds: dict[str, int]) -> dict[str, Any]:
         hindsight = [
             {"wanted_per_hour": wanted, **figures(0.3, 1, 0.8)}
             for wanted in (10.0, 1.0, 0.25, 0.125)
         ]
         return {
+            "kind": kind,
             "sha256": "ab" * 32,
             "presets": presets,
             "votes": [{"n": 5, "m": 9, "in_hindsight": hindsight, "at_thresholds": []}],
@@ -75,8 +76,10 @@ def record(*, private: bool = False, episodes: int = 10) -> dict[str, Any]:
             "sound_hours": 1.5, "sounds_heard_again": 0, "crying_groups": 40,
         },
         "models": {
-            "teacher": model({}, {"Cat": 1}),
-            "student INT8": model({"balanced": figures(0.25, 2, 0.7)}, {"a|b": 5, "Cat": 2}),
+            "teacher": model("teacher", {}, {"Cat": 1}),
+            "student INT8": model(
+                "student INT8", {"balanced": figures(0.25, 2, 0.7)}, {"a|b": 5, "Cat": 2}
+            ),
         },
         "pairs": [
             {

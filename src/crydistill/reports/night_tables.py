@@ -205,14 +205,14 @@ def night_presets(record: Record) -> str:
 def night_seeds(record: Record) -> str:
     """Means over the seeds of one recipe: `<!-- night-seeds: NAME -->`.
 
-    All networks with presets, which are students, count as its seeds.
+    All students of the night count as its seeds.
 
     Raises
     ------
     ConfigError
         if the night has none.
     """
-    students = [model for model in record["models"].values() if model["presets"]]
+    students = [model for model in record["models"].values() if model["kind"].startswith("student")]
     if not students:
         raise ConfigError("a night without students has no seeds; give `night` some with --model")
     found: dict[str, list[Record]] = {}
