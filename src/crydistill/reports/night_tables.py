@@ -229,7 +229,8 @@ def night_seeds(record: Record) -> str:
         ]
         for setting, figures in found.items()
     ]
-    note = f"Means of {len(students)} seeds, in brackets their 95 % intervals over seeds."
+    noun = "seed" if len(students) == 1 else "seeds"
+    note = f"Means of {len(students)} {noun}, in brackets their 95 % intervals over seeds."
     return "\n\n".join([*facts(record), markdown_table(columns, rows), note])
 
 
