@@ -1,7 +1,7 @@
 """Commands that stress-test a student: robustness, promises."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -201,6 +201,10 @@ def adapt_homes(
     out: OutOption = Path("runs/adapt-homes"),
     preset: Annotated[str, typer.Option(help="Operating point in all homes.")] = "sensitive",
     homes: Annotated[int, typer.Option(min=2, help="Number of simulated homes.")] = 12,
+    half: Annotated[
+        Literal["first", "second"] | None,
+        typer.Option(help="Half of the groups of clips that homes are made of; default: all."),
+    ] = None,
     replay: Annotated[
         Path | None, typer.Option(help="Replayed features; default: the package's.")
     ] = None,
@@ -215,7 +219,14 @@ def adapt_homes(
     from crydistill.feedback.replay import replay_for
     from crydistill.lock import exclusive
     from crydistill.metrics.records import write_record
-    from crydistill.nights.adapting import RESULT_NAME, AdaptingOptions, Homes, adapting_record
+    from crydistill.nights.adapting import (
+        RESULT_NAME,
+        AdaptingOptions,
+        Half,
+        Homes,
+        adapting_record,
+        half_of,
+    )
     from crydistill.progress import shown
     from crydistill.reports.adapting_tables import terminal_table
 
@@ -227,6 +238,8 @@ def adapt_homes(
     clips = _clips(corpus, where, False, out) + [
         clip for text in also or [] for clip in _also(text)
     ]
+    if half is not None:
+        clips = half_of(clips, Half(half))
     options = AdaptingOptions(homes=homes)
     with exclusive(out / ".lock"):
         lived = Homes(
@@ -238,6 +251,7 @@ def adapt_homes(
             provenance=_provenance(corpus, where, kernels)
             | {
                 "also": [_named(text) for text in also or []],
+                "half": half,
                 "student": sha256,
                 "replay": replayed.fingerprint,
             },
