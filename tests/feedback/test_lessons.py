@@ -32,8 +32,6 @@ def test_the_shortest_clip_has_a_window_in_every_retake() -> None:
 
 
 def test_lessons_are_the_same_each_time() -> None:
-    first, again = (
-        lesson("clip", ClipLabel.CRY, toy(0, seconds=8.0), student()) for _ in range(2)
-    )
+    first, again = (lesson("clip", ClipLabel.CRY, toy(0, seconds=8.0), student()) for _ in range(2))
     for one, other in zip(first.variants, again.variants, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -112,6 +112,10 @@ def test_false_alarms_and_episodes_are_counted_apart(lived: list[AdaptedHome]) -
     assert (caught.caught, sum(caught.false_alarms.values())) == (OPTIONS.episodes, 0)
 
 
+def test_a_home_in_which_nothing_was_reviewed_is_read_back() -> None:
+    assert adapting._lessons(adapting._plain([])) == []
+
+
 def test_halves_share_no_group(clips: list[Clip]) -> None:
     many = [replace(clips[0], id=str(n), group=f"group {n // 2}") for n in range(200)]
     first, second = (half_of(many, half) for half in Half)

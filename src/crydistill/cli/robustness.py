@@ -219,14 +219,7 @@ def adapt_homes(
     from crydistill.feedback.replay import replay_for
     from crydistill.lock import exclusive
     from crydistill.metrics.records import write_record
-    from crydistill.nights.adapting import (
-        RESULT_NAME,
-        AdaptingOptions,
-        Half,
-        Homes,
-        adapting_record,
-        half_of,
-    )
+    from crydistill.nights.adapting import RESULT_NAME, AdaptingOptions, Homes, adapting_record
     from crydistill.progress import shown
     from crydistill.reports.adapting_tables import terminal_table
 
@@ -235,11 +228,7 @@ def adapt_homes(
     replayed = replay_for(sha256, replay)
     if replayed is None:
         raise ModelError("the package holds no replayed features of its student; give --replay")
-    clips = _clips(corpus, where, False, out) + [
-        clip for text in also or [] for clip in _also(text)
-    ]
-    if half is not None:
-        clips = half_of(clips, Half(half))
+    clips = _homes_clips(corpus, where, also, half, out)
     options = AdaptingOptions(homes=homes)
     with exclusive(out / ".lock"):
         lived = Homes(
@@ -260,6 +249,21 @@ def adapt_homes(
     Console().print(terminal_table(record))
     print(out / RESULT_NAME)
     exit_if_skipped(lived.unusable, len(clips))
+
+
+def _homes_clips(
+    corpus: Path | None,
+    where: list[str] | None,
+    also: list[str] | None,
+    half: str | None,
+    out: Path,
+) -> "list[Clip]":
+    """A corpus's clips and other corpora's sounds; of one half of the groups if a half is named."""
+    from crydistill.nights.adapting import Half, half_of
+
+    clips = _clips(corpus, where, False, out)
+    clips += [clip for text in also or [] for clip in _also(text)]
+    return clips if half is None else half_of(clips, Half(half))
 
 
 def _named(text: str) -> str:

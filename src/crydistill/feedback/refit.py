@@ -1,12 +1,13 @@
 """Refit a student's head so that some sounds score low and everything else scores as before.
 
-The loss is a sum of four terms over what the head hears:
+The loss is a sum of five terms over what the head hears:
 
 - reviewed sounds that are no cries: by how much their logits pass the limit, squared;
 - reviewed cries: by how much they differ from what they were, squared;
 - replayed windows: the same for crying; for the rest by how much they rise, squared. Above and
   below where thresholds lie, nothing counts. A head that may let crying rise lets everything rise;
-- how far the sums of both layers have moved, on average over all that was heard.
+- how far the sums of both layers have moved, on average over all that was heard;
+- how far weights are beyond what int8 holds at their scales, which stay as they are.
 
 Embeddings of neighbouring windows are much alike, so that in the weights themselves the loss is a
 narrow valley, in which a fit ends far from its floor. Each layer is therefore fitted in coordinates
@@ -43,8 +44,10 @@ _SLACK = 0.01
 _ITERATIONS, _MEMORY = 300, 30
 _PROXIMITY = 0.1
 _RANGE = 300.0
+"""So much that hardly any weight is clipped when it is rounded: that costs more than it gains."""
 _DAMPING = 0.1
-"""Of second moments, relative to their mean: inputs that are always zero have none."""
+"""Of second moments, relative to their mean: along what inputs hardly ever do, weights would grow
+out of int8's range."""
 
 
 @dataclass(frozen=True, eq=False)

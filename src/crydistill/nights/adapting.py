@@ -283,10 +283,11 @@ def _drawn(clips: Sequence[Clip], count: int, seed: int) -> list[Clip]:
 def _plain(lessons: Sequence[Lesson]) -> dict[str, Any]:
     """Reviewed clips as arrays, to be stored."""
     heard = [one for lesson in lessons for one in lesson.variants]
+    lengths = np.array([len(one) for one in heard], dtype=np.int64)
     return {
         "names": np.array([one.name for one in lessons], dtype=str),
         "labels": np.array([one.label.value for one in lessons], dtype=str),
-        "lengths": np.array([len(one) for one in heard]).reshape(len(lessons), -1),
+        "lengths": lengths.reshape(-1, len(RETAKES)),
         "heard": np.concatenate(heard) if heard else np.empty(0, dtype=np.int8),
     }
 
