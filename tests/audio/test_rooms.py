@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crydistill.audio.rooms import Room, draw_room, impulse_response, in_room
+from crydistill.audio.mel import SAMPLE_RATE
+from crydistill.audio.rooms import Room, diffuse_response, draw_room, impulse_response, in_room
 
 
 def tail_energy(response: np.ndarray) -> float:
@@ -42,3 +43,13 @@ def test_playing_keeps_length_and_place() -> None:
     assert len(heard) == 1000
     assert not heard[:100].any() or np.abs(heard[:100]).max() < 1e-6
     assert heard[100] == pytest.approx(0.5, abs=1e-6)
+
+
+def test_a_diffuse_room_decays_as_it_is_told() -> None:
+    response = diffuse_response(0.4, 3.0, np.random.default_rng(0)).astype(np.float64)
+    assert response[0] == 1
+    late = response[1:] ** 2
+    assert 10 * np.log10(1 / late.sum()) == pytest.approx(3.0, abs=0.01)
+    energy = 10 * np.log10(np.cumsum(late[::-1])[::-1] / late.sum())
+    seconds = np.argmax(energy < -20) / SAMPLE_RATE
+    assert 3 * seconds == pytest.approx(0.4, rel=0.15)

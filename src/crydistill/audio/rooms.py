@@ -21,6 +21,9 @@ _WALL_DISTANCE = 0.3
 _MAX_REFLECTION_ORDER = 12
 """Maximum reflection order: later reflections are below a bedroom's noise floor."""
 
+_FIRST_REFLECTION_SECONDS = 0.002
+"""From the direct sound to the first reflection of a diffuse room."""
+
 
 @dataclass(frozen=True)
 class Room:
@@ -85,6 +88,23 @@ def impulse_response(room: Room, rng: np.random.Generator) -> Samples:
 def in_room(samples: Samples, response: Samples) -> Samples:
     """Convolve with an impulse response; keeps length, timing and level of the direct sound."""
     return np.asarray(oaconvolve(samples, response)[: len(samples)], dtype=np.float32)
+
+
+def diffuse_response(reverberation: float, direct_db: float, rng: np.random.Generator) -> Samples:
+    """Impulse response of a diffuse room: the direct sound, then noise that decays exponentially.
+
+    Coarser than `impulse_response`, and needs no further package (Polack 1988; Moorer 1979).
+
+    Parameters
+    ----------
+    reverberation : RT60 in seconds
+    direct_db : energy of the direct sound against that of all reflections
+    """
+    time = np.arange(1, max(2, round(reverberation * SAMPLE_RATE))) / SAMPLE_RATE
+    late = rng.normal(size=len(time)) * 10 ** (-3 * time / reverberation)
+    late *= np.where(time < _FIRST_REFLECTION_SECONDS, 0, 1)
+    late *= 10 ** (-direct_db / 20) / np.sqrt(np.sum(late**2))
+    return np.concatenate([[1], late]).astype(np.float32)
 
 
 def _shortest_rt60(size: Place) -> float:

@@ -1,7 +1,7 @@
 """Commands that stress-test a student: robustness, promises."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -201,6 +201,10 @@ def adapt_homes(
     out: OutOption = Path("runs/adapt-homes"),
     preset: Annotated[str, typer.Option(help="Operating point in all homes.")] = "sensitive",
     homes: Annotated[int, typer.Option(min=2, help="Number of simulated homes.")] = 12,
+    half: Annotated[
+        Literal["first", "second"] | None,
+        typer.Option(help="Half of the groups of clips that homes are made of; default: all."),
+    ] = None,
     replay: Annotated[
         Path | None, typer.Option(help="Replayed features; default: the package's.")
     ] = None,
@@ -224,9 +228,7 @@ def adapt_homes(
     replayed = replay_for(sha256, replay)
     if replayed is None:
         raise ModelError("the package holds no replayed features of its student; give --replay")
-    clips = _clips(corpus, where, False, out) + [
-        clip for text in also or [] for clip in _also(text)
-    ]
+    clips = _homes_clips(corpus, where, also, half, out)
     options = AdaptingOptions(homes=homes)
     with exclusive(out / ".lock"):
         lived = Homes(
@@ -238,6 +240,7 @@ def adapt_homes(
             provenance=_provenance(corpus, where, kernels)
             | {
                 "also": [_named(text) for text in also or []],
+                "half": half,
                 "student": sha256,
                 "replay": replayed.fingerprint,
             },
@@ -246,6 +249,21 @@ def adapt_homes(
     Console().print(terminal_table(record))
     print(out / RESULT_NAME)
     exit_if_skipped(lived.unusable, len(clips))
+
+
+def _homes_clips(
+    corpus: Path | None,
+    where: list[str] | None,
+    also: list[str] | None,
+    half: str | None,
+    out: Path,
+) -> "list[Clip]":
+    """A corpus's clips and other corpora's sounds; of one half of the groups if a half is named."""
+    from crydistill.nights.adapting import Half, half_of
+
+    clips = _clips(corpus, where, False, out)
+    clips += [clip for text in also or [] for clip in _also(text)]
+    return clips if half is None else half_of(clips, Half(half))
 
 
 def _named(text: str) -> str:

@@ -19,7 +19,7 @@ from crydistill.tflite.memory import MEMORY, memory_tensor
 Int8 = npt.NDArray[np.int8]
 Float64 = npt.NDArray[np.float64]
 
-_LOWEST, _HIGHEST = -128, 127
+LOWEST_STEP, HIGHEST_STEP = -128, 127
 _RELU = 1
 """TensorFlow Lite's code of the activation."""
 
@@ -34,7 +34,7 @@ class Grid:
     @property
     def most(self) -> float:
         """Largest real value."""
-        return (_HIGHEST - self.zero) * self.scale
+        return (HIGHEST_STEP - self.zero) * self.scale
 
     def real(self, steps: Int8) -> Float64:
         """Real values of steps."""
@@ -69,7 +69,7 @@ class Dense:
 
     def with_real(self, weights: Float64, bias: Float64) -> Self:
         """The layer with the weights and biases nearest to some real numbers."""
-        steps = np.clip(np.rint(weights / self.scales[:, None]), -_HIGHEST, _HIGHEST)
+        steps = np.clip(np.rint(weights / self.scales[:, None]), -HIGHEST_STEP, HIGHEST_STEP)
         sums = np.rint(bias / (self.source.scale * self.scales))
         return replace(self, weights=steps.astype(np.int8), bias=sums.astype(np.int32))
 
@@ -83,8 +83,8 @@ class Dense:
         sums = (shifted @ self.weights.T.astype(np.float32)).astype(np.float64) + self.bias
         factor = self.source.scale * self.scales / self.result.scale
         rounded = np.floor(sums * factor + 0.5) + self.result.zero
-        lowest = max(_LOWEST, self.result.zero) if self.relu else _LOWEST
-        return np.asarray(np.clip(rounded, lowest, _HIGHEST), dtype=np.int8)
+        lowest = max(LOWEST_STEP, self.result.zero) if self.relu else LOWEST_STEP
+        return np.asarray(np.clip(rounded, lowest, HIGHEST_STEP), dtype=np.int8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +142,12 @@ class CryHead:
         """Cry logits, `[n]`, of what the head hears."""
         steps = self.output.run(self.hidden.run(rows))[:, 0]
         return self.output.result.real(steps).astype(np.float32)
+
+    def raised(self, logits: float) -> Self:
+        """The head that scores everything so many logits higher."""
+        output = self.output
+        bias = output.real_bias() + logits
+        return replace(self, output=output.with_real(output.real_weights(), bias))
 
     def written_into(self, tflite: bytes) -> bytes:
         """The student with this head: same size, same scales, other weights."""

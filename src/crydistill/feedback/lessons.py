@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crydistill.audio.augment import clipped
+from crydistill.audio.augment import change_speed, gain
 from crydistill.audio.mel import Samples
+from crydistill.audio.rooms import diffuse_response, in_room
 from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_SAMPLES
 from crydistill.detector.clip_folder import ClipLabel, KeptClip
 from crydistill.detector.stream import score_blocks
@@ -16,6 +17,7 @@ from crydistill.feedback.clip_samples import clip_samples
 from crydistill.feedback.cry_head import CryHead, Int8
 from crydistill.feedback.embeddings import embeddings
 from crydistill.progress import Progress, silent
+from crydistill.seeds import generator
 from crydistill.student.activation import activate
 from crydistill.student.manifest import StudentManifest
 from crydistill.student.runtime import TfliteStudent
@@ -24,11 +26,48 @@ from crydistill.taxonomy import cry_score
 LONGEST_SECONDS = 300.0
 """Of a longer recording, which no `listen` keeps, the rest is not learned."""
 
-GAINS_DB = (0.0, -6.0, 6.0)
-SHIFTS = (0, WINDOW_HOP_SAMPLES // 2)
-"""A clip is heard as if louder and softer, and on other window grids: another night's sound has
-neither the same level nor the same grid."""
 
+@dataclass(frozen=True)
+class Retake:
+    """How a clip's sound comes back on another night.
+
+    gain_db : how much louder
+    shift : how much later on the window grid, in hops, 0 to 1
+    speed : how much faster, and higher
+    reverberation, direct_db : of a diffuse room (`audio.rooms.diffuse_response`); 0: as it is
+    """
+
+    gain_db: float = 0.0
+    shift: float = 0.0
+    speed: float = 1.0
+    reverberation: float = 0.0
+    direct_db: float = 0.0
+
+    def of(self, samples: Samples, rng: np.random.Generator) -> Samples:
+        """Samples, `[n]` at 16 kHz, of the same sound."""
+        sound = samples[round(self.shift * WINDOW_HOP_SAMPLES) :]
+        if self.speed != 1:
+            sound = change_speed(sound, self.speed)
+        if self.reverberation:
+            room = diffuse_response(self.reverberation, self.direct_db, rng)
+            sound = in_room(sound, room)
+        return gain(sound, self.gain_db)
+
+
+RETAKES = (
+    Retake(), Retake(shift=0.5),
+    Retake(gain_db=-6), Retake(gain_db=-6, shift=0.5),
+    Retake(gain_db=6), Retake(gain_db=6, shift=0.5),
+    Retake(-12, 0.25, 1.0, 0.3, 0), Retake(12, 0.25, 1.0, 0.3, 3),
+    Retake(0, 0.2, 1.0, 0.45, -3), Retake(9, 0.4, 1.0, 0.4, -3),
+    Retake(-6, 0.65, 0.95, 0.2, 0), Retake(6, 0.3, 1.05, 0.2, 3),
+    Retake(0, 0.8, 1.05, 0.35, 0), Retake(-10, 0.1, 0.95, 0.25, 3),
+)  # fmt: skip
+"""As a clip is, first; then at other levels, on other grids, in other rooms, faster and slower: all
+of it differs from night to night, and a sound that was unlearned at one level alone comes back."""
+
+_SHORTEST_SAMPLES = int(1.1 * (WINDOW_SAMPLES + WINDOW_HOP_SAMPLES))
+"""A clip of this length has a window in every retake."""
 
 Heard = Int8 | Scores
 
@@ -70,9 +109,13 @@ class Ear:
         return cry_score(scores, self.manifest.cry_outputs)
 
     def alarms(self, lesson: Lesson, vote: VoteSettings) -> bool:
-        """Whether a clip raises an alert: a cry as it is, anything else in any variant."""
-        tried = lesson.variants[:1] if lesson.label is ClipLabel.CRY else lesson.variants
-        return any(bool(vote_track(self.scores(one), vote).any()) for one in tried)
+        """Whether a clip raises an alert as it is."""
+        return bool(vote_track(self.scores(lesson.variants[0]), vote).any())
+
+    def alarming(self, lesson: Lesson, vote: VoteSettings) -> float:
+        """Share of a clip's retakes that raise an alert."""
+        raised = [bool(vote_track(self.scores(one), vote).any()) for one in lesson.variants]
+        return sum(raised) / len(raised)
 
 
 def head_of(student: TfliteStudent) -> tuple[CryHead | None, str]:
@@ -87,12 +130,8 @@ def lesson(name: str, label: ClipLabel, samples: Samples, student: TfliteStudent
     """Hear a clip, `[n]` at 16 kHz, in all variants."""
     head, _ = head_of(student)
     hear = embeddings if head else _scores
-    variants = (
-        clipped(samples[shift:] * np.float32(10 ** (gain / 20)))
-        for gain in GAINS_DB
-        for shift in SHIFTS
-    )
-    return Lesson(name, label, tuple(hear(student, [one]) for one in variants))
+    rng = generator(0, "retakes")
+    return Lesson(name, label, tuple(hear(student, [one.of(samples, rng)]) for one in RETAKES))
 
 
 def read_lessons(
@@ -118,6 +157,6 @@ def _scores(student: TfliteStudent, blocks: Iterable[Samples]) -> Scores:
 def _read(clip: KeptClip) -> Samples:
     """A clip's samples, up to `LONGEST_SECONDS`."""
     samples = clip_samples(clip, LONGEST_SECONDS)
-    if len(samples) < WINDOW_SAMPLES + max(SHIFTS):
+    if len(samples) < _SHORTEST_SAMPLES:
         raise AudioError(f"{clip.path}: is too short to learn from; delete it")
     return samples

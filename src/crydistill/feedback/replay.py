@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crydistill.atomic import replacing
-from crydistill.detector.vote import Scores, VoteSettings, alerts, vote_track
+from crydistill.detector.vote import Alert, Scores, VoteSettings, alerts, vote_track
 from crydistill.errors import ModelError
 from crydistill.feedback.cry_head import Int8
 
@@ -57,17 +57,35 @@ class Replay:
     @property
     def crying(self) -> npt.NDArray[np.bool_]:
         """Whether each window lies in an episode, `[windows]`."""
-        crying = np.zeros(len(self.embeddings), dtype=bool)
-        for first, last in self.episodes:
-            crying[first:last] = True
-        return crying
+        return within(self.episodes, len(self.embeddings))
 
     def judge(self, scores: Scores, vote: VoteSettings) -> Judged:
         """What a detector does with the stream, by its scores, `[windows]`."""
-        on = vote_track(scores, vote)
-        crying = self.crying
-        false = sum(not crying[alert.start_window] for alert in alerts(scores, vote))
-        return Judged(sum(bool(on[first:last].any()) for first, last in self.episodes), false)
+        caught, false = caught_and_false(scores, vote, self.episodes)
+        return Judged(sum(caught), len(false))
+
+
+def within(episodes: Spans, windows: int) -> npt.NDArray[np.bool_]:
+    """Whether each window lies in an episode, `[windows]`; episodes as in a `Replay`."""
+    inside = np.zeros(windows, dtype=bool)
+    for first, last in episodes:
+        inside[first:last] = True
+    return inside
+
+
+def caught_and_false(
+    scores: Scores, vote: VoteSettings, episodes: Spans
+) -> tuple[list[bool], list[Alert]]:
+    """Whether an alert is on in each episode, and the alerts that begin outside all of them.
+
+    Parameters
+    ----------
+    scores : of a stream's windows, `[windows]`
+    episodes : as in a `Replay`
+    """
+    on, inside = vote_track(scores, vote), within(episodes, len(scores))
+    caught = [bool(on[first:last].any()) for first, last in episodes]
+    return caught, [one for one in alerts(scores, vote) if not inside[one.start_window]]
 
 
 def replay_for(student_sha256: str, path: str | Path | None = None) -> Replay | None:

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,14 +34,14 @@ from crydistill.detector.alert_clips import CLIP_BEFORE_SECONDS, CLIP_TIME, Aler
 from crydistill.detector.clip_folder import ClipLabel, KeptClip, kept_clips
 from crydistill.detector.live import Listener
 from crydistill.detector.settings import reachable_score
-from crydistill.detector.vote import Scores, VoteSettings, alerts, vote_track
+from crydistill.detector.vote import Scores, VoteSettings, alerts
 from crydistill.errors import CorpusError
 from crydistill.experiment.streams import StreamOptions
 from crydistill.feedback.cry_head import CryHead, Int8
 from crydistill.feedback.embeddings import embeddings
 from crydistill.feedback.learn import learn
-from crydistill.feedback.lessons import Ear, read_lessons
-from crydistill.feedback.replay import Replay
+from crydistill.feedback.lessons import RETAKES, Ear, Lesson, read_lessons
+from crydistill.feedback.replay import Replay, caught_and_false
 from crydistill.metrics.intervals import LEVEL, REPLICATES, mean_estimate
 from crydistill.metrics.records import plain_estimate
 from crydistill.nights.alarms import ScoredStream
@@ -60,6 +61,16 @@ _SCREENED = StreamOptions(episodes=0, rooms=0, least_gap_seconds=3.0, mean_gap_s
 _MIDNIGHT = datetime(2000, 1, 1)
 
 
+class Half(StrEnum):
+    """Half of all groups: settings chosen in homes of one are measured in homes of the other.
+
+    Every group lies in the same half each time, whatever is with it.
+    """
+
+    FIRST = "first"
+    SECOND = "second"
+
+
 @dataclass(frozen=True)
 class AdaptingOptions:
     """How homes are composed.
@@ -72,7 +83,7 @@ class AdaptingOptions:
     """
 
     homes: int = 12
-    screened: int = 1_000
+    screened: int = 2_000
     hard: int = 4
     easy: int = 20
     hours: float = 0.25
@@ -124,7 +135,8 @@ class Homes:
     ----------
     clips : of groups that neither the student nor `replay` knows
     preset_vote : the detector's settings in all homes
-    folder : keeps the screening and each home, so that a run can be resumed
+    folder : keeps the screening and what each home heard, so that a run can be resumed; learning
+        is done anew
     """
 
     def __init__(
@@ -200,14 +212,16 @@ class Homes:
         )
         path = self._folder / f"home-{number:03}.npz"
         key = _key(
-            *self._of_student, self._replay.fingerprint, self._vote.model_dump_json(),
+            *self._of_student, self._vote.model_dump_json(), str(RETAKES),
             first.fingerprint, other.fingerprint,
         )  # fmt: skip
         stored = _load(path, key)
         if stored is None:
-            stored = self._lived(first) | {"night": embeddings(self._student, render(other))}
+            stored = _plain(self._reviewed(first)) | {
+                "night": embeddings(self._student, render(other))
+            }
             _save(path, key, stored)
-        return self._read(stored, other)
+        return self._adapted(_lessons(stored), other, stored["night"])
 
     def _drawn(self, rng: np.random.Generator) -> list[Clip]:
         """A home's sounds."""
@@ -219,43 +233,29 @@ class Homes:
             for index in rng.permutation(len(clips))[:count]
         ]
 
-    def _lived(self, plan: StreamPlan) -> dict[str, Any]:
-        """Listen to a night, review what was kept, and adapt to it."""
+    def _reviewed(self, plan: StreamPlan) -> list[Lesson]:
+        """Listen to a night, and review what was kept."""
         # A detector keeps clips outside git work trees only, and `folder` may lie in one.
         with TemporaryDirectory() as folder:
             clips = listened(plan, self._student, self._vote, folder)
             lessons, _ = read_lessons(clips, self._student)
+        return lessons
+
+    def _adapted(self, lessons: Sequence[Lesson], other: StreamPlan, night: Int8) -> AdaptedHome:
+        """Adapt to what was reviewed."""
         learned = learn(
             self._ear, self._vote, lessons, self._replay,
             highest=reachable_score(self._student.manifest),
         )  # fmt: skip
         assert learned.head is not None
-        head = learned.head
-        return {
-            "weights": head.hidden.weights,
-            "bias": head.hidden.bias,
-            "last_weights": head.output.weights,
-            "last_bias": head.output.bias,
-            "vote": np.array(learned.vote.model_dump_json()),
-            "means": np.array(learned.means.value),
-            "labels": np.array([one.label.value for one in lessons], dtype=str),
-            "alarms": np.array([learned.before.alarms, learned.after.alarms]),
-        }
-
-    def _read(self, stored: Mapping[str, Any], plan: StreamPlan) -> AdaptedHome:
-        head = self._ear.head
-        assert head is not None
-        hidden = replace(head.hidden, weights=stored["weights"], bias=stored["bias"])
-        output = replace(head.output, weights=stored["last_weights"], bias=stored["last_bias"])
-        before, after = stored["alarms"].tolist()
         return AdaptedHome(
-            head=replace(head, hidden=hidden, output=output),
-            vote=VoteSettings.model_validate_json(str(stored["vote"])),
-            means=str(stored["means"]),
-            reviewed={label: int((stored["labels"] == label).sum()) for label in ClipLabel},
-            alarms=(before, after),
-            plan=plan,
-            night=stored["night"],
+            head=learned.head,
+            vote=learned.vote,
+            means=learned.means.value,
+            reviewed=Counter(one.label for one in lessons),
+            alarms=(learned.before.alarms, learned.after.alarms),
+            plan=other,
+            night=night,
         )
 
     def _plan(
@@ -267,11 +267,41 @@ class Homes:
         )  # fmt: skip
 
 
+def half_of(clips: Sequence[Clip], half: Half) -> list[Clip]:
+    """The clips of one half of all groups."""
+    odd = half is Half.SECOND
+    return [clip for clip in clips if hashlib.sha256(clip.group.encode()).digest()[0] % 2 == odd]
+
+
 def _drawn(clips: Sequence[Clip], count: int, seed: int) -> list[Clip]:
     """All cries, and so many other sounds."""
     sounds = [clip for clip in clips if clip.label == "noncry"]
     order = generator(seed, "screened").permutation(len(sounds))[:count]
     return [clip for clip in clips if clip.is_cry] + [sounds[index] for index in order]
+
+
+def _plain(lessons: Sequence[Lesson]) -> dict[str, Any]:
+    """Reviewed clips as arrays, to be stored."""
+    heard = [one for lesson in lessons for one in lesson.variants]
+    lengths = np.array([len(one) for one in heard], dtype=np.int64)
+    return {
+        "names": np.array([one.name for one in lessons], dtype=str),
+        "labels": np.array([one.label.value for one in lessons], dtype=str),
+        "lengths": lengths.reshape(-1, len(RETAKES)),
+        "heard": np.concatenate(heard) if heard else np.empty(0, dtype=np.int8),
+    }
+
+
+def _lessons(stored: Mapping[str, Any]) -> list[Lesson]:
+    """Reviewed clips that were stored."""
+    ends = np.cumsum(stored["lengths"])
+    variants = iter(np.split(stored["heard"], ends[:-1]))
+    return [
+        Lesson(str(name), ClipLabel(label), tuple(next(variants) for _ in lengths))
+        for name, label, lengths in zip(
+            stored["names"], stored["labels"], stored["lengths"], strict=True
+        )
+    ]
 
 
 def _key(*parts: str) -> str:
@@ -298,12 +328,11 @@ def listened(
 def seen(plan: StreamPlan, scores: Scores, vote: VoteSettings) -> Seen:
     """What a detector does with a stream, by its scores, `[windows]`."""
     stream = ScoredStream(scores, plan.episodes)
-    on = vote_track(scores, vote)
-    false = [one for one in alerts(scores, vote) if stream.outside[one.start_window]]
+    caught, false = caught_and_false(scores, vote, stream.bounds)
     return Seen(
         hours=float(stream.outside.sum()) * WINDOW_HOP_SECONDS / 3600,
-        episodes=len(plan.episodes),
-        caught=sum(bool(on[span].any()) for span in stream.spans),
+        episodes=len(caught),
+        caught=sum(caught),
         false_alarms=dict(Counter(_playing(plan, one.raised_at).category for one in false)),
     )
 

@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.detector.levels import NEVER, AlertLevels, alert_levels, joined, on_levels
@@ -91,6 +92,12 @@ class ScoredStream:
             last = math.floor((episode.end + GRACE_SECONDS - WINDOW_SECONDS) / WINDOW_HOP_SECONDS)
             spans.append(slice(max(0, first), min(len(self.scores), last + 1)))
         return spans
+
+    @property
+    def bounds(self) -> npt.NDArray[np.int64]:
+        """Each episode's first window and the one after its last, `[episodes, 2]`."""
+        bounds = [(span.start, span.stop) for span in self.spans]
+        return np.array(bounds, dtype=np.int64).reshape(-1, 2)
 
     @cached_property
     def outside(self) -> Track:

@@ -13,7 +13,7 @@ from crydistill.experiment.streams import StreamOptions
 from crydistill.feedback.embeddings import embeddings
 from crydistill.feedback.replay import Replay
 from crydistill.nights.alarms import ScoredStream
-from crydistill.nights.streams import StreamPlan, compose, measure_clips, render
+from crydistill.nights.streams import compose, measure_clips, render
 from crydistill.progress import Progress, silent
 from crydistill.seeds import generator
 from crydistill.student.runtime import TfliteStudent
@@ -70,7 +70,7 @@ def make_replay(
     licences = Counter(clip.licence for clip in clips if clip.id in played)
     return Replay(
         heard,
-        np.array([(span.start, span.stop) for span in _spans(plan, len(heard))], dtype=np.int64),
+        ScoredStream(np.zeros(len(heard), dtype=np.float32), plan.episodes).bounds,
         student.manifest.tflite.sha256,
         {**origin, **asdict(options), "seed": seed, "licences": dict(sorted(licences.items()))},
     )
@@ -88,7 +88,3 @@ def _drawn(clips: Sequence[Clip], count: int, seed: int) -> list[Clip]:
     for turn in range(max(map(len, shuffled), default=0)):
         drawn += [members[turn] for members in shuffled if turn < len(members)]
     return drawn[:count]
-
-
-def _spans(plan: StreamPlan, windows: int) -> list[slice]:
-    return ScoredStream(np.zeros(windows, dtype=np.float32), plan.episodes).spans

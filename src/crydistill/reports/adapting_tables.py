@@ -65,9 +65,12 @@ def _caption(record: Record) -> str:
     said = ", ".join(f"{count} '{label}'" for label, count in reviewed.items())
     ways = ", ".join(f"{count} by {name}" for name, count in record["means"].items())
     before, after = record["clip_alarms"]
+    half = record["provenance"].get("half")
+    groups = f" of the {half} half of the groups" if half else ""
     return (
-        f"{homes['homes']} homes at the preset '{record['preset']}', each of {homes['hard']} "
-        f"sounds that raised an alert when screened ({clips['raised_when_screened']} of "
+        f"{homes['homes']} homes{groups} at the preset '{record['preset']}', "
+        f"each of {homes['hard']} sounds that raised an alert when screened "
+        f"({clips['raised_when_screened']} of "
         f"{clips['sounds']} did) and {homes['easy']} others; nights of {60 * homes['hours']:.0f} "
         f"minutes of recurring sounds with {homes['episodes']} episodes. Reviewed: {said}; "
         f"clips 'not a cry' that raise an alert: {before} before, {after} after. Adapted: {ways}. "
