@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from crydistill.detector.calibrate import REACH
+from crydistill.detector.settings import reachable_score
+from crydistill.student.manifest import MANIFEST_NAME, load_manifest
+from crydistill.student.packaged import packaged_student
 from crydistill.synthesis.nursery import compose, render
 
 CRYDISTILL = [sys.executable, "-m", "crydistill"]
@@ -127,7 +131,7 @@ def test_a_foreign_model_is_refused(recordings: dict[str, Path], tmp_path: Path)
         (["detect", "--votes", "9/5", "x.wav"], "9 of 5 is not a vote"),
         (["detect", "--threshold", "1.2", "x.wav"], "no score of the student memory-seed0 reaches"),
         (["detect", "--threshold", "-0.1", "x.wav"], "at least 0"),
-        (["listen", "--threshold", "0.99999", "-"], "choose a threshold of 0 to 0.9715"),
+        (["listen", "--threshold", "0.99999", "-"], "choose a threshold of 0 to 0.9997"),
         (["teacher", "record", "none.h5", "out.npz"], "none.h5"),
     ],
 )
@@ -218,8 +222,11 @@ def test_a_threshold_beyond_every_cry_is_capped_and_said(
         "--votes", "1/1",
     )  # fmt: skip
     assert result.returncode == 1
-    assert "capped at 0.962" in result.stderr
-    assert json.loads(settings.read_text())["calibration"]["vote"]["threshold"] < 0.99
+    manifest = load_manifest(packaged_student() / MANIFEST_NAME)
+    cap = REACH * reachable_score(manifest)
+    assert f"capped at {cap:.3f}" in result.stderr
+    threshold = json.loads(settings.read_text())["calibration"]["vote"]["threshold"]
+    assert threshold == pytest.approx(cap, abs=1e-6)
     found = run("detect", "--json", "--settings", settings, crying)
     assert found.returncode == 0, found.stderr
 
