@@ -263,7 +263,16 @@ def test_seeds_are_averaged_at_each_setting() -> None:
         "| preset balanced | 2.0 [-10.7, 14.7] | 0.80 [-0.47, 2.07] | 0.70 to 0.90 | 4.2 |" in table
     )
     assert "Means of 2 seeds" in table
+    assert "5 of 9 votes" in table
     assert "teacher" not in table
+
+
+def test_settings_that_one_seed_lacks_are_left_out() -> None:
+    night = record()
+    night["models"]["other seed INT8"] = night["models"]["student INT8"] | {"presets": {}}
+    table = night_seeds(night)
+    assert "preset" not in table
+    assert "| 1 per hour, hindsight | 0.5 [0.5, 0.5] |" in table
 
 
 def test_seeds_of_a_night_without_crying_caught_nothing() -> None:

@@ -205,7 +205,8 @@ def night_presets(record: Record) -> str:
 def night_seeds(record: Record) -> str:
     """Means over the seeds of one recipe: `<!-- night-seeds: NAME -->`.
 
-    All students of the night count as its seeds.
+    All students of the night count as its seeds. Presets are shown if all have some; in hindsight
+    all vote as the first does.
 
     Raises
     ------
@@ -216,8 +217,9 @@ def night_seeds(record: Record) -> str:
     if not students:
         raise ConfigError("a night without students has no seeds; give `night` some with --model")
     found: dict[str, list[Record]] = {}
+    vote = students[0]["shown"]["settings"]
     for model in students:
-        for setting, figures in _headline(model):
+        for setting, figures in _headline(model, vote):
             found.setdefault(setting, []).append(figures)
     columns = ("setting", "false alarms/h", "episodes caught", "of the seeds", "delay s")
     rows = [
@@ -228,9 +230,13 @@ def night_seeds(record: Record) -> str:
             _delay_by_seeds([each["delay_s"]["median"] for each in figures]),
         ]
         for setting, figures in found.items()
+        if len(figures) == len(students)
     ]
     noun = "seed" if len(students) == 1 else "seeds"
-    note = f"Means of {len(students)} {noun}, in brackets their 95 % intervals over seeds."
+    note = (
+        f"Means of {len(students)} {noun}, in brackets their 95 % intervals over seeds; "
+        f"{vote['n']} of {vote['m']} votes."
+    )
     return "\n\n".join([*facts(record), markdown_table(columns, rows), note])
 
 
@@ -308,11 +314,12 @@ def _headlines(record: Record) -> Iterator[tuple[str, str, Record]]:
             yield name, setting, figures
 
 
-def _headline(model: Record) -> Iterator[tuple[str, Record]]:
+def _headline(model: Record, vote: Record | None = None) -> Iterator[tuple[str, Record]]:
+    """Settings of a network and its figures; in hindsight by this vote, or the one shown."""
     for name, figures in model["presets"].items():
         yield f"preset {name}", figures
-    shown, votes = model["shown"]["settings"], model["votes"]
-    same = [vote for vote in votes if (vote["n"], vote["m"]) == (shown["n"], shown["m"])]
+    shown, votes = vote or model["shown"]["settings"], model["votes"]
+    same = [each for each in votes if (each["n"], each["m"]) == (shown["n"], shown["m"])]
     for figures in (same or votes)[0]["in_hindsight"]:
         if figures["wanted_per_hour"] in _HEADLINE_RATES:
             yield f"{_rate(figures['wanted_per_hour'])}, hindsight", figures
