@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from crydistill.boundary import require_outside_work_tree
-from crydistill.distill.targets import Floats
 from crydistill.download import sha256_of
 from crydistill.errors import ConfigError, CorpusError, StoreError
 from crydistill.nights.stream_files import STREAMS_VERSION, StreamFile, write_streams
@@ -17,7 +17,6 @@ from crydistill.selection.casting import Casting, Heard
 from crydistill.selection.pool import WindowPool, window_pool
 from crydistill.settings import private_dir
 from crydistill.stages.context import Context
-from crydistill.teacher.efficientat import BABY_CRY, causal_kind
 from crydistill.teacher.scores import Kind, LogitStore, ScoreStore
 from crydistill.teacher.work import TeacherFiles, Work, recomputing
 
@@ -36,7 +35,7 @@ class ScoredStreams:
 
     files: list[StreamFile]
     pool: WindowPool
-    context: Floats
+    context: npt.NDArray[np.float32]
 
     def surely_no_cry(self, seconds: float) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
         """Whether only clips labelled noncry sounded in the seconds before each window's end."""
@@ -86,6 +85,8 @@ def stream_works(
     StoreError
         if the recordings have not been scored.
     """
+    from crydistill.teacher.efficientat import BABY_CRY  # loads Keras
+
     casting = Casting(_heard(context))
     context.say(
         f"streams: {casting.cries} clips in which the teacher hears a cry, {casting.sounds} other "
@@ -179,6 +180,8 @@ def memory_teacher(context: Context) -> Path:
 
 
 def _kind(context: Context) -> Kind:
+    from crydistill.teacher.efficientat import BABY_CRY, causal_kind  # loads Keras
+
     return causal_kind([context.config.teacher.context], [BABY_CRY])
 
 

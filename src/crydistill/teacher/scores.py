@@ -139,7 +139,7 @@ class StorePart:
         """
         self.directory = Path(directory)
         self.identity, self.frame_shape = _read_identity(self.directory, kind)
-        self.entries: Mapping[str, StoreEntry] = _read_index(self.directory / "index.jsonl")
+        self.entries = _read_index(self.directory / "index.jsonl")
         rows = FileRows(self.directory / "scores.f16", kind.row_shape)
         self.scores: Rows = DenseRows(rows, kind.reduction) if kind.reduction else rows
         self.require(lambda entry: entry.window_start + entry.windows <= len(rows))
@@ -210,10 +210,13 @@ class LogitStore:
         self.directory = Path(directory)
         self._parts = [StorePart(part, kind) for part in complete_parts(self.directory)]
         self.identity = self._parts[0].identity
-        entries: dict[str, StoreEntry] = {}
-        self._part_of: dict[str, int] = {}
-        for number, part in enumerate(self._parts):
+        for part in self._parts:
             _require_same(part.identity, self.identity, part.directory)
+        # One part's index serves as it is: copies of one with millions of clips fill the memory.
+        first, *others = self._parts
+        entries = dict(first.entries) if others else first.entries
+        self._part_of: dict[str, int] = {}  # of clips that are not in the first
+        for number, part in enumerate(others, start=1):
             entries |= part.entries
             self._part_of |= dict.fromkeys(part.entries, number)
         self.entries: Mapping[str, StoreEntry] = entries
@@ -227,7 +230,7 @@ class LogitStore:
     def logits(self, clip_id: str) -> Float16:
         """Teacher logits of a clip's windows, float16 `[windows, *score_shape]`."""
         entry = self.entries[clip_id]
-        scores = self._parts[self._part_of[clip_id]].scores
+        scores = self._parts[self._part_of.get(clip_id, 0)].scores
         return scores.between(entry.window_start, entry.window_start + entry.windows)
 
 
@@ -282,7 +285,7 @@ class ScoreStore(LogitStore):
             if the store does not keep them and the recording has changed or cannot be read.
         """
         entry = self.entries[clip_id]
-        frames = self._frames[self._part_of[clip_id]]
+        frames = self._frames[self._part_of.get(clip_id, 0)]
         return frames.between(entry.frame_start, entry.frame_start + entry.frames)
 
     def cry_scores(self, clip_id: str) -> npt.NDArray[np.float32]:

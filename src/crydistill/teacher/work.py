@@ -282,10 +282,12 @@ def recomputing(clips: Sequence[Clip], varied: Varied | None = None) -> FramesOf
     clips : the store's
     varied : how they were varied before they were scored; the noises are read on first use
     """
-    by_id = {clip.id: clip for clip in clips}
+    by_id: dict[str, Clip] = {}  # made on first use: most stores keep their frames
     changes: list[Change] = []
 
     def frames_of(entry: StoreEntry) -> Float16:
+        if not by_id:
+            by_id.update({clip.id: clip for clip in clips})
         clip = by_id[entry.id]
         again = "run `crydistill score CONFIG` again"
         try:
