@@ -1,7 +1,7 @@
 """Measure lists of millions of clips: listing, selecting, resuming, the ledger, an epoch's batches.
 
 Everything is made in a temporary folder and deleted. Each figure is of a process of its own:
-seconds on the clock and of processor time, and the most memory it had. Frames and scores of the
+seconds on the clock and of processor time, and the most memory of its own. Frames and scores of the
 training store are holes in sparse files, which take no room on the disk and no time to read from
 it.
 
@@ -12,12 +12,13 @@ import argparse
 import csv
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +75,42 @@ def in_process(what: str, folder: str, record: Path) -> dict[str, Any]:
 
 def measured(name: str, folder: str) -> dict[str, Any]:
     wall, processor = time.monotonic(), time.process_time()
-    what = MEASURES[name](Path(folder))
+    with own_memory() as most:
+        what = MEASURES[name](Path(folder))
     return {
         "what": what,
         "seconds": plain(time.monotonic() - wall),
         "processor_seconds": plain(time.process_time() - processor),
-        "peak_gb": plain(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6),
+        "own_gb": plain(max(most)),
+    }
+
+
+@contextmanager
+def own_memory() -> Iterator[list[float]]:
+    """Watch the memory that the system cannot take away: not the pages of mapped files.
+
+    The list that it yields grows by a sample, in GB, every twentieth of a second.
+    """
+    done, most = threading.Event(), [status_gb()["RssAnon"]]
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            most.append(status_gb()["RssAnon"])
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield most
+    finally:
+        done.set()
+        watcher.join()
+
+
+def status_gb() -> dict[str, float]:
+    """This process's anonymous memory and mapped file pages, by the kernel's names."""
+    lines = (line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    return {
+        key: int(value.split()[0]) / 1e6 for key, value in lines if key in ("RssAnon", "RssFile")
     }
 
 
@@ -277,13 +308,7 @@ def _epoch(folder: Path, at_once: int) -> str:
             break
     rate = shown / (time.process_time() - start)
     how = f"in stretches of {at_once:,}" if at_once else "as a whole"
-    memory = {
-        key: int(value.split()[0]) / 1e6
-        for key, value in (
-            line.split(":") for line in Path("/proc/self/status").read_text().splitlines()
-        )
-        if key in ("RssAnon", "RssFile")
-    }
+    memory = status_gb()
     return (
         f"an epoch of {len(order):,} windows shuffled {how}: its order {ordered:.1f} s, then "
         f"{rate:,.0f} windows a second of processor time; {memory['RssAnon']:.1f} GB of its own, "

@@ -8,7 +8,7 @@ from crydistill.reports.scale_tables import read_scale, scale_table
 
 
 def test_one_row_for_each_thing_done(tmp_path: Path) -> None:
-    row = {"what": "list", "seconds": 1234.56, "processor_seconds": 7, "peak_gb": None}
+    row = {"what": "list", "seconds": 1234.56, "processor_seconds": 7, "own_gb": None}
     record = {"rows": [row], "machine": "2 processors", "git_commit": "0123456789abcdef"}
     (tmp_path / "a.json").write_text(json.dumps(record))
     text = scale_table(read_scale(tmp_path / "a.json"))

@@ -8,7 +8,7 @@ from crydistill.metrics.records import Record, commit_text, markdown_table, numb
 _COLUMNS = {
     "seconds": "seconds",
     "processor_seconds": "of them on a processor",
-    "peak_gb": "most memory, GB",
+    "own_gb": "most memory of its own, GB",
 }
 
 
