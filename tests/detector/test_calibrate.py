@@ -277,3 +277,14 @@ def test_highest_score_follows_the_activation() -> None:
     assert highest_score(Manifest()) == 1.0  # type: ignore[arg-type]
     Manifest.activation = "sigmoid"
     assert highest_score(Manifest()) == 2.0  # type: ignore[arg-type]
+
+
+def test_scores_next_to_zero_are_no_tail() -> None:
+    """They differ, but their logits are the lowest there is."""
+    track = np.full(1500, 1e-12)
+    track[::60] = np.geomspace(1e-11, 1e-9, 25)
+    found = calibrate(
+        [track], VoteSettings(threshold=0.5, n=1, m=1), wanted_per_night=1.0, highest=1.0
+    )
+    assert found.method == "max-margin"
+    assert found.expected_per_night is not None

@@ -117,7 +117,7 @@ def test_a_cry_is_an_alert_in_the_list_and_settings_judge_it_anew(tab: Page, cry
     assert tab.text("alert") == "1 alert"
     assert "one alert of" in tab.text("summary")
     assert tab.evaluate("document.querySelectorAll('#alerts li').length") == 1
-    tab.evaluate("""for (const [id, value] of [["threshold", "0.99"]]) {
+    tab.evaluate("""for (const [id, value] of [["threshold", "0.9999"]]) {
       const field = document.getElementById(id);
       field.value = value;
       field.dispatchEvent(new Event("change"));

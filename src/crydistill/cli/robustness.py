@@ -203,7 +203,10 @@ def adapt_homes(
     homes: Annotated[int, typer.Option(min=2, help="Number of simulated homes.")] = 12,
     half: Annotated[
         Literal["first", "second"] | None,
-        typer.Option(help="Half of the groups of clips that homes are made of; default: all."),
+        typer.Option(
+            metavar="HALF",
+            help="first or second: half of the groups of clips that homes are of; default: all.",
+        ),
     ] = None,
     replay: Annotated[
         Path | None, typer.Option(help="Replayed features; default: the package's.")

@@ -380,10 +380,12 @@ def _tail(recordings: _Recordings) -> _Tail | None:
     # In a short recording, the lower half of the peaks is background, not tail.
     level, _ = _level_of(recordings.levels, min(MAX_PEAKS, max(MIN_PEAKS, most // 2)))
     peaks = recordings.peaks_above(level)
-    if len({peak.level for peak in peaks}) < MIN_PEAKS:
+    # Scores next to 0 differ and have one logit, the lowest: a tail of these has no slope.
+    logits = np.array([_logit(peak.level, highest) for peak in peaks])
+    if len(np.unique(logits)) < MIN_PEAKS:
         return None
     base = _logit(level, highest)
-    excess = np.array([_logit(peak.level, highest) - base for peak in peaks])
+    excess = logits - base
     starts = np.cumsum([0, *map(len, recordings.tracks)]) * WINDOW_HOP_SECONDS
     length = float(starts[-1])
     blocks = int(np.clip(length / MIN_BLOCK_SECONDS, 1, MAX_BLOCKS))

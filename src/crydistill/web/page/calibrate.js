@@ -120,10 +120,12 @@ function tailOf(room) {
   const [, most] = room.levels.levelOf(Infinity);
   const [level] = room.levels.levelOf(Math.min(MAX_PEAKS, Math.max(MIN_PEAKS, Math.floor(most / 2))));
   const peaks = room.peaksAbove(level);
-  if (new Set(peaks.map((peak) => peak.level)).size < MIN_PEAKS) return null;
+  // Scores next to 0 differ and have one logit, the lowest: a tail of these has no slope.
+  const logits = peaks.map((peak) => logit(peak.level, room.highest));
+  if (new Set(logits).size < MIN_PEAKS) return null;
   const base = logit(level, room.highest), length = room.scores.length * HOP;
   const blocks = Math.floor(Math.min(Math.max(length / MIN_BLOCK_SECONDS, 1), MAX_BLOCKS));
-  const excess = peaks.map((peak) => logit(peak.level, room.highest) - base);
+  const excess = logits.map((one) => one - base);
   const sum = excess.reduce((a, b) => a + b);
   return {
     base, blocks, excess,
