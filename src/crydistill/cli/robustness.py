@@ -50,6 +50,13 @@ VotesOption = Annotated[
 ReplicatesOption = Annotated[
     int, typer.Option(min=1, help="Bootstrap resamples for the intervals.")
 ]
+HalfOption = Annotated[
+    Literal["first", "second"] | None,
+    typer.Option(
+        metavar="HALF",
+        help="first or second: half of the groups of clips that homes are of; default: all.",
+    ),
+]
 
 
 @app.command()
@@ -201,13 +208,7 @@ def adapt_homes(
     out: OutOption = Path("runs/adapt-homes"),
     preset: Annotated[str, typer.Option(help="Operating point in all homes.")] = "sensitive",
     homes: Annotated[int, typer.Option(min=2, help="Number of simulated homes.")] = 12,
-    half: Annotated[
-        Literal["first", "second"] | None,
-        typer.Option(
-            metavar="HALF",
-            help="first or second: half of the groups of clips that homes are of; default: all.",
-        ),
-    ] = None,
+    half: HalfOption = None,
     replay: Annotated[
         Path | None, typer.Option(help="Replayed features; default: the package's.")
     ] = None,
