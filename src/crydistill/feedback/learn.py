@@ -153,14 +153,7 @@ class _Trial:
 
     def figures(self, ear: Ear, vote: VoteSettings) -> Figures:
         lower = vote.model_copy(update={"threshold": NEAR_SHARE * vote.threshold})
-        replay, replayed, levels = self.replay, None, None
-        if replay is not None:
-            scores = ear.scores(replay.embeddings)
-            replayed = replay.judge(scores, vote)
-            levels = Judged(
-                sum(replay.judge(scores, _moved(vote, level)).caught for level in LEVELS),
-                sum(replay.judge(scores, _moved(vote, -level)).false_alarms for level in LEVELS),
-            )
+        replayed, levels = self._replayed(ear, vote)
         return Figures(
             sum(ear.alarms(one, vote) for one in self.wrong),
             sum(ear.alarming(one, vote) for one in self.wrong),
@@ -168,6 +161,20 @@ class _Trial:
             sum(ear.alarms(one, vote) for one in self.right),
             replayed,
             levels,
+        )
+
+    def _replayed(self, ear: Ear, vote: VoteSettings) -> tuple[Judged | None, Judged | None]:
+        """What a detector does with the replay: at its threshold, and summed over `LEVELS`."""
+        if self.replay is None:
+            return None, None
+        scores = ear.scores(self.replay.embeddings)
+        at = {
+            moved: self.replay.judge(scores, _moved(vote, moved) if moved else vote)
+            for moved in {sign * level for level in LEVELS for sign in (1, -1)}
+        }
+        return at[0.0], Judged(
+            sum(at[level].caught for level in LEVELS),
+            sum(at[-level].false_alarms for level in LEVELS),
         )
 
     def refit_spares(self, before: Figures, after: Figures) -> bool:
