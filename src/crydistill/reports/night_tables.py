@@ -225,9 +225,10 @@ def night_seeds(record: Record) -> str:
     rows = [
         [
             setting,
-            over_seeds([each["false_alarms_per_hour"]["value"] for each in figures]).text("{:.1f}"),
-            *_caught_by_seeds([each["caught"]["value"] for each in figures]),
-            _delay_by_seeds([each["delay_s"]["median"] for each in figures]),
+            _mean_text([each["false_alarms_per_hour"]["value"] for each in figures], "{:.1f}"),
+            _mean_text(caught := [each["caught"]["value"] for each in figures], "{:.2f}"),
+            _extremes_text(caught, "{:.2f}"),
+            _mean_text([each["delay_s"]["median"] for each in figures], "{:.1f}"),
         ]
         for setting, figures in found.items()
         if len(figures) == len(students)
@@ -240,17 +241,15 @@ def night_seeds(record: Record) -> str:
     return "\n\n".join([*facts(record), markdown_table(columns, rows), note])
 
 
-def _caught_by_seeds(shares: Sequence[float | None]) -> tuple[str, str]:
-    known = [share for share in shares if share is not None]
-    if not known:
-        return NOTHING, NOTHING
-    return over_seeds(known).text("{:.2f}"), f"{min(known):.2f} to {max(known):.2f}"
+def _mean_text(values: Sequence[float | None], form: str) -> str:
+    """Mean of the seeds that have a figure, with its interval over them."""
+    known = [value for value in values if value is not None]
+    return over_seeds(known).text(form) if known else NOTHING
 
 
-def _delay_by_seeds(medians: Sequence[float | None]) -> str:
-    """Mean of the seeds' median delays, of those that caught anything."""
-    known = [median for median in medians if median is not None]
-    return over_seeds(known).text("{:.1f}") if known else NOTHING
+def _extremes_text(values: Sequence[float | None], form: str) -> str:
+    known = [value for value in values if value is not None]
+    return f"{form.format(min(known))} to {form.format(max(known))}" if known else NOTHING
 
 
 def _votes_text(figures: Record) -> str:
