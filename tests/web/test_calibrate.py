@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.detector.test_calibrate import Track, room
+from tests.detector.test_calibrate import Track, hushed_room, room
 from tests.web.node import HEAR, put_engine, run_in_node
 
 from crydistill.detector.calibrate import calibrate
-from crydistill.detector.calibrated import CalibratedSettings, load_settings
+from crydistill.detector.calibrated import CalibratedSettings, Method, load_settings
 from crydistill.detector.vote import VoteSettings
 from crydistill.student.runtime import TfliteStudent
 from crydistill.web.engine import engine
@@ -84,6 +84,17 @@ def test_the_threshold_is_that_of_python(
         for seed in range(8)
     ]
     assert_alike(found["expected_per_night"], [one.expected_per_night for one in drawn])
+
+
+def test_sounds_that_score_next_to_nothing_are_left_out_as_in_python(
+    tmp_path: Path, packaged: TfliteStudent
+) -> None:
+    track = hushed_room(np.random.default_rng(3), 1, 12)
+    expected = calibrate([track], VOTES[0], wanted_per_night=1, highest=1.0)
+    found = in_page(tmp_path, packaged, track, VOTES[0], 1)
+    assert expected.method is Method.TAIL
+    assert found["method"] == "tail"
+    assert np.float32(found["vote"]["threshold"]) == np.float32(expected.vote.threshold)
 
 
 def assert_alike(found: dict[str, float], drawn: list[Any]) -> None:

@@ -65,6 +65,9 @@ REACH = 0.99
 LOUDEST = 5
 """Number of the highest peaks to report, for the user to listen to."""
 
+_SMALLEST_SHARE = float(np.finfo(np.float32).eps)
+"""Scores are clipped this far from 0 and from the highest, as a fraction of it."""
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -379,8 +382,14 @@ def _tail(recordings: _Recordings) -> _Tail | None:
     _, most = _level_of(recordings.levels, len(recordings.levels.upto))
     # In a short recording, the lower half of the peaks is background, not tail.
     level, _ = _level_of(recordings.levels, min(MAX_PEAKS, max(MIN_PEAKS, most // 2)))
+    # A student with memory gives most sounds next to nothing. Such scores differ and have one
+    # logit, the lowest: with them among the peaks, the tail would fall off far too fast.
+    upto = recordings.levels.upto
+    told_apart = upto[upto > _SMALLEST_SHARE * highest]
+    if not len(told_apart):
+        return None
+    level = max(level, told_apart.min())
     peaks = recordings.peaks_above(level)
-    # Scores next to 0 differ and have one logit, the lowest: a tail of these has no slope.
     logits = np.array([_logit(peak.level, highest) for peak in peaks])
     if len(np.unique(logits)) < MIN_PEAKS:
         return None
@@ -459,8 +468,7 @@ def _per_night(count: float, hours: float) -> float:
 
 def _logit(score: float | np.float32, highest: float) -> float:
     share = float(score) / highest
-    smallest = float(np.finfo(np.float32).eps)
-    return float(logit(min(max(share, smallest), 1 - smallest)))
+    return float(logit(min(max(share, _SMALLEST_SHARE), 1 - _SMALLEST_SHARE)))
 
 
 def _score(value: Floats, highest: float) -> Floats:

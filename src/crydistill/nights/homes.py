@@ -317,8 +317,13 @@ def _part(takes: Sequence[tuple[StreamPlan, Scores]], highest: float) -> Part:
 
 
 def _spread(peaks: Sequence[Sequence[float]]) -> float:
-    """Standard deviation between takes, from the median to be robust; 0 for a single take."""
-    differences = [abs(one - other) for takes in peaks for one, other in pairwise(takes)]
+    """Standard deviation between takes, from the median to be robust; 0 for a single take.
+
+    Sounds in which the student hears nothing at all have no say: their takes all score the least
+    there is, however the microphone hears them.
+    """
+    heard = [takes for takes in peaks if max(takes) > _logits(0, 1)]
+    differences = [abs(one - other) for takes in heard for one, other in pairwise(takes)]
     return _MEDIAN_TO_DEVIATION * float(np.median(differences)) if differences else 0.0
 
 

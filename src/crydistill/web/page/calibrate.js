@@ -118,9 +118,13 @@ function maxMargin(room, wanted, warnings) {
 // Peaks above a level, in logits, with the block of the bootstrap that each is in; null if there are too few.
 function tailOf(room) {
   const [, most] = room.levels.levelOf(Infinity);
-  const [level] = room.levels.levelOf(Math.min(MAX_PEAKS, Math.max(MIN_PEAKS, Math.floor(most / 2))));
+  const [top] = room.levels.levelOf(Math.min(MAX_PEAKS, Math.max(MIN_PEAKS, Math.floor(most / 2))));
+  // A student with memory gives most sounds next to nothing. Such scores differ and have one logit,
+  // the lowest: with them among the peaks, the tail would fall off far too fast.
+  const toldApart = room.levels.upto.find((upto) => upto > EPSILON * room.highest);
+  if (toldApart === undefined) return null;
+  const level = Math.max(top, toldApart);
   const peaks = room.peaksAbove(level);
-  // Scores next to 0 differ and have one logit, the lowest: a tail of these has no slope.
   const logits = peaks.map((peak) => logit(peak.level, room.highest));
   if (new Set(logits).size < MIN_PEAKS) return null;
   const base = logit(level, room.highest), length = room.scores.length * HOP;
