@@ -3,11 +3,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy.special import expit
 
 from crydistill.corpora.clip import Clip, Label
 from crydistill.distill.targets import (
+    MemoryTarget,
     against_rivals,
     best_windows,
     head_targets,
@@ -136,8 +138,15 @@ def test_streams_do_not_hear_each_other() -> None:
 def test_what_a_memory_can_learn() -> None:
     logits, streams = crying([0.9] * 5), np.zeros(5, dtype=np.int64)
     context = np.array([-1.0, 0.0, 1.0, 2.0, 3.0], dtype=np.float32)
+    sure = np.array([True, False, False, True, True])
     best = best_windows(logits, streams)
-    assert memory_target("context", context, logits, streams) is context
-    np.testing.assert_array_equal(memory_target("best_windows", context, logits, streams), best)
-    both = memory_target("both", context, logits, streams)
-    np.testing.assert_allclose(both, (2 * context + best) / 3, rtol=1e-6)
+
+    def target(kind: MemoryTarget) -> npt.NDArray[np.float32]:
+        return memory_target(kind, context, logits, streams, sure)
+
+    assert target("context") is context
+    np.testing.assert_array_equal(target("best_windows"), best)
+    np.testing.assert_allclose(target("both"), (2 * context + best) / 3, rtol=1e-6)
+    labels = target("labels")
+    assert labels.dtype == np.float32
+    np.testing.assert_array_equal(labels > 0, ~sure)

@@ -25,7 +25,10 @@ _RECENT_WINDOWS, _BEST_WINDOWS = 10, 3
 _CONTEXT_SHARE = 2
 """Weight of the teacher with context, where the other has 1."""
 
-MemoryTarget = Literal["context", "best_windows", "both"]
+_LABELLED = 5.0
+"""Logit of a cry by its label; of none, the same below 0."""
+
+MemoryTarget = Literal["context", "best_windows", "both", "labels"]
 
 _BEST_SHARE = 0.5
 """A window is among a cry clip's best if it reaches this share of the clip's highest cry score."""
@@ -100,7 +103,13 @@ def _mean_of_best(scores: Floats) -> Floats:
     return np.asarray(np.sort(recent, axis=1)[:, -_BEST_WINDOWS:].mean(axis=1), dtype=np.float32)
 
 
-def memory_target(kind: MemoryTarget, context: Floats, logits: Floats, streams: Indices) -> Floats:
+def memory_target(
+    kind: MemoryTarget,
+    context: Floats,
+    logits: Floats,
+    streams: Indices,
+    surely_no_cry: npt.NDArray[np.bool_],
+) -> Floats:
     """What a memory learns of each window of streams, as a logit, `[n]`.
 
     Parameters
@@ -108,9 +117,12 @@ def memory_target(kind: MemoryTarget, context: Floats, logits: Floats, streams: 
     kind : see `crydistill.experiment.schema.MemoryTrainingConfig`
     context : logit of a teacher that hears several seconds at once, `[n]`
     logits, streams : see `best_windows`
+    surely_no_cry : whether only clips labelled noncry have just played, `[n]`
     """
     if kind == "context":
         return context
+    if kind == "labels":
+        return np.where(surely_no_cry, np.float32(-_LABELLED), np.float32(_LABELLED))
     best = best_windows(logits, streams)
     if kind == "best_windows":
         return best

@@ -394,8 +394,9 @@ class MemoryTrainingConfig(_Section):
 
     epochs : over all streams
     target : what the memory learns: `context`, the teacher of several seconds at once;
-        `best_windows`, the window teacher's three best of the last ten windows; or `both`, the mean
-        of their logits, the first counting twice
+        `best_windows`, the window teacher's three best of the last ten windows; `both`, the mean of
+        their logits, the first counting twice; or `labels`, no teacher: crying wherever a clip not
+        labelled noncry has just played, silent pauses included
     temperature : of the memory's loss
     trusted : where only clips labelled noncry have played, the memory's target is at most this
         logit; null: the teacher is always believed
@@ -406,7 +407,7 @@ class MemoryTrainingConfig(_Section):
     """
 
     epochs: int = Field(4, ge=1)
-    target: Literal["context", "best_windows", "both"] = "both"
+    target: Literal["context", "best_windows", "both", "labels"] = "both"
     temperature: float = Field(2.0, gt=0)
     trusted: float | None = -6.0
     window_weight: float = Field(0.3, ge=0)

@@ -99,9 +99,11 @@ def _targets(config: ExperimentConfig, streams: ScoredStreams, heads: Heads) -> 
     """Targets of memory and window network, `[n, 1 + heads + 521]`."""
     options, pool = config.training.memory, streams.pool
     everything = np.arange(len(pool))
-    taught = memory_target(options.target, streams.context, pool.logits(everything), pool.clip_of)
+    sure = streams.surely_no_cry(config.teacher.context)
+    taught = memory_target(
+        options.target, streams.context, pool.logits(everything), pool.clip_of, sure
+    )
     if options.trusted is not None:
-        sure = streams.surely_no_cry(config.teacher.context)
         taught[sure] = np.minimum(taught[sure], options.trusted)
     of_windows = make_targets(pool, heads, config.training)
 
