@@ -524,16 +524,19 @@ def _test_data(metrics: Json) -> str:
     """Name the test corpora, without their folders."""
     names = []
     for corpus in _test_corpora(metrics):
-        sources = (corpus.get("name"), corpus.get("catalogue"))
-        files_of = [str(corpus[key]).rstrip("/") for key in ("path", "audioset") if corpus.get(key)]
-        name = next((source for source in sources if source), None)
-        if name is None and files_of:
-            name = re.split(r"[\\/]", files_of[0])[-1]
-        if name is None:
-            name = f"synthetic nursery {corpus.get('nursery_seed')}"
+        name = _corpus_name(corpus)
         where = ", ".join(f"{key} {value}" for key, value in (corpus.get("where") or {}).items())
         names.append(f"{name} ({where})" if where else name)
     return ", ".join(names)
+
+
+def _corpus_name(corpus: Json) -> str:
+    if named := corpus.get("name") or corpus.get("catalogue"):
+        return str(named)
+    places = (corpus.get(key) for key in ("path", "parquet", "webdataset", "audioset"))
+    if place := next(filter(None, places), None):
+        return re.split(r"[\\/]", str(place).rstrip("/"))[-1]
+    return f"synthetic nursery {corpus.get('nursery_seed')}"
 
 
 def _interval(figure: Json) -> str:
