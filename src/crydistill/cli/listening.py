@@ -214,7 +214,7 @@ def _stream(address: "StreamAddress", patience: float, *, hidden: bool) -> "Sour
 
 
 def _standard_input() -> BinaryIO:
-    from crydistill.detector.sources import RAW_PIPE
+    from crydistill.detector.byte_stream import RAW_PIPE
 
     if sys.stdin is None:
         raise AudioError(f"standard input is closed; pipe sound into it: {RAW_PIPE}")
