@@ -34,6 +34,9 @@ from crydistill.student.manifest import StudentManifest
 CALIBRATED_PRESET = "calibrated"
 """Preset name of settings from `crydistill calibrate`."""
 
+NO_PRESETS = VoteSettings(threshold=0.5)
+"""Where a device or page begins with a student without presets, until somebody sets it by hand."""
+
 DEFAULT_PREFIX = "crydistill"
 
 _PREFIX = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -335,6 +338,6 @@ def _presets(settings: dict[str, VoteSettings], names: dict[str, str]) -> str:
     )
 
 
-def settings_in_c(vote: VoteSettings) -> dict[str, str | int]:
+def settings_in_c(vote: VoteSettings) -> dict[str, str | int | float]:
     """Return the initialisers of a `struct crydistill_settings`."""
     return {**settings_fields(vote), "threshold": float32(vote.threshold)}
