@@ -128,7 +128,7 @@ def set_label(folder: str | Path, name: str, label: ClipLabel | None) -> None:
     folder = Path(folder)
     with _locked(folder):
         _require_clip(folder, name)
-        labels = {**read_labels(folder)}
+        labels = read_labels(folder)
         if label is None:
             labels.pop(name, None)
         else:
