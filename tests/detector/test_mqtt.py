@@ -354,6 +354,18 @@ def test_commands_that_make_no_sense_are_refused(
     assert detector.told("it stays preset balanced, threshold 0.3") == 1
 
 
+@pytest.mark.parametrize("payload", ["no JSON", "[" * 100_000, '{"instance": 1}', "NaN"])
+def test_nonsense_of_another_publisher_ends_nothing(
+    payload: str, client: Client, detect: Make
+) -> None:
+    detect()
+    announced(client)
+    client.send(f"crydistill/{ID}/publisher", payload)
+    client.send(SET_THRESHOLD, "0.5")
+    until(lambda: len(client.of(SETTINGS)) == 2)
+    assert json.loads(client.of(SETTINGS)[-1])["threshold"] == 0.5
+
+
 def test_a_change_outlives_a_restart_but_not_other_options(client: Client, detect: Make) -> None:
     first = detect()
     announced(client)

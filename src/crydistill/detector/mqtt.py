@@ -367,7 +367,7 @@ _COMMANDS = ("threshold", "preset")
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested without end
         return None
 
 
