@@ -246,7 +246,7 @@ def _mqtt_publisher(
     from crydistill.settings import mqtt_password
 
     broker = Broker.parse(address, user=user, tls=tls, ca=ca)
-    return MqttPublisher(broker, id_=id_, controls=controls, password=mqtt_password(), say=tell)
+    return MqttPublisher(broker, id_=id_, controls=controls, password=mqtt_password(), say=_say)
 
 
 def _controls(student: "TfliteStudent", vote: "VoteSettings", listener: "Listener") -> "Controls":
