@@ -15,7 +15,7 @@ import yaml
 
 from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.audio.windows import WINDOW_SAMPLES
-from crydistill.errors import CheckFailed, MissingExtraError
+from crydistill.errors import CheckFailed, MissingExtraError, first_line
 from crydistill.metrics.enough import MIN_GROUPS, TOO_LITTLE, clips_missing
 from crydistill.metrics.records import markdown_table
 from crydistill.roles import Role
@@ -160,8 +160,9 @@ def check_card(text: str) -> None:
     try:
         card = model_card(text)
     except (ValueError, TypeError, yaml.YAMLError) as error:
-        reason = next(iter(str(error).splitlines()), "")
-        raise CheckFailed(f"{FILE_NAME}: its metadata cannot be read ({reason})") from error
+        raise CheckFailed(
+            f"{FILE_NAME}: its metadata cannot be read ({first_line(error)})"
+        ) from error
     missing = [field for field in _REQUIRED_METADATA if not getattr(card.data, field, None)]
     missing += [f"'{words}'" for words in _REQUIRED_WORDS if words not in card.text]
     if missing:
