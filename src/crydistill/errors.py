@@ -55,5 +55,9 @@ class CheckFailed(CrydistillError):  # noqa: N818 - the command ran; it is the a
 
 
 def first_line(error: BaseException) -> str:
-    """What a library's exception says, as far as it fits into a message of one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """What a library's exception says, as far as it fits into a message of one line.
+
+    The first line that is not blank; the kind of exception where there is none.
+    """
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)

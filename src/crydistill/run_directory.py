@@ -43,6 +43,10 @@ class RunDirectory:
     def memory_training(self) -> Path:
         return self.training / "memory"
 
+    def last_training(self, *, memory: bool) -> Path:
+        """Directory of the training that ends with the student, which may have a memory."""
+        return self.memory_training if memory else self.training
+
     @property
     def without_memory(self) -> Path:
         """What the window network catches on the night on which the memory is validated."""

@@ -1,6 +1,8 @@
 """`crydistill listen` hands events on."""
 
+import io
 import json
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -66,6 +68,20 @@ def listen(*options: str) -> list[dict[str, Any]]:
     done = CliRunner().invoke(app, ["listen", "-", *ALERT_AT_ANY_SCORE, *options], input=QUIET)
     assert done.exit_code == 0, done.output
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_broker_is_told_of_on_a_terminal_that_hung_up_without_an_end(
+    recorders: list[Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails in the client's thread ends that thread, and with it every later message."""
+
+    class HungUp(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(5, "Input/output error")
+
+    listen("--mqtt", "broker")
+    monkeypatch.setattr(sys, "stderr", HungUp())
+    recorders[0].options["say"]("MQTT broker broker:1883: connection lost")
 
 
 def test_mqtt_gets_every_event_that_is_printed(recorders: list[Recorder]) -> None:

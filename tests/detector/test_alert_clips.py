@@ -82,6 +82,26 @@ def test_an_alert_while_one_closes_begins_its_own_clip(tmp_path: Path) -> None:
     assert sorted(extent(path) for path in tmp_path.iterdir()) == [(3.0, 7.0), (5.0, 12.0)]
 
 
+def test_an_alert_keeps_its_clip_when_the_one_before_is_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    clips = AlertClips(tmp_path, before=1, after=5, longest=20)
+    fed(clips, 0, 5)
+    clips.begin(4 * SAMPLE_RATE, WHEN)
+    clips.end()
+    fed(clips, 5, 7)
+    with monkeypatch.context() as disk:
+        disk.setattr(soundfile, "write", full)
+        with pytest.raises(OSError, match="No space left"):
+            clips.begin(6 * SAMPLE_RATE, WHEN)
+    clips.end()
+    fed(clips, 7, 15)
+    assert [extent(path) for path in tmp_path.glob("*.wav")] == [(5.0, 12.0)]
+
+
 def test_private_clips_stay_out_of_repositories(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     with pytest.raises(CorpusError, match="clips of alerts"):

@@ -174,6 +174,30 @@ def test_a_broker_that_comes_late_or_goes_away_gets_all_events(
     ]
 
 
+def test_a_connection_that_is_lost_while_a_state_is_published_is_noted_after_it(
+    broker: Mosquitto, detect: Make
+) -> None:
+    broker.start()
+    detector = detect()
+    until(lambda: broker.received(TODAY) == 1)
+    time.sleep(0.5)  # until what it published has come back to it
+    told_meanwhile = []
+
+    class Interrupted:
+        score = 0.1
+
+        @property
+        def seconds(self) -> float:
+            broker.stop()
+            time.sleep(1.0)  # the client sees it at once
+            told_meanwhile.append(detector.told("connection lost"))
+            return 1.0
+
+    detector.publisher.heard(Interrupted())  # type: ignore[arg-type]
+    assert told_meanwhile == [0]
+    until(lambda: detector.told("connection lost") == 1)
+
+
 def test_a_broker_that_forgets_everything_during_an_alert_is_told_again(
     client: Client, broker: Mosquitto, detect: Make
 ) -> None:
@@ -352,6 +376,18 @@ def test_commands_that_make_no_sense_are_refused(
     assert json.loads(client.of(SETTINGS)[-1])["threshold"] == 0.3
     assert detector.applied == []
     assert detector.told("it stays preset balanced, threshold 0.3") == 1
+
+
+@pytest.mark.parametrize("payload", ["no JSON", "[" * 100_000, '{"instance": 1}', "NaN"])
+def test_nonsense_of_another_publisher_ends_nothing(
+    payload: str, client: Client, detect: Make
+) -> None:
+    detect()
+    announced(client)
+    client.send(f"crydistill/{ID}/publisher", payload)
+    client.send(SET_THRESHOLD, "0.5")
+    until(lambda: len(client.of(SETTINGS)) == 2)
+    assert json.loads(client.of(SETTINGS)[-1])["threshold"] == 0.5
 
 
 def test_a_change_outlives_a_restart_but_not_other_options(client: Client, detect: Make) -> None:

@@ -248,6 +248,7 @@ def test_a_page_shows_what_the_summary_says(tmp_path: Path) -> None:
     page = (tmp_path / "night-2026-11-27.html").read_text(encoding="utf-8")
     assert "Night of 27 to 28 November 2026" in page
     assert page.count('class="hour"') == 12
+    assert 'aria-label="1 episode, 5 min of crying, the first from 20:15, the last until' in page
     assert page.count('<i class="cry" style=') == 1 and "left:25.00%;width:8.33%" in page
     assert '<th scope="row">20:15:00</th><td>20:20:00</td><td>5 min</td><td>0.90</td>' in page
     for name, value in (("Episodes", "1"), ("Crying", "5 min"), ("First began", "20:15")):

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.npz_files import damaged_npz, npy
 
 from crydistill.corpora.clip import Clip, Label
 from crydistill.errors import ConfigError
@@ -100,7 +101,8 @@ def test_faults_are_told(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match="run 2 was evaluated on different clips"):
         compare_recipes([run], [saved(tmp_path / "b", 0.5, 0, fewer)], model="m")
-    (tmp_path / "broken").write_bytes(b"nothing")
-    for path in ("broken", "missing"):
+    for number, data in enumerate([b"nothing", npy(), *damaged_npz()]):
+        (tmp_path / f"broken-{number}").write_bytes(data)
+    for path in (*(path.name for path in tmp_path.glob("broken-*")), "missing"):
         with pytest.raises(ConfigError, match=f"{path}: no window scores"):
             load_scores(tmp_path / path)

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from tests.feedback.toys import cries, put, student, toy
 
+from crydistill import atomic
 from crydistill.audio.mel import MelStream
 from crydistill.audio.windows import windows
 from crydistill.detector.clip_folder import LABELS_NAME, ClipLabel
+from crydistill.detector.settings import vote_settings
 from crydistill.errors import ConfigError, CorpusError, ModelError
-from crydistill.feedback.adapt import BEFORE_NAME, adapt, undo
-from crydistill.feedback.learn import Means
+from crydistill.feedback.adapt import BEFORE_NAME, adapt, undo, write_adapted
+from crydistill.feedback.learn import Figures, Learned, Means
 from crydistill.publish.guard import Rule, scan
 from crydistill.student.manifest import MANIFEST_NAME, TFLITE_NAME
 from crydistill.student.packaged import packaged_student
@@ -91,6 +93,25 @@ def test_a_run_killed_between_two_files_is_undone_too(adapted: Path, tmp_path: P
         TfliteStudent.load(out)
     assert undo(out)
     assert TfliteStudent.load(out).manifest == student().manifest
+
+
+def test_a_first_run_killed_between_two_files_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    put(tmp_path / "clips", "alert-1.wav", toy(0))
+    out, vote = tmp_path / "out", vote_settings(student().manifest, "balanced")
+    figures = Figures(1, 1.0, 1.0, 0, None, None)
+    learned = Learned(Means.VOTE, None, vote, figures, figures)
+    counts = dict.fromkeys(ClipLabel, 1)
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(atomic, "write_bytes", kill)
+        write_adapted(out, student(), learned, "balanced", counts, None)
+    assert any(out.rglob("*.json"))
+    done = adapt(tmp_path / "clips", student(), out, preset="balanced")
+    assert done.learned.means is Means.NOTHING
 
 
 def test_without_labels_nothing_is_written(tmp_path: Path) -> None:

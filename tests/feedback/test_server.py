@@ -226,6 +226,22 @@ def test_a_disk_that_refuses_is_named(
     assert get(server, "clips").status == 200
 
 
+def test_a_connection_ends_when_its_client_says_so(server: ReviewServer) -> None:
+    answer = post(server, f"label/{NAME}", {"label": "cry"}, Connection="close")
+    assert (answer.status, answer.headers["Connection"]) == (200, "close")
+
+
+def test_the_body_of_what_is_refused_is_no_request(server: ReviewServer) -> None:
+    inner = f"GET /{server.token}/clips HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    length = f"Content-Length: {len(inner)}"
+    asked = f"POST / HTTP/1.1\r\nHost: evil.example\r\n{length}\r\n\r\n{inner}"
+    with socket.create_connection(("127.0.0.1", server.server_port), WAIT_SECONDS) as other:
+        other.sendall(asked.encode())
+        said = b"".join(iter(lambda: other.recv(1000), b""))
+    assert said.count(b"HTTP/1.1 ") == 1
+    assert said.startswith(b"HTTP/1.1 403 ")
+
+
 def test_nonsense_ends_only_its_own_connection(server: ReviewServer) -> None:
     for data in (b"\0\1\2\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET\r\n\r\n"):
         with socket.create_connection(("127.0.0.1", server.server_port), WAIT_SECONDS) as other:

@@ -11,7 +11,8 @@ from tests.firmware.programs import FIRMWARE, need
 from tests.tflite.editing import edited, tensor
 
 from crydistill.audio.windows import WINDOW_HOP_SAMPLES, WINDOW_SAMPLES
-from crydistill.device.export import FORMAT_VERSION, export_c
+from crydistill.device.c_student import FORMAT_VERSION
+from crydistill.device.export import export_c
 from crydistill.device.selftest import selftest_header
 from crydistill.student.manifest import StudentManifest
 from crydistill.student.packaged import packaged_student

@@ -5,6 +5,7 @@ import pytest
 from tests.feedback.toys import replay as packaged
 from tests.feedback.toys import student
 from tests.nights.nightly import clips
+from tests.npz_files import damaged_npz, npy
 
 from crydistill.detector.settings import vote_settings
 from crydistill.errors import CorpusError, ModelError
@@ -37,10 +38,15 @@ def test_a_replay_of_another_student_is_refused(tmp_path: Path) -> None:
         load_replay(tmp_path / "replay.npz", "0" * 64)
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\3\4 no archive", b"\x93NUMPY"])
+@pytest.mark.parametrize("data", [b"", b"PK\3\4 no archive", b"\x93NUMPY", npy(), *damaged_npz()])
 def test_a_damaged_replay_is_named(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "replay.npz").write_bytes(data)
     with pytest.raises(ModelError, match=r"replay\.npz: not replayed features"):
+        load_replay(tmp_path / "replay.npz", "0" * 64)
+
+
+def test_a_missing_replay_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"replay\.npz: no such file; `crydistill replay` makes"):
         load_replay(tmp_path / "replay.npz", "0" * 64)
 
 

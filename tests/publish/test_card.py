@@ -51,6 +51,13 @@ def test_card_names_no_folder_of_the_maker() -> None:
     assert "secret-place" not in str(make_card(sources()))
 
 
+@pytest.mark.parametrize("kind", ["path", "audioset", "parquet", "webdataset"])
+def test_card_names_test_data_of_every_kind(kind: str) -> None:
+    metrics = public_metrics(public_manifest())
+    metrics["provenance"]["config"]["data"]["test"] = [{"path": None, kind: "somewhere/held-out"}]
+    assert "Measured with the int8 model on held-out:" in make_card(sources(metrics=metrics)).text
+
+
 def test_model_index_reads_back_with_intervals() -> None:
     card = ModelCard(str(make_card(sources())))
     assert card.data.license == "mit"

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.npz_files import damaged_npz, npy
 
 from crydistill.audio.files import read_audio
 from crydistill.audio.mel import log_mel
@@ -179,7 +180,9 @@ def test_foreign_and_missing_fingerprint_files(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", format=99)
     (tmp_path / "text.npz").write_text("hello")
     np.savez(tmp_path / "part.npz", format=1, clips=1)
-    for name in ("other.npz", "text.npz", "part.npz"):
+    for number, data in enumerate([npy(), *damaged_npz()]):
+        (tmp_path / f"damaged-{number}.npz").write_bytes(data)
+    for name in sorted(path.name for path in tmp_path.glob("*.npz")):
         with pytest.raises(CorpusError, match="not a fingerprint file of this version"):
             PrivateFingerprints.load(tmp_path / name)
 

@@ -112,6 +112,8 @@ def test_training_data_by_kind(records: Path) -> None:
     assert data_of(OPEN | {"where": {"split": "train"}}) == "recordings (any licences)"
     assert data_of(OPEN | {"path": None, "catalogue": "esc-50"}) == "esc-50"
     assert data_of(OPEN | {"path": None}) == "AudioSet"
+    assert data_of(OPEN | {"path": None, "parquet": "sets/cries"}) == "cries"
+    assert data_of(OPEN | {"path": None, "webdataset": "sets/tars"}) == "tars"
 
 
 def test_the_packaged_student_is_marked_and_its_licences_listed(records: Path) -> None:

@@ -10,13 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crydistill.audio.windows import WINDOW_HOP_FRAMES, window_count
+from crydistill.audio.windows import window_count
 from crydistill.errors import CrydistillError, StoreError
 from crydistill.lock import BusyError
 from crydistill.teacher.scores import (
     ScoreStore,
     TeacherIdentity,
-    gather_windows,
     open_for_writing,
 )
 
@@ -66,15 +65,6 @@ def test_it_can_be_gone_on_with(tmp_path: Path) -> None:
     fill(tmp_path, range(2))
     fill(tmp_path, range(2, 5))
     require_intact(tmp_path, range(5))
-
-
-def test_windows_are_cut_from_the_frames(tmp_path: Path) -> None:
-    fill(tmp_path, range(4))
-    store = ScoreStore(tmp_path)
-    frames = store.frames("clip 3")
-    patches = gather_windows(frames, WINDOW_HOP_FRAMES * np.arange(store.entries["clip 3"].windows))
-    assert patches.shape == (window_count(280), 96, 64)
-    assert np.array_equal(patches[2], frames[96:192].astype(np.float32))
 
 
 def test_a_clip_scored_again_replaces_the_old_rows(tmp_path: Path) -> None:

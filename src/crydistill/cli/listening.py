@@ -214,7 +214,7 @@ def _stream(address: "StreamAddress", patience: float, *, hidden: bool) -> "Sour
 
 
 def _standard_input() -> BinaryIO:
-    from crydistill.detector.sources import RAW_PIPE
+    from crydistill.detector.byte_stream import RAW_PIPE
 
     if sys.stdin is None:
         raise AudioError(f"standard input is closed; pipe sound into it: {RAW_PIPE}")
@@ -246,7 +246,7 @@ def _mqtt_publisher(
     from crydistill.settings import mqtt_password
 
     broker = Broker.parse(address, user=user, tls=tls, ca=ca)
-    return MqttPublisher(broker, id_=id_, controls=controls, password=mqtt_password(), say=tell)
+    return MqttPublisher(broker, id_=id_, controls=controls, password=mqtt_password(), say=_say)
 
 
 def _controls(student: "TfliteStudent", vote: "VoteSettings", listener: "Listener") -> "Controls":

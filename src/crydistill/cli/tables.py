@@ -44,7 +44,7 @@ def tables_compare(
     ] = None,
     clip_score: Annotated[
         str, typer.Option(help="Pooling over a clip's windows: mean, max or top4.")
-    ] = ("mean"),
+    ] = "mean",
     records: RecordsOption = RECORDS,
 ) -> None:
     """Compare two recipes, or two models of one, on the same test clips; record the result."""

@@ -109,9 +109,11 @@ class AlertClips:
 
     def begin(self, onset: int, when: datetime) -> None:
         """Begin a clip: an alert with its onset at sample `onset` went on at time `when`."""
-        if self._start is not None and not self._near:
-            self._write()  # the previous clip, still in its tail
-        self._begin(ClipKind.ALERT, onset - self._before, when)
+        try:
+            if self._start is not None and not self._near:
+                self._write()  # the previous clip, still in its tail
+        finally:
+            self._begin(ClipKind.ALERT, onset - self._before, when)
 
     def near_miss(self, onset: int, when: datetime) -> None:
         """Begin a clip, or go on with it: sound from sample `onset` on nearly raised an alert."""

@@ -8,7 +8,15 @@ from crydistill.errors import AudioError
 
 READ_BYTES = 65_536
 
+RAW_PIPE = "arecord -t raw -f S16_LE -r 16000 -c 1 | crydistill listen -"
+"""What to type to listen to a sound card by a pipe."""
+
 _EMPTY_PIPE_SECONDS = 0.02
+
+
+def decoding_pipe(source: str = "-") -> str:
+    """What to type to listen to something that ffmpeg can decode, by a pipe."""
+    return f"ffmpeg -i {source} -f s16le -ar 16000 -ac 1 - | crydistill listen -"
 
 
 class ByteStream:

@@ -124,11 +124,13 @@ def set_label(folder: str | Path, name: str, label: ClipLabel | None) -> None:
     ------
     ConfigError
         if there is no such clip.
+    BusyError
+        if another process holds the folder for ten seconds.
     """
     folder = Path(folder)
     with _locked(folder):
         _require_clip(folder, name)
-        labels = {**read_labels(folder)}
+        labels = read_labels(folder)
         if label is None:
             labels.pop(name, None)
         else:
@@ -143,6 +145,8 @@ def delete_clip(folder: str | Path, name: str) -> None:
     ------
     ConfigError
         if there is no such clip.
+    BusyError
+        if another process holds the folder for ten seconds.
     """
     folder = Path(folder)
     with _locked(folder):
@@ -168,6 +172,8 @@ def make_room(folder: str | Path, wanted: int, *, limit: int, most: int = MOST_C
     ------
     FolderFullError
         if that does not make room; nothing has been deleted then.
+    BusyError
+        if another process holds the folder for ten seconds.
     """
     folder = Path(folder)
     with _locked(folder):

@@ -291,11 +291,12 @@ class MqttPublisher:
             self._send_alert()
 
     def _disconnected(self, client: Any, data: Any, flags: Any, reason: Any, more: Any) -> None:
-        self._read_by = None
-        if not self._answered:
-            self._say_once(why_silent(self._broker))
-        elif self._accepted and reason.is_failure:
-            self._say_once(f"connection lost ({reason})")
+        with self._lock:
+            self._read_by = None
+            if not self._answered:
+                self._say_once(why_silent(self._broker))
+            elif self._accepted and reason.is_failure:
+                self._say_once(f"connection lost ({reason})")
 
     def _say_once(self, cause: str) -> None:
         if cause not in self._said:
@@ -366,7 +367,7 @@ _COMMANDS = ("threshold", "preset")
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested without end
         return None
 
 

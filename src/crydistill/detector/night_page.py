@@ -65,9 +65,10 @@ def _figures(summary: NightSummary) -> Iterator[tuple[str, str]]:
 def _described(summary: NightSummary) -> str:
     if not summary.episodes:
         return "no episodes"
+    plural = "" if summary.episodes == 1 else "s"
     return (
-        f"{summary.episodes} episodes, {_length(60 * summary.crying)} of crying, the first from "
-        f"{_clock(summary.first)}, the last until {_clock(summary.last)}"
+        f"{summary.episodes} episode{plural}, {_length(60 * summary.crying)} of crying, the first "
+        f"from {_clock(summary.first)}, the last until {_clock(summary.last)}"
     )
 
 

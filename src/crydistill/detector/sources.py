@@ -18,7 +18,7 @@ import soxr
 
 from crydistill.audio.files import AUDIO_SUFFIXES, AudioReader
 from crydistill.audio.mel import SAMPLE_RATE, Samples
-from crydistill.detector.byte_stream import ByteStream
+from crydistill.detector.byte_stream import RAW_PIPE, ByteStream, decoding_pipe
 from crydistill.detector.containers import container, is_wav
 from crydistill.detector.wav_stream import wav_blocks
 from crydistill.errors import AudioError, ConfigError, MissingExtraError
@@ -39,9 +39,6 @@ until there is no backlog, so that it is missing in one piece."""
 REOPEN_SECONDS = 30.0
 """A microphone that gives nothing but zeros is opened again after this time: the sound server may
 have put a device in its place that is always silent."""
-
-RAW_PIPE = "arecord -t raw -f S16_LE -r 16000 -c 1 | crydistill listen -"
-DECODING_PIPE = "ffmpeg -i - -f s16le -ar 16000 -ac 1 - | crydistill listen -"
 
 
 @dataclass(frozen=True)
@@ -148,7 +145,7 @@ def pcm_blocks(
     _check_rate(rate)
     source = ByteStream(stream)
     if name := container(source):
-        raise AudioError(f"standard input is {name}, not PCM; decode it first: {DECODING_PIPE}")
+        raise AudioError(f"standard input is {name}, not PCM; decode it first: {decoding_pipe()}")
     silent = True
     for block in _wav(source, say) if is_wav(source) else _raw(source, rate, say):
         silent = False

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
+from crydistill.detector.byte_stream import decoding_pipe
 from crydistill.errors import ConfigError
 
 SCHEMES = ("rtsp", "rtsps", "http", "https")
@@ -75,7 +76,7 @@ def _split(text: str) -> SplitResult:
         raise ConfigError(
             f"stream address: '{scheme[:20]}://' is none that can be listened to; write rtsp://, "
             "rtsps://, http:// or https://, or pipe the sound in: "
-            "ffmpeg -i ADDRESS -f s16le -ar 16000 -ac 1 - | crydistill listen -"
+            f"{decoding_pipe('ADDRESS')}"
         )
     url = urlsplit(text)
     if not re.fullmatch(r"[\w.:%-]+", url.hostname or ""):

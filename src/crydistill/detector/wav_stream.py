@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crydistill.audio.mel import Samples
-from crydistill.detector.byte_stream import ByteStream
+from crydistill.detector.byte_stream import RAW_PIPE, ByteStream, decoding_pipe
 from crydistill.detector.containers import is_wav
 from crydistill.errors import AudioError
 
@@ -167,13 +167,12 @@ def _format(chunk: bytes) -> WavFormat:
     if tag not in _BITS:
         raise AudioError(
             f"standard input is WAV with compressed sound (format {tag}); decode it first: "
-            "ffmpeg -i - -f s16le -ar 16000 -ac 1 - | crydistill listen -"
+            f"{decoding_pipe()}"
         )
     return WavFormat(rate, channels, bits, floating=tag == _FLOAT)
 
 
 def _damaged(what: str) -> AudioError:
     return AudioError(
-        f"standard input is WAV with a damaged header ({what}); send raw PCM instead: "
-        "arecord -t raw -f S16_LE -r 16000 -c 1 | crydistill listen -"
+        f"standard input is WAV with a damaged header ({what}); send raw PCM instead: {RAW_PIPE}"
     )

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from crydistill.device.geometry import aligned
 from crydistill.errors import ModelError
-from crydistill.tflite.file import ALIGNMENT, Operator, TfliteFile
+from crydistill.tflite.file import Operator, TfliteFile
 from crydistill.tflite.memory import MEMORY, memory_tensor
 
 
@@ -139,9 +140,5 @@ def _lowest_gap(buffer: _Buffer, placed: list[tuple[_Buffer, int]]) -> int:
             continue
         if at + buffer.size <= offset:
             break
-        at = max(at, _aligned(offset + other.size))
+        at = max(at, aligned(offset + other.size))
     return at
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT

@@ -11,8 +11,6 @@ and `arm_avgpool_s8_get_buffer_size`.
 from crydistill.device.geometry import Window, rounded_up, window_of
 from crydistill.tflite.file import Operator, TfliteFile
 
-VERSIONS = "4.1 to 8.0"
-
 SCRATCH_USERS = ("AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D")
 
 _HELIUM_COLUMNS = 4

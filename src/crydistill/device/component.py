@@ -13,7 +13,8 @@ from crydistill import atomic
 from crydistill.detector.vote import VoteSettings
 from crydistill.device.c_text import DO_NOT_EDIT, array, include_guard
 from crydistill.device.esp_nn import non_persistent_bytes
-from crydistill.device.export import default_preset, detector_settings, export_c
+from crydistill.device.export import NO_PRESETS, default_preset, detector_settings, export_c
+from crydistill.device.geometry import aligned
 from crydistill.device.kernel_faults import ESP_NN, first_sound_version
 from crydistill.device.library import (
     copy_adapter,
@@ -26,7 +27,7 @@ from crydistill.device.selftest import write_selftest
 from crydistill.device.vendors import OWN, find_vendor
 from crydistill.errors import ConfigError
 from crydistill.student.manifest import StudentManifest
-from crydistill.tflite.file import ALIGNMENT, TfliteFile, read_tflite
+from crydistill.tflite.file import TfliteFile, read_tflite
 from crydistill.tflite.memory import memory_tensor
 
 COMPONENT = "crydistill"
@@ -35,9 +36,6 @@ _MANIFEST = "idf_component.yml"
 
 KCONFIG_THRESHOLD_ONE = 10_000
 """Kconfig supports integers only."""
-
-_SETTINGS_OF_NO_STUDENT = VoteSettings(threshold=0.5)
-"""Kconfig defaults for a student without presets, to be set by hand in the firmware."""
 
 _MOST_BOOKKEEPING = 16_384
 """Size of TFLite Micro's own structures, if the manifest has no measured arena; bytes."""
@@ -125,17 +123,13 @@ def tflm_arena_bytes(file: TfliteFile, manifest: StudentManifest) -> int:
     planned = non_persistent_bytes(file, esp_nn=False)
     measured = planned + _MOST_BOOKKEEPING if manifest.arena is None else manifest.arena.size_bytes
     total = measured - planned + non_persistent_bytes(file, esp_nn=True)
-    return _aligned(total) + (0 if memory is None else _aligned(memory.size))
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+    return aligned(total) + (0 if memory is None else aligned(memory.size))
 
 
 def _default_settings(manifest: StudentManifest, calibrated: VoteSettings | None) -> VoteSettings:
     settings = detector_settings(manifest, calibrated)
     name = default_preset(settings)
-    return _SETTINGS_OF_NO_STUDENT if name is None else settings[name]
+    return NO_PRESETS if name is None else settings[name]
 
 
 def _kconfig(settings: VoteSettings) -> dict[str, int]:

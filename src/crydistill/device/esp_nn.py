@@ -10,8 +10,8 @@ Source: espressif/esp-nn at commit 1017042 (2026), `esp_nn_get_conv_scratch_size
 from dataclasses import dataclass
 from typing import Any
 
-from crydistill.device.geometry import Window, rounded_up, window_of
-from crydistill.tflite.file import ALIGNMENT, Operator, TfliteFile
+from crydistill.device.geometry import Window, aligned, rounded_up, window_of
+from crydistill.tflite.file import Operator, TfliteFile
 
 VERSION = "ESP-NN at commit 1017042 (2026)"
 
@@ -88,7 +88,7 @@ def non_persistent_bytes(file: TfliteFile, *, esp_nn: bool) -> int:
                 continue
             if at + size <= offset:
                 break
-            at = max(at, _aligned(offset + other))
+            at = max(at, aligned(offset + other))
         placed.append((at, size, first, last))
     return max((offset + size for offset, size, _, _ in placed), default=0)
 
@@ -105,9 +105,9 @@ def _lifetimes(file: TfliteFile, esp_nn: bool) -> list[tuple[int, int, int]]:
         first.update(dict.fromkeys(operator.outputs, position))
         wanted = scratch_bytes(file, operator) if esp_nn else 0
         if wanted:
-            scratch.append((_aligned(wanted), position, position))
+            scratch.append((aligned(wanted), position, position))
     tensors = [
-        (_aligned(file.tensors[index].size), start, last.get(index, start))
+        (aligned(file.tensors[index].size), start, last.get(index, start))
         for index, start in first.items()
     ]
     return tensors + scratch
@@ -186,7 +186,3 @@ def _depthwise_3x3_scratch(w: Window, size: int, weights: int) -> int:
         height = w.height + 2 * w.pad_height + max(0, w.out_height * w.stride_height + 2 - w.height)
         return (9 + width * height + w.out_height * w.out_width + 12) * channels + 64
     return 2 * (weights + size) + 32
-
-
-def _aligned(size: int) -> int:
-    return rounded_up(size, ALIGNMENT)

@@ -17,30 +17,29 @@ import numpy as np
 from crydistill import atomic
 from crydistill.detector.settings import DEFAULT_PRESET, vote_settings
 from crydistill.detector.vote import VoteSettings
-from crydistill.device.c_arena import ArenaPlan, plan_arena
-from crydistill.device.c_layers import Layer, layer_in_c
+from crydistill.device.c_layers import Layer
+from crydistill.device.c_student import (
+    FORMAT_VERSION,
+    Call,
+    CStudent,
+    settings_fields,
+    student_in_c,
+)
 from crydistill.device.c_tables import tables_header, tables_source
 from crydistill.device.c_text import DO_NOT_EDIT, array, float32, include_guard, struct
 from crydistill.device.vendors import OWN, Vendor, find_vendor
 from crydistill.errors import ConfigError, ModelError
-from crydistill.student.activation import activate
-from crydistill.student.manifest import FrontEnd, StudentManifest
-from crydistill.tflite.check import TensorFacts, TfliteFacts, inspect_tflite
-from crydistill.tflite.file import TfliteFile, read_tflite
-from crydistill.tflite.interpreters import Float32, dequantize
+from crydistill.student.manifest import StudentManifest
 
 CALIBRATED_PRESET = "calibrated"
 """Preset name of settings from `crydistill calibrate`."""
 
-FORMAT_VERSION = 3
-"""CRYDISTILL_FORMAT_VERSION of the library that the C source is for."""
+NO_PRESETS = VoteSettings(threshold=0.5)
+"""Where a device or page begins with a student without presets, until somebody sets it by hand."""
 
 DEFAULT_PREFIX = "crydistill"
 
 _PREFIX = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-
-_MOST_OUTPUTS = 1 << 16
-"""Limit from the C model's 16-bit indices of the cry outputs."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +87,7 @@ def export_c(
     Raises
     ------
     ModelError
-        if the two do not belong together, the front end differs, the `.tflite` fails
-        `inspect_tflite`, or the engine lacks an operator, which is named with its layer.
+        as `student_in_c` and `detector_settings`, or if two presets would have one name in C.
     ConfigError
         if a preset's settings are out of range, the prefix is no beginning of a name in C, or there
         are no kernels of that name.
@@ -110,31 +108,24 @@ def export_c(
     'crydistill_preset_balanced'
     """
     names = _Names(prefix)
-    facts = inspect_tflite(tflite, size_limit=manifest.tflite.size_bytes, name=manifest.name)
-    check_manifest(manifest, facts.sha256)
-    file = read_tflite(tflite)
     vendor = find_vendor(kernels)
-    plan = plan_arena(file, vendor.scratch(file)) if vendor else plan_arena(file)
-    handed = vendor.handovers(file, plan) if vendor else {}
-    layers = [layer_in_c(file, i, handed.get(i)) for i in range(len(file.operators))]
-    computed = [layer for layer in layers if layer is not None]
-    if not computed:
-        raise ModelError(f"{manifest.name}: the student has no operators; export another")
+    student = student_in_c(tflite, manifest, vendor)
     settings = detector_settings(manifest, calibrated)
     presets = _presets_in_c(manifest.name, settings, names)
+    layers = [call.layer for call in student.calls]
     model = (
         _heading(manifest, names, vendor)
-        + _constants(computed)
-        + _kernel_table(computed)
-        + _fits(layers)
-        + _run(file, plan, layers)
-        + _model(manifest, facts, plan, names, checked=bool(_checks(layers)))
+        + _constants(layers)
+        + _kernel_table(layers)
+        + _fits(student.calls)
+        + _run(student)
+        + _model(student, names)
         + _presets(settings, presets)
     )
     texts = {
         "crydistill_tables.h": tables_header(),
         "crydistill_tables.c": tables_source(),
-        f"{names.file}.h": _model_header(manifest, plan, facts.output, presets, names),
+        f"{names.file}.h": _model_header(student, presets, names),
         f"{names.file}.c": model,
     }
     paths = tuple(Path(directory) / name for name in texts)
@@ -142,11 +133,11 @@ def export_c(
         atomic.write_text(path, text)
     return CExport(
         paths,
-        plan.size,
-        sum(layer.constant_bytes for layer in computed),
-        tuple(sorted({layer.kernel for layer in computed})),
+        student.plan.size,
+        sum(layer.constant_bytes for layer in layers),
+        tuple(sorted({layer.kernel for layer in layers})),
         presets,
-        vendor.notes(file) if vendor else (),
+        vendor.notes(student.file) if vendor else (),
     )
 
 
@@ -207,28 +198,6 @@ def default_preset(presets: Collection[str]) -> str | None:
     return next((name for name in favourites if name in presets), None)
 
 
-def check_manifest(manifest: StudentManifest, sha256: str) -> None:
-    """Check that manifest and `.tflite` belong together and hear with the library's front end.
-
-    Raises
-    ------
-    ModelError
-        naming what differs.
-    """
-    if manifest.tflite.sha256 != sha256:
-        raise ModelError(
-            f"{manifest.name}: the .tflite's sha256 does not match its manifest; "
-            "the two files must come from the same run"
-        )
-    ours = FrontEnd()
-    for field, value in manifest.front_end:
-        if value != getattr(ours, field):
-            raise ModelError(
-                f"{manifest.name}: front_end.{field}: the student was trained with {value!r}, the "
-                f"C library computes {getattr(ours, field)!r}; use the release that made it"
-            )
-
-
 def _heading(manifest: StudentManifest, names: _Names, vendor: Vendor | None) -> str:
     adapter = f'#include "{vendor.adapter}.h"\n' if vendor else ""
     return (
@@ -249,38 +218,34 @@ def _kernel_table(layers: list[Layer]) -> str:
     return f"\nstatic const struct crydistill_kernels kernels = {struct(places)};\n"
 
 
-def _checks(layers: list[Layer | None]) -> list[str]:
-    """Calls that compare a layer's scratch memory with what its vendor asks for."""
+def _checks(calls: list[Call]) -> list[str]:
+    """Expressions in C that compare a layer's scratch memory with what its vendor asks for."""
     return [
-        f"{layer.kernel}_fits(&layer_{position})"
-        for position, layer in enumerate(layers)
-        if layer and layer.handover and layer.handover.scratch_bytes is not None
+        f"{call.layer.kernel}_fits(&layer_{call.position})"
+        for call in calls
+        if call.layer.handover and call.layer.handover.scratch_bytes is not None
     ]
 
 
-def _fits(layers: list[Layer | None]) -> str:
-    checks = _checks(layers)
+def _fits(calls: list[Call]) -> str:
+    checks = _checks(calls)
     joined = " &&\n           ".join(checks)
     return f"\nstatic bool fits(void)\n{{\n    return {joined};\n}}\n" if checks else ""
 
 
-def _run(file: TfliteFile, plan: ArenaPlan, layers: list[Layer | None]) -> str:
+def _run(student: CStudent) -> str:
     """The calls, one line per layer, and the function that makes them."""
-
     calls = []
-    for position, (operator, layer) in enumerate(zip(file.operators, layers, strict=True)):
-        if layer is None:
-            continue
+    for call in student.calls:
         *inputs, output = (
-            "CRYDISTILL_IN_PATCH" if place is None else str(place)
-            for place in plan.places(file, operator)
+            "CRYDISTILL_IN_PATCH" if place is None else str(place) for place in call.places
         )
         calls.append(
-            f"    {{CRYDISTILL_CALL_{layer.function.upper()}, &layer_{position}, "
+            f"    {{CRYDISTILL_CALL_{call.layer.function.upper()}, &layer_{call.position}, "
             f"{{{', '.join(inputs)}}}, {output}}},\n"
         )
     return (
-        f"\nenum {{ CALLS = {len(calls)}, LOGITS = {plan.offsets[file.outputs[0]]} }};\n"
+        f"\nenum {{ CALLS = {len(calls)}, LOGITS = {student.logits} }};\n"
         f"\nstatic const struct crydistill_call calls[CALLS] = {{\n{''.join(calls)}}};\n"
         "\nstatic const int8_t *run(const struct crydistill_kernels *table, const int8_t *patch,\n"
         "                         int8_t *arena)\n{\n"
@@ -289,13 +254,8 @@ def _run(file: TfliteFile, plan: ArenaPlan, layers: list[Layer | None]) -> str:
     )
 
 
-def _model(
-    manifest: StudentManifest, facts: TfliteFacts, plan: ArenaPlan, names: _Names, *, checked: bool
-) -> str:
-    patch, logits = facts.input, facts.output
-    outputs = logits.shape[-1]
-    if outputs > _MOST_OUTPUTS:
-        raise ModelError(f"{manifest.name}: {outputs} outputs, more than {_MOST_OUTPUTS}")
+def _model(student: CStudent, names: _Names) -> str:
+    manifest, patch = student.manifest, student.facts.input
     cries = np.array(manifest.cry_outputs, dtype=np.uint16)
     fields = {
         "version": FORMAT_VERSION,
@@ -304,13 +264,13 @@ def _model(
         "call_count": "CALLS",
         "logits": "LOGITS",
         "kernels": "&kernels",
-        **({"fits": "fits"} if checked else {}),
+        **({"fits": "fits"} if _checks(student.calls) else {}),
         "arena_bytes": names.macro("ARENA_BYTES"),
-        **_memory(facts, plan),
+        **_memory(student),
         "input_scale": float32(patch.scale),
         "input_zero_point": patch.zero_point,
-        "input_factor": input_factor(manifest, patch),
-        "outputs": outputs,
+        "input_factor": student.input_factor,
+        "outputs": student.outputs,
         "cry_outputs": "cry_outputs",
         "cry_output_count": len(cries),
         "softmax": "true" if manifest.activation == "softmax" else "false",
@@ -319,57 +279,31 @@ def _model(
     model = f"const struct crydistill_model {names.student} = {struct(fields)};\n"
     tables = (
         array("uint16_t", "cry_outputs", cries),
-        array("float", "activation", activation_table(manifest, logits)),
+        array("float", "activation", student.activation_table),
     )
     return "".join(f"\n{text}" for text in (*tables, model))
 
 
-def _memory(facts: TfliteFacts, plan: ArenaPlan) -> dict[str, int]:
-    if facts.memory is None:
+def _memory(student: CStudent) -> dict[str, int]:
+    if student.facts.memory is None:
         return {}
     return {
-        "memory_bytes": plan.memory_bytes,
-        "memory_zero_point": facts.memory.zero_point,
+        "memory_bytes": student.plan.memory_bytes,
+        "memory_zero_point": student.facts.memory.zero_point,
     }
 
 
-def input_factor(manifest: StudentManifest, patch: TensorFacts) -> int:
-    """Quantization steps per unit of the log-mel, with 16 fractional bits."""
-    factor = round(2**16 / patch.scale)
-    if factor >= 2**31:
-        raise ModelError(
-            f"{manifest.name}: the input's scale {patch.scale:g} is too small for a log-mel; "
-            "the student was not calibrated on audio"
-        )
-    return factor
-
-
-def activation_table(manifest: StudentManifest, logits: TensorFacts) -> Float32:
-    """Activation table of `struct crydistill_model`: 256 values."""
-    if manifest.activation == "softmax":
-        return np.asarray(np.exp(-np.arange(256) * logits.scale), dtype=np.float32)
-    every_step = np.arange(-128, 128, dtype=np.int8)[:, None]
-    values = dequantize(every_step, logits.scale, logits.zero_point)
-    return activate(values, manifest.activation).ravel()
-
-
-def _model_header(
-    manifest: StudentManifest,
-    plan: ArenaPlan,
-    logits: TensorFacts,
-    presets: dict[str, str],
-    names: _Names,
-) -> str:
+def _model_header(student: CStudent, presets: dict[str, str], names: _Names) -> str:
     variables = [f"const struct crydistill_model {names.student}"]
     variables += [f"const struct crydistill_settings {name}" for name in presets.values()]
     body = (
-        f"/* Student of sha256 {manifest.tflite.sha256}.\n * {DO_NOT_EDIT} */\n"
+        f"/* Student of sha256 {student.facts.sha256}.\n * {DO_NOT_EDIT} */\n"
         '#include "crydistill.h"\n\n'
         f"#if CRYDISTILL_FORMAT_VERSION != {FORMAT_VERSION}\n"
         '#error "library and student are of different versions: run `crydistill export` again"\n'
         "#endif\n\n"
-        f"#define {names.macro('ARENA_BYTES')} {plan.size}\n"
-        f"#define {names.macro('OUTPUTS')} {logits.shape[-1]}\n"
+        f"#define {names.macro('ARENA_BYTES')} {student.plan.size}\n"
+        f"#define {names.macro('OUTPUTS')} {student.outputs}\n"
         f"{_default_preset(presets, names)}\n"
         "#ifdef __cplusplus\n"
         'extern "C" {\n'
@@ -404,11 +338,6 @@ def _presets(settings: dict[str, VoteSettings], names: dict[str, str]) -> str:
     )
 
 
-def settings_in_c(vote: VoteSettings) -> dict[str, str | int]:
-    """Return the fields of a `struct crydistill_settings`."""
-    return {
-        "threshold": float32(vote.threshold),
-        "n": vote.n,
-        "m": vote.m,
-        "hold_ms": round(vote.hold_seconds * 1000),
-    }
+def settings_in_c(vote: VoteSettings) -> dict[str, str | int | float]:
+    """Return the initialisers of a `struct crydistill_settings`."""
+    return {**settings_fields(vote), "threshold": float32(vote.threshold)}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from crydistill.tflite.file import Operator, TfliteFile
+from crydistill.tflite.file import ALIGNMENT, Operator, TfliteFile
 
 _SAME = 0
 
@@ -111,6 +111,11 @@ def window_of(file: TfliteFile, operator: Operator) -> Window:
 def rounded_up(size: int, multiple: int) -> int:
     """The smallest multiple that is not less than a size."""
     return -(-size // multiple) * multiple
+
+
+def aligned(size: int) -> int:
+    """The room that a tensor of so many bytes takes in an arena."""
+    return rounded_up(size, ALIGNMENT)
 
 
 def _behind(size: int, outputs: int, stride: int, reach: int) -> int:

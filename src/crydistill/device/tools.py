@@ -34,7 +34,13 @@ def run(*command: str) -> str:
 
 
 def run_raw(*command: str) -> bytes:
-    """Run a tool; return the bytes it prints."""
+    """Run a tool; return the bytes it prints.
+
+    Raises
+    ------
+    ConfigError
+        as `run`.
+    """
     try:
         done = subprocess.run(
             command,

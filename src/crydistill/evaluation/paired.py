@@ -26,6 +26,7 @@ from crydistill.metrics.intervals import (
 )
 from crydistill.metrics.ranking import ClipScore, Floats, Ranking, clip_score, ranking_metrics
 from crydistill.metrics.records import Record, estimate_text, markdown_table, plain_estimate
+from crydistill.npz_file import NOT_NPZ
 
 COMPARED = (
     "roc_auc",
@@ -91,7 +92,7 @@ def load_scores(path: str | Path) -> SavedScores:
                 tuple(saved["groups"].tolist()),
                 {n[6:]: np.split(saved[n], ends) for n in saved.files if n.startswith("model_")},
             )
-    except (OSError, KeyError, ValueError) as error:
+    except NOT_NPZ as error:
         raise ConfigError(
             f"{path}: no window scores ({type(error).__name__}); run `crydistill evaluate` first"
         ) from error

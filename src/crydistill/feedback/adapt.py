@@ -139,10 +139,11 @@ def write_adapted(
 
 def _write_student(folder: Path, tflite: bytes, manifest: StudentManifest) -> None:
     # Each file is whole at any time. Only a kill between the two leaves a pair that does not go
-    # together, which is refused when it is loaded; the same command, or undo, mends it.
+    # together, which is refused when it is loaded; the same command, or undo, mends it. The
+    # manifest comes first, since a folder is known by that from before.
     with deferred_signals():
-        atomic.write_bytes(folder / TFLITE_NAME, tflite)
         save_manifest(folder / MANIFEST_NAME, manifest)
+        atomic.write_bytes(folder / TFLITE_NAME, tflite)
 
 
 def _manifest(

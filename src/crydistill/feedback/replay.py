@@ -7,7 +7,6 @@ dozen steps per half second. It belongs to one student.
 
 import hashlib
 import json
-import zipfile
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +19,7 @@ from crydistill.atomic import replacing
 from crydistill.detector.vote import Alert, Scores, VoteSettings, alerts, vote_track
 from crydistill.errors import ModelError
 from crydistill.feedback.cry_head import Int8
+from crydistill.npz_file import NOT_NPZ
 
 REPLAY_NAME = "replay.npz"
 
@@ -142,9 +142,9 @@ def _read(path: Path) -> Replay:
             if embeddings.ndim != 2 or embeddings.dtype != np.int8 or episodes.shape[1:] != (2,):
                 raise ValueError
             return Replay(embeddings, episodes, about["student_sha256"], about["origin"])
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such file; `crydistill replay` makes it") from error
+    except NOT_NPZ as error:
         raise ModelError(
             f"{path}: not replayed features; `crydistill replay` makes them"
         ) from error

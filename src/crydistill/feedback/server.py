@@ -121,6 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             respond(self._checked())
         except _RefusedError as refused:
+            self.close_connection = True  # there may be a body that nobody has read
             self._send(refused.status, "text/plain; charset=utf-8", f"{refused}\n".encode())
         except CrydistillError as error:
             status = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -139,7 +140,6 @@ class _Handler(BaseHTTPRequestHandler):
             raise _RefusedError(HTTPStatus.FORBIDDEN, "this page is for this machine only")
         _, token, *parts = [unquote(part) for part in urlsplit(self.path).path.split("/")] + [""]
         if not secrets.compare_digest(token.encode(), self.server.token.encode()):
-            self.close_connection = True
             raise _RefusedError(HTTPStatus.FORBIDDEN, "open the address that was printed")
         return parts
 
@@ -174,8 +174,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> dict[str, Any]:
         """The JSON object of a request that changes something."""
-        # Whatever is refused here may have left bytes unread.
-        self.close_connection = True
         origin = self.headers.get("Origin")
         if origin is not None and origin != f"http://{self.headers['Host']}":
             raise _RefusedError(HTTPStatus.FORBIDDEN, "this page is for itself only")
@@ -192,7 +190,6 @@ class _Handler(BaseHTTPRequestHandler):
             asked = None
         if not isinstance(asked, dict):
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "not a JSON object")
-        self.close_connection = False
         return asked
 
     def _clip(self, name: str) -> KeptClip:

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from crydistill.detector.vote import DEFAULT_HOLD_SECONDS, VoteSettings
 from crydistill.metrics.enough import TOO_LITTLE, cries_missing, hours_missing
@@ -15,12 +14,8 @@ from crydistill.metrics.rates import HOURS_PER_NIGHT
 from crydistill.nights.alarms import DetCurve, NightFigures, ScoredStream, det_curve
 from crydistill.student.manifest import StudentManifest, ThresholdPreset
 
-Track = npt.NDArray[np.float32]
-"""Cry score of each window of a clip, `[windows]`."""
-
 PRESET_RATES = {"sensitive": 10.0, "balanced": 1.0, "quiet": 1 / HOURS_PER_NIGHT}
 """Maximum false alarms per hour of each preset on continuous validation audio."""
-
 
 VOTES = ((1, 1), (2, 3), (3, 5), (5, 9))
 """Votes (N, M) that a student's presets may use."""

@@ -15,7 +15,7 @@ import yaml
 
 from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.audio.windows import WINDOW_SAMPLES
-from crydistill.errors import CheckFailed, MissingExtraError
+from crydistill.errors import CheckFailed, MissingExtraError, first_line
 from crydistill.metrics.enough import MIN_GROUPS, TOO_LITTLE, clips_missing
 from crydistill.metrics.records import markdown_table
 from crydistill.roles import Role
@@ -160,8 +160,9 @@ def check_card(text: str) -> None:
     try:
         card = model_card(text)
     except (ValueError, TypeError, yaml.YAMLError) as error:
-        reason = next(iter(str(error).splitlines()), "")
-        raise CheckFailed(f"{FILE_NAME}: its metadata cannot be read ({reason})") from error
+        raise CheckFailed(
+            f"{FILE_NAME}: its metadata cannot be read ({first_line(error)})"
+        ) from error
     missing = [field for field in _REQUIRED_METADATA if not getattr(card.data, field, None)]
     missing += [f"'{words}'" for words in _REQUIRED_WORDS if words not in card.text]
     if missing:
@@ -524,16 +525,19 @@ def _test_data(metrics: Json) -> str:
     """Name the test corpora, without their folders."""
     names = []
     for corpus in _test_corpora(metrics):
-        sources = (corpus.get("name"), corpus.get("catalogue"))
-        files_of = [str(corpus[key]).rstrip("/") for key in ("path", "audioset") if corpus.get(key)]
-        name = next((source for source in sources if source), None)
-        if name is None and files_of:
-            name = re.split(r"[\\/]", files_of[0])[-1]
-        if name is None:
-            name = f"synthetic nursery {corpus.get('nursery_seed')}"
+        name = _corpus_name(corpus)
         where = ", ".join(f"{key} {value}" for key, value in (corpus.get("where") or {}).items())
         names.append(f"{name} ({where})" if where else name)
     return ", ".join(names)
+
+
+def _corpus_name(corpus: Json) -> str:
+    if named := corpus.get("name") or corpus.get("catalogue"):
+        return str(named)
+    places = (corpus.get(key) for key in ("path", "parquet", "webdataset", "audioset"))
+    if place := next(filter(None, places), None):
+        return re.split(r"[\\/]", str(place).rstrip("/"))[-1]
+    return f"synthetic nursery {corpus.get('nursery_seed')}"
 
 
 def _interval(figure: Json) -> str:

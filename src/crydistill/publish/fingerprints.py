@@ -32,6 +32,7 @@ from crydistill.boundary import require_outside_work_tree
 from crydistill.corpora.captures import time_in_name
 from crydistill.corpora.clip import Clip
 from crydistill.errors import AudioError, CorpusError
+from crydistill.npz_file import NOT_NPZ
 from crydistill.progress import Progress, silent
 
 FORMAT = 1
@@ -144,7 +145,7 @@ class PrivateFingerprints:
             raise CorpusError(
                 f"{path}: no such fingerprint file; fingerprint the private recordings first"
             ) from error
-        except (OSError, ValueError, KeyError) as error:
+        except NOT_NPZ as error:
             raise CorpusError(
                 f"{path}: not a fingerprint file of this version ({error}); fingerprint again"
             ) from error

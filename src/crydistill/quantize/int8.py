@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from crydistill.audio.mel import MEL_BANDS
 from crydistill.audio.windows import WINDOW_FRAMES
-from crydistill.errors import ConfigError, MissingExtraError, ModelError
+from crydistill.errors import ConfigError, MissingExtraError, ModelError, first_line
 from crydistill.tflite.check import inspect_tflite
 from crydistill.tflite.interpreters import Float32, quiet
 from crydistill.tflite.packing import packed
@@ -94,8 +94,9 @@ def _converted(model: "keras.Model", patches: Float32) -> bytes:
         with _silent():
             converted: bytes = converter.convert()
     except (ConverterError, RuntimeError, ValueError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ModelError(f"TensorFlow cannot convert '{model.name}' ({reason})") from error
+        raise ModelError(
+            f"TensorFlow cannot convert '{model.name}' ({first_line(error)})"
+        ) from error
     return converted
 
 

@@ -39,15 +39,15 @@ def clip_table(metrics: Path) -> "Table":
     record = read_json(metrics, _HINT)
     clips = record["clips"]
     title = f"{clips['clips']} test clips, {clips['cries']} cries, {clips['groups']} groups"
+    if reason := clips_missing(
+        clips["cries"], clips["cry_groups"], clips["groups"] - clips["cry_groups"]
+    ):
+        return _too_little(title, reason)
     table = _table(title)
     table.add_column("mean of a clip's windows")
     for name in _SHOWN:
         table.add_column(name, justify="right")
     judged = [record["models"][name]["clip_scores"][ClipScore.MEAN]["metrics"] for name in _SHOWN]
-    if reason := clips_missing(
-        clips["cries"], clips["cry_groups"], clips["groups"] - clips["cry_groups"]
-    ):
-        return _too_little(title, reason)
     for key in ROWS:
         table.add_row(METRICS[key], *(_text(one[key], "{:.3f}") for one in judged))
     return table

@@ -225,9 +225,9 @@ def summary_figure(
             decorate(axes, PAPER)
             draw(axes, curves, PAPER)
             axes.set_title(title, loc="left", color=PAPER.ink, fontweight="bold")
-        lines = left.get_lines()[: len(curves)]
+        drawn = left.get_lines()[: len(curves)]
         labels = [_legend_label(evaluation, name, how) for name in curves]
-        figure.legend(lines, labels, loc="outside lower center", ncols=2, frameon=False)
+        figure.legend(drawn, labels, loc="outside lower center", ncols=2, frameon=False)
         with atomic.replacing(path) as temporary:
             metadata = {"Date": None} if path.suffix == ".svg" else {}
             figure.savefig(temporary, dpi=160, metadata=metadata)

@@ -195,6 +195,9 @@ def _source_text(corpus: Record) -> str:
     """Describe a corpus of a config, with the licences it selects."""
     if corpus["path"]:
         return f"recordings ({corpus['where'].get('licence_class', 'any')} licences)"
+    # Left out of records where not given.
+    if data_set := corpus.get("parquet") or corpus.get("webdataset"):
+        return Path(data_set).name
     if corpus["nursery_seed"] is None and corpus["formulas_seed"] is None:
         return corpus["catalogue"] or "AudioSet"
     return "generated sounds"

@@ -127,14 +127,14 @@ def _trained_on(training: TrainingData | None) -> str:
     if training is None:
         return ""
     licences = ", ".join(f"{name} ({count:,})" for name, count in training.licences.items())
-    lines = [f"Trained on {training.summary}. Licences, by clips: {licences}."]
+    said = [f"Trained on {training.summary}. Licences, by clips: {licences}."]
     if training.all_undeclared:
         where = ", ".join(f"{name} ({n:,})" for name, n in training.all_undeclared.items())
-        lines.append(
+        said.append(
             f"Nobody has declared licence and privacy of some of these clips: {where}. The student "
             "cannot be published until somebody has."
         )
-    return "".join(f'<p class="facts">{escaped(line)}</p>' for line in lines)
+    return "".join(f'<p class="facts">{escaped(line)}</p>' for line in said)
 
 
 def _night(address: str | None) -> str:
@@ -240,6 +240,7 @@ def _reliability(evaluation: Evaluation, how: ClipScore) -> str:
 
 
 def slices(evaluation: Evaluation, how: ClipScore) -> str:
+    """The section on bandwidths, categories and sources, in HTML."""
     judged = [model.by_score[how] for model in evaluation.models.values()]
     # Categories are in the first student's order, those with most false alarms first.
     leader = judged[min(1, len(judged) - 1)]

@@ -4,13 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crydistill.distill.history import best_epoch, read_history
 from crydistill.evaluation.compare import METRICS
-from crydistill.experiment.load import load_config
 from crydistill.json_file import read_json
 from crydistill.reports.essentials import ROWS
 from crydistill.reports.run_tables import metric_of, over_seeds
-from crydistill.reports.training_tables import HISTORY_NAME, SHOWN, SHOWN_OF_NIGHTS
+from crydistill.reports.training_tables import SHOWN, SHOWN_OF_NIGHTS, read_training
 from crydistill.roles import Role
 from crydistill.run_directory import RunDirectory
 
@@ -29,14 +27,9 @@ def evaluated(run: Path) -> dict[str, float | None]:
 
 def trained(run: Path) -> dict[str, float | None]:
     """Validation metrics of a trained run's best epoch."""
-    files = RunDirectory(run)
-    config = load_config(files.config)
-    memory = config.student.memory
-    directory = files.memory_training if memory else files.training
-    history = read_history(directory / HISTORY_NAME)
-    best = best_epoch(history, config.best_metric)
+    config, history, best = read_training(RunDirectory(run))
     found = history[best] if best is not None else {}
-    titles = SHOWN_OF_NIGHTS if memory else SHOWN
+    titles = SHOWN_OF_NIGHTS if config.student.memory else SHOWN
     return {title: found.get(f"val_{key}") for key, title in titles.items()}
 
 

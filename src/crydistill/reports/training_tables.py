@@ -47,6 +47,19 @@ SHOWN_OF_NIGHTS = {
 HISTORY_NAME = "history.csv"
 
 
+def read_training(
+    files: RunDirectory,
+) -> tuple[ExperimentConfig, list[dict[str, float]], int | None]:
+    """Config of a trained run, history of its last training, and index of the best epoch in it.
+
+    The index is None if no epoch was validated.
+    """
+    config = load_config(files.config)
+    directory = files.last_training(memory=config.student.memory is not None)
+    history = read_history(directory / HISTORY_NAME)
+    return config, history, best_epoch(history, config.best_metric)
+
+
 def add_training(run: str | Path, records: str | Path, name: str) -> Path:
     """Record a trained run that was not evaluated.
 
@@ -56,13 +69,10 @@ def add_training(run: str | Path, records: str | Path, name: str) -> Path:
         if no epoch of the run was validated.
     """
     files = RunDirectory(Path(run))
-    config = load_config(files.config)
-    memory = config.student.memory
-    directory = files.memory_training if memory else files.training
-    history = read_history(directory / HISTORY_NAME)
-    best = best_epoch(history, config.best_metric)
+    config, history, best = read_training(files)
     if best is None:
         raise ConfigError(f"{run}: no epoch was validated; train the run first")
+    memory = config.student.memory
     selection = read_json(files.selection, "train the run first")
     settings = config.model_dump(mode="json", include=set(SECTIONS))
     if memory:  # left out of what is dumped where it has its defaults

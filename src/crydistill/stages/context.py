@@ -1,11 +1,12 @@
 """The context shared by all stages: config, run directory, clips and score stores."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, TypeVar
 
 from crydistill.audio.variation import Variation
 from crydistill.boundary import require_outside_work_tree
@@ -24,6 +25,8 @@ from crydistill.teacher.ensemble import joint_fingerprint
 from crydistill.teacher.fetch import teacher_path as official_teacher
 from crydistill.teacher.scores import Kind, ScoreStore, corpus_fingerprint, window_scores
 from crydistill.teacher.work import TeacherFiles, Varied, recomputing
+
+_Shared = TypeVar("_Shared")
 
 Part = tuple[CorpusConfig, list[Clip]]
 """A corpus and those of its clips that are in a split."""
@@ -58,6 +61,22 @@ class Context:
         """Report a clip that a stage has to do without, and remember it for the exit code."""
         self.left_out.append(line)
         self.say(line)
+
+    @cached_property
+    def _shared(self) -> dict[str, Any]:
+        return {}
+
+    def share(self, name: str, make: Callable[[], _Shared]) -> _Shared:
+        """What the stages of this process have in common under a name.
+
+        Parameters
+        ----------
+        make : makes it for the first that asks; what it raises is raised, and kept from nobody
+        """
+        if name not in self._shared:
+            self._shared[name] = make()
+        shared: _Shared = self._shared[name]
+        return shared
 
     @cached_property
     def splits(self) -> Splits:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -109,6 +108,7 @@ def evaluate(context: Context) -> None:
         progress=context.progress,
     )
     _choose_presets(context, networks[-1])
+    remembers = config.student.memory is not None
     provenance = _provenance(context, manifest)
     metrics = {**evaluation.to_json(), "provenance": provenance}
     atomic.write_text(run.metrics, json.dumps(metrics, indent=2) + "\n")
@@ -117,7 +117,7 @@ def evaluate(context: Context) -> None:
         title=_title(config),
         training=manifest.training,
         evaluation=evaluation,
-        history=read_history(_last_training(context) / "history.csv"),
+        history=read_history(run.last_training(memory=remembers) / "history.csv"),
         provenance=provenance,
         night=run.night_page.name,
         worst=_worst_mistakes(evaluation, test, config.evaluation.worst_mistakes),
@@ -125,11 +125,6 @@ def evaluate(context: Context) -> None:
     save_scores(run.scores, test.clips, test.models)
     summary_figure(evaluation, run.figure)
     run.mark_done("evaluate", key)
-
-
-def _last_training(context: Context) -> Path:
-    memory = context.config.student.memory
-    return context.run.memory_training if memory else context.run.training
 
 
 def _score_split(

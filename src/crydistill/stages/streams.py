@@ -106,13 +106,20 @@ def stream_works(
 
 
 def scored_streams(context: Context) -> ScoredStreams:
-    """Open the streams with their scores.
+    """Open the streams with their scores; the stages of one process share files and pool.
 
     Raises
     ------
     StoreError
         if they have not been scored.
     """
+    files, pool = context.share("streams", lambda: _opened(context))
+    heard = LogitStore(_context_scores(context), _kind(context))
+    logits = [heard.logits(clip.id)[:, 0, 0] for clip in pool.clips]
+    return ScoredStreams(files, pool, np.concatenate(logits, dtype=np.float32))
+
+
+def _opened(context: Context) -> tuple[list[StreamFile], WindowPool]:
     for directory in (_window_scores(context), _context_scores(context)):
         if not directory.is_dir():
             raise StoreError(
@@ -122,10 +129,7 @@ def scored_streams(context: Context) -> ScoredStreams:
     files = _write(context, Casting(_heard(context)))
     clips = [file.clip for file in files]
     store = ScoreStore(_window_scores(context), context.kind, recomputing(clips))
-    pool = window_pool([(store, clips)])
-    heard = LogitStore(_context_scores(context), _kind(context))
-    logits = [heard.logits(clip.id)[:, 0, 0] for clip in pool.clips]
-    return ScoredStreams(files, pool, np.concatenate(logits, dtype=np.float32))
+    return files, window_pool([(store, clips)])
 
 
 def _write(

@@ -12,7 +12,7 @@ import numpy as np
 
 from crydistill import atomic
 from crydistill.audio.mel import SAMPLE_RATE, MelStream
-from crydistill.audio.windows import WINDOW_HOP_FRAMES, window_count
+from crydistill.audio.windows import window_count, windows
 from crydistill.corpora.clip import Clip, Label
 from crydistill.errors import StoreError
 from crydistill.evaluation.scorers import StudentNetwork
@@ -24,7 +24,6 @@ from crydistill.nights.night import ClipNight, clip_nights
 from crydistill.run_directory import fingerprint
 from crydistill.stages.context import Context
 from crydistill.teacher.rows import Float16
-from crydistill.teacher.scores import gather_windows
 
 OPTIONS = StreamOptions(episodes=200)
 """More episodes than at other nights: checkpoints differ by few of them."""
@@ -46,9 +45,9 @@ class ValidationNight:
 
     def patches(self) -> Iterator[np.ndarray[tuple[int, int, int], np.dtype[np.float32]]]:
         """The windows in order, in blocks `[n, 96, 64]`."""
-        for start in range(0, self.windows, _WINDOWS_AT_ONCE):
-            stop = min(start + _WINDOWS_AT_ONCE, self.windows)
-            yield gather_windows(self.frames, WINDOW_HOP_FRAMES * np.arange(start, stop))
+        view = windows(self.frames)
+        for start in range(0, len(view), _WINDOWS_AT_ONCE):
+            yield np.ascontiguousarray(view[start : start + _WINDOWS_AT_ONCE], dtype=np.float32)
 
     def scored(self, scores: np.ndarray[tuple[int], np.dtype[np.float32]]) -> ScoredStream:
         """The night with a student's scores of its windows."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from crydistill.errors import ConfigError
+from crydistill.errors import ConfigError, first_line
 from crydistill.student.crynet import crynet
 from crydistill.student.dscnn import dscnn
 
@@ -53,7 +53,6 @@ def build(name: str, **options: Any) -> keras.Model:
     try:
         return builder(**options)
     except (TypeError, ValueError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ConfigError(
-            f"student architecture '{name}': its options make no network ({reason})"
+            f"student architecture '{name}': its options make no network ({first_line(error)})"
         ) from error

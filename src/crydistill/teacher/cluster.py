@@ -23,7 +23,13 @@ from functools import cache
 from typing import Any
 
 from crydistill import __version__
-from crydistill.errors import CrydistillError, MissingExtraError, SetupError, StoreError
+from crydistill.errors import (
+    CrydistillError,
+    MissingExtraError,
+    SetupError,
+    StoreError,
+    first_line,
+)
 from crydistill.lock import BusyError
 from crydistill.progress import Advance, Progress, silent
 from crydistill.teacher.scoring import Scoring
@@ -237,9 +243,9 @@ class _Shift:
             answer = self._ray.get(ref)
         except self._ray.exceptions.RayTaskError as error:
             assert number is not None  # telling one's version does not fail
-            self._again(number, self._errors, _ERRORS_ALLOWED, str(error.cause))
+            self._again(number, self._errors, _ERRORS_ALLOWED, error.cause)
         except self._ray.exceptions.RayError as error:
-            self._bury(worker, str(error))
+            self._bury(worker, error)
             return
         else:
             if number is None:
@@ -271,21 +277,21 @@ class _Shift:
                 "same version on all machines"
             )
 
-    def _bury(self, worker: _Hired, reason: str) -> None:
+    def _bury(self, worker: _Hired, reason: Exception) -> None:
         """Hand out again what a worker has left that died, or whose machine vanished."""
         if worker.number is not None:
             self._again(worker.number, self._deaths, _DEATHS_ALLOWED, reason)
             return
         self._failed_starts += 1
         if self._failed_starts >= _STARTS_ALLOWED:
-            raise SetupError(f"workers cannot start: {_first_line(reason)}")
+            raise SetupError(f"workers cannot start: {first_line(reason)}")
 
-    def _again(self, number: int, failures: Counter[int], allowed: int, reason: str) -> None:
+    def _again(self, number: int, failures: Counter[int], allowed: int, reason: Exception) -> None:
         failures[number] += 1
         name = self._works[number].name
         if failures[number] >= allowed:
-            raise SetupError(f"{name}: failed {allowed} times: {_first_line(reason)}")
-        self._say(f"{name}: handed out again ({_first_line(reason)})")
+            raise SetupError(f"{name}: failed {allowed} times: {first_line(reason)}")
+        self._say(f"{name}: handed out again ({first_line(reason)})")
         self._waiting.append(number)
 
     def _report(self) -> None:
@@ -352,13 +358,13 @@ def _require_reachable(address: str) -> None:
 
 def _unreachable(address: str | None, error: Exception) -> str:
     if address is None:
-        return f"Ray does not start here ({_first_line(str(error))})"
+        return f"Ray does not start here ({first_line(error)})"
     if "InvalidAuthToken" in f"{error} {error.__cause__}":
         return (
             f"the Ray cluster at {address} asks for a token: set RAY_AUTH_MODE=token and "
             "RAY_AUTH_TOKEN to it"
         )
-    return f"no Ray cluster at {address} ({_first_line(str(error))})"
+    return f"no Ray cluster at {address} ({first_line(error)})"
 
 
 @cache
@@ -407,8 +413,3 @@ def _own_sigterm() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _first_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0] if lines else "no reason given"

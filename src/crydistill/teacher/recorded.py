@@ -20,6 +20,7 @@ from crydistill import atomic
 from crydistill.audio.mel import FRONT_END_VERSION, MEL_BANDS, LogMel
 from crydistill.audio.windows import windows
 from crydistill.errors import TeacherError
+from crydistill.npz_file import NOT_NPZ
 from crydistill.teacher.base import Recording
 from crydistill.teacher.scores import ScoreStore
 
@@ -48,7 +49,7 @@ class RecordedTeacher:
                 bounds = np.cumsum(data["windows"])[:-1]
                 self._logits = dict(zip(ids, np.split(data["logits"], bounds), strict=True))
                 self._signatures = dict(zip(ids, np.split(data["signatures"], bounds), strict=True))
-        except (OSError, KeyError, ValueError) as error:
+        except NOT_NPZ as error:
             raise TeacherError(f"{path}: not a recording of teacher scores ({error})") from error
         if self.provenance["front_end"] != FRONT_END_VERSION:
             raise TeacherError(

@@ -34,7 +34,7 @@ from scipy.special import expit
 
 from crydistill import atomic
 from crydistill.audio.mel import FRONT_END_VERSION, MEL_BANDS, LogMel
-from crydistill.audio.windows import WINDOW_FRAMES, window_count
+from crydistill.audio.windows import window_count
 from crydistill.errors import StoreError
 from crydistill.lock import exclusive
 from crydistill.taxonomy import CLASSES, cry_indices, cry_score
@@ -381,12 +381,6 @@ def open_for_writing(
             for file in (frames, scores, index):
                 file.flush()
                 os.fsync(file.fileno())
-
-
-def gather_windows(frames: Float16, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Gather windows from frames `[*, 64]`: `[n]` start rows to `[n, 96, 64]` float32."""
-    rows = starts[:, None] + np.arange(WINDOW_FRAMES)
-    return np.asarray(frames[rows], dtype=np.float32)
 
 
 def corpus_fingerprint(store: ScoreStore, clip_ids: Sequence[str]) -> str:

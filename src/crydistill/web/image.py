@@ -12,21 +12,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crydistill.detector.vote import EventKind, VoteSettings
-from crydistill.device.c_arena import ArenaPlan, plan_arena
-from crydistill.device.c_layers import Layer, layer_in_c
-from crydistill.device.export import (
+from crydistill.detector.vote import EventKind
+from crydistill.device.c_student import (
     FORMAT_VERSION,
-    activation_table,
-    check_manifest,
-    input_factor,
+    Call,
+    CStudent,
+    settings_fields,
+    student_in_c,
 )
 from crydistill.device.library import firmware_directory
 from crydistill.device.selftest import GOLDEN_WINDOWS, SelfTest, make_selftest
-from crydistill.errors import ModelError
 from crydistill.student.manifest import StudentManifest
-from crydistill.tflite.check import TfliteFacts, inspect_tflite
-from crydistill.tflite.file import ALIGNMENT, read_tflite
+from crydistill.tflite.file import ALIGNMENT
 from crydistill.web.c_structs import CStruct, c_enum, c_structs
 
 HEADERS = (
@@ -61,26 +58,16 @@ def student_image(tflite: bytes, manifest: StudentManifest) -> bytes:
     Raises
     ------
     ModelError
-        as `export_c`.
+        as `student_in_c`.
     """
-    facts = inspect_tflite(tflite, size_limit=manifest.tflite.size_bytes, name=manifest.name)
-    check_manifest(manifest, facts.sha256)
-    file = read_tflite(tflite)
-    layers = [layer_in_c(file, position) for position in range(len(file.operators))]
-    if not any(layers):
-        raise ModelError(f"{manifest.name}: the student has no operators; export another")
-    plan = plan_arena(file)
+    student = student_in_c(tflite, manifest)
     image = _Image(web_structs(), _operators())
     root = image.room("crydistill_web_image")
-    calls = [
-        image.call(layer, plan.places(file, operator))
-        for operator, layer in zip(file.operators, layers, strict=True)
-        if layer is not None
-    ]
-    model = image.with_arrays(*_model(manifest, facts, plan)) | {
+    calls = [image.call(call) for call in student.calls]
+    model = image.with_arrays(*_model(student)) | {
         "calls": image.structs("crydistill_call", calls),
         "call_count": len(calls),
-        "logits": plan.offsets[file.outputs[0]],
+        "logits": student.logits,
     }
     fields = {
         "version": FORMAT_VERSION,
@@ -126,10 +113,11 @@ class _Image:
             self.fill(name, first + number * self._layouts[name].size, fields)
         return first
 
-    def call(self, layer: Layer, places: list[int | None]) -> dict[str, Any]:
-        """A `crydistill_call`: a layer and its places, as `ArenaPlan.places`."""
+    def call(self, call: Call) -> dict[str, Any]:
+        """Members of a `crydistill_call`, whose layer is written first."""
+        layer = call.layer
         fields = self.with_arrays(layer.fields, layer.arrays)
-        *inputs, output = (PATCH if place is None else place for place in places)
+        *inputs, output = (PATCH if place is None else place for place in call.places)
         return {
             "operator_code": self._operators[f"CRYDISTILL_CALL_{layer.function.upper()}"],
             "layer": self.structs(layer.kind, [fields]),
@@ -150,7 +138,7 @@ class _Image:
             "windows": GOLDEN_WINDOWS,
             "gap": selftest.gap,
             "probe": selftest.probe,
-            "settings": _settings(selftest.settings),
+            "settings": settings_fields(selftest.settings),
             "events": self.structs("crydistill_golden_event", events),
             "event_count": len(events),
         }
@@ -188,37 +176,26 @@ def _pointers(layout: CStruct, at: int, fields: Mapping[str, Any]) -> list[int]:
     return found
 
 
-def _model(
-    manifest: StudentManifest, facts: TfliteFacts, plan: ArenaPlan
-) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+def _model(student: CStudent) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """Members of the `struct crydistill_model`, and its arrays."""
-    patch, logits = facts.input, facts.output
+    manifest, facts = student.manifest, student.facts
     fields: dict[str, Any] = {
         "version": FORMAT_VERSION,
-        "arena_bytes": plan.size,
-        "memory_bytes": plan.memory_bytes,
+        "arena_bytes": student.plan.size,
+        "memory_bytes": student.plan.memory_bytes,
         "memory_zero_point": 0 if facts.memory is None else facts.memory.zero_point,
-        "input_scale": patch.scale,
-        "input_zero_point": patch.zero_point,
-        "input_factor": input_factor(manifest, patch),
-        "outputs": logits.shape[-1],
+        "input_scale": facts.input.scale,
+        "input_zero_point": facts.input.zero_point,
+        "input_factor": student.input_factor,
+        "outputs": student.outputs,
         "cry_output_count": len(manifest.cry_outputs),
         "softmax": manifest.activation == "softmax",
     }
     arrays: dict[str, npt.NDArray[Any]] = {
         "cry_outputs": np.array(manifest.cry_outputs, dtype=np.uint16),
-        "activation": activation_table(manifest, logits),
+        "activation": student.activation_table,
     }
     return fields, arrays
-
-
-def _settings(vote: VoteSettings) -> dict[str, float | int]:
-    return {
-        "threshold": vote.threshold,
-        "n": vote.n,
-        "m": vote.m,
-        "hold_ms": round(vote.hold_seconds * 1000),
-    }
 
 
 def _read(path: Path) -> str:

@@ -17,7 +17,7 @@ from crydistill import __version__, atomic
 from crydistill.detector.calibrate import highest_score
 from crydistill.detector.settings import reachable_score
 from crydistill.detector.vote import VoteSettings
-from crydistill.device.export import default_preset, detector_settings
+from crydistill.device.export import NO_PRESETS, default_preset, detector_settings
 from crydistill.student.manifest import StudentManifest
 from crydistill.web.engine import engine
 from crydistill.web.image import student_image
@@ -27,9 +27,6 @@ POLICY = (
     "style-src 'unsafe-inline'; img-src data:; media-src blob:; base-uri 'none'; form-action 'none'"
 )
 """What the browser lets the page do: nothing that goes over the network."""
-
-NO_PRESETS = VoteSettings(threshold=0.5)
-"""Settings for a student without presets, to be changed in the page."""
 
 OWN_PRESET = "default"
 

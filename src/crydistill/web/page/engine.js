@@ -4,6 +4,7 @@ const ALIGNMENT = 16;
 const PAGE = 65536;
 const EVENTS = ["", "on", "off"];
 export const BANDS = 64;
+export const HOP_FRAMES = 48; // from window to window
 
 const aligned = (at) => Math.ceil(at / ALIGNMENT) * ALIGNMENT;
 

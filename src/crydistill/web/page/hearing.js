@@ -1,9 +1,8 @@
 // From samples at any rate to scores and frames, in batches for the page.
 
-import {BANDS} from "./engine.js";
+import {BANDS, HOP_FRAMES} from "./engine.js";
 import {RATE, Resampler, toPcm} from "./resample.js";
 
-export const HOP_FRAMES = 48; // of a window
 const PATIENCE = 10; // seconds of one value, after which there is no sound
 const LONGEST_STALL = 1; // seconds between blocks that are no gap
 

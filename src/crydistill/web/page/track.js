@@ -1,10 +1,9 @@
 // What was heard, and what the vote makes of it: scores, alerts, and the sound as a picture.
 
-import {BANDS, Vote} from "./engine.js";
+import {BANDS, HOP_FRAMES, Vote} from "./engine.js";
 
 export const HOP = 0.48; // seconds from window to window
 export const WINDOW = 0.975;
-const HOP_FRAMES = 48;
 export const FRAMES_PER_SECOND = 100;
 const CHUNK = 6000; // frames: a minute
 const CHUNKS_KEPT = 30;
