@@ -128,9 +128,7 @@ def test_what_follows_the_sound_is_no_sound(tail: bytes, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["a.wav", "x.wav", "r.wav", "e.wav", "w.w64", "f.aiff"])
-def test_a_recording_behind_the_first_is_told_with_the_way_to_it(
-    name: str, tmp_path: Path
-) -> None:
+def test_a_recording_behind_the_first_is_told_with_the_way_to_it(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     data = whole(path)
     expected = read_audio(path)
