@@ -127,6 +127,22 @@ def test_what_follows_the_sound_is_no_sound(tail: bytes, tmp_path: Path) -> None
     assert (audio.duration, audio.notes) == (5.0, ())
 
 
+@pytest.mark.parametrize("name", ["a.wav", "x.wav", "r.wav", "e.wav", "w.w64", "f.aiff"])
+def test_a_recording_behind_the_first_is_told_with_the_way_to_it(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    data = whole(path)
+    expected = read_audio(path)
+    path.write_bytes(data + data)
+    audio = read_audio(path)
+    assert np.array_equal(audio.samples, expected.samples)
+    (note,) = audio.notes
+    assert note.startswith("another recording follows in the file and is not read: `tail -c +")
+    start = int(note.split("+")[1].split()[0]) - 1
+    path.write_bytes((data + data)[start:])
+    assert read_audio(path).notes == ()
+    assert np.array_equal(read_audio(path).samples, expected.samples)
+
+
 def test_an_empty_recording_with_remarks_stays_empty(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, np.zeros(0), RATE)

@@ -152,7 +152,7 @@ def test_what_is_of_no_kind_that_is_read_is_named(folder: Path) -> None:
     for name in ("tiers.csv", ".DS_Store", "README"):
         (folder / name).touch()
     assert read_captures(folder).unreadable == {
-        "take.raw": "not of a kind that is read, or its name is not UTF-8"
+        "take.raw": "not of a kind that is read, not to be opened, or its name is not UTF-8"
     }
 
 
@@ -205,7 +205,7 @@ def test_tiers(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,sort\n", r"tiers.csv:1: no column 'tier'; the columns are file, sort"),
+        ("file,sort\n", r"tiers.csv:1: no column 'tier'; the columns are 'file', 'sort'"),
         ("", r"tiers.csv: empty; its first line names the columns, at least file, tier"),
         ("file,tier\nnowhere.wav,low\n", r"tiers.csv:2: no capture 'nowhere.wav'"),
         ("file,tier\n{0},high\n", r"tiers.csv:2: tier 'high' is not one of high_pos, medium_pos"),

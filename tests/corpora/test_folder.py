@@ -138,7 +138,7 @@ def test_what_is_left_out_is_named(tmp_path: Path) -> None:
     said: list[str] = []
     assert [clip.id for clip in read_corpus(tmp_path, say=said.append)] == ["a.wav"]
     left_out = (
-        "left out, not of a kind that is read, or with a name that is not UTF-8: "
+        "left out, not of a kind that is read, not to be opened, or with a name that is not UTF-8: "
         "b.raw, c.xyz, d and 1 more"
     )
     assert said == [f"{tmp_path}: {left_out}"]
@@ -156,6 +156,70 @@ def test_a_name_that_is_not_utf_8_is_left_out(tmp_path: Path) -> None:
     said: list[str] = []
     assert [clip.id for clip in read_folder(tmp_path, say=said.append)] == ["a.wav"]
     assert said[0].endswith("with a name that is not UTF-8: b\\udce9.wav")
+
+
+def test_links_are_followed_and_in_circles_once(tmp_path: Path) -> None:
+    home, disk = tmp_path / "home", tmp_path / "disk"
+    for path in (home / "cry/anna/1.wav", disk / "berta/2.wav", disk / "3.wav"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (home / "cry" / "disk").symlink_to(disk, target_is_directory=True)
+    (disk / "back").symlink_to(home, target_is_directory=True)
+    (home / "noncry").symlink_to(home / "cry" / "anna", target_is_directory=True)
+    (home / "cry" / "4.wav").symlink_to(disk / "3.wav")
+    ids = [clip.id for clip in read_folder(home)]
+    assert ids == ["cry/4.wav", "cry/anna/1.wav", "cry/disk/3.wav", "cry/disk/berta/2.wav"]
+
+
+def test_links_that_lead_nowhere_and_closed_folders_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "b.wav").symlink_to("gone.wav")
+    (tmp_path / "closed").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:  # as root may read anything
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    said: list[str] = []
+    assert [clip.id for clip in read_folder(tmp_path, say=said.append)] == ["a.wav"]
+    assert len(said) == 1 and said[0].endswith(": b.wav, closed")
+
+
+def test_hidden_folders_are_left_alone(tmp_path: Path) -> None:
+    for name in ("cry/1.wav", "cry/.Trash-1000/files/2.wav", ".stversions/cry/3.wav", ".x/y.raw"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    said: list[str] = []
+    # A corpus may itself lie in a hidden folder.
+    assert [clip.id for clip in read_folder(tmp_path, say=said.append)] == ["cry/1.wav"]
+    assert [clip.id for clip in read_folder(tmp_path / ".stversions")] == ["cry/3.wav"]
+    assert said == []
+
+
+def test_folders_that_may_be_meant_for_labels_are_named(tmp_path: Path) -> None:
+    for name in ("Cry/1.wav", "non-cry/2.wav", "cry/crying/3.wav", "other/4.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    said: list[str] = []
+    labels = {clip.id: clip.label for clip in read_folder(tmp_path, say=said.append)}
+    assert labels.pop("cry/crying/3.wav") is Label.CRY
+    assert set(labels.values()) == {Label.UNLABELLED}
+    assert said == [
+        f"{tmp_path}: recordings below 'Cry', 'non-cry' are unlabelled: the folders of labels are "
+        "cry and noncry"
+    ]
+
+
+@pytest.mark.parametrize("again", ["a.wav", "./a.wav", ".//a.wav"])
+def test_a_recording_named_twice_is_refused(again: str, tmp_path: Path) -> None:
+    rows = [{"path": "a.wav", "label": "cry"}, {"path": again, "label": "noncry"}]
+    with pytest.raises(CorpusError, match=r"two rows name .*a.wav; remove one"):
+        read_manifest(write(tmp_path / "clips.csv", rows))
 
 
 BAD_ROWS = {
@@ -186,6 +250,9 @@ def test_a_bad_row_is_named(tmp_path: Path, name: str) -> None:
     [
         ("label\ncry\n", "no column 'path'"),
         ("path\nx.wav\n", "no column 'label'"),
+        ("path, label\nx.wav, cry\n", "no column 'label'; the columns are 'path', ' label'"),
+        ("path;label\nx.wav;cry\n", "clips.csv:1: the cells are separated by semicolons; sep"),
+        ("path\tlabel\nx.wav\tcry\n", "clips.csv:1: the cells are separated by tabs; sep"),
         ("path,label\nx.wav\n", "clips.csv:2: the row has more or fewer cells"),
         ("path,label\nx.wav,cry,more\n", "clips.csv:2: the row has more or fewer cells"),
         ("path,label\nx.wav,cry\nx.wav,noncry\n", "two rows name x.wav"),

@@ -140,3 +140,29 @@ def test_a_clip_is_not_deleted_while_it_is_labelled(tmp_path: Path) -> None:
         worker.join()
     assert set(read_labels(tmp_path)) == set(names(tmp_path))
     assert set(read_labels(tmp_path)) | set(refused) == set(many)
+
+
+def test_labels_that_a_spreadsheet_saved_are_the_same(tmp_path: Path) -> None:
+    text = "\ufeffclip,label\r\nalert-1.wav,cry\r\n\r\nalert-2.wav,not a cry\r\n"
+    (tmp_path / LABELS_NAME).write_text(text, encoding="utf-8", newline="")
+    labels = {"alert-1.wav": ClipLabel.CRY, "alert-2.wav": ClipLabel.NOT_A_CRY}
+    assert read_labels(tmp_path) == labels
+
+
+@pytest.mark.parametrize("name", ["two\nlines.wav", "two\u2028lines.wav", "form\x0cfeed.wav"])
+def test_a_name_with_a_line_break_does_not_damage_the_labels(name: str, tmp_path: Path) -> None:
+    put(tmp_path, name, "alert-1.wav")
+    set_label(tmp_path, name, ClipLabel.CRY)
+    set_label(tmp_path, "alert-1.wav", ClipLabel.CRY)
+    assert read_labels(tmp_path) == {name: ClipLabel.CRY, "alert-1.wav": ClipLabel.CRY}
+
+
+def test_clips_are_kept_though_the_labels_are_damaged_and_none_is_deleted_for_them(
+    tmp_path: Path,
+) -> None:
+    put(tmp_path, "near-1.wav", "alert-2.wav")
+    (tmp_path / LABELS_NAME).write_text("clip;label\n")
+    make_room(tmp_path, SIZE, limit=3 * SIZE)
+    with pytest.raises(ConfigError, match=r"labels.csv:1: must be 'clip,label'"):
+        make_room(tmp_path, SIZE, limit=2 * SIZE)
+    assert {path.name for path in tmp_path.glob("*.wav")} == {"near-1.wav", "alert-2.wav"}

@@ -13,7 +13,7 @@ from crydistill.detector.night import NightSummary
 from crydistill.detector.night_hours import NightHours
 from crydistill.detector.night_log import SAVE_SECONDS, NightLog
 from crydistill.detector.vote import EventKind, VoteSettings
-from crydistill.errors import CorpusError
+from crydistill.errors import ConfigError, CorpusError
 
 BERLIN = ZoneInfo("Europe/Berlin")
 STEP = 30.0  # seconds
@@ -33,6 +33,7 @@ class Home:
     def start(self) -> None:
         """Listening begins, perhaps again."""
         self.seconds, self.sound = 0.0, True
+        self.__dict__.pop("log", None)  # after a crash, nothing holds the folder any more
         self.log = NightLog(
             self.hours, self.told.append, folder=self.folder, say=self.said.append,
             clock=lambda: self.time, now=lambda: self.steady,
@@ -232,6 +233,30 @@ def test_a_full_disk_does_not_end_listening(
     home.until("2026-11-28 07:01")
     assert home.told[0].episodes == 1
     assert "not saved (No space left on device); listening continues" in home.said[0]
+
+
+def test_two_listeners_do_not_write_over_each_others_nights(tmp_path: Path) -> None:
+    first = Home("2026-11-27 19:00", tmp_path / "nights")
+    with pytest.raises(ConfigError, match="nights: another `crydistill listen` keeps its nights"):
+        Home("2026-11-27 19:00", tmp_path / "nights")
+    first.log.close()
+    Home("2026-11-27 19:00", tmp_path / "nights").log.close()
+    assert not list((tmp_path / "nights").glob(".*"))
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_the_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="pages of nights cannot be saved there"):
+        Home("2026-11-27 12:00", tmp_path / "file")
+
+    def refuse(*_: object) -> None:  # as root may write anywhere
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ConfigError, match=r"cannot be saved there \(Permission denied\); choose"):
+        Home("2026-11-27 12:00", tmp_path / "nights")
 
 
 def test_pages_stay_out_of_work_trees(tmp_path: Path) -> None:

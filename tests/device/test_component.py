@@ -19,6 +19,16 @@ from crydistill.tflite.arena import arena_bytes
 from crydistill.tflite.file import ALIGNMENT, OPERATOR_KINDS, read_tflite
 
 
+def test_the_example_stays_as_its_owner_has_it(reference_tflite: bytes, tmp_path: Path) -> None:
+    manifest, said = manifest_for(reference_tflite), list[str]()
+    export_esp_idf(reference_tflite, manifest, tmp_path)
+    mine = tmp_path / "listen" / "main" / "main.c"
+    mine.write_text("// my microphone\n")
+    export_esp_idf(reference_tflite, manifest, tmp_path, say=said.append)
+    assert mine.read_text() == "// my microphone\n"
+    assert said == [f"{mine}: is kept as it is; for a new one delete it and export again"]
+
+
 def test_the_same_student_gives_the_same_component(reference_tflite: bytes, tmp_path: Path) -> None:
     manifest = manifest_for(reference_tflite)
     first = export_esp_idf(reference_tflite, manifest, tmp_path / "a")

@@ -12,7 +12,7 @@ from crydistill import __version__
 from crydistill.detector.vote import VoteSettings
 from crydistill.device.library import firmware_directory
 from crydistill.device.packages import TREES, export_esphome, export_package
-from crydistill.errors import ModelError
+from crydistill.errors import ConfigError, ModelError
 
 ROOT = Path(__file__).parents[2]
 ROOM = VoteSettings(threshold=0.4321, n=3, m=5, hold_seconds=7.25)
@@ -128,6 +128,54 @@ def test_the_examples_that_library_json_names_are_there(system: str, package: Pa
         for name in example["files"]
     }  # fmt: skip
     assert named == {path for path in (package / "examples").rglob("*") if path.is_file()}
+
+
+def edit(path: Path) -> str:
+    text = f"{path.read_text(encoding='utf-8')}\n// my pins\n"
+    path.write_text(text, encoding="utf-8")
+    return text
+
+
+def test_examples_stay_as_their_owner_has_them_and_the_library_is_replaced(
+    system: str, package: Path, reference_tflite: bytes
+) -> None:
+    examples = [package / name for name in ("example", "examples", "samples")]
+    mine = next(path for top in examples for path in sorted(top.rglob("*.[ci]*")))
+    theirs = package / "src" / "crydistill_model.c"
+    before, edited, said = theirs.read_bytes(), edit(mine), list[str]()
+    edit(theirs)
+    export_package(
+        system, reference_tflite, manifest_for(reference_tflite), package, say=said.append
+    )
+    assert mine.read_text(encoding="utf-8") == edited
+    assert theirs.read_bytes() == before
+    assert said == [f"{mine}: is kept as it is; for a new one delete it and export again"]
+
+
+@pytest.mark.parametrize("name", ["README.md", "LICENSE"])
+def test_a_folder_of_something_else_is_left_alone(
+    name: str, system: str, reference_tflite: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text("of my project")
+    manifest = manifest_for(reference_tflite)
+    with pytest.raises(ConfigError, match=f"holds a {name} that would be replaced; name a folder"):
+        export_package(system, reference_tflite, manifest, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    export_package(system, reference_tflite, manifest, tmp_path / "crydistill")
+
+
+def test_esphomes_configuration_stays_as_it_is(reference_tflite: bytes, tmp_path: Path) -> None:
+    manifest = manifest_for(reference_tflite)
+    (tmp_path / "README.md").write_text("my devices")
+    export_esphome(reference_tflite, manifest, tmp_path)
+    edited, said = edit(tmp_path / "example.yaml"), list[str]()
+    export_esphome(reference_tflite, manifest, tmp_path, calibrated=ROOM, say=said.append)
+    assert (tmp_path / "example.yaml").read_text(encoding="utf-8") == edited
+    assert (tmp_path / "README.md").read_text() == "my devices"
+    assert [Path(line.partition(": is kept")[0]).name for line in said] == [
+        "README.md",
+        "example.yaml",
+    ]
 
 
 def test_esphomes_component_carries_the_student(reference_tflite: bytes, tmp_path: Path) -> None:

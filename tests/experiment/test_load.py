@@ -60,6 +60,11 @@ def test_overrides(tmp_path: Path) -> None:
         ("selection.negative_below=0.5", "negative_below is above positive_above"),
         ("data.train.0.nursery_seed=1", "give exactly one of path"),
         ("name=a/b", "name: "),
+        ("name=..", "name: "),
+        ("name=.", "name: "),
+        ("data.train.².path=x", "not an index of that list of 1"),
+        ("training.learning_rate.initial=.inf", "initial: Input should be a finite number"),
+        ("stores=~nobody-of-this-name/x", "stores: whose home"),
     ],
 )
 def test_bad_overrides_are_one_clear_line(tmp_path: Path, override: str, message: str) -> None:
@@ -77,6 +82,8 @@ def test_bad_overrides_are_one_clear_line(tmp_path: Path, override: str, message
         ("data: [", "not valid YAML"),
         ("colour: red", "unknown key 'colour'"),
         ("data: {train: [], test: [{path: x}]}", "data.train: "),
+        ("seed: 1\nstores: x\nseed: 2\n", "the key 'seed' is there twice"),
+        ("data: {train: [{path: x, path: y}]}", "the key 'path' is there twice"),
     ],
 )
 def test_bad_files_are_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
@@ -87,6 +94,31 @@ def test_bad_files_are_one_clear_line(tmp_path: Path, text: str, message: str) -
     assert "bad.yaml" in str(caught.value)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_mapping_merges_may_be_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "merged.yaml"
+    path.write_text(
+        "data:\n"
+        "  train:\n"
+        "    - &first {path: a, weight: 2.0}\n"
+        "    - {<<: *first, path: b}\n"
+        "  test: [{path: c}]\n"
+    )
+    train = load_config(path).data.train
+    assert [(corpus.path, corpus.weight) for corpus in train] == [(Path("a"), 2), (Path("b"), 2)]
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    config = load_config(
+        write(tmp_path, MINIMAL),
+        ["data.train.0.path=~/mine", "teacher.also=[~/a.h5]", "stores=~/stores"],
+    )
+    assert config.data.train[0].path == tmp_path / "mine"
+    assert config.teacher.also == [tmp_path / "a.h5"]
+    assert config.stores == tmp_path / "stores"
 
 
 def test_no_such_file(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ _TOLERANCE_SECONDS, _TOLERANCE_SHARE = 0.1, 0.005
 _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
 """Players append these to any file."""
 
+_FILES = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM")
+"""Chunks that are files of their own: inside a file of samples none belongs."""
+
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _W64_TAIL = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _FIXED_SIZE_CODES = frozenset({1, 3, 0xFFFE})  # PCM, float, extensible
@@ -41,6 +44,7 @@ class Layout:
     bytes_per_second : by rate and sample size; 0 if the header does not say
     byte_rate : what a WAV header calls the bytes a second; 0 elsewhere
     header : what belongs before the sound for a reader to believe its true length
+    next_file : byte at which another file begins behind the sound; 0 if none does
     """
 
     start: int
@@ -49,10 +53,24 @@ class Layout:
     bytes_per_second: int
     byte_rate: int
     header: bytes
+    next_file: int = 0
 
     @property
     def remark(self) -> str:
-        """What a user should know about the header; empty if it is right."""
+        """What a user should know about header and file; empty if there is nothing."""
+        return "; ".join(filter(None, (self._wrong_header, self._unread)))
+
+    @property
+    def _unread(self) -> str:
+        if not self.next_file:
+            return ""
+        return (
+            "another recording follows in the file and is not read: "
+            f"`tail -c +{self.next_file + 1} IN > OUT` gives it"
+        )
+
+    @property
+    def _wrong_header(self) -> str:
         if self.byte_rate and self.byte_rate != self.bytes_per_second:
             return (
                 f"the header contradicts itself: {self.bytes_per_second:,} and "
@@ -66,7 +84,8 @@ class Layout:
     def opened(self, file: BinaryIO) -> FileSlice:
         """The file as a decoder should see it: as it is if its header is right."""
         if self.claimed == self.stop - self.start:
-            return FileSlice(file)
+            # libsndfile goes by the last header that it finds: of the file behind this one.
+            return FileSlice(file, 0, self.next_file or None)
         return FileSlice(file, self.start, self.stop, self.header)
 
 
@@ -179,6 +198,7 @@ def _wave_layout(
         bytes_per_second=rate * block if fixed else byte_rate,
         byte_rate=byte_rate if fixed else 0,
         header=_wave_header(name, form, stop - start, order),
+        next_file=_next_file(file, grammar, stop),
     )
 
 
@@ -225,7 +245,9 @@ def _aiff_layout(file: BinaryIO, common: _Chunk, sound: _Chunk) -> Layout | None
         header[at : at + 4] = struct.pack(">I", (stop - start) // frame)
         header[start - 12 : start - 8] = struct.pack(">I", stop - start + 8)
         header[4:8] = struct.pack(">I", stop - 8)
-    return Layout(start, stop, claimed, _extended(form[8:18]) * frame, 0, bytes(header))
+    bytes_per_second = _extended(form[8:18]) * frame
+    next_file = _next_file(file, _RIFX, stop)
+    return Layout(start, stop, claimed, bytes_per_second, 0, bytes(header), next_file)
 
 
 def _extended(number: bytes) -> int:
@@ -284,7 +306,7 @@ def _is_other(file: BinaryIO, grammar: _Grammar | None, stop: int, end: int) -> 
     after = stop + (-stop % grammar.alignment if grammar else 0)
     file.seek(after)
     head = file.read(16)
-    if len(head) < 8 or any(head.startswith(tag) for tag in _TAGS):
+    if len(head) < 8 or head.startswith(_TAGS) or (grammar and head.startswith(_FILES)):
         return True
     if grammar is not None:
         last = max((c.start + c.size for c in grammar.chunks(file, after)), default=0)
@@ -292,6 +314,14 @@ def _is_other(file: BinaryIO, grammar: _Grammar | None, stop: int, end: int) -> 
         if last and end - last < 8 and last - end <= _LARGEST_HEADER:
             return True
     return _only_zeros(file, after)
+
+
+def _next_file(file: BinaryIO, grammar: _Grammar, stop: int) -> int:
+    """Where another file begins behind the sound, as `cat` leaves it; 0 if none does."""
+    head = grammar.header.size
+    after = stop + (-stop % grammar.alignment)
+    chunks = grammar.chunks(file, after)
+    return next((c.start - head for c in chunks if c.name[:4] in _FILES), 0)
 
 
 def _only_zeros(file: BinaryIO, at: int) -> bool:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from crydistill.cli.common import tell
 from crydistill.cli.listeners import PrivateOption, WhereOption
 from crydistill.cli.operating import SettingsOption
 
@@ -91,7 +92,9 @@ def export_to_esp_idf(
 
     tflite, manifest = _student(model)
     calibrated = _calibrated(settings, manifest)
-    paths = export_esp_idf(tflite, manifest, directory, calibrated=calibrated, kernels=kernels)
+    paths = export_esp_idf(
+        tflite, manifest, directory, calibrated=calibrated, kernels=kernels, say=tell
+    )
     vendor = find_vendor(kernels)
     for line in (*paths, *(vendor.notes(read_tflite(tflite)) if vendor else ())):
         print(line)
@@ -164,7 +167,7 @@ def export_to_esphome(
 
     tflite, manifest = _student(model)
     calibrated = _calibrated(settings, manifest)
-    for path in export_esphome(tflite, manifest, directory, calibrated=calibrated):
+    for path in export_esphome(tflite, manifest, directory, calibrated=calibrated, say=tell):
         print(path)
 
 
@@ -198,7 +201,7 @@ def front_ends(
     import tempfile
 
     from crydistill.boundary import require_outside_work_tree
-    from crydistill.cli.common import columns, exit_if_skipped, tell
+    from crydistill.cli.common import columns, exit_if_skipped
     from crydistill.corpora.folder import read_corpus
     from crydistill.device.front_ends import (
         RESULT_NAME,
@@ -236,7 +239,9 @@ def _export_package(
 
     tflite, manifest = _student(model)
     calibrated = _calibrated(settings, manifest)
-    for path in export_package(system, tflite, manifest, directory, calibrated=calibrated):
+    for path in export_package(
+        system, tflite, manifest, directory, calibrated=calibrated, say=tell
+    ):
         print(path)
 
 

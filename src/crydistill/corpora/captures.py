@@ -88,7 +88,8 @@ def read_captures(folder: str | Path | None, *, tiers: str | Path | None = None)
     files, others = find_recordings(folder)
     clips: list[Clip] = []
     unreadable = {
-        _id(path, folder): "not of a kind that is read, or its name is not UTF-8" for path in others
+        _id(path, folder): "not of a kind that is read, not to be opened, or its name is not UTF-8"
+        for path in others
     }
     for path in files:
         clip_id = _id(path, folder)

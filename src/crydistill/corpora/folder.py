@@ -1,11 +1,13 @@
 """Read a corpus from disk: a CSV manifest, or an audio folder with labelled sub-folders."""
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from sys import intern
 
 from crydistill.audio.files import AUDIO_SUFFIXES, printable
-from crydistill.corpora.clip import Clip, Label, duplicate_ids
+from crydistill.corpora.clip import Clip, Label
 from crydistill.corpora.declaration import Declaration, privacy
 from crydistill.corpora.table import read_rows
 from crydistill.errors import CorpusError
@@ -23,6 +25,11 @@ _NO_RECORDINGS = frozenset(
 )  # fmt: skip
 _DOCUMENTS = frozenset(("README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "CHANGELOG"))
 """Suffixes and names of what lies beside recordings and is not missed."""
+
+_ALMOST_LABELS = frozenset(
+    ("cry", "cries", "crying", "noncry", "notcry", "nocry", "noncrying", "notcrying", "nocrying")
+)
+"""What people call the folders of labels, without case, blanks and hyphens."""
 
 _NAMED = 3
 
@@ -144,10 +151,11 @@ def read_folder(
     name: str = "",
     say: Say = lambda line: None,
 ) -> list[Clip]:
-    """List the audio files below a folder, except hidden ones.
+    """List the audio files below a folder, except hidden ones and those in hidden folders.
 
-    `say` is told which files are left out because their suffix is of no kind that is read. Files
-    below a sub-folder named `cry` or `noncry` get that label, all others are unlabelled. A
+    Links to files and folders are followed. Files below a sub-folder named `cry` or `noncry` get
+    that label, all others are unlabelled. `say` is told what is left out because its suffix is of
+    no kind that is read or it cannot be opened, and which folders may be meant for labels. A
     recording's group is its folder; directly in the root or in a `cry` or `noncry` folder, each
     recording forms its own group. Groups begin with the corpus's name, since recordings and folders
     of several corpora tend to have the same names.
@@ -155,43 +163,90 @@ def read_folder(
     folder = Path(folder)
     if not folder.is_dir():
         raise CorpusError(f"{folder}: no such folder; use a folder of recordings or a clips.csv")
-    files, others = find_recordings(folder)
+    files, others = (
+        [p for p in found if not _is_hidden(p, folder)] for found in find_recordings(folder)
+    )
     left_out = _left_out(others, folder)
     declaration = Declaration(licence, private)
     corpus = name or folder.resolve().name
-    clips = [
-        _clip_in_folder(path, folder, declaration, corpus) for path in files if not _is_hidden(path)
-    ]
+    clips = [_clip_in_folder(path, folder, declaration, corpus) for path in files]
     _require(clips, folder, f"no audio files below it{left_out and f'; {left_out}'}; {LAYOUT}")
-    if left_out:
-        say(f"{folder}: {left_out}")
+    for line in filter(None, (left_out, _almost_labelled(clips))):
+        say(f"{folder}: {line}")
     return clips
 
 
 def find_recordings(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Find the recordings below a folder by their suffixes.
+    """Find the recordings below a folder by their suffixes. Links are followed, once each.
 
     Returns
     -------
-    Recordings; and other files that may be some, of a kind that is not read or whose name is not
-    UTF-8 and so cannot be a clip's id. Both in the order of their names.
+    Recordings; and others that may be some: of a kind that is not read, with a name that is not
+    UTF-8 and so cannot be a clip's id, links that lead nowhere, folders that cannot be read. Both
+    in the order of their names.
     """
+    unreadable: list[Path] = []
     recordings: list[Path] = []
     others: list[Path] = []
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file():
-            continue
+    for path in sorted(_files_below(folder, unreadable, set())):
         suffix = path.suffix.lower()
         is_text = printable(path) == str(path)
-        if suffix in AUDIO_SUFFIXES and is_text:
+        if suffix in AUDIO_SUFFIXES and is_text and path.is_file():
             recordings.append(path)
         elif not (_is_hidden(path) or suffix in _NO_RECORDINGS or path.name in _DOCUMENTS):
             others.append(path)
-    return recordings, others
+    return recordings, sorted([*others, *unreadable])
 
 
-def _is_hidden(path: Path) -> bool:
-    return path.name.startswith(".")
+def _files_below(
+    folder: Path, unreadable: list[Path], seen: set[tuple[int, int]], *, linked: bool = False
+) -> Iterator[Path]:
+    """What lies below a folder and is none; a folder by the way without links, if there is one.
+
+    Parameters
+    ----------
+    unreadable : extended by folders that the system does not let one read
+    seen : folders that were read, by device and number; extended
+    linked : whether a link led to the folder, and may lead in a circle
+    """
+    links: list[Path] = []
+    for name, folders, names in os.walk(folder, onerror=_noting(unreadable)):
+        here = Path(name)
+        status = here.stat()
+        number = (status.st_dev, status.st_ino)
+        if linked and number in seen:
+            folders.clear()
+            continue
+        seen.add(number)
+        links += [here / below for below in folders if (here / below).is_symlink()]
+        yield from (here / name for name in names)
+    for link in sorted(links):
+        yield from _files_below(link, unreadable, seen, linked=True)
+
+
+def _noting(unreadable: list[Path]) -> Callable[[OSError], None]:
+    return lambda error: unreadable.append(Path(os.fsdecode(error.filename)))
+
+
+def _is_hidden(path: Path, folder: Path | None = None) -> bool:
+    """Whether a file, or given the folder of all also one between them, is hidden."""
+    names = path.relative_to(folder).parts if folder else (path.name,)
+    return any(name.startswith(".") for name in names)
+
+
+def _almost_labelled(clips: Iterable[Clip]) -> str:
+    """Which folders may be meant for labels and are none; empty if all are in order."""
+    folders = {
+        part
+        for clip in clips
+        if clip.label is Label.UNLABELLED
+        for part in Path(clip.id).parts[:-1]
+        if re.sub(r"[\W_]", "", part.casefold()) in _ALMOST_LABELS
+    }
+    if not folders:
+        return ""
+    names = "', '".join(sorted(folders))
+    return f"recordings below '{names}' are unlabelled: the folders of labels are cry and noncry"
 
 
 def _left_out(paths: Sequence[Path], folder: Path) -> str:
@@ -200,7 +255,7 @@ def _left_out(paths: Sequence[Path], folder: Path) -> str:
         return ""
     names = [printable(path.relative_to(folder)) for path in paths[:_NAMED]]
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    why = "not of a kind that is read, or with a name that is not UTF-8"
+    why = "not of a kind that is read, not to be opened, or with a name that is not UTF-8"
     return f"left out, {why}: {', '.join(names)}{more}"
 
 
@@ -268,6 +323,8 @@ def _rate(text: str, path: Path, line: int) -> int | None:
 def _require(clips: list[Clip], path: Path, otherwise: str) -> None:
     if not clips:
         raise CorpusError(f"{path}: {otherwise}")
-    twice = duplicate_ids(clips)
-    if twice:
-        raise CorpusError(f"{path}: two rows name {twice[0]}; remove one")
+    seen: set[Path] = set()
+    for clip in clips:
+        if clip.path in seen:  # ids may differ: ./a.wav
+            raise CorpusError(f"{path}: two rows name {clip.id}; remove one")
+        seen.add(clip.path)

@@ -18,7 +18,7 @@ from types import MappingProxyType
 import numpy as np
 import soundfile
 
-from crydistill import atomic
+from crydistill.audio.encoding import write_sound
 from crydistill.audio.files import AudioReader
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.corpora.catalogue import corpora_with, find_origin
@@ -186,7 +186,6 @@ def _decoded(path: Path) -> tuple[Samples, int]:
 def _write(path: Path, samples: Samples) -> None:
     form, subtype = _FORMATS[path.suffix]
     try:
-        with atomic.replacing(path) as temporary:
-            soundfile.write(temporary, samples, SAMPLE_RATE, format=form, subtype=subtype)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise CorpusError(f"{path}: cannot be written ({error})") from error
+        write_sound(path, samples, form=form, subtype=subtype)
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be written ({error.strerror})") from error

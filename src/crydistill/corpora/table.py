@@ -1,7 +1,7 @@
 """Read user-written CSV files, with line-numbered errors."""
 
 import csv
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from crydistill.errors import CorpusError
@@ -27,9 +27,7 @@ def read_rows(path: Path, required: Collection[str]) -> Iterator[tuple[int, dict
                 )
             for column in required:
                 if column not in columns:
-                    raise CorpusError(
-                        f"{path}:1: no column '{column}'; the columns are {', '.join(columns)}"
-                    )
+                    raise CorpusError(f"{path}:1: {_lacking(column, columns)}")
             for row in reader:
                 if None in row or None in row.values():
                     raise CorpusError(
@@ -40,3 +38,12 @@ def read_rows(path: Path, required: Collection[str]) -> Iterator[tuple[int, dict
         raise CorpusError(f"{path}: cannot be read ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise CorpusError(f"{path}: not a readable CSV file ({error})") from error
+
+
+def _lacking(column: str, columns: Sequence[str]) -> str:
+    """Why a header lacks a column: spreadsheets of some languages write other separators."""
+    if len(columns) == 1:
+        for separator, name in {";": "semicolons", "\t": "tabs", "|": "bars"}.items():
+            if separator in columns[0]:
+                return f"the cells are separated by {name}; separate them by commas"
+    return f"no column '{column}'; the columns are {', '.join(map(repr, columns))}"

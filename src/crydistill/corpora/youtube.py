@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
+from crydistill.audio.encoding import encoded
 from crydistill.audio.files import read_audio
-from crydistill.audio.mel import SAMPLE_RATE, Samples
+from crydistill.audio.mel import Samples
 from crydistill.corpora.audioset import Segment
 from crydistill.corpora.clip import Clip
 from crydistill.corpora.ledger import FINAL, GONE, Ledger, LedgerEntry, State, read_ledger
@@ -169,7 +169,7 @@ def fetch_segments(
                     source = YtDlp(tools, url_template, pace.timeout)
                     run.download(videos, source)
             shutil.rmtree(_parts(folder), ignore_errors=True)
-    except (OSError, soundfile.LibsndfileError) as error:
+    except OSError as error:
         raise CorpusError(f"{folder}: cannot be written ({error})") from error
     entries = [ledger.of(segment) for segment in segments]
     states = Counter(entry.state for entry in entries if entry)
@@ -341,7 +341,7 @@ def _attempt(segment: Segment, folder: Path, fetch: Fetch) -> LedgerEntry:
 
 def _write(path: Path, samples: Samples) -> None:
     with path.open("wb") as file:
-        soundfile.write(file, np.clip(samples, -1.0, 1.0), SAMPLE_RATE, "PCM_16", format="FLAC")
+        file.write(encoded(np.clip(samples, -1.0, 1.0), form="FLAC"))
         file.flush()
         os.fsync(file.fileno())
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 import numpy as np
-import soundfile
 
-from crydistill.atomic import replacing
+from crydistill.audio.encoding import write_sound
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.boundary import require_outside_work_tree
 from crydistill.detector.clip_folder import LIMIT_MEGABYTES, ClipKind, make_room
@@ -159,8 +158,7 @@ class AlertClips:
         if len(clip) == 0:
             return
         make_room(self._folder, _HEADER_BYTES + _SAMPLE_BYTES * len(clip), limit=self._limit)
-        with replacing(self._free_path()) as temporary:
-            soundfile.write(temporary, clip, SAMPLE_RATE, subtype="PCM_16")
+        write_sound(self._free_path(), clip)
         self.saved += 1
 
     def _free_path(self) -> Path:

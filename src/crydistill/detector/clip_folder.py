@@ -76,8 +76,10 @@ def kept_clips(folder: str | Path) -> list[KeptClip]:
     ConfigError
         if the folder or its labels cannot be read.
     """
-    folder = Path(folder)
-    labels = read_labels(folder)
+    return _listed(Path(folder), read_labels(folder))
+
+
+def _listed(folder: Path, labels: Mapping[str, ClipLabel]) -> list[KeptClip]:
     try:
         paths = [
             path
@@ -105,11 +107,14 @@ def read_labels(folder: str | Path) -> dict[str, ClipLabel]:
     if not path.exists():
         return {}
     text = read_text(path, "mend it, or move it away and review the clips again")
-    rows = list(csv.reader(text.splitlines()))
+    # A spreadsheet puts a mark in front; the name of a clip may hold any kind of line break.
+    rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     if not rows or rows[0] != _COLUMNS:
         raise ConfigError(f"{path}:1: must be '{','.join(_COLUMNS)}'; mend it")
     labels = {}
     for line, row in enumerate(rows[1:], start=2):
+        if not row:
+            continue
         if len(row) != len(_COLUMNS) or row[1] not in tuple(ClipLabel):
             known = "' or '".join(ClipLabel)
             raise ConfigError(f"{path}:{line}: must be a clip and '{known}'; mend the line")
@@ -161,7 +166,8 @@ def make_room(folder: str | Path, wanted: int, *, limit: int, most: int = MOST_C
     """Delete clips that nobody reviewed until another of `wanted` bytes has room.
 
     The oldest near-misses go first, then the oldest alerts. What was reviewed stays, and so does
-    what a person put there.
+    what a person put there. Where the labels cannot be read, anything may have been reviewed:
+    nothing is deleted, and there is room until the folder is full.
 
     Parameters
     ----------
@@ -174,24 +180,36 @@ def make_room(folder: str | Path, wanted: int, *, limit: int, most: int = MOST_C
         if that does not make room; nothing has been deleted then.
     BusyError
         if another process holds the folder for ten seconds.
+    ConfigError
+        if there is no room and the labels cannot be read.
     """
     folder = Path(folder)
     with _locked(folder):
-        clips = kept_clips(folder)
+        labels, unreadable = _known_labels(folder)
+        clips = _listed(folder, labels)
         held, number = sum(clip.bytes for clip in clips), len(clips)
         going = []
-        for clip in _dispensable(clips):
+        for clip in () if unreadable else _dispensable(clips):
             if held + wanted <= limit and number < most:
                 break
             going.append(clip)
             held, number = held - clip.bytes, number - 1
         if held + wanted > limit or number >= most:
+            if unreadable:
+                raise unreadable
             raise FolderFullError(
                 f"{folder}: is full of clips that were reviewed; delete some with `crydistill "
                 "review`, move them elsewhere, or raise --clips-limit"
             )
         for clip in going:
             clip.path.unlink(missing_ok=True)
+
+
+def _known_labels(folder: Path) -> tuple[dict[str, ClipLabel], ConfigError | None]:
+    try:
+        return read_labels(folder), None
+    except ConfigError as error:
+        return {}, error
 
 
 def _require_clip(folder: Path, name: str) -> None:

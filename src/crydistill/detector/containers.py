@@ -20,9 +20,14 @@ _SIGNATURES = (
     (0, b"RIFX", "big-endian WAV"),
     (0, b"riff\x2e\x91\xcf\x11", "Wave64"),
     (0, b"wvpk", "WavPack"),
+    (0, b"FLV\x01", "FLV"),
+    (0, b"NIST_1A", "SPHERE"),
 )
 _SIGNATURE_BYTES = 12
-_WAV = (b"RIFF", b"RF64")
+_WAV = (b"RIFF", b"RF64", b"BW64")
+_TEXT_BYTES, _SHORTEST_TEXT = 64, 12
+_TEXT = frozenset(b"\t\n\r" + bytes(range(32, 127)))
+_TS_PACKET_BYTES, _TS_SYNC = 188, 0x47
 
 _MPEG1_KILOBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG2_KILOBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -44,12 +49,23 @@ def container(stream: ByteStream) -> str | None:
             return name
     if start[:4] in _WAV and not is_wav(stream):
         return "RIFF without sound"
+    packets = stream.peek(2 * _TS_PACKET_BYTES + 1)[::_TS_PACKET_BYTES]
+    if packets == bytes([_TS_SYNC] * 3):
+        return "MPEG-TS"
     for length_of, name in ((_mp3_frame, "MP3"), (_adts_frame, "AAC")):
         # Two frames in a row: raw PCM may begin with the bytes of one header, by chance.
         length = length_of(start[:_FRAME_HEADER_BYTES])
         if length and length_of(stream.peek(length + _FRAME_HEADER_BYTES)[length:]):
             return name
     return None
+
+
+def text_start(stream: ByteStream) -> str:
+    """How the text begins that arrives in place of sound, such as an error; empty for sound."""
+    start = stream.peek(_TEXT_BYTES)
+    if len(start) < _SHORTEST_TEXT or not _TEXT.issuperset(start):
+        return ""
+    return " ".join(start.decode("ascii").split())
 
 
 def _mp3_frame(header: bytes) -> int:

@@ -18,7 +18,6 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 import numpy as np
-import soundfile
 
 from crydistill.audio.augment import SILENCE_DBFS
 from crydistill.audio.mel import SAMPLE_RATE, Samples
@@ -264,8 +263,8 @@ class Listener:
             return
         try:
             step(self._clips)
-        except (OSError, soundfile.LibsndfileError, CrydistillError) as error:
-            self._say(f"a clip was not saved ({error}); listening continues")
+        except (OSError, CrydistillError) as error:
+            self._say(f"a clip was not saved ({_reason(error)}); listening continues")
 
     def _update(self, level: float, score: float, *, sound: bool = True) -> None:
         self.state = LiveState(
@@ -478,6 +477,13 @@ def _listen(
 def _bar(share: float) -> str:
     filled = round(_BAR_WIDTH * min(1.0, max(0.0, share)))
     return "█" * filled + "░" * (_BAR_WIDTH - filled)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong; of a file the system's words and its name."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _level(samples: Samples) -> float:

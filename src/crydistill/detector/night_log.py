@@ -6,7 +6,8 @@ was restarted goes on), and so is its page (`night-DATE.html`). Without one, a r
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -17,14 +18,18 @@ from crydistill.detector.night import Episode, Night, NightSummary
 from crydistill.detector.night_hours import NightHours
 from crydistill.detector.night_page import night_page
 from crydistill.detector.vote import EventKind
-from crydistill.errors import ConfigError
+from crydistill.errors import ConfigError, SetupError
 from crydistill.json_file import read_json
+from crydistill.lock import BusyError, exclusive
 
 SAVE_SECONDS = 300.0
 """Longest time that a crash forgets; a memory card does not like more writing."""
 
 SHORTEST_SECONDS = 600.0
 """A night of which less was heard is not told: a clock that was wrong at boot makes such nights."""
+
+
+_LOCK_NAME = ".lock"
 
 
 class NightLog:
@@ -36,7 +41,8 @@ class NightLog:
     Parameters
     ----------
     tell : called with each night that is over
-    folder : for records and pages, which are private; None to keep none
+    folder : for records and pages, which are private, of this listener alone until `close`; None to
+        keep none
     say : called with a message when something could not be saved; listening goes on
     clock : returns the wall-clock time
     now : returns seconds that only rise
@@ -46,7 +52,8 @@ class NightLog:
     CorpusError
         if the folder is inside a git work tree.
     ConfigError
-        if it cannot be made.
+        if nothing can be written there, or another listener keeps its nights there: each would
+        replace what the other wrote.
     """
 
     def __init__(
@@ -68,8 +75,9 @@ class NightLog:
         self._seconds = 0.0  # of audio, so far
         self._saved_at = now()
         self._began = False
+        self._held = ExitStack()
         if folder is not None:
-            _prepare(folder)
+            self._held.enter_context(_own(folder))
 
     def publish(self, event: LiveEvent) -> None:
         """An alert went on or off."""
@@ -99,6 +107,7 @@ class NightLog:
     def close(self) -> None:
         """Listening ends; the night does not."""
         self._save()
+        self._held.close()
 
     def _begin(self, now: datetime, lead: float) -> None:
         """Begin an episode that has lasted for `lead` seconds, as far as they are of this night."""
@@ -182,12 +191,23 @@ class NightLog:
         return None if self._folder is None else self._folder / f"night-{day.isoformat()}.json"
 
 
-def _prepare(folder: Path) -> None:
+@contextmanager
+def _own(folder: Path) -> Iterator[None]:
+    """Make the folder and keep other listeners out of it; fail now, and not in the evening."""
     require_outside_work_tree(folder, "pages of nights (they are private)")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{folder}: pages of nights cannot be saved there ({error.strerror}); choose another "
-            "folder"
-        ) from error
+    with ExitStack() as held:
+        try:
+            held.enter_context(exclusive(folder / _LOCK_NAME))
+        except BusyError as error:
+            raise ConfigError(
+                f"{folder}: another `crydistill listen` keeps its nights there; choose another "
+                "folder"
+            ) from error
+        except SetupError:  # a file system without locks
+            pass
+        except OSError as error:
+            raise ConfigError(
+                f"{folder}: pages of nights cannot be saved there ({error.strerror}); choose "
+                "another folder"
+            ) from error
+        yield

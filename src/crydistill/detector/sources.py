@@ -19,7 +19,7 @@ import soxr
 from crydistill.audio.files import AUDIO_SUFFIXES, AudioReader
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.detector.byte_stream import RAW_PIPE, ByteStream, decoding_pipe
-from crydistill.detector.containers import container, is_wav
+from crydistill.detector.containers import container, is_wav, text_start
 from crydistill.detector.wav_stream import wav_blocks
 from crydistill.errors import AudioError, ConfigError, MissingExtraError
 
@@ -146,18 +146,24 @@ def pcm_blocks(
     source = ByteStream(stream)
     if name := container(source):
         raise AudioError(f"standard input is {name}, not PCM; decode it first: {decoding_pipe()}")
+    if text := text_start(source):
+        raise AudioError(
+            f"standard input is text ('{text}'), not sound; see what the program before it says"
+        )
     silent = True
     for block in _wav(source, say) if is_wav(source) else _raw(source, rate, say):
-        silent = False
-        yield block
+        if len(block):
+            silent = False
+            yield block
     if silent:
         raise AudioError(f"standard input ended before any sound; pipe some into it: {RAW_PIPE}")
 
 
 def is_recording(name: str) -> bool:
-    """Whether a source's name is a file, or would be one, and no microphone."""
+    """Whether a source's name is a path, or would be a file, and no microphone."""
     path = Path(name)
-    return path.is_file() or path.suffix.lower() in AUDIO_SUFFIXES
+    is_path = path.is_file() or path.is_fifo() or (path.name != name and path.exists())
+    return bool(name) and (is_path or path.suffix.lower() in AUDIO_SUFFIXES)
 
 
 def file_blocks(
@@ -257,7 +263,7 @@ def _opened(
         dtype="int16",
         callback=arrived,
     ):
-        convert, silent, missing = converter(rate), 0.0, 0.0
+        convert, silent, missing = Converter(rate), 0.0, 0.0
         while silent < REOPEN_SECONDS:
             try:
                 data = backlog.get(min(TICK_SECONDS, patience))
@@ -274,7 +280,7 @@ def _opened(
                 say("this machine is too slow to score all audio; some is dropped")
             missing = 0.0
             if isinstance(data, Dropped):
-                convert, said = converter(rate), False
+                convert, said = Converter(rate), False
                 yield data
                 continue
             silent = 0.0 if any(data) else silent + BLOCK_SECONDS
@@ -282,18 +288,21 @@ def _opened(
 
 
 def _raw(stream: ByteStream, rate: int, say: Callable[[str], None]) -> Iterator[Samples]:
-    convert = converter(rate)
+    convert = Converter(rate)
     for data in stream.whole(_BYTES_PER_SAMPLE, say):
         yield convert(_to_float(data))
+    yield convert.rest()
 
 
 def _wav(stream: ByteStream, say: Callable[[str], None]) -> Iterator[Samples]:
-    rate, convert = SAMPLE_RATE, converter(SAMPLE_RATE)
+    convert = Converter(SAMPLE_RATE)
     for found, samples in wav_blocks(stream, say):
-        if found.rate != rate:
+        if found.rate != convert.rate:
             _check_rate(found.rate)
-            rate, convert = found.rate, converter(found.rate)
+            yield convert.rest()
+            convert = Converter(found.rate)
         yield convert(samples)
+    yield convert.rest()
 
 
 def _check_rate(rate: int) -> None:
@@ -334,12 +343,32 @@ def _to_float(data: bytes) -> Samples:
     return np.frombuffer(data, dtype="<i2").astype(np.float32) / np.float32(_FULL_SCALE)
 
 
-def converter(rate: int) -> Callable[[Samples], Samples]:
-    """Something that resamples a stream of `rate` hertz to 16 kHz, block by block."""
-    if rate == SAMPLE_RATE:
-        return lambda samples: samples
-    resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
-    return lambda samples: np.asarray(resampler.resample_chunk(samples), dtype=np.float32)
+class Converter:
+    """Resamples a stream of `rate` hertz to 16 kHz, block by block, behind by up to a tenth second.
+
+    rate : hertz
+    """
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self._resampler = (
+            None
+            if rate == SAMPLE_RATE
+            else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+        )
+
+    def __call__(self, samples: Samples) -> Samples:
+        """What is ready once these samples, `[n]`, have arrived."""
+        return self._resampled(samples, last=False)
+
+    def rest(self) -> Samples:
+        """What was held back, at the stream's end."""
+        return self._resampled(NOTHING, last=True)
+
+    def _resampled(self, samples: Samples, *, last: bool) -> Samples:
+        if self._resampler is None:
+            return samples
+        return np.asarray(self._resampler.resample_chunk(samples, last=last), dtype=np.float32)
 
 
 def _one_line(error: Exception) -> str:

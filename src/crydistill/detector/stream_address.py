@@ -62,6 +62,8 @@ its password has one of / # ? @ : in it, write these as %2F %23 %3F %40 %3A
         host = f"[{host}]" if ":" in host else host
         shown = f"{url.scheme}://{host}" + (f":{port}" if port else "")
         password = url.password is not None
+        # FFmpeg knows a scheme in small letters only; telephones begin with a capital one.
+        text = url.scheme + text[len(url.scheme) :]
         return cls(text, shown, password, password or bool(url.query))
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from contextlib import closing
 from crydistill.audio.ffmpeg_live import LiveSound, LiveSoundError
 from crydistill.audio.mel import Samples
 from crydistill.audio.plausibility import Downmix
-from crydistill.detector.sources import BLOCK_SECONDS, Dropped, SourceLost, converter
+from crydistill.detector.sources import BLOCK_SECONDS, Converter, Dropped, SourceLost
 from crydistill.detector.stream_address import StreamAddress
 
 
@@ -53,5 +53,5 @@ def _mono(sound: LiveSound) -> Generator[Samples | Dropped]:
         if block.missing:
             yield Dropped(block.missing)
         if convert is None or block.missing or block.rate != rate:
-            rate, convert = block.rate, converter(block.rate)
+            rate, convert = block.rate, Converter(block.rate)
         yield convert(downmix.mono(block.samples))

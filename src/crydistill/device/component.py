@@ -17,6 +17,8 @@ from crydistill.device.export import NO_PRESETS, default_preset, detector_settin
 from crydistill.device.geometry import aligned
 from crydistill.device.kernel_faults import ESP_NN, first_sound_version
 from crydistill.device.library import (
+    EXAMPLES,
+    Say,
     copy_adapter,
     copy_library,
     copy_licence,
@@ -61,6 +63,7 @@ def export_esp_idf(
     *,
     calibrated: VoteSettings | None = None,
     kernels: str = OWN,
+    say: Say = lambda line: None,
 ) -> tuple[Path, ...]:
     """Write component, TensorFlow Lite Micro backend and example; return the files.
 
@@ -68,8 +71,10 @@ def export_esp_idf(
     ----------
     tflite : the student
     manifest : its `student.json`
-    directory : created if missing; files of the same names are replaced
+    directory : created if missing; components of the same names are replaced, the example and the
+        readme stay as they are
     calibrated : settings from `crydistill calibrate` for this student; become the default
+    say : told of what is kept and differs
     kernels : `own` for the C library's; `esp-nn` for Espressif's, on which the component depends
 
     Raises
@@ -91,7 +96,11 @@ def export_esp_idf(
     }
     copies = (
         *copy_tree(
-            firmware / "esp-idf", directory, _kconfig(_default_settings(manifest, calibrated))
+            firmware / "esp-idf",
+            directory,
+            _kconfig(_default_settings(manifest, calibrated)),
+            keep={*EXAMPLES, "README.md"},
+            say=say,
         ),
         *copy_library(component / "src"),
         *(copy_adapter(vendor.adapter, component / "src") if vendor else ()),

@@ -4,12 +4,17 @@ In an installed package they are inside (`crydistill/firmware`, included when th
 in a checkout, next to `src`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib.resources import files
 from pathlib import Path
 
 from crydistill import atomic
 from crydistill.errors import ConfigError
+
+EXAMPLES = frozenset({"example", "example.yaml", "examples", "listen", "samples"})
+"""What a person goes on from, and sets pins in: files and folders at the top of a tree."""
+
+Say = Callable[[str], None]
 
 
 def firmware_directory() -> Path:
@@ -57,17 +62,29 @@ def copy_adapter(adapter: str, directory: str | Path) -> tuple[Path, ...]:
 
 
 def copy_tree(
-    source: Path, directory: str | Path, values: Mapping[str, str | int] | None = None
+    source: Path,
+    directory: str | Path,
+    values: Mapping[str, str | int] | None = None,
+    *,
+    keep: Collection[str] = (),
+    say: Say = lambda line: None,
 ) -> tuple[Path, ...]:
     """Copy all files below `source`; return the copies, sorted.
 
     values : what stands for @NAME@ in the files, by name
+    keep : files and folders at the top of `source` of which a copy that is there stays as it is
+    say : told of copies that are kept and differ
     """
     copies = []
     for path in sorted(source.rglob("*")):
         if path.is_file() and path.suffix != ".pyc":
-            copy = Path(directory) / path.relative_to(source)
-            atomic.write_bytes(copy, _filled_in(path.read_bytes(), values or {}))
+            name = path.relative_to(source)
+            copy = Path(directory) / name
+            content = _filled_in(path.read_bytes(), values or {})
+            if name.parts[0] not in keep or not copy.exists():
+                atomic.write_bytes(copy, content)
+            elif copy.read_bytes() != content:
+                say(f"{copy}: is kept as it is; for a new one delete it and export again")
             copies.append(copy)
     return tuple(copies)
 

@@ -20,6 +20,22 @@ DEFAULT_CONFIG = "nursery"
 """The packaged configuration that `crydistill run` takes without arguments."""
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a mapping that names a key twice, of which YAML would drop the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            # A merge (<<) brings keys that others may replace.
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key '{key.value}' is there twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """Read a configuration file, the packaged default where `path` is None.
 
@@ -63,7 +79,7 @@ def _read_yaml(path: Path, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
     if path.resolve() in heirs:
         raise ConfigError(f"{path}: extends: the configs extend each other in a circle")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such config file; see configs/") from error
     except (OSError, UnicodeDecodeError) as error:

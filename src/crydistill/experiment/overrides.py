@@ -53,6 +53,6 @@ def _child(node: Any, part: str, override: str) -> Any:
 
 
 def _position(node: list[Any], part: str, override: str) -> int:
-    if not part.isdigit() or int(part) >= len(node):
+    if not part.isdecimal() or int(part) >= len(node):
         raise ConfigError(f"--set {override}: '{part}' is not an index of that list of {len(node)}")
     return int(part)

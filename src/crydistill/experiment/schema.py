@@ -1,7 +1,7 @@
 """The configuration of an experiment: every section and key, with defaults.
 
 A new experiment is a new YAML file. Every key has its default here; an unknown key is an error
-that names it. Paths are relative to the directory the command runs in.
+that names it. Paths are relative to the directory the command runs in; a ~ is the home folder.
 """
 
 import operator
@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 _HELD_OUT_SHARE = 0.15
 
@@ -19,8 +19,19 @@ CAUGHT = "caught"
 """Validation metric of a memory: share of the episodes of a night that are caught."""
 
 
+def _without_tilde(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"whose home '{path}' means is not known; write the whole path") from error
+
+
+_Path = Annotated[Path, AfterValidator(_without_tilde)]
+"""No shell replaces the ~ of a path in a file."""
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class CorpusConfig(_Section):
@@ -57,15 +68,15 @@ class CorpusConfig(_Section):
     weight: float = Field(1.0, gt=0)
     vary: bool = True
     hold_out: bool = True
-    path: Path | None = None
+    path: _Path | None = None
     where: dict[str, str | list[str]] = Field(default_factory=dict)
     without: dict[str, str | list[str]] = Field(default_factory=dict, exclude_if=operator.not_)
-    parquet: Path | None = Field(None, exclude_if=lambda value: value is None)
-    webdataset: Path | None = Field(None, exclude_if=lambda value: value is None)
+    parquet: _Path | None = Field(None, exclude_if=lambda value: value is None)
+    webdataset: _Path | None = Field(None, exclude_if=lambda value: value is None)
     fields: dict[FieldMeaning, str] = Field(default_factory=dict, exclude_if=operator.not_)
     cry: list[str] = Field(default_factory=list, exclude_if=operator.not_)
     catalogue: str | None = None
-    audioset: Path | None = None
+    audioset: _Path | None = None
     nursery_seed: int | None = Field(None, ge=0)
     formulas_seed: int | None = Field(None, ge=0)
     formulas_clips: int = Field(600, ge=1)
@@ -258,10 +269,10 @@ class TeacherConfig(_Section):
     context : seconds that it hears at once
     """
 
-    path: Path | None = None
-    also: list[Path] = []
+    path: _Path | None = None
+    also: list[_Path] = []
     recorded: bool = False
-    memory: Path | None = None
+    memory: _Path | None = None
     context: float = Field(5.0, ge=1, le=10)
 
     @model_validator(mode="after")
@@ -509,16 +520,17 @@ class EvaluationConfig(_Section):
 class ExperimentConfig(_Section):
     """A whole experiment.
 
-    name : of the run directory; the config file's name if not given
+    name : of the run directory, and no other, which `..` would be; the config file's name if not
+        given
     description : one line for the report
     seed : for everything random
     stores : directory with one score store per corpus and teacher
     """
 
-    name: str = Field("", pattern=r"^[A-Za-z0-9._-]*$")
+    name: str = Field("", pattern=r"^(\.*[A-Za-z0-9_-][A-Za-z0-9._-]*)?$")
     description: str = ""
     seed: int = Field(0, ge=0)
-    stores: Path = Path("stores")
+    stores: _Path = Path("stores")
     data: DataConfig
     teacher: TeacherConfig = TeacherConfig()
     # Left out of the resolved config at its default, which so keeps its hash.

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
 from crydistill import atomic
 from crydistill.audio.augment import change_speed
+from crydistill.audio.encoding import write_sound
 from crydistill.audio.files import read_audio
 from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.audio.variation import Variation, vary
@@ -136,8 +136,7 @@ def _write(directory: Path, seed: int, vary_groups: bool, numbered: tuple[int, C
         played = change_speed(np.concatenate(list(render(plan))), speed)
         samples = vary(played, (), _ANOTHER_DEVICE, rng)
     unsure = _unsure(plan, cast, speed, late=(len(played) - len(samples)) / SAMPLE_RATE)
-    with atomic.replacing(audio) as temporary:
-        soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+    write_sound(audio, samples, form="FLAC")
     atomic.write_text(facts, json.dumps({"unsure_s": unsure}) + "\n")
 
 
@@ -149,7 +148,7 @@ def _varied(cast: Cast, seed: int, number: int, directory: Path) -> Cast:
         # The clips of a group draw alike: they are of one child, recorded in one way.
         rng = generator(seed, "stream group", str(number), clip.group)
         samples = vary(read_audio(clip.path).samples, (), _ANOTHER_SOURCE, rng)
-        soundfile.write(path, samples, SAMPLE_RATE, subtype="FLOAT")
+        write_sound(path, samples, subtype="FLOAT")
         return replace(clip, path=path)
 
     numbers = itertools.count()

@@ -8,7 +8,6 @@ Audio around alerts is included if, and only if, it is public.
 """
 
 import base64
-import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
 from crydistill import atomic
-from crydistill.audio.mel import SAMPLE_RATE, Samples
+from crydistill.audio.encoding import encoded
+from crydistill.audio.mel import Samples
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.detector.vote import WINDOW_SECONDS, Alert, Scores, Track
 from crydistill.nights.alarms import Episode
@@ -135,16 +134,8 @@ def _snippets(night: Night, stretches: Sequence[Stretch], progress: Progress) ->
 
 
 def _mp3(samples: Samples) -> str:
-    buffer = io.BytesIO()
-    soundfile.write(
-        buffer,
-        samples,
-        SAMPLE_RATE,
-        format="MP3",
-        subtype="MPEG_LAYER_III",
-        compression_level=_MP3_COMPRESSION,
-    )
-    return f"data:audio/mpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    mp3 = encoded(samples, form="MP3", subtype="MPEG_LAYER_III", compression=_MP3_COMPRESSION)
+    return f"data:audio/mpeg;base64,{base64.b64encode(mp3).decode()}"
 
 
 def _data(result: NightResult, snippets: Mapping[Stretch, str]) -> dict[str, Any]:

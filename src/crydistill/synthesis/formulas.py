@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import soundfile
 
 from crydistill import atomic
-from crydistill.audio.mel import SAMPLE_RATE
+from crydistill.audio.encoding import write_sound
 from crydistill.audio.variation import Variation, vary
 from crydistill.processes import in_processes
 from crydistill.progress import Progress, silent
@@ -114,8 +113,7 @@ def _clip_name(seed: int, number: int) -> str:
 
 def _write_clip(directory: Path, seed: int, kind: Kind, number: int) -> None:
     samples = _MAKERS[kind](generator(seed, "formulas", str(number)))
-    with atomic.replacing(directory / f"{_clip_name(seed, number)}.wav") as temporary:
-        soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+    write_sound(directory / f"{_clip_name(seed, number)}.wav", samples)
 
 
 def _augmented_voice(rng: np.random.Generator) -> Floats:

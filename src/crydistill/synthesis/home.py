@@ -25,10 +25,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
-from crydistill.atomic import replacing, write_text
-from crydistill.audio.mel import SAMPLE_RATE
+from crydistill.atomic import write_text
+from crydistill.audio.encoding import write_sound
 from crydistill.boundary import require_outside_work_tree
 from crydistill.corpora.captures import Tier
 from crydistill.errors import ConfigError, CorpusError
@@ -199,8 +198,7 @@ def write_captures(
         for capture in captures:
             path = folder / capture.name
             if not _is_complete(path, seconds):
-                with replacing(path) as temporary:
-                    soundfile.write(temporary, home.record(capture, seconds), SAMPLE_RATE)
+                write_sound(path, home.record(capture, seconds))
             os.utime(path, (capture.at.timestamp(), capture.at.timestamp()))
             advance(1)
     truth = [

@@ -14,9 +14,8 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import soundfile
-
-from crydistill.atomic import replacing, write_text
+from crydistill.atomic import write_text
+from crydistill.audio.encoding import write_sound
 from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.errors import CorpusError
 from crydistill.progress import Progress, silent
@@ -58,8 +57,7 @@ def write_nursery(directory: str | Path, *, seed: int = 0, progress: Progress = 
         for clip in clips:
             path = directory / _clip_path(clip)
             if not _is_complete(path, clip):
-                with replacing(path) as temporary:
-                    soundfile.write(temporary, render(clip), SAMPLE_RATE, subtype="PCM_16")
+                write_sound(path, render(clip))
             advance(1)
     cries = [(_clip_path(clip), *span) for clip in clips for span in clip.cries]
     _write_if_new(directory / "cries.csv", _csv(("path", "start_s", "end_s"), cries))
