@@ -21,15 +21,16 @@ def test_a_folder_in_the_way_is_named_and_nothing_is_left(tmp_path: Path) -> Non
 def test_a_folder_that_cannot_be_written_is_no_temporary_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
 
     def refuse(name: str, *_: object) -> int:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
 
     monkeypatch.setattr(os, "open", refuse)  # as root may write anywhere
     with pytest.raises(PermissionError) as refused:
-        atomic.write_text("room.json", "{}")
-    assert refused.value.filename == "room.json"
+        atomic.write_text("../room.json", "{}")
+    assert refused.value.filename == "../room.json"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

@@ -53,7 +53,7 @@ def _temporary(path: Path) -> Path:
 @contextmanager
 def _said_of(path: Path) -> Iterator[None]:
     """Errors of a temporary file beside `path` name `path`; so do full disks, which name none."""
-    temporary = str(path.absolute().with_name(f".{path.stem}-"))
+    temporary = os.path.normpath(path.absolute().with_name(f".{path.stem}-"))
     try:
         yield
     except OSError as error:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from crydistill.detector.clip_folder import make_room
 from crydistill.detector.live import LiveEvent, LiveState
 from crydistill.detector.night import NightSummary
 from crydistill.detector.night_hours import NightHours
@@ -242,6 +243,12 @@ def test_two_listeners_do_not_write_over_each_others_nights(tmp_path: Path) -> N
     first.log.close()
     Home("2026-11-27 19:00", tmp_path / "nights").log.close()
     assert not list((tmp_path / "nights").glob(".*"))
+
+
+def test_nights_and_clips_may_share_a_folder(tmp_path: Path) -> None:
+    home = Home("2026-11-27 19:00", tmp_path)
+    make_room(tmp_path, 1_000, limit=10_000)
+    home.log.close()
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_the_night(

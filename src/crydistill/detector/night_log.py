@@ -29,7 +29,8 @@ SHORTEST_SECONDS = 600.0
 """A night of which less was heard is not told: a clock that was wrong at boot makes such nights."""
 
 
-_LOCK_NAME = ".lock"
+_LOCK_NAME = ".nights.lock"
+"""Of its own: the folder may be that of the clips, whose lock is held for moments."""
 
 
 class NightLog:
