@@ -55,6 +55,14 @@ def test_what_is_not_recorded_is_named(tmp_path: Path) -> None:
         add_record(tmp_path, tmp_path, "x")
 
 
+def test_where_somebody_keeps_stores_is_not_recorded(tmp_path: Path) -> None:
+    found = metrics(0.9)
+    found["provenance"]["config"] = {"seed": 3, "stores": "/home/somebody/stores"}
+    (tmp_path / "metrics.json").write_text(json.dumps(found))
+    recorded = json.loads(add_record(tmp_path, tmp_path / "results", "x").read_text())
+    assert recorded["provenance"]["config"] == {"seed": 3}
+
+
 def test_private_figures_are_refused(tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text(json.dumps(metrics(0.9, private=True)))
     with pytest.raises(ConfigError, match="private"):

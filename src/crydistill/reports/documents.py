@@ -138,6 +138,8 @@ def add_record(run: str | Path, records: str | Path, name: str) -> Path:
     for model in found.get("models", {}).values():
         for judged in model["clip_scores"].values():
             del judged["source_auc"]
+    # Where somebody keeps score stores is theirs, and no figure depends on it.
+    found.get("provenance", {}).get("config", {}).pop("stores", None)
     if trial is None and (run / MANIFEST_NAME).is_file():
         _add_costs(found["provenance"], run / MANIFEST_NAME)
     path = Path(records) / f"{name}.json"
