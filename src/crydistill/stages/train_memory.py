@@ -104,7 +104,7 @@ def _targets(config: ExperimentConfig, streams: ScoredStreams, heads: Heads) -> 
         options.target, streams.context, pool.logits(everything), pool.clip_of, sure
     )
     if options.trusted is not None:
-        taught[sure] = np.minimum(taught[sure], options.trusted)
+        taught = np.where(sure, np.minimum(taught, np.float32(options.trusted)), taught)
     of_windows = make_targets(pool, heads, config.training)
 
     def targets(indices: Indices) -> remembering.Floats:
