@@ -145,12 +145,15 @@ def over_seeds(values: Sequence[float]) -> Estimate:
     """Mean of a figure over seeds with its 95 % interval, of Student's t; none of a single seed.
 
     It says how sure the recipe's mean is when other seeds are drawn; the recordings stay the same.
+    It does not reach below 0 unless a seed does: rates, shares and delays are never negative.
 
     Examples
     --------
     >>> from crydistill.reports.run_tables import over_seeds
     >>> print(over_seeds([0.90, 0.92, 0.94]))
     0.920 [0.870, 0.970]
+    >>> print(over_seeds([0.01, 0.20]))
+    0.105 [0.000, 1.312]
     >>> print(over_seeds([0.90]))
     0.900
     """
@@ -159,7 +162,7 @@ def over_seeds(values: Sequence[float]) -> Estimate:
         return Estimate(mean, math.nan, math.nan)
     quantile = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2))
     half = quantile * statistics.stdev(values) / math.sqrt(len(values))
-    return Estimate(mean, mean - half, mean + half)
+    return Estimate(mean, max(mean - half, min(0.0, *values)), mean + half)
 
 
 def seeds_text(estimates: Sequence[Record]) -> str:
