@@ -30,6 +30,16 @@ def test_kept_scores_are_not_computed_again(nights: list[ClipNight], tmp_path: P
     assert not np.array_equal(first[0][0].scores, first[1][0].scores)
 
 
+def test_damaged_scores_are_computed_again(nights: list[ClipNight], tmp_path: Path) -> None:
+    ((first,),) = score_nights(nights[:1], [scorer()], tmp_path)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    ((again,),) = score_nights(nights[:1], [scorer()], tmp_path)
+    assert np.array_equal(again.scores, first.scores)
+    assert path.read_bytes() == whole
+
+
 def test_only_the_new_network_is_run(nights: list[ClipNight], tmp_path: Path) -> None:
     score_nights(nights[:1], [scorer()], tmp_path)
     new = replace(scorer("new"), fingerprint="1" * 64)

@@ -259,9 +259,7 @@ def test_seeds_are_averaged_at_each_setting() -> None:
     other["presets"]["balanced"] |= {"caught": estimate(0.9), "delay_s": {"median": None}}
     night["models"]["other seed INT8"] = other
     table = night_seeds(night)
-    assert (
-        "| preset balanced | 2.0 [0.0, 14.7] | 0.80 [0.00, 2.07] | 0.70 to 0.90 | 4.2 |" in table
-    )
+    assert "| preset balanced | 2.0 [0.0, 14.7] | 0.80 [0.00, 2.07] | 0.70 to 0.90 | 4.2 |" in table
     assert "Means of 2 seeds" in table
     assert "5 of 9 votes" in table
     assert "teacher" not in table

@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 
-from crydistill.atomic import replacing
 from crydistill.audio.files import recording_seconds
 from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
@@ -46,6 +45,7 @@ from crydistill.metrics.intervals import LEVEL, REPLICATES, mean_estimate
 from crydistill.metrics.records import plain_estimate
 from crydistill.nights.alarms import ScoredStream
 from crydistill.nights.streams import Kind, Placed, StreamPlan, compose, measure_clips, render
+from crydistill.npz_file import keep_arrays, kept_arrays
 from crydistill.progress import Progress, silent
 from crydistill.seeds import generator
 from crydistill.student.runtime import TfliteStudent
@@ -194,11 +194,11 @@ class Homes:
         """The sounds that raise an alert when each is played once."""
         plan = self._plan(self._sounds, [], _SCREENED, "screening")
         path, key = self._folder / "screening.npz", _key(*self._of_student, plan.fingerprint)
-        stored = _load(path, key)
+        stored = kept_arrays(path, key)
         if stored is None:
             with progress("screening", plan.samples, "samples") as advance:
                 stored = {"heard": embeddings(self._student, render(plan), on_heard=advance)}
-            _save(path, key, stored)
+            keep_arrays(path, key, stored)
         raised = alerts(self._ear.scores(stored["heard"]), self._vote)
         playing = {_playing(plan, alert.raised_at).clip for alert in raised}
         return [clip for clip in self._sounds if clip.id in playing]
@@ -215,12 +215,12 @@ class Homes:
             *self._of_student, self._vote.model_dump_json(), str(RETAKES),
             first.fingerprint, other.fingerprint,
         )  # fmt: skip
-        stored = _load(path, key)
+        stored = kept_arrays(path, key)
         if stored is None:
             stored = _plain(self._reviewed(first)) | {
                 "night": embeddings(self._student, render(other))
             }
-            _save(path, key, stored)
+            keep_arrays(path, key, stored)
         return self._adapted(_lessons(stored), other, stored["night"])
 
     def _drawn(self, rng: np.random.Generator) -> list[Clip]:
@@ -365,19 +365,6 @@ def _playing(plan: StreamPlan, seconds: float) -> Placed:
     items = [item for item in plan.placed if item.start / SAMPLE_RATE <= seconds]
     sounds = [item for item in items if item.kind is not Kind.BED]
     return (sounds or items)[-1]
-
-
-def _load(path: Path, key: str) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    with np.load(path, allow_pickle=False) as stored:
-        found = {name: stored[name] for name in stored.files}
-    return found if str(found.pop("key")) == key else None
-
-
-def _save(path: Path, key: str, stored: Mapping[str, Any]) -> None:
-    with replacing(path) as temporary:
-        np.savez(temporary, key=np.array(key), **stored)
 
 
 def adapting_record(

@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit
 
-from crydistill.atomic import replacing
 from crydistill.audio.windows import (
     WINDOW_HOP_SAMPLES,
     WINDOW_HOP_SECONDS,
@@ -36,6 +35,7 @@ from crydistill.nights.alarms import ScoredStream
 from crydistill.nights.bouts import Measured
 from crydistill.nights.hearing import score_together
 from crydistill.nights.streams import Kind, StreamPlan, compose, measure_clips, render
+from crydistill.npz_file import keep_arrays, kept_arrays
 from crydistill.progress import Progress, silent
 from crydistill.seeds import generator
 
@@ -273,22 +273,16 @@ def _cached(
     takes, crying = plans
     flat = [plan for part in takes for plan in part]
     fingerprint = _fingerprint([*flat, crying], scorer)
-    if (tracks := _load(path, fingerprint)) is None:
-        tracks = [_scores(plan, scorer) for plan in (*flat, crying)]
-        with replacing(path) as temporary:
-            np.savez(temporary, np.array(fingerprint), *tracks)
-    *of_takes, of_crying = tracks
+    if (tracks := kept_arrays(path, fingerprint)) is None:
+        tracks = {
+            f"plan_{number:05}": _scores(plan, scorer)
+            for number, plan in enumerate((*flat, crying))
+        }
+        keep_arrays(path, fingerprint, tracks)
+    *of_takes, of_crying = tracks.values()
     queue = iter(zip(flat, of_takes, strict=True))
     parts = [_part([next(queue) for _ in part], highest) for part in takes]
     return ScoredHome(home.number, (parts[0], parts[1]), ScoredStream(of_crying, crying.episodes))
-
-
-def _load(path: Path, fingerprint: str) -> list[Scores] | None:
-    if not path.is_file():
-        return None
-    with np.load(path, allow_pickle=False) as stored:
-        found, *tracks = (stored[name] for name in stored.files)
-    return tracks if str(found) == fingerprint else None
 
 
 def _fingerprint(plans: Sequence[StreamPlan], scorer: Scorer) -> str:

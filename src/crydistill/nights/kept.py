@@ -47,12 +47,13 @@ def _scored(
     if not isinstance(night, ClipNight):
         return score_night(night, scorers, progress=progress)
     paths = [_path(night, scorer, folder, how) for scorer in scorers]
-    missing = [scorer for scorer, path in zip(scorers, paths, strict=True) if not path.is_file()]
+    kept = [_read(path) for path in paths]
+    missing = [scorer for scorer, scores in zip(scorers, kept, strict=True) if scores is None]
     fresh = iter(score_night(night, missing, progress=progress) if missing else ())
     found = []
-    for scorer, path in zip(scorers, paths, strict=True):
-        if path.is_file():
-            found.append(ScoredNight(scorer, _read(path)))
+    for scorer, path, scores in zip(scorers, paths, kept, strict=True):
+        if scores is not None:
+            found.append(ScoredNight(scorer, scores))
             continue
         found.append(next(fresh))
         with replacing(path) as temporary, temporary.open("wb") as file:
@@ -65,6 +66,10 @@ def _path(night: ClipNight, scorer: Scorer, folder: Path, how: str) -> Path:
     return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
 
 
-def _read(path: Path) -> Scores:
-    scores: Scores = np.load(path, allow_pickle=False)
+def _read(path: Path) -> Scores | None:
+    """The scores in a file; None if there is none, or it is damaged: they are to be made again."""
+    try:
+        scores: Scores = np.load(path, allow_pickle=False)
+    except (OSError, EOFError, ValueError):
+        return None
     return scores
