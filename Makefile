@@ -19,7 +19,9 @@ $(VENV)/.installed: requirements/lock.txt pyproject.toml
 run: $(VENV)/.installed
 	$(BIN)/crydistill run
 
-# A process for each processor; files of tests stay together, with what they make.
+# A process for each processor; files of tests stay together, with what they make. Threads of
+# OpenBLAS would only wait for each other, and refits then take minutes.
+test: export OPENBLAS_NUM_THREADS = 1
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
