@@ -1,6 +1,6 @@
 """The window grid: 96-frame windows with a hop of 48 frames."""
 
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,15 +15,13 @@ WINDOW_HOP_SECONDS = WINDOW_HOP_SAMPLES / SAMPLE_RATE
 WINDOW_SAMPLES = FRAME_LENGTH + (WINDOW_FRAMES - 1) * FRAME_HOP
 """15,600 samples, 0.975 s: the length of the shortest recording with one window."""
 
-_Float = TypeVar("_Float", bound=np.floating)
-
 
 def window_count(frames: int) -> int:
     """Number of complete windows in `frames` frames."""
     return max(0, 1 + (frames - WINDOW_FRAMES) // WINDOW_HOP_FRAMES)
 
 
-def windows(frames: npt.NDArray[_Float]) -> npt.NDArray[_Float]:
+def windows(frames: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """View a recording's frames as overlapping windows.
 
     Parameters
