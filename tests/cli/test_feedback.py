@@ -167,7 +167,7 @@ def test_a_review_ends_when_it_is_told(tmp_path: Path) -> None:
         (["adapt", "FOLDER"], "name a folder of clips, and --out"),
         (["adapt", "FOLDER", "--undo", "DIR"], "takes neither clips nor --out"),
         (["adapt", "FOLDER", "--out", "out", "--preset", "loud"], "no preset 'loud'"),
-        (["adapt", "FOLDER", "--out", "out", "--replay", "none.npz"], "none.npz: cannot be read"),
+        (["adapt", "FOLDER", "--out", "out", "--replay", "none.npz"], "none.npz: no such file"),
         (["review", "none"], "none: cannot be read"),
     ],
 )
