@@ -48,10 +48,10 @@ class StreamSource:
 
 
 def _mono(sound: LiveSound) -> Generator[Samples | Dropped]:
-    downmix, rate, convert = Downmix(), 0, None
+    downmix, convert = Downmix(), None
     for block in sound.blocks(BLOCK_SECONDS):
         if block.missing:
             yield Dropped(block.missing)
-        if convert is None or block.missing or block.rate != rate:
-            rate, convert = block.rate, Converter(block.rate)
+        if convert is None or block.missing or block.rate != convert.rate:
+            convert = Converter(block.rate)
         yield convert(downmix.mono(block.samples))
