@@ -7,10 +7,11 @@ from scipy.special import expit
 from tests.nights.at_home import EAR, SMALL, one_home, tone_clips
 
 from crydistill.corpora.clip import Clip
+from crydistill.detector.calibrate import score_logits
 from crydistill.detector.vote import Scores
 from crydistill.errors import CorpusError
 from crydistill.experiment.streams import StreamOptions
-from crydistill.nights.homes import Part, _logits, _part, _scores, _shifted, _spread, draw_homes
+from crydistill.nights.homes import Part, _part, _scores, _shifted, _spread, draw_homes
 from crydistill.nights.streams import compose, measure_clips, render
 from crydistill.teacher.base import Recording
 
@@ -86,7 +87,7 @@ def test_shifts_are_as_wide_as_takes_differ() -> None:
     peaks = rng.normal(-2, 3, (4_000, 1)) + rng.normal(0, 0.7, (4_000, 2))
     assert _spread(peaks.tolist()) == pytest.approx(0.7, rel=0.05)
     assert _spread([[1.0], [2.0]]) == 0
-    nothing = [[float(_logits(0, 1.0))] * 2] * 9_000
+    nothing = [[float(score_logits(0, 1.0))] * 2] * 9_000
     assert _spread(peaks.tolist() + nothing) == _spread(peaks.tolist())
     shifted = _shifted(np.array([0.2, 1.0, 1.9], np.float32), 0.5, 2.0)
     np.testing.assert_allclose(shifted, 2 * expit(np.log([1 / 9, 1, 19]) + 0.5), rtol=1e-4)

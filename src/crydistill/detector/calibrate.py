@@ -390,7 +390,7 @@ def _tail(recordings: _Recordings) -> _Tail | None:
         return None
     level = max(level, told_apart.min())
     peaks = recordings.peaks_above(level)
-    logits = np.array([_logit(peak.level, highest) for peak in peaks])
+    logits = score_logits([peak.level for peak in peaks], highest)
     if len(np.unique(logits)) < MIN_PEAKS:
         return None
     base = _logit(level, highest)
@@ -466,9 +466,14 @@ def _per_night(count: float, hours: float) -> float:
     return count / hours * HOURS_PER_NIGHT
 
 
+def score_logits(scores: npt.ArrayLike, highest: float) -> Floats:
+    """Scores on the logistic scale, `[...]`; those too near to 0 or `highest` have its ends."""
+    share = np.asarray(scores, dtype=np.float64) / highest
+    return np.asarray(logit(np.clip(share, _SMALLEST_SHARE, 1 - _SMALLEST_SHARE)))
+
+
 def _logit(score: float | np.float32, highest: float) -> float:
-    share = float(score) / highest
-    return float(logit(min(max(share, _SMALLEST_SHARE), 1 - _SMALLEST_SHARE)))
+    return float(score_logits(score, highest))
 
 
 def _score(value: Floats, highest: float) -> Floats:

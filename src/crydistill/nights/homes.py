@@ -17,8 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from crydistill.audio.windows import (
     WINDOW_HOP_SAMPLES,
@@ -26,11 +25,11 @@ from crydistill.audio.windows import (
     WINDOW_SAMPLES,
 )
 from crydistill.corpora.clip import Clip
+from crydistill.detector.calibrate import score_logits
 from crydistill.detector.vote import Scores
 from crydistill.errors import CorpusError
 from crydistill.evaluation.scorers import Scorer
 from crydistill.experiment.streams import StreamOptions
-from crydistill.metrics.ranking import Floats
 from crydistill.nights.alarms import ScoredStream
 from crydistill.nights.bouts import Measured
 from crydistill.nights.hearing import score_together
@@ -304,7 +303,9 @@ def _part(takes: Sequence[tuple[StreamPlan, Scores]], highest: float) -> Part:
         for clip, first, last in _sound_windows(plan):
             quiet.append(scores[end:first])
             sounds.append(scores[first:last])
-            peaks.setdefault(clip, []).append(float(_logits(scores[first:last].max(), highest)))
+            peaks.setdefault(clip, []).append(
+                float(score_logits(scores[first:last].max(), highest))
+            )
             end = last
         quiet.append(scores[end:])
     return Part(tuple(sounds), np.concatenate(quiet), _spread(list(peaks.values())))
@@ -316,20 +317,15 @@ def _spread(peaks: Sequence[Sequence[float]]) -> float:
     Sounds in which the student hears nothing at all have no say: their takes all score the least
     there is, however the microphone hears them.
     """
-    heard = [takes for takes in peaks if max(takes) > _logits(0, 1)]
+    nothing = score_logits(0, 1)
+    heard = [takes for takes in peaks if max(takes) > nothing]
     differences = [abs(one - other) for takes in heard for one, other in pairwise(takes)]
     return _MEDIAN_TO_DEVIATION * float(np.median(differences)) if differences else 0.0
 
 
 def _shifted(scores: Scores, shift: float, highest: float) -> Scores:
     """Scores shifted on the logistic scale."""
-    return np.asarray(expit(_logits(scores, highest) + shift) * highest, dtype=np.float32)
-
-
-def _logits(scores: npt.ArrayLike, highest: float) -> Floats:
-    smallest = float(np.finfo(np.float32).eps)
-    share = np.asarray(scores, dtype=np.float64) / highest
-    return np.asarray(logit(np.clip(share, smallest, 1 - smallest)))
+    return np.asarray(expit(score_logits(scores, highest) + shift) * highest, dtype=np.float32)
 
 
 def _sound_windows(plan: StreamPlan) -> Iterator[tuple[str, int, int]]:
