@@ -34,7 +34,7 @@ def test_no_clip_hears_the_one_before(
     patches: LogMel,  # noqa: F811
     lengths: list[int],
 ) -> None:
-    pool = Heard((), (), np.array(lengths), patches)
+    pool = Heard((), (), np.array(lengths), [len(lengths)], patches)
     (network,) = student_networks(memory_dir)
     scores = student_scores(pool, network, what="windows")
     student = TfliteStudent.load(memory_dir)

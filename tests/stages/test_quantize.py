@@ -13,6 +13,7 @@ def pool() -> WindowPool:
         clips=[None] * len(LENGTHS),  # type: ignore[list-item]
         stores=[],
         counts=np.array(LENGTHS),
+        parts=[len(LENGTHS)],
     )
 
 

@@ -33,11 +33,13 @@ class WindowPool:
     clips : the clips that have scores
     stores : the store of each clip's frames and scores, parallel to `clips`
     counts : windows of each clip, `[clips]`
+    parts : number of clips that each part of the pool has, in the parts' order
     """
 
     clips: Sequence[Clip]
     stores: Sequence[ScoreStore]
     counts: Indices
+    parts: Sequence[int]
 
     def __len__(self) -> int:
         return int(self.bounds[-1])
@@ -118,12 +120,15 @@ def window_pool(parts: Iterable[tuple[ScoreStore, Sequence[Clip]]]) -> WindowPoo
     clips: list[Clip] = []
     stores: list[ScoreStore] = []
     counts: list[int] = []
+    of_part: list[int] = []
     for store, listed in parts:
+        before = len(clips)
         for clip in listed:
             if clip.id in store:
                 clips.append(clip)
                 stores.append(store)
                 counts.append(store.entries[clip.id].windows)
+        of_part.append(len(clips) - before)
     if not clips:
         raise CorpusError("none of the clips has been scored; run `crydistill score` first")
-    return WindowPool(clips, stores, np.array(counts))
+    return WindowPool(clips, stores, np.array(counts), of_part)

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -158,38 +157,18 @@ def _confident(context: Context, pool: WindowPool) -> ConfidentWindows:
 
 
 def _weights(context: Context, pool: WindowPool) -> Weights | None:
-    """Sampling weight of each window, by where it is from; None if all are equal."""
+    """Sampling weight of each window of `train_pool`, by its part; None if all are equal."""
     share = context.config.data.augmentation.weight
-    parts = [
-        (context.store_directory(corpus), clips, corpus.weight)
-        for corpus, clips in context.splits.train
-    ] + [
-        (context.store_directory(corpus, number), clips, corpus.weight * share)
-        for number, corpus, clips in context.varied
-    ]
-    of_store: dict[Path, set[float]] = {}
-    for directory, clips, weight in parts:
-        of_store.setdefault(directory, set()).update([weight] if clips else [])
-    # Only where corpora of different weights share a store has each clip a weight of its own.
-    shared = {directory for directory, weights in of_store.items() if len(weights) > 1}
-    of_clip = {
-        (directory, clip.id): weight
-        for directory, clips, weight in parts
-        if directory in shared
-        for clip in clips
-    }
-    alone = {d: max(weights) for d, weights in of_store.items() if len(weights) == 1}
-    streams = context.config.data.streams.weight
-    used = {*of_clip.values(), *alone.values()}
-    if len(used | ({streams} if context.config.student.memory else set())) == 1:
+    parts = [(corpus.weight, clips) for corpus, clips in context.splits.train]
+    parts += [(corpus.weight * share, clips) for _, corpus, clips in context.varied]
+    weights = [weight for weight, _ in parts]
+    used = {weight for weight, clips in parts if clips}
+    if context.config.student.memory:
+        weights.append(context.config.data.streams.weight)
+        used.add(weights[-1])
+    if len(used) == 1:
         return None
-    per_clip = [
-        of_clip.get((store.directory, clip.id), streams)
-        if store.directory in shared
-        else alone.get(store.directory, streams)
-        for clip, store in zip(pool.clips, pool.stores, strict=True)
-    ]
-    return np.array(per_clip)[pool.clip_of]
+    return np.repeat(np.repeat(weights, pool.parts), pool.counts)
 
 
 def _summary(context: Context, pool: WindowPool) -> dict[str, Any]:

@@ -106,20 +106,17 @@ def stream_works(
 
 
 def scored_streams(context: Context) -> ScoredStreams:
-    """Open the streams with their scores; the stages of one process share files and pool.
+    """Open the streams with their scores, which the stages of one process share.
 
     Raises
     ------
     StoreError
         if they have not been scored.
     """
-    files, pool = context.share("streams", lambda: _opened(context))
-    heard = LogitStore(_context_scores(context), _kind(context))
-    logits = [heard.logits(clip.id)[:, 0, 0] for clip in pool.clips]
-    return ScoredStreams(files, pool, np.concatenate(logits, dtype=np.float32))
+    return context.share("streams", lambda: _opened(context))
 
 
-def _opened(context: Context) -> tuple[list[StreamFile], WindowPool]:
+def _opened(context: Context) -> ScoredStreams:
     for directory in (_window_scores(context), _context_scores(context)):
         if not directory.is_dir():
             raise StoreError(
@@ -129,7 +126,10 @@ def _opened(context: Context) -> tuple[list[StreamFile], WindowPool]:
     files = _write(context, Casting(_heard(context)))
     clips = [file.clip for file in files]
     store = ScoreStore(_window_scores(context), context.kind, recomputing(clips))
-    return files, window_pool([(store, clips)])
+    pool = window_pool([(store, clips)])
+    heard = LogitStore(_context_scores(context), _kind(context))
+    logits = [heard.logits(clip.id)[:, 0, 0] for clip in pool.clips]
+    return ScoredStreams(files, pool, np.concatenate(logits, dtype=np.float32))
 
 
 def _write(
