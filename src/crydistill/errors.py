@@ -5,6 +5,8 @@ prints it and exits with `CrydistillError.exit_code`; any other uncaught excepti
 each exit code means is in docs/commands.md.
 """
 
+import os
+
 
 class CrydistillError(Exception):
     """Base class of all deliberate errors: the command could not continue."""
@@ -61,3 +63,11 @@ def first_line(error: BaseException) -> str:
     """
     lines = (line.strip() for line in str(error).splitlines())
     return next(filter(None, lines), type(error).__name__)
+
+
+def what_failed(error: Exception) -> str:
+    """What went wrong, in a line: of a file that the system refused, its name and why."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return first_line(error)
+    place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return f"{place}{error.strerror}"

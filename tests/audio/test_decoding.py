@@ -91,6 +91,12 @@ def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
     assert printable(path).endswith("b\\udce9b\\udce9.wav")
 
 
+def test_a_name_never_moves_the_cursor() -> None:
+    assert printable("a\x1b[2Jb\nc\u2028.wav") == "a\\x1b[2Jb\\nc\\u2028.wav"
+    name = "Aufnahme 3\u202f夜 👨\u200d👩\u200d👧.m4a"
+    assert printable(name) == name
+
+
 def test_an_empty_file(tmp_path: Path) -> None:
     (tmp_path / "empty.wav").touch()
     message = refusal(tmp_path / "empty.wav")

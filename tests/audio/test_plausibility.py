@@ -8,6 +8,7 @@ import soundfile
 from tests.audio.encode import sweep
 
 from crydistill.audio.files import read_audio
+from crydistill.audio.plausibility import SampleCheck
 from crydistill.errors import AudioError
 
 RATE = 16_000
@@ -105,3 +106,12 @@ def test_a_microphone_that_died_is_remarked(tmp_path: Path) -> None:
 def test_short_pauses_of_zeros_are_nothing_to_tell(tmp_path: Path) -> None:
     sound = np.concatenate([sweep(5, RATE), np.zeros(9 * RATE)])
     assert read_audio(write(tmp_path / "padded.wav", sound)).notes == ()
+
+
+@pytest.mark.parametrize("block", [RATE // 3, RATE, 4 * RATE + 1])
+def test_seconds_without_signal_count_however_the_audio_is_divided(block: int) -> None:
+    check = SampleCheck()
+    sound = np.concatenate([sweep(5, RATE), np.full(61 * RATE, 0.1, np.float32)])
+    for at in range(0, len(sound), block):
+        check.look(sound[at : at + block], RATE)
+    assert check.remarks == ["no signal at all for 61 s of it"]

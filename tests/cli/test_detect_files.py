@@ -45,3 +45,14 @@ def test_a_name_that_the_terminal_cannot_show(phone: Path) -> None:
     done = detect(named, encoding="cp1252")
     assert done.returncode == 0, done.stderr
     assert "\\u591c.m4a: 0:03.0" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes a file descriptor by a shell")
+def test_standard_error_may_be_closed(phone: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-c", '"$0" -m crydistill detect "$1" "$2" 2>&-',
+         sys.executable, phone, phone.with_name("none.wav")],
+        stdout=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"{phone}: 0:03.0")

@@ -9,7 +9,7 @@ from tests.student_fixtures import memory_dir, memory_tflite  # noqa: F401 - fix
 
 from crydistill.audio.mel import log_mel
 from crydistill.audio.windows import windows
-from crydistill.detector.files import detect_file
+from crydistill.detector.files import clock, detect_file
 from crydistill.detector.stream import ScoreStream
 from crydistill.detector.vote import VoteSettings
 from crydistill.errors import AudioError
@@ -87,6 +87,32 @@ def test_lines_name_the_alert(tmp_path: Path) -> None:
     head, line = detect_file(path, MeanScorer(), SETTINGS).lines()
     assert "1 alert, highest score" in head
     assert "to the end" in line
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (0, "0:00.0"),
+        (59.94, "0:59.9"),
+        (59.96, "1:00.0"),
+        (3599.99, "1:00:00.0"),
+        (3723.4, "1:02:03.4"),
+    ],
+)
+def test_a_time_never_has_sixty_seconds(seconds: float, written: str) -> None:
+    assert clock(seconds) == written
+
+
+def test_a_header_that_points_before_the_file_is_refused_in_silence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "cut.aiff"
+    path.write_bytes(
+        b"FORM\x00\x00\x00\x2eAIFFCOMM\x00\x00\x00\x12\x00\x01\x00\x00\x00\x64\x00\x10"
+    )
+    with pytest.raises(AudioError):
+        detect_file(path, MeanScorer(), SETTINGS)
+    assert capfd.readouterr().err == ""
 
 
 def test_bad_audio_is_refused(tmp_path: Path) -> None:

@@ -56,7 +56,9 @@ class SampleCheck:
 
     def __init__(self) -> None:
         self._low, self._high = np.inf, -np.inf
-        self._dead = 0.0
+        self._dead = 0
+        self._rate = 0
+        self._begun = np.empty(0, dtype=np.float32)
         self._seconds = 0.0
 
     def look(self, mono: Samples, rate: int) -> None:
@@ -75,9 +77,18 @@ class SampleCheck:
         self._low, self._high = min(self._low, low), max(self._high, high)
         if self._peak > _TOO_LOUD:
             raise ValueError(_too_loud(self._peak))
-        whole = mono[: len(mono) // rate * rate].reshape(-1, rate)
-        self._dead += float((whole.max(axis=1) == whole.min(axis=1)).sum()) if len(whole) else 0.0
+        self._count_dead(mono, rate)
         self._seconds += len(mono) / rate
+
+    def _count_dead(self, mono: Samples, rate: int) -> None:
+        """Count the seconds without a signal; one that a block begins, the next one ends."""
+        if rate == self._rate:
+            mono = np.concatenate([self._begun, mono])
+        whole, self._begun = np.split(mono, [len(mono) // rate * rate])
+        self._rate = rate
+        if len(whole):
+            seconds = whole.reshape(-1, rate)
+            self._dead += int((seconds.max(axis=1) == seconds.min(axis=1)).sum())
 
     @property
     def _peak(self) -> float:
@@ -94,7 +105,7 @@ class SampleCheck:
         if self._peak > _LOUD:
             found.append(f"peaks {20 * np.log10(self._peak):.0f} dB above full scale")
         if _DEAD_SECONDS <= self._dead < self._seconds - 1:
-            found.append(f"no signal at all for {self._dead:.0f} s of it")
+            found.append(f"no signal at all for {self._dead} s of it")
         return found
 
 

@@ -30,7 +30,7 @@ from crydistill.cli import (
 )
 from crydistill.cli.common import Interrupted, complain
 from crydistill.cli.help import Program
-from crydistill.errors import CrydistillError
+from crydistill.errors import CrydistillError, what_failed
 from crydistill.native_noise import silence_tensorflow
 
 _TRAINING_MODULES = frozenset(
@@ -87,6 +87,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; expected errors give one line and an exit code (docs/commands.md)."""
+    _require_stderr()
     silence_tensorflow()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be none that it can show
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -101,8 +102,17 @@ def main() -> None:
             complain("interrupted")
         raise
     except Exception as error:
-        complain(_missing_module(error) or _file_error(error) or _bug())
+        refused = isinstance(error, OSError) and error.strerror
+        complain(_missing_module(error) or (what_failed(error) if refused else _bug()))
         sys.exit(CrydistillError.exit_code)
+
+
+def _require_stderr() -> None:
+    """Open standard error where it was closed: the next file opened would get its number."""
+    if sys.stderr is None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        sys.stderr = os.fdopen(2, "w")
 
 
 def _missing_module(error: Exception) -> str:
@@ -114,14 +124,6 @@ def _missing_module(error: Exception) -> str:
         f"this command needs {name}, which is part of the full install: "
         "pip install 'crydistill[train]'"
     )
-
-
-def _file_error(error: Exception) -> str:
-    """Which file the system refused to read or write, and why; empty for other errors."""
-    if not isinstance(error, OSError) or not error.strerror:
-        return ""
-    place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-    return f"{place}{error.strerror}"
 
 
 def _bug() -> str:

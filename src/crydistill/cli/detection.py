@@ -136,25 +136,28 @@ def _heard(
     room: list[Path], cries: list[Path], student: "TfliteStudent", vote: "VoteSettings"
 ) -> "tuple[list[RoomSound], list[RoomSound]]":
     """Score recordings of the room and of cries; print remarks on their audio."""
+    from crydistill.audio.files import printable
     from crydistill.detector.room import hear_room, require_different
 
     heard: list[RoomSound] = []
     for path in (*room, *cries):
         heard.append(hear_room(path, student, vote))
         for note in heard[-1].notes:
-            tell(f"{path}: {note}")
+            tell(f"{printable(path)}: {note}")
     require_different(heard)
     return heard[: len(room)], heard[len(room) :]
 
 
 def _show_calibration(out: Path, calibrated: "CalibratedSettings", room: list[Path]) -> None:
+    from crydistill.audio.files import printable
     from crydistill.detector.files import clock
 
     found, checked = calibrated.calibration, calibrated.cries
     print(f"{out}: threshold {found.vote.threshold:.4f} from {found.hours:.2f} h ({found.method})")
     print(_expectation(found))
     for peak in found.loudest:
-        print(f"  loudest: {room[peak.recording]} at {clock(peak.seconds)}, {peak.level:.3f}")
+        where = f"{printable(room[peak.recording])} at {clock(peak.seconds)}"
+        print(f"  loudest: {where}, {peak.level:.3f}")
     if checked is not None:
         print(f"cries: alert in {checked.raised} of {checked.recordings} recordings")
         if checked.raised == 0:

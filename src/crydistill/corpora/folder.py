@@ -190,12 +190,19 @@ def find_recordings(folder: Path) -> tuple[list[Path], list[Path]]:
     others: list[Path] = []
     for path in sorted(_files_below(folder, unreadable, set())):
         suffix = path.suffix.lower()
-        is_text = printable(path) == str(path)
-        if suffix in AUDIO_SUFFIXES and is_text and path.is_file():
+        if suffix in AUDIO_SUFFIXES and _is_text(path) and path.is_file():
             recordings.append(path)
         elif not (_is_hidden(path) or suffix in _NO_RECORDINGS or path.name in _DOCUMENTS):
             others.append(path)
     return recordings, sorted([*others, *unreadable])
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _files_below(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from crydistill.audio.file_slice import FileSlice
 from crydistill.audio.files import AudioReader, printable
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
@@ -129,7 +130,7 @@ def _stated_seconds(path: str | Path) -> int:
         if not path.is_file():  # opening a pipe would wait for its other end
             return 0
         with path.open("rb") as file, deferred_signals():
-            return round(float(soundfile.info(file).duration))
+            return round(float(soundfile.info(FileSlice(file)).duration))
     except (soundfile.SoundFileError, OSError, ValueError, TypeError):
         return 0
 
@@ -142,6 +143,7 @@ def _counted(reader: AudioReader, advance: Advance) -> Iterator[Samples]:
 
 def clock(seconds: float) -> str:
     """Write a time as minutes, or hours and minutes, and seconds."""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+    minutes, tenths = divmod(round(10 * seconds), 600)
+    hours, minutes = divmod(minutes, 60)
+    rest = f"{tenths / 10:04.1f}"
+    return f"{hours}:{minutes:02d}:{rest}" if hours else f"{minutes}:{rest}"

@@ -34,7 +34,7 @@ from crydistill.detector.sources import (
 )
 from crydistill.detector.stream import ScoreStream, WindowScorer
 from crydistill.detector.vote import Event, EventKind, Vote, VoteSettings, window_end_seconds
-from crydistill.errors import CrydistillError
+from crydistill.errors import CrydistillError, what_failed
 
 RETRY_SECONDS = (1.0, 30.0)
 """Delay before a source is reopened: initial and maximum; it doubles each time."""
@@ -264,7 +264,7 @@ class Listener:
         try:
             step(self._clips)
         except (OSError, CrydistillError) as error:
-            self._say(f"a clip was not saved ({_reason(error)}); listening continues")
+            self._say(f"a clip was not saved ({what_failed(error)}); listening continues")
 
     def _update(self, level: float, score: float, *, sound: bool = True) -> None:
         self.state = LiveState(
@@ -477,13 +477,6 @@ def _listen(
 def _bar(share: float) -> str:
     filled = round(_BAR_WIDTH * min(1.0, max(0.0, share)))
     return "█" * filled + "░" * (_BAR_WIDTH - filled)
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong; of a file the system's words and its name."""
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
 
 
 def _level(samples: Samples) -> float:
