@@ -14,7 +14,6 @@ from crydistill.audio.file_slice import FileSlice
 from crydistill.audio.files import (
     AudioReader,
     native_rate,
-    printable,
     read_audio,
     read_native,
     recording_seconds,
@@ -88,13 +87,6 @@ def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("this file system wants UTF-8")
     assert read_audio(path).duration == 2
-    assert printable(path).endswith("b\\udce9b\\udce9.wav")
-
-
-def test_a_name_never_moves_the_cursor() -> None:
-    assert printable("a\x1b[2Jb\nc\u2028.wav") == "a\\x1b[2Jb\\nc\\u2028.wav"
-    name = "Aufnahme 3\u202f夜 👨\u200d👩\u200d👧.m4a"
-    assert printable(name) == name
 
 
 def test_an_empty_file(tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ def weighed(
     streams: tuple[float, str] | None = None,
 ) -> list[float] | None:
     """Weights of the pool of corpora and varied copies (weight and clips), and streams."""
-    parts = [(SimpleNamespace(weight=weight), clips(names)) for weight, names in train]
-    copies = [(0, SimpleNamespace(weight=weight), clips(names)) for weight, names in varied]
+    rounds = [(None, SimpleNamespace(weight=weight), clips(names)) for weight, names in train]
+    rounds += [(0, SimpleNamespace(weight=weight), clips(names)) for weight, names in varied]
     context: Any = SimpleNamespace(
         config=SimpleNamespace(
             data=SimpleNamespace(
@@ -51,11 +51,10 @@ def weighed(
             ),
             student=SimpleNamespace(memory=streams),
         ),
-        splits=SimpleNamespace(train=parts),
-        varied=copies,
+        train_rounds=rounds,
     )
     known = store(folder)
-    listed = [names for _, names in parts] + [names for _, _, names in copies]
+    listed = [names for _, _, names in rounds]
     if streams:
         listed.append(clips(streams[1]))
     pool: WindowPool = window_pool([(known, names) for names in listed])

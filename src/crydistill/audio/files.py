@@ -4,7 +4,6 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from unicodedata import category
 
 import numpy as np
 import soxr
@@ -24,9 +23,6 @@ _VIDEO = (".mp4", ".m4v", ".mov", ".qt", ".webm", ".mka", ".mkv", ".ogv", ".wmv"
           ".flv", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg")  # fmt: skip
 AUDIO_SUFFIXES = frozenset((*_PLAIN, *_PACKED, *_MUSIC, *_PHONE, *_VIDEO))
 """File name suffixes treated as audio when searching a folder; decoding goes by content."""
-
-_CONTROL = frozenset({"Cc", "Zl", "Zp"})
-"""Unicode's categories of what moves a terminal's cursor: control characters, ends of lines."""
 
 
 @dataclass(frozen=True)
@@ -200,15 +196,6 @@ def recording_seconds(path: str | Path) -> float:
     if not seconds:
         raise _no_audio(path)
     return seconds
-
-
-def printable(path: str | Path) -> str:
-    """A path as text of one line: bytes that are not UTF-8, and control characters, are escaped."""
-    text = str(path).encode("utf-8", "backslashreplace").decode()
-    return "".join(
-        letter.encode("unicode_escape").decode() if category(letter) in _CONTROL else letter
-        for letter in text
-    )
 
 
 def _differs(stretch: tuple[int, list[Block]], rate: int, block: Block) -> bool:

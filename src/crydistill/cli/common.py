@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crydistill.errors import CheckFailed, CrydistillError
+from crydistill.printable import printable
 
 if TYPE_CHECKING:
     from crydistill.publish.fingerprints import PrivateFingerprints
@@ -136,4 +137,4 @@ def tell(line: str) -> None:
 
 def complain(line: str) -> None:
     """Print a one-line error message."""
-    tell(f"crydistill: {line}")
+    tell(f"crydistill: {printable(line)}")

@@ -19,6 +19,7 @@ from crydistill.cli.operating import (
     operating_point,
 )
 from crydistill.errors import AudioError, CheckFailed
+from crydistill.printable import printable
 
 if TYPE_CHECKING:
     from crydistill.detector.calibrated import CalibratedSettings, RoomCalibration
@@ -136,7 +137,6 @@ def _heard(
     room: list[Path], cries: list[Path], student: "TfliteStudent", vote: "VoteSettings"
 ) -> "tuple[list[RoomSound], list[RoomSound]]":
     """Score recordings of the room and of cries; print remarks on their audio."""
-    from crydistill.audio.files import printable
     from crydistill.detector.room import hear_room, require_different
 
     heard: list[RoomSound] = []
@@ -149,7 +149,6 @@ def _heard(
 
 
 def _show_calibration(out: Path, calibrated: "CalibratedSettings", room: list[Path]) -> None:
-    from crydistill.audio.files import printable
     from crydistill.detector.files import clock
 
     found, checked = calibrated.calibration, calibrated.cries

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from sys import intern
 
-from crydistill.audio.files import AUDIO_SUFFIXES, printable
+from crydistill.audio.files import AUDIO_SUFFIXES
 from crydistill.corpora.clip import Clip, Label
 from crydistill.corpora.declaration import Declaration, privacy
 from crydistill.corpora.table import read_rows
 from crydistill.errors import CorpusError
+from crydistill.printable import printable
 
 REQUIRED_COLUMNS = ("path", "label")
 

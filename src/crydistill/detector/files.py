@@ -9,12 +9,13 @@ import numpy as np
 import soundfile
 
 from crydistill.audio.file_slice import FileSlice
-from crydistill.audio.files import AudioReader, printable
+from crydistill.audio.files import AudioReader
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
 from crydistill.deferred_signals import deferred_signals
 from crydistill.detector.stream import WindowScorer, score_blocks
 from crydistill.detector.vote import Alert, Scores, VoteSettings, alerts
+from crydistill.printable import printable
 from crydistill.progress import Advance, Progress, silent
 
 LONG_SECONDS = 60

@@ -266,13 +266,15 @@ class TeacherConfig(_Section):
     also : weights of further networks; the logits of all are averaged
     recorded : without a path, use the packaged scores of the synthetic nursery, not a network
     memory : weights of the network that teaches a student's memory, of EfficientAT's family
-    context : seconds that it hears at once
+    judge : weights of a network of that family that judges the labels of clips for training
+    context : seconds that these hear at once
     """
 
     path: _Path | None = None
     also: list[_Path] = []
     recorded: bool = False
     memory: _Path | None = None
+    judge: _Path | None = Field(None, exclude_if=lambda path: path is None)
     context: float = Field(5.0, ge=1, le=10)
 
     @model_validator(mode="after")
@@ -305,6 +307,18 @@ class ScoresConfig(_Section):
         return None if self.logits == "all" else self.logits
 
 
+class JudgingConfig(_Section):
+    """Which labels `teacher.judge` contradicts, by where it hears a cry most clearly in a clip.
+
+    noncry_below : with this probability of a cry or a higher one, a clip labelled noncry is left
+        out
+    cry_above : with this probability or a lower one, a clip labelled cry is left out
+    """
+
+    noncry_below: float = Field(0.1, ge=0, le=1)
+    cry_above: float = Field(0.05, ge=0, le=1)
+
+
 class SelectionConfig(_Section):
     """Which windows are trained on.
 
@@ -319,6 +333,7 @@ class SelectionConfig(_Section):
         `crydistill.selection.sampler.harder`; 0 samples all negatives equally
     leave_out : sources whose windows are not trained on, for ablations; their recordings may still
         be mixed as noise into varied copies of other clips
+    judging : whose windows are not trained on either, if there is a `teacher.judge`
     """
 
     method: Literal["teacher_filter", "random_windows"] = "teacher_filter"
@@ -331,6 +346,7 @@ class SelectionConfig(_Section):
     shuffle_windows: int = Field(0, ge=0, exclude_if=operator.not_)
     hardness: float = Field(0.0, ge=0, le=1)
     leave_out: list[str] = Field(default_factory=list)
+    judging: JudgingConfig = Field(JudgingConfig(), exclude_if=JudgingConfig().__eq__)
 
     @model_validator(mode="after")
     def _ordered(self) -> "SelectionConfig":

@@ -222,23 +222,10 @@ class Context:
         )
         return fingerprint(options, [(clip.source, clip.id) for clip in self.noises])
 
-    def train_parts(self) -> list[tuple[ScoreStore, list[Clip]]]:
-        """Scored training clips: the original ones, then those of every varied round.
-
-        Raises
-        ------
-        ConfigError
-            if a source to leave out has no clips.
-        StoreError
-            if a round has not been scored by this teacher.
-        """
-        self.require_known_sources()
-        out = set(self.config.selection.leave_out)
-        parts = [(self.store(corpus), clips) for corpus, clips in self.splits.train]
-        parts += [(self.store(corpus, number), clips) for number, corpus, clips in self.varied]
-        return [
-            (store, [clip for clip in clips if clip.source not in out]) for store, clips in parts
-        ]
+    @property
+    def train_rounds(self) -> list[tuple[int | None, CorpusConfig, list[Clip]]]:
+        """Round, corpus and clips for training: first the original ones, which are of no round."""
+        return [*((None, *part) for part in self.splits.train), *self.varied]
 
     def require_known_sources(self) -> None:
         """Check that there are clips of the sources to leave out.

@@ -7,6 +7,7 @@ from itertools import islice
 from crydistill.errors import ConfigError, CorpusError, StoreError
 from crydistill.stages.check_config import require_trainable
 from crydistill.stages.context import Context
+from crydistill.stages.judging import judging_works
 from crydistill.stages.streams import heard_stores, stream_works
 from crydistill.teacher.scoring import Failure, Scoring, unscored
 from crydistill.teacher.shards import Shard, divided, missing_shards, shards_of
@@ -101,6 +102,7 @@ def score(context: Context, division: Division | None = None) -> None:
     division = division or Division()
     require_trainable(context)
     failures = _score(context, division, _works(context))
+    _score(context, division, judging_works(context))
     if context.config.student.memory:
         _score_streams(context, division)
     for failure in failures:

@@ -20,6 +20,7 @@ from crydistill.selection.sampler import (
 )
 from crydistill.selection.teacher_filter import ConfidentWindows, confident_windows
 from crydistill.stages.context import Context
+from crydistill.stages.judging import contradicted, judging_key
 from crydistill.stages.streams import scored_streams, scored_streams_key
 
 _STRETCH = 20
@@ -29,12 +30,29 @@ _STRETCH = 20
 def train_pool(context: Context) -> WindowPool:
     """All candidate windows for training: of the clips, and of the streams if there are any.
 
+    The clips are the original ones, then those of every varied round; without those of sources that
+    are left out, and those whose labels the judge contradicts.
+
     Raises
     ------
-    ConfigError, StoreError
-        as `Context.train_parts`; also if the streams have not been scored.
+    ConfigError
+        if a source to leave out has no clips.
+    StoreError
+        if a round, the judged clips or the streams have not been scored.
     """
-    parts = context.train_parts()
+    context.require_known_sources()
+    out, against = set(context.config.selection.leave_out), contradicted(context)
+    parts = [
+        (
+            context.store(corpus, number),
+            [
+                clip
+                for clip in clips
+                if clip.source not in out and clip.id not in against.get(corpus.store_name, ())
+            ],
+        )
+        for number, corpus, clips in context.train_rounds
+    ]
     if context.config.student.memory:
         streams = scored_streams(context).pool
         parts.append((streams.stores[0], list(streams.clips)))
@@ -51,7 +69,8 @@ def select_key(context: Context) -> str:
     if augmentation.rounds == 0:
         varied = []
     streams = [scored_streams_key(context)] if config.student.memory else []
-    return fingerprint(train, weights, varied, config.selection, config.seed, *streams)
+    others = [*streams, *judging_key(context)]
+    return fingerprint(train, weights, varied, config.selection, config.seed, *others)
 
 
 def select(context: Context) -> None:
@@ -159,10 +178,9 @@ def _confident(context: Context, pool: WindowPool) -> ConfidentWindows:
 def _weights(context: Context, pool: WindowPool) -> Weights | None:
     """Sampling weight of each window of `train_pool`, by its part; None if all are equal."""
     share = context.config.data.augmentation.weight
-    parts = [(corpus.weight, clips) for corpus, clips in context.splits.train]
-    parts += [(corpus.weight * share, clips) for _, corpus, clips in context.varied]
-    weights = [weight for weight, _ in parts]
-    used = {weight for weight, clips in parts if clips}
+    rounds = context.train_rounds
+    weights = [corpus.weight * (1 if n is None else share) for n, corpus, _ in rounds]
+    used = {weight for weight, (_, _, clips) in zip(weights, rounds, strict=True) if clips}
     if context.config.student.memory:
         weights.append(context.config.data.streams.weight)
         used.add(weights[-1])
@@ -189,6 +207,9 @@ def _summary(context: Context, pool: WindowPool) -> dict[str, Any]:
             "dropped": confident.dropped,
             "positive_in_noncry_clips": _in_noncry_clips(pool, confident.positive),
         }
+    if context.config.teacher.judge:
+        against = [label for by_id in contradicted(context).values() for label in by_id.values()]
+        facts["contradicted_labels"] = dict(sorted(Counter(against).items()))
     return facts
 
 

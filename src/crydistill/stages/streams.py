@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from crydistill.boundary import require_outside_work_tree
 from crydistill.download import sha256_of
-from crydistill.errors import ConfigError, CorpusError, StoreError
+from crydistill.errors import ConfigError, StoreError
 from crydistill.nights.stream_files import STREAMS_VERSION, StreamFile, write_streams
 from crydistill.run_directory import fingerprint
 from crydistill.seeds import generator
@@ -17,8 +17,14 @@ from crydistill.selection.casting import Casting, Heard
 from crydistill.selection.pool import WindowPool, window_pool
 from crydistill.settings import private_dir
 from crydistill.stages.context import Context
-from crydistill.teacher.scores import Kind, LogitStore, ScoreStore
-from crydistill.teacher.work import TeacherFiles, Work, recomputing
+from crydistill.stages.context_teacher import (
+    context_kind,
+    context_teacher,
+    existing,
+    store_suffix,
+)
+from crydistill.teacher.scores import LogitStore, ScoreStore
+from crydistill.teacher.work import Work, recomputing
 
 _STREAMS_PER_SHARD = 16
 """Where nobody says otherwise; a stream is as long as a few dozen clips."""
@@ -85,22 +91,18 @@ def stream_works(
     StoreError
         if the recordings have not been scored.
     """
-    from crydistill.teacher.efficientat import BABY_CRY  # loads Keras
-
     casting = Casting(_heard(context))
     context.say(
         f"streams: {casting.cries} clips in which the teacher hears a cry, {casting.sounds} other "
         f"sounds, {casting.beds} for the background"
     )
     clips = tuple(file.clip for file in _write(context, casting, wanted))
-    context_teacher = TeacherFiles(
-        (memory_teacher(context),), context=context.config.teacher.context, classes=(BABY_CRY,)
-    )
+    taught = context_teacher(context, memory_teacher(context))
     return [
         Work(f"streams{heard}", directory, clips, teacher, kind, clips_per_shard=_STREAMS_PER_SHARD)
         for heard, directory, teacher, kind in (
             ("", _window_scores(context), context.teacher_files, context.kind),
-            (" in context", _context_scores(context), context_teacher, _kind(context)),
+            (" in context", _context_scores(context), taught, context_kind(context)),
         )
     ]
 
@@ -127,7 +129,7 @@ def _opened(context: Context) -> ScoredStreams:
     clips = [file.clip for file in files]
     store = ScoreStore(_window_scores(context), context.kind, recomputing(clips))
     pool = window_pool([(store, clips)])
-    heard = LogitStore(_context_scores(context), _kind(context))
+    heard = LogitStore(_context_scores(context), context_kind(context))
     logits = [heard.logits(clip.id)[:, 0, 0] for clip in pool.clips]
     return ScoredStreams(files, pool, np.concatenate(logits, dtype=np.float32))
 
@@ -178,15 +180,7 @@ def memory_teacher(context: Context) -> Path:
             "teacher.memory: a student with memory needs a teacher that hears several seconds; "
             "name the weights that `crydistill teacher fetch efficientat-mn04` prints"
         )
-    if not path.is_file():
-        raise CorpusError(f"{path}: no such teacher file; set teacher.memory")
-    return path
-
-
-def _kind(context: Context) -> Kind:
-    from crydistill.teacher.efficientat import BABY_CRY, causal_kind  # loads Keras
-
-    return causal_kind([context.config.teacher.context], [BABY_CRY])
+    return existing(path, "teacher.memory")
 
 
 def _window_scores(context: Context) -> Path:
@@ -194,8 +188,7 @@ def _window_scores(context: Context) -> Path:
 
 
 def _context_scores(context: Context) -> Path:
-    teacher = sha256_of(memory_teacher(context))
-    return _directory(context, f"{teacher[:8]}-{context.config.teacher.context:g}s")
+    return _directory(context, store_suffix(context, memory_teacher(context)))
 
 
 def _directory(context: Context, kind: str) -> Path:

@@ -1,0 +1,119 @@
+"""Labels that a teacher with context contradicts: clips of which training selects no window.
+
+A label is of a whole clip and may be wrong: a clip without the label of a cry may have one in the
+background, and of a clip with it the cry may have been cut away. A network that hears several
+seconds at once judges this better than the teacher of single windows.
+"""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from scipy.special import expit
+
+from crydistill.corpora.clip import Clip, Label
+from crydistill.download import sha256_of
+from crydistill.experiment.schema import CorpusConfig, JudgingConfig
+from crydistill.run_directory import fingerprint
+from crydistill.stages.context import Context, Part
+from crydistill.stages.context_teacher import (
+    context_kind,
+    context_teacher,
+    existing,
+    store_suffix,
+)
+from crydistill.teacher.scores import LogitStore
+from crydistill.teacher.work import Work
+
+Contradicted = Mapping[str, Mapping[str, Label]]
+"""Name of a corpus's store, and id and label of the clips."""
+
+
+def judging_key(context: Context) -> list[str]:
+    """What the judgements depend on besides the clips; nothing where nobody judges."""
+    judge = _judge(context)
+    if judge is None:
+        return []
+    options = context.config.selection.judging
+    seconds = context.config.teacher.context
+    return [fingerprint(sha256_of(judge), seconds, options)]
+
+
+def judging_works(context: Context) -> list[Work]:
+    """What the judge is to hear: the labelled clips for training."""
+    judge = _judge(context)
+    if judge is None:
+        return []
+    clips: dict[str, dict[str, Clip]] = {}
+    stores: dict[str, Path] = {}
+    for corpus, labelled in _labelled(context):
+        stores[corpus.store_name] = _store(context, judge, corpus)
+        clips.setdefault(corpus.store_name, {}).update({clip.id: clip for clip in labelled})
+    teacher, kind = context_teacher(context, judge), context_kind(context)
+    return [
+        Work(f"{name}, judged", stores[name], tuple(by_id.values()), teacher, kind)
+        for name, by_id in clips.items()
+    ]
+
+
+def contradicted(context: Context) -> Contradicted:
+    """The training clips whose label the judge contradicts; none where nobody judges.
+
+    Raises
+    ------
+    StoreError
+        if it has not heard them.
+    """
+    judge = _judge(context)
+    if judge is None:
+        return {}
+    return context.share("contradicted", lambda: _contradicted(context, judge))
+
+
+def contradicts(highest: float, label: Label, options: JudgingConfig) -> bool:
+    """Whether what the judge hears speaks against a clip's label.
+
+    Parameters
+    ----------
+    highest : probability of a baby's cry where it is highest in the clip
+    """
+    if label is Label.CRY:
+        return highest <= options.cry_above
+    return label is Label.NONCRY and highest >= options.noncry_below
+
+
+def _contradicted(context: Context, judge: Path) -> Contradicted:
+    found: dict[str, dict[str, Label]] = {}
+    kind = context_kind(context)
+    for corpus, clips in _labelled(context):
+        heard = LogitStore(_store(context, judge, corpus), kind)
+        found.setdefault(corpus.store_name, {}).update(_against(clips, heard, context))
+    return found
+
+
+def _labelled(context: Context) -> list[Part]:
+    """Corpora with labelled clips for training, and these clips."""
+    parts = [
+        (corpus, [clip for clip in clips if clip.label is not Label.UNLABELLED])
+        for corpus, clips in context.splits.train
+    ]
+    return [(corpus, clips) for corpus, clips in parts if clips]
+
+
+def _against(clips: Collection[Clip], heard: LogitStore, context: Context) -> dict[str, Label]:
+    options = context.config.selection.judging
+    return {
+        clip.id: clip.label
+        for clip in clips
+        if clip.id in heard
+        and contradicts(float(expit(heard.logits(clip.id).max())), clip.label, options)
+    }
+
+
+def _store(context: Context, judge: Path, corpus: CorpusConfig) -> Path:
+    beside = context.store_directory(corpus)
+    return beside.with_name(f"{corpus.store_name}-{store_suffix(context, judge)}")
+
+
+def _judge(context: Context) -> Path | None:
+    judge = context.config.teacher.judge
+    return judge and existing(judge, "teacher.judge")
