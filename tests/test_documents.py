@@ -30,6 +30,7 @@ def test_the_configuration_document_lists_every_key_with_its_default() -> None:
     expected["data"]["augmentation"]["recorder"] = defaults.data.augmentation.recorder
     expected["scores"] = defaults.scores.model_dump(mode="json")
     expected["selection"]["shuffle_windows"] = defaults.selection.shuffle_windows
+    expected["selection"]["judging"] = defaults.selection.judging.model_dump(mode="json")
     expected["student"]["memory"] = defaults.student.memory
     expected["training"]["precision"] = defaults.training.precision
     expected["training"]["colouring"] = defaults.training.colouring

@@ -274,7 +274,7 @@ class TeacherConfig(_Section):
     also: list[_Path] = []
     recorded: bool = False
     memory: _Path | None = None
-    judge: _Path | None = Field(None, exclude_if=lambda path: path is None)
+    judge: _Path | None = None
     context: float = Field(5.0, ge=1, le=10)
 
     @model_validator(mode="after")
@@ -346,7 +346,9 @@ class SelectionConfig(_Section):
     shuffle_windows: int = Field(0, ge=0, exclude_if=operator.not_)
     hardness: float = Field(0.0, ge=0, le=1)
     leave_out: list[str] = Field(default_factory=list)
-    judging: JudgingConfig = Field(JudgingConfig(), exclude_if=JudgingConfig().__eq__)
+    judging: JudgingConfig = Field(
+        JudgingConfig(), exclude_if=lambda judging: judging == JudgingConfig()
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> "SelectionConfig":
