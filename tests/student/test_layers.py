@@ -41,13 +41,38 @@ for size in (x, x[:, :11, :5], x[..., :1]):
 """
 
 
-def test_is_keras_own_layer_elsewhere() -> None:
-    x = np.random.default_rng(0).normal(2, 3, (8, 6, 4, 16)).astype(np.float32)
-    ours, theirs = BatchNorm(), keras.layers.BatchNormalization()
-    for training in (True, False):
-        np.testing.assert_array_equal(
-            np.asarray(ours(x, training=training)), np.asarray(theirs(x, training=training))
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow's kernel")
+@pytest.mark.parametrize("shape", [(8, 6, 4, 16), (1, 1, 2, 3)])
+def test_tensorflows_kernel_learns_what_keras_own_layer_does(shape: tuple[int, ...]) -> None:
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(2, 3, shape), tf.float32)
+    wanted = tf.constant(rng.normal(size=shape), tf.float32)
+    found = []
+    for layer in (BatchNorm(), keras.layers.BatchNormalization()):
+        layer.build(shape)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(layer(x, training=True) * wanted)
+        found.append(
+            [
+                loss,
+                *layer.get_weights(),
+                *tape.gradient(loss, [x, layer.gamma.value, layer.beta.value]),
+            ]
         )
+        found[-1].append(layer(x, training=False))
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_a_frozen_layer_is_keras_own() -> None:
+    x = np.random.default_rng(0).normal(2, 3, (8, 6, 4, 16)).astype(np.float32)
+    ours, theirs = BatchNorm(trainable=False), keras.layers.BatchNormalization(trainable=False)
+    np.testing.assert_array_equal(
+        np.asarray(ours(x, training=True)), np.asarray(theirs(x, training=True))
+    )
 
 
 def test_pytorch_calculates_alike() -> None:

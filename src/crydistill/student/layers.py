@@ -1,8 +1,8 @@
 """Keras layers that train fast on either backend; saved students use stock layers (`plain`).
 
-For a small student on a CPU, Keras's overhead around PyTorch's kernels costs more than the
-arithmetic: batch normalisation is a chain of elementwise operations, and each convolution copies
-its input to channels first and back.
+For a small student on a CPU, Keras's overhead around the backend's kernels costs more than the
+arithmetic: batch normalisation is a chain of elementwise operations, and on PyTorch each
+convolution copies its input to channels first and back.
 """
 
 from typing import Any
@@ -16,11 +16,40 @@ def on_torch() -> bool:
 
 
 class BatchNorm(keras.layers.BatchNormalization):  # type: ignore[misc]
-    """BatchNormalization over the last axis; on PyTorch it trains with PyTorch's own kernel."""
+    """BatchNormalization of `[n, h, w, c]` over the last axis; trains with the backend's kernel."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        if not training or not self.trainable or not on_torch():
+        if not training or not self.trainable:
             return super().call(inputs, training=training, mask=mask)
+        if on_torch():
+            return self._on_torch(inputs)
+        # In bfloat16, Keras takes care that the statistics are of float32.
+        if keras.backend.backend() == "tensorflow" and inputs.dtype == "float32":
+            return self._on_tensorflow(inputs)
+        return super().call(inputs, training=training, mask=mask)
+
+    def _on_tensorflow(self, inputs: Any) -> Any:
+        import tensorflow as tf
+
+        kernel = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=self.gamma,
+            offset=self.beta,
+            mean=[],
+            variance=[],
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        count = tf.cast(tf.size(inputs) / tf.size(self.gamma), tf.float32)
+        variance = kernel.batch_variance * (count - 1) / count  # Keras averages the biased one
+        for average, new in (
+            (self.moving_mean, kernel.batch_mean),
+            (self.moving_variance, variance),
+        ):
+            average.assign(average * self.momentum + new * (1 - self.momentum))
+        return kernel.y
+
+    def _on_torch(self, inputs: Any) -> Any:
         import torch
 
         # Keras's momentum weighs the old average, PyTorch's the new value.
