@@ -18,6 +18,39 @@ def test_a_folder_in_the_way_is_named_and_nothing_is_left(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["room.json"]
 
 
+def test_the_folder_one_is_in_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (".", ".."):  # a rename over them says "busy", of the temporary file
+        with pytest.raises(IsADirectoryError) as refused:
+            atomic.write_text(name, "{}")
+        assert refused.value.filename == name
+
+
+def test_a_pipe_or_device_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "null"
+    os.mkfifo(pipe)  # as root, /dev/null would be replaced as well
+    link = tmp_path / "stdout"
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(OSError, match="not a file") as refused:
+            atomic.write_text(path, "{}")
+        assert refused.value.filename == str(path)
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["null", "stdout"]
+
+
+def test_a_link_stays_and_the_file_that_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    kept = tmp_path / "kept" / "room.json"
+    link = tmp_path / "room.json"
+    link.symlink_to(Path("kept") / "room.json")
+    for text in ("{}", "[]"):  # a file that is not there yet, then one that is
+        atomic.write_text(link, text)
+        assert link.is_symlink()
+        assert kept.read_text() == text
+    assert [path.name for path in kept.parent.iterdir()] == ["room.json"]
+
+
 def test_a_folder_that_cannot_be_written_is_no_temporary_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

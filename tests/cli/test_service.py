@@ -4,11 +4,17 @@ import stat
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
 from crydistill.cli import app
+from crydistill.detector.calibrate import calibrate
+from crydistill.detector.calibrated import CalibratedSettings, save_settings
+from crydistill.detector.vote import VoteSettings
+from crydistill.student.manifest import MANIFEST_NAME, load_manifest
+from crydistill.student.packaged import packaged_student
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 
@@ -19,8 +25,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "room.json").write_text("{}")
+    write_settings(tmp_path / "room.json")
     return tmp_path / "home"
+
+
+def write_settings(path: Path) -> None:
+    student = load_manifest(packaged_student() / MANIFEST_NAME)
+    scores = np.random.default_rng(0).random(7_500).astype(np.float32)
+    calibrated = calibrate([scores], VoteSettings(threshold=0.0), wanted_per_night=1.0, highest=1.0)
+    sha256 = student.tflite.sha256
+    save_settings(
+        path,
+        CalibratedSettings(student=student.name, student_sha256=sha256, calibration=calibrated),
+    )
 
 
 def service(*words: str) -> Result:
@@ -96,10 +113,34 @@ def test_what_a_service_cannot_do_is_refused_without_showing_secrets(
     assert reason in message and "s3cr" not in message
 
 
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--threshold", "-1"], "threshold: must be a finite number"),
+        (["--votes", "9/1"], "9 of 1 is not a vote"),
+        (["--preset", "loud"], "no preset 'loud'"),
+        (["--settings", "room.json", "--preset", "quiet"], "give --settings or --preset"),
+        (["--settings", "damaged.json"], "damaged.json: student: Field required"),
+        (["--model", "room.json"], "room.json"),
+        (["--night-hours", "25:00-07:00"], "write two times"),
+        (["--mqtt", "broker", "--mqtt-id", "a/b"], "MQTT id 'a/b'"),
+        (["--mqtt-user", "me"], "give the broker, too"),
+        (["--clips", "project/clips"], "must not lie in a git work tree"),
+        (["--nights", "project/nights"], "must not lie in a git work tree"),
+    ],
+)
+def test_what_listen_would_refuse_at_every_start_is_refused_before(
+    home: Path, words: list[str], reason: str
+) -> None:
+    (home.parent / "damaged.json").write_text("{}")
+    (home.parent / "project" / ".git").mkdir(parents=True)
+    assert reason in refused("--", *words)
+
+
 def test_a_user_made_by_systemd_must_reach_all_files(home: Path) -> None:
     private = home.parent / "private"
     private.mkdir(mode=0o700)
-    (private / "room.json").write_text("{}")
+    write_settings(private / "room.json")
     for folder in (*home.parents,):  # made by pytest for their owner
         if folder.stat().st_uid == Path.cwd().stat().st_uid and folder != Path("/"):
             folder.chmod(folder.stat().st_mode | 0o001)

@@ -229,6 +229,10 @@ BAD_ROWS = {
         {"path": "x.wav", "label": "cry", "native_rate_hz": "16k"},
         "clips.csv:3: native_rate_hz '16k'",
     ),
+    "a rate beyond all bounds": (
+        {"path": "x.wav", "label": "cry", "native_rate_hz": "9" * 5000},
+        "clips.csv:3: native_rate_hz '9999",
+    ),
     "privacy that is neither": (
         {"path": "x.wav", "label": "cry", "private": "rather"},
         "clips.csv:3: private 'rather' is not true or false",
@@ -259,12 +263,27 @@ def test_a_bad_row_is_named(tmp_path: Path, name: str) -> None:
         ("path,label\n", "the manifest has no rows; add one per recording"),
         ("", "clips.csv: empty; its first line names the columns, at least path, label"),
         ('path,label\n"x.wav,cry\n', "not a readable CSV"),
+        ("path,label,label\nx.wav,cry,noncry\n", "clips.csv:1: two columns are named 'label'"),
     ],
 )
 def test_a_malformed_manifest_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
     manifest = tmp_path / "clips.csv"
     manifest.write_text(text)
     with pytest.raises(CorpusError, match=message):
+        read_manifest(manifest)
+
+
+def test_columns_without_a_name_are_no_harm(tmp_path: Path) -> None:
+    manifest = tmp_path / "clips.csv"
+    manifest.write_text("path,label,,\nx.wav,cry,,\n")  # as spreadsheets leave behind
+    assert [clip.id for clip in read_manifest(manifest)] == ["x.wav"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_manifest_in_another_encoding_says_which_is_read(tmp_path: Path, encoding: str) -> None:
+    manifest = tmp_path / "clips.csv"
+    manifest.write_text("path,label,category\nx.wav,noncry,Lärm\n", encoding=encoding)
+    with pytest.raises(CorpusError, match="not UTF-8 text; save it as CSV in UTF-8"):
         read_manifest(manifest)
 
 

@@ -65,6 +65,9 @@ def test_overrides(tmp_path: Path) -> None:
         ("data.train.².path=x", "not an index of that list of 1"),
         ("training.learning_rate.initial=.inf", "initial: Input should be a finite number"),
         ("stores=~nobody-of-this-name/x", "stores: whose home"),
+        ("name=2026-11-31", "'2026-11-31' is no valid timestamp"),
+        ("data.train=[{path: x, path: y}]", "the key 'path' is there twice"),
+        ("stores=" + "[" * 3000, "not valid YAML (values are nested too deeply)"),
     ],
 )
 def test_bad_overrides_are_one_clear_line(tmp_path: Path, override: str, message: str) -> None:
@@ -84,6 +87,7 @@ def test_bad_overrides_are_one_clear_line(tmp_path: Path, override: str, message
         ("data: {train: [], test: [{path: x}]}", "data.train: "),
         ("seed: 1\nstores: x\nseed: 2\n", "the key 'seed' is there twice"),
         ("data: {train: [{path: x, path: y}]}", "the key 'path' is there twice"),
+        ("name: 2026-11-31", "'2026-11-31' is no valid timestamp"),
     ],
 )
 def test_bad_files_are_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
@@ -181,7 +185,11 @@ def test_a_config_extends_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("extends", "message"),
-    [("child.yaml", "in a circle"), ("none.yaml", "no such config"), ("[1]", "must name a config")],
+    [
+        ("child.yaml", "in a circle"),
+        ("none.yaml", "none.yaml: no such config file, which .*child.yaml extends"),
+        ("[1]", "must name a config"),
+    ],
 )
 def test_bad_extends(tmp_path: Path, extends: str, message: str) -> None:
     child = tmp_path / "child.yaml"

@@ -42,3 +42,20 @@ def test_a_block_that_cannot_be_made_leaves_the_document(tmp_path: Path) -> None
     with pytest.raises(ConfigError):
         replace_blocks(path, {**RENDERS, "count": missing})
     assert path.read_text(encoding="utf-8") == DOCUMENT
+
+
+@pytest.mark.parametrize("after", ["", "<!-- names: three -->\n<!-- end -->\n"])
+def test_a_block_without_an_end_does_not_take_what_follows(tmp_path: Path, after: str) -> None:
+    path = tmp_path / "document.md"
+    text = f"Before.\n<!-- count: one two -->\nThe author's own text.\n{after}"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"document\.md:2: the block 'count: one two' has no end"):
+        replace_blocks(path, RENDERS)
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_a_document_that_is_no_text_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "document.md"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"document\.md: not UTF-8 text"):
+        replace_blocks(path, RENDERS)

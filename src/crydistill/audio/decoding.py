@@ -33,9 +33,13 @@ _HOW_TO_CONVERT = "convert it to wav or flac, for instance with `ffmpeg -i IN OU
 
 
 class _Sound(Protocol):
-    """What a decoder offers."""
+    """What a decoder offers.
+
+    seconds : by the header or by an estimate, for a progress bar; 0 if there is none
+    """
 
     rate: int
+    seconds: float
     channels: int
     remarks: list[str]
 
@@ -70,6 +74,7 @@ class SoundfileSound:
         self._window = window
         self._file: soundfile.SoundFile | None = _libsndfile_file(window)
         self.rate, self.channels = int(self._file.samplerate), int(self._file.channels)
+        self.seconds = self._file.frames / self.rate
 
     def close(self) -> None:
         with deferred_signals():
@@ -103,6 +108,7 @@ class OggSound:
         self._links = links
         self._first = self._opened(links[0])
         self.rate, self.channels = self._first.rate, self._first.channels
+        self.seconds = self._first.seconds if len(links) == 1 else 0.0
         self.remarks: list[str] = []
         if len(links) > 1:
             self.remarks.append(f"{len(links)} streams one after the other: all are read")
@@ -141,6 +147,7 @@ class Recording:
     """An open recording, to be used in a `with` statement.
 
     rate : its sample rate in hertz, by the header
+    seconds : its length by the header or by an estimate, for a progress bar; 0 if there is none
     remarks : what a user should know of file and header; complete once the blocks have been read
     """
 
@@ -159,7 +166,7 @@ class Recording:
             self._remark = ""
             self._sound = self._with_decoder(file)
             self._stack.callback(self._sound.close)
-            self.rate = self._sound.rate
+            self.rate, self.seconds = self._sound.rate, self._sound.seconds
             self._check_rate(self.rate)
         except OSError as error:
             self._stack.close()

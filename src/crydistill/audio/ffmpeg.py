@@ -49,6 +49,7 @@ class FfmpegSound:
     """A recording that FFmpeg decodes.
 
     rate, channels : hertz and number, by the header
+    seconds : by the header or FFmpeg's estimate; 0 if there is none
     remarks : what a user should know; complete once the blocks have been read
     """
 
@@ -84,6 +85,8 @@ class FfmpegSound:
         self._container.close()
 
     def _choose_stream(self) -> None:
+        import av
+
         tracks = self._container.streams.audio
         stream: Any = self._container.streams.best("audio")
         if stream is None:
@@ -96,6 +99,7 @@ class FfmpegSound:
             order = [track.index for track in tracks].index(stream.index) + 1
             self.remarks.append(f"{len(tracks)} tracks of sound: number {order} is read")
         self.rate, self.channels = int(stream.rate or 0), max(1, int(stream.channels or 1))
+        self.seconds = (self._container.duration or 0) / av.time_base
         if self.channels > _MOST_CHANNELS:
             raise ValueError(f"it has {self.channels} channels, of which at most 8 can be read")
         self._is_amr = stream.codec_context.name.startswith(("amr", "libopencore_amr"))
@@ -165,7 +169,7 @@ class FfmpegSound:
                 elif frame.samples:
                     yield frame
         if damaged:
-            self.remarks.append(f"damaged: {damaged} pieces left out")
+            self.remarks.append(f"damaged: {damaged} piece{'s'[: damaged > 1]} left out")
 
     def _beyond_end(self, frame: AudioFrame) -> int:
         """Samples of a frame with which an encoder filled the last one up, where MP4 tells."""

@@ -45,12 +45,15 @@ class AudioReader:
     path : the file
     samples : number of 16 kHz samples read so far, without padding
     native_rate : the file's own sample rate in hertz, where it begins; 0 before the first block
+    stated_seconds : length by the header or by an estimate, for a progress bar; 0 before the first
+        block, and if there is none
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.samples = 0
         self.native_rate = 0
+        self.stated_seconds = 0.0
         self._peak = 0.0
         self._remarks: list[str] = []
 
@@ -81,6 +84,7 @@ class AudioReader:
         resampler: soxr.ResampleStream | None = None
         rate = SAMPLE_RATE
         with Recording(self.path) as recording:
+            self.stated_seconds = recording.seconds
             for now, native in recording.blocks():
                 self.native_rate = self.native_rate or now
                 mono = downmix.mono(native)

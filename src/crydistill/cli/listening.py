@@ -1,10 +1,10 @@
 """The command that detects live: listen."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
@@ -146,6 +146,30 @@ def listen(
         lambda tell: NightLog(hours, tell, folder=nights, say=_say),
         patience,
     )
+
+
+def require_usable(given: Mapping[str, Any]) -> None:
+    """Refuse options that `listen` would refuse when it runs; opens no source and writes nothing.
+
+    given : parameters of `listen` by their names; its defaults hold for others
+    """
+    from crydistill.boundary import require_outside_work_tree
+    from crydistill.detector.broker import Broker
+    from crydistill.detector.discovery import checked_id
+    from crydistill.detector.night_hours import NightHours
+
+    single = (given.get(name) for name in ("settings", "preset", "threshold", "votes", "hold"))
+    chosen_vote(chosen_student(given.get("model")), *single)
+    NightHours.parse(given.get("night_hours", DEFAULT_NIGHT))
+    for folder in filter(None, (given.get("clips"), given.get("nights"))):
+        require_outside_work_tree(folder, "clips and pages of nights (they are private)")
+    id_ = given.get("mqtt_id", DEFAULT_MQTT_ID)
+    user, tls, ca = given.get("mqtt_user"), given.get("mqtt_tls", False), given.get("mqtt_ca")
+    if "mqtt" in given:
+        Broker.parse(given["mqtt"], user=user, tls=tls, ca=ca)
+        checked_id(id_)
+    else:
+        _require_no_broker(id_, user, tls, ca)
 
 
 def _listen(

@@ -47,8 +47,11 @@ def install(
 ) -> None:
     """Write a service that runs `listen`; start and enable nothing."""
     from crydistill import atomic
+    from crydistill.cli.listening import require_usable
 
-    made = _made(checked(arguments or []), name, system, run_as)
+    given = checked(arguments or [])
+    made = _made(given, name, system, run_as)
+    require_usable(given)
     if print_:
         print(made.unit(), end="")
         return
@@ -87,7 +90,7 @@ def uninstall(system: SystemOption = False, name: NameOption = "crydistill") -> 
 
 
 def checked(arguments: list[str]) -> dict[str, Any]:
-    """Options of `listen` as given, checked by `listen` itself, with absolute paths."""
+    """Options of `listen` as given, parsed by `listen` itself."""
     from typer.core import TyperCommand
 
     from crydistill.cli import listening
@@ -108,7 +111,6 @@ def _made(given: dict[str, Any], name: str, system: bool, run_as: str | None) ->
     if run_as is not None and not system:
         raise ConfigError("--run-as belongs to --system: a user's service runs as that user")
     source = _source(given.pop("source", ""))
-    _require_broker(given)
     _require_files(_files(given))
     folders = [given[key].absolute() for key in ("clips", "nights") if key in given]
     program = (sys.executable, "-m", "crydistill", "listen")
@@ -163,14 +165,6 @@ def _words(given: dict[str, Any]) -> Iterator[str]:
 def _files(given: dict[str, Any]) -> list[Path]:
     """Files that `listen` reads."""
     return [given[key].absolute() for key in ("model", "settings", "mqtt_ca") if key in given]
-
-
-def _require_broker(given: dict[str, Any]) -> None:
-    """Refuse an address of a broker that `listen` would refuse, such as one with a password."""
-    from crydistill.detector.broker import Broker
-
-    if "mqtt" in given:
-        Broker.parse(given["mqtt"], user=given.get("mqtt_user"))
 
 
 def _require_files(paths: list[Path]) -> None:

@@ -1,10 +1,12 @@
 """Commands that maintain tables in documents."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from crydistill.errors import ConfigError
 from crydistill.roles import Role
 
 RecordsOption = Annotated[Path, typer.Option("--records", help="Folder of recorded runs.")]
@@ -28,7 +30,7 @@ def tables_add(
     """Record a run's metrics for the documents."""
     from crydistill.reports.documents import add_record
 
-    print(add_record(run, records, name))
+    print(add_record(run, records, _checked_name(name)))
 
 
 @tables_app.command("compare")
@@ -56,6 +58,7 @@ def tables_compare(
     if clip_score not in list(ClipScore):
         raise typer.BadParameter(f"choose one of {', '.join(ClipScore)}", param_hint="--clip-score")
     how = ClipScore(clip_score)
+    _checked_name(name)
 
     saved = [[load_scores(RunDirectory(path).scores) for path in side] for side in (ours, against)]
     found = compare_recipes(*saved, model=role, their_model=against_role, how=how)
@@ -65,6 +68,15 @@ def tables_compare(
     record = to_json(found, our_name, their_name, how)
     write_record(records / f"{name}.json", record)
     print(table(record))
+
+
+def _checked_name(name: str) -> str:
+    """A record's name: one word, which a document's block can hold, and no path."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
+        raise ConfigError(
+            f"name {name!r}: use letters, digits, ., - and _ only, such as real-seed0"
+        )
+    return name
 
 
 def _recipe(runs: list[Path]) -> str:

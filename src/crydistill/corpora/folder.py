@@ -33,6 +33,7 @@ _ALMOST_LABELS = frozenset(
 """What people call the folders of labels, without case, blanks and hyphens."""
 
 _NAMED = 3
+_RATE_DIGITS = 9
 
 LAYOUT = (
     "put recordings with crying into a sub-folder cry and others into noncry, or write a clips.csv "
@@ -323,7 +324,7 @@ def _clip(
 def _rate(text: str, path: Path, line: int) -> int | None:
     if not text:
         return None
-    if not text.isascii() or not text.isdigit():
+    if not (text.isascii() and text.isdigit() and len(text) <= _RATE_DIGITS):
         raise CorpusError(f"{path}:{line}: native_rate_hz '{text}' is not a whole number of hertz")
     return int(text)
 

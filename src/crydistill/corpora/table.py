@@ -14,7 +14,7 @@ def read_rows(path: Path, required: Collection[str]) -> Iterator[tuple[int, dict
     ------
     CorpusError
         naming the file and the line, if it is no UTF-8 CSV, lacks a required column, or a row has
-        more or fewer cells than the header.
+        more or fewer cells than the header; if two columns have one name.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -25,6 +25,9 @@ def read_rows(path: Path, required: Collection[str]) -> Iterator[tuple[int, dict
                     f"{path}: empty; its first line names the columns, "
                     f"at least {', '.join(required)}"
                 )
+            for column in columns:
+                if column and columns.count(column) > 1:
+                    raise CorpusError(f"{path}:1: two columns are named '{column}'; rename one")
             for column in required:
                 if column not in columns:
                     raise CorpusError(f"{path}:1: {_lacking(column, columns)}")
@@ -36,7 +39,9 @@ def read_rows(path: Path, required: Collection[str]) -> Iterator[tuple[int, dict
                 yield reader.line_num, row
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path}: not UTF-8 text; save it as CSV in UTF-8") from error
+    except csv.Error as error:
         raise CorpusError(f"{path}: not a readable CSV file ({error})") from error
 
 

@@ -1,18 +1,17 @@
 """Detect cries in a recording: score track and alerts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
-from crydistill.audio.file_slice import FileSlice
 from crydistill.audio.files import AudioReader
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.audio.windows import WINDOW_HOP_SECONDS
-from crydistill.deferred_signals import deferred_signals
 from crydistill.detector.stream import WindowScorer, score_blocks
 from crydistill.detector.vote import Alert, Scores, VoteSettings, alerts
 from crydistill.printable import printable
@@ -114,30 +113,20 @@ def detect_file(
     (3.0, 5, ())
     """
     reader = AudioReader(path)
-    seconds = _stated_seconds(path)
-    meter = silent if 0 < seconds < LONG_SECONDS else progress
-    with meter(reader.path.name, seconds, "seconds") as advance:
-        blocks = _counted(reader, advance)
-        scores = np.concatenate([np.empty(0, dtype=np.float32), *score_blocks(blocks, scorer)])
+    with closing(reader.blocks()) as blocks:
+        first = next(blocks)  # opens the file
+        seconds = round(reader.stated_seconds)
+        meter = silent if 0 < seconds < LONG_SECONDS else progress
+        with meter(reader.path.name, seconds, "seconds") as advance:
+            heard = _counted(chain([first], blocks), advance)
+            scores = np.concatenate([np.empty(0, dtype=np.float32), *score_blocks(heard, scorer)])
     found = tuple(alerts(scores, settings))
     too_short = len(scores) < settings.n
     return Detection(reader.path, reader.duration, scores, found, reader.notes, too_short)
 
 
-def _stated_seconds(path: str | Path) -> int:
-    """Length by the file's header, for the progress bar alone; 0 if it states none."""
-    path = Path(path)
-    try:
-        if not path.is_file():  # opening a pipe would wait for its other end
-            return 0
-        with path.open("rb") as file, deferred_signals():
-            return round(float(soundfile.info(FileSlice(file)).duration))
-    except (soundfile.SoundFileError, OSError, ValueError, TypeError):
-        return 0
-
-
-def _counted(reader: AudioReader, advance: Advance) -> Iterator[Samples]:
-    for block in reader.blocks():
+def _counted(blocks: Iterable[Samples], advance: Advance) -> Iterator[Samples]:
+    for block in blocks:
         yield block
         advance(len(block) // SAMPLE_RATE)
 

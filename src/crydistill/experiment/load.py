@@ -5,35 +5,19 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from crydistill.errors import ConfigError
 from crydistill.experiment.overrides import set_key
 from crydistill.experiment.schema import ExperimentConfig
 from crydistill.pydantic_errors import explained
+from crydistill.yaml_text import parse_yaml
 
 _RENAMED = {"training.aware": "training.qat"}
 """Keys of former versions."""
 
 DEFAULT_CONFIG = "nursery"
 """The packaged configuration that `crydistill run` takes without arguments."""
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a mapping that names a key twice, of which YAML would drop the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            # A merge (<<) brings keys that others may replace.
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key '{key.value}' is there twice", key.start_mark
-                    )
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> ExperimentConfig:
@@ -79,13 +63,16 @@ def _read_yaml(path: Path, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
     if path.resolve() in heirs:
         raise ConfigError(f"{path}: extends: the configs extend each other in a circle")
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+        raw = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such config file; see configs/") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error})") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML ({_one_line(error)})") from error
+        wanted = f", which {heirs[-1]} extends" if heirs else ""
+        raise ConfigError(f"{path}: no such config file{wanted}; see configs/") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text; save it as UTF-8") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: not valid YAML ({error})") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
     extended = raw.pop("extends", [])
@@ -118,7 +105,3 @@ def _explain(error: ValidationError) -> str:
                 return f"the key '{key}' is now '{_RENAMED[key]}'"
             return f"unknown key '{key}'; see docs/configuration.md for all keys"
     return explained(error, "the config")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

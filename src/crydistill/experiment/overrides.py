@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from crydistill.errors import ConfigError
+from crydistill.yaml_text import parse_yaml
 
 
 def set_key(raw: dict[str, Any], override: str) -> None:
@@ -28,9 +27,9 @@ def set_key(raw: dict[str, Any], override: str) -> None:
     for part in parents:
         node = _child(node, part, override)
     try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is not valid YAML") from error
+        parsed = parse_yaml(value)
+    except ValueError as error:
+        raise ConfigError(f"--set {override}: the value is not valid YAML ({error})") from error
     if isinstance(node, list):
         node[_position(node, last, override)] = parsed
         return

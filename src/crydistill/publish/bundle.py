@@ -53,6 +53,7 @@ from crydistill.student.manifest import (
 from crydistill.student.runtime import TfliteStudent
 from crydistill.tflite.check import check_tflite, tflite_bytes
 from crydistill.tflite.float_io import float_twin
+from crydistill.yaml_text import parse_yaml
 
 FLOAT_NAME = "student_float.tflite"
 METRICS_NAME = "metrics.json"
@@ -436,8 +437,8 @@ def _record(path: Path) -> dict[str, Any]:
     if path.name != CONFIG_NAME:
         return _read_json(path, "bundle again")
     try:
-        found = yaml.safe_load(_read_text(path, "bundle again"))
-    except (yaml.YAMLError, RecursionError) as error:
+        found = parse_yaml(_read_text(path, "bundle again"))
+    except ValueError as error:
         raise ModelError(f"{path}: not valid YAML; bundle again") from error
     if not isinstance(found, dict):
         raise ModelError(f"{path}: not a YAML mapping; bundle again")
