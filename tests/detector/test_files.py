@@ -1,9 +1,12 @@
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tests.audio.encode import encode, sweep
 from tests.detector.sounds import EachByItself, Remembering
 from tests.student_fixtures import memory_dir, memory_tflite  # noqa: F401 - fixtures
 
@@ -13,6 +16,7 @@ from crydistill.detector.files import clock, detect_file
 from crydistill.detector.stream import ScoreStream
 from crydistill.detector.vote import VoteSettings
 from crydistill.errors import AudioError
+from crydistill.progress import Advance
 from crydistill.student.runtime import TfliteStudent
 
 SETTINGS = VoteSettings(threshold=0.5, n=5, m=9, hold_seconds=2.0)
@@ -113,6 +117,35 @@ def test_a_header_that_points_before_the_file_is_refused_in_silence(
     with pytest.raises(AudioError):
         detect_file(path, MeanScorer(), SETTINGS)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("cut", [60, -5000])
+def test_a_cut_mp3_is_read_in_silence(
+    cut: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = encode(tmp_path / "cut.mp3", "mp3", 44_100, sweep(3, 44_100))
+    path.write_bytes(path.read_bytes()[:cut])
+    with suppress(AudioError):
+        detect_file(path, MeanScorer(), SETTINGS)
+    assert capfd.readouterr().err == ""
+
+
+def test_only_a_long_recording_has_a_progress_bar(tmp_path: Path) -> None:
+    shown: list[tuple[str, int]] = []
+
+    @contextmanager
+    def progress(what: str, total: int, unit: str) -> Iterator[Advance]:
+        shown.append((what, total))
+        yield lambda count: None
+
+    for seconds, name, codec in (
+        (70, "long.mp3", "mp3"),
+        (3, "short.mp3", "mp3"),
+        (61, "a.m4a", "aac"),
+    ):
+        path = encode(tmp_path / name, codec, 16_000, sweep(seconds, 16_000))
+        detect_file(path, MeanScorer(), SETTINGS, progress=progress)
+    assert shown == [("long.mp3", 70), ("a.m4a", 61)]
 
 
 def test_bad_audio_is_refused(tmp_path: Path) -> None:

@@ -59,7 +59,9 @@ def test_overrides(tmp_path: Path) -> None:
         ("training.epochs=[1", "not valid YAML"),
         ("selection.negative_below=0.5", "negative_below is above positive_above"),
         ("data.train.0.nursery_seed=1", "give exactly one of path"),
-        ("name=a/b", "name: "),
+        ("name=a/b", "name: 'a/b' cannot name a run's folder"),
+        (f"name={101 * 'a'}", "at most 100 letters"),
+        ("seed=4294967296", "seed: Input should be less than 4294967296"),
         ("name=..", "name: "),
         ("name=.", "name: "),
         ("data.train.².path=x", "not an index of that list of 1"),
@@ -332,3 +334,14 @@ def test_only_a_manifest_has_rows_to_leave_out(tmp_path: Path) -> None:
 def test_a_corpus_without_anything_left_out_keeps_its_key() -> None:
     assert "without" not in CorpusConfig(path=Path("a")).model_dump()
     assert "without" in CorpusConfig(path=Path("a"), without={"split": "b"}).model_dump()
+
+
+def test_a_cell_of_a_manifest_may_be_a_whole_number() -> None:
+    where = {"fold": 3, "take": [1, "2b"]}
+    assert CorpusConfig(path="x", where=where).where == {"fold": "3", "take": ["1", "2b"]}
+
+
+@pytest.mark.parametrize("value", [1.5, True, None, {"a": "b"}])
+def test_a_cell_that_yaml_has_rewritten_wants_quotes(value: object) -> None:
+    with pytest.raises(ValueError, match="is no text; put it into quotes"):
+        CorpusConfig(path="x", where={"fold": value})

@@ -82,7 +82,7 @@ def _checked_name(name: str) -> str:
 def _recipe(runs: list[Path]) -> str:
     """Common name of the runs and number of seeds."""
     name = runs[0].name.rpartition("-seed")[0] or runs[0].name
-    return f"{name}, {len(runs)} seeds"
+    return f"{name}, {len(runs)} seed{'s'[: len(runs) != 1]}"
 
 
 @tables_app.command("pareto")

@@ -9,9 +9,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 _HELD_OUT_SHARE = 0.15
+_LONGEST_NAME = 100
 
 FieldMeaning = Literal["audio", "label", "group", "category", "licence", "private", "mids"]
 
@@ -28,6 +29,29 @@ def _without_tilde(path: Path) -> Path:
 
 _Path = Annotated[Path, AfterValidator(_without_tilde)]
 """No shell replaces the ~ of a path in a file."""
+
+
+def _as_text(value: Any) -> Any:
+    """What a manifest's cell says, of which YAML makes a number: `fold: 3`."""
+    if isinstance(value, list):
+        return [_as_text(each) for each in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):  # 1.50 or yes, of which YAML has forgotten how it was written
+        raise ValueError(f"{value} is no text; put it into quotes")
+    return value
+
+
+_Cell = Annotated[str | list[str], BeforeValidator(_as_text)]
+"""A value of a manifest's column, or several."""
+
+
+def _folder_name(name: str) -> str:
+    if name and not re.fullmatch(r"\.*[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
+        raise ValueError(f"'{name}' cannot name a run's folder: use letters, digits, ., - and _")
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(f"it names a run's folder: at most {_LONGEST_NAME} letters")
+    return name
 
 
 class _Section(BaseModel):
@@ -69,8 +93,8 @@ class CorpusConfig(_Section):
     vary: bool = True
     hold_out: bool = True
     path: _Path | None = None
-    where: dict[str, str | list[str]] = Field(default_factory=dict)
-    without: dict[str, str | list[str]] = Field(default_factory=dict, exclude_if=operator.not_)
+    where: dict[str, _Cell] = Field(default_factory=dict)
+    without: dict[str, _Cell] = Field(default_factory=dict, exclude_if=operator.not_)
     parquet: _Path | None = Field(None, exclude_if=lambda value: value is None)
     webdataset: _Path | None = Field(None, exclude_if=lambda value: value is None)
     fields: dict[FieldMeaning, str] = Field(default_factory=dict, exclude_if=operator.not_)
@@ -545,9 +569,9 @@ class ExperimentConfig(_Section):
     stores : directory with one score store per corpus and teacher
     """
 
-    name: str = Field("", pattern=r"^(\.*[A-Za-z0-9_-][A-Za-z0-9._-]*)?$")
+    name: Annotated[str, AfterValidator(_folder_name)] = ""
     description: str = ""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=1 << 32)
     stores: _Path = Path("stores")
     data: DataConfig
     teacher: TeacherConfig = TeacherConfig()

@@ -72,7 +72,10 @@ def slices_table(names: Sequence[str], records: Path) -> str:
         ]
         for key in [*cries, *sounds[:SHOWN_CATEGORIES]]
     ]
-    heads = [f"{name} INT8, {len(seeds)} seeds" for name, seeds in students.items()]
+    heads = [
+        f"{name} INT8, {len(seeds)} seed{'s'[: len(seeds) != 1]}"
+        for name, seeds in students.items()
+    ]
     return (
         f"{markdown_table(['', *taught_by, *heads], rows)}\n\n"
         "Clip score: mean over windows; each model at its threshold of 1 % false positives over "
