@@ -35,7 +35,7 @@ from crydistill.device.cost_record import cost_record
 from crydistill.errors import ConfigError
 from crydistill.evaluation import paired, robustness
 from crydistill.json_file import read_json
-from crydistill.metrics.records import Record, write_record
+from crydistill.metrics.records import Record
 from crydistill.nights import adapting, promises
 from crydistill.reports import adapting_tables, promises_page, robustness_page
 from crydistill.reports.blocks import replace_blocks
@@ -51,7 +51,7 @@ from crydistill.reports.night_tables import (
     night_table,
     read_night,
 )
-from crydistill.reports.run_tables import read_run, results_table, series_table
+from crydistill.reports.run_tables import keep_record, read_run, results_table, series_table
 from crydistill.reports.scale_tables import read_scale, scale_table
 from crydistill.reports.slice_tables import kept_slices, slices_table
 from crydistill.reports.storage_table import storage_table
@@ -138,13 +138,9 @@ def add_record(run: str | Path, records: str | Path, name: str) -> Path:
     for model in found.get("models", {}).values():
         for judged in model["clip_scores"].values():
             del judged["source_auc"]
-    # Where somebody keeps score stores is theirs, and no figure depends on it.
-    found.get("provenance", {}).get("config", {}).pop("stores", None)
     if trial is None and (run / MANIFEST_NAME).is_file():
         _add_costs(found["provenance"], run / MANIFEST_NAME)
-    path = Path(records) / f"{name}.json"
-    write_record(path, found)
-    return path
+    return keep_record(found, records, name)
 
 
 def update_document(path: str | Path, records: str | Path) -> bool:
