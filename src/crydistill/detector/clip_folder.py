@@ -107,8 +107,8 @@ def read_labels(folder: str | Path) -> dict[str, ClipLabel]:
     if not path.exists():
         return {}
     text = read_text(path, "mend it, or move it away and review the clips again")
-    # A spreadsheet puts a mark in front; the name of a clip may hold any kind of line break.
-    rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    # The name of a clip may hold any kind of line break.
+    rows = list(csv.reader(io.StringIO(text, newline="")))
     if not rows or rows[0] != _COLUMNS:
         raise ConfigError(f"{path}:1: must be '{','.join(_COLUMNS)}'; mend it")
     labels = {}

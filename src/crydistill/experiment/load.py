@@ -84,7 +84,7 @@ def _read_yaml(path: Path, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise ConfigError(f"{path}: no such config file; see configs/") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid YAML ({_one_line(error)})") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
