@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import soundfile
 from tests.feedback.toys import cries, put, student, toy
 from typer.testing import CliRunner
 
+from crydistill import processes
 from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.cli import app
 from crydistill.detector.clip_folder import ClipLabel, kept_clips, read_labels
@@ -30,6 +32,14 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 def run(*arguments: object) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def usual_priority() -> Iterator[None]:
+    """What lowers its own priority would lower that of all tests after it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "give_way", lambda: None)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +114,28 @@ def test_without_labels_it_says_so_and_ends_with_1(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "changed: nothing (no clip was reviewed as 'not a cry')" in done.output
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads")
+def test_no_thread_of_it_takes_the_processor_from_who_listens(tmp_path: Path) -> None:
+    code = """
+import os, sys
+import numpy, scipy.linalg  # whose threads are there first
+from crydistill.cli import app
+from crydistill.errors import CrydistillError
+
+try:
+    app(["adapt", sys.argv[1], "--out", sys.argv[2]], standalone_mode=False)
+except CrydistillError as error:
+    print(error)
+threads = os.listdir("/proc/self/task")
+print(min(os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in threads))
+"""
+    missing = [str(tmp_path / "clips"), str(tmp_path / "out")]
+    command = [sys.executable, "-c", code, *missing]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said, lowest = done.stdout.splitlines()
+    assert "cannot be read" in said and int(lowest) >= 10
 
 
 @pytest.mark.slow
