@@ -132,9 +132,25 @@ def known_fingerprints(path: Path | None) -> "PrivateFingerprints | None":
     return PrivateFingerprints.load(path) if path else None
 
 
+_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
+
+
+def harmless(line: str) -> str:
+    r"""Text for a terminal: what would end the line or command the terminal is escaped.
+
+    Names of files and devices and texts of other programs may hold anything.
+
+    Examples
+    --------
+    >>> print(harmless("Müller\x1b[2J\n.wav"))
+    Müller\x1b[2J\n.wav
+    """
+    return line.translate(_CONTROLS)
+
+
 def tell(line: str) -> None:
     """Print a message to standard error."""
-    print(line, file=sys.stderr, flush=True)
+    print(harmless(line), file=sys.stderr, flush=True)
 
 
 def complain(line: str) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from crydistill.cli.common import exit_if_left_out, known_fingerprints, tell
+from crydistill.cli.common import exit_if_left_out, harmless, known_fingerprints, tell
 from crydistill.errors import CheckFailed
 
 app = typer.Typer()
@@ -39,7 +39,7 @@ def guard(
         for finding in scan(path, private=known, allowed=allowed, progress=shown)
     ]
     for finding in findings:
-        print(finding)
+        print(harmless(str(finding)))
     looked_at = sum(1 for path in paths for _ in files_below(path))
     against = "the fingerprints of private recordings" if known else "no fingerprints"
     tell(f"scanned {looked_at} files against {against}: {len(findings)} findings")
