@@ -1,10 +1,13 @@
 """Fixtures shared by several test packages."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from crydistill import processes
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -21,3 +24,11 @@ def shared() -> Path:
     if not (_SHARED / "audio" / "clips.csv").is_file():
         pytest.skip("needs ../shared (real audio and teacher weights), which is not here")
     return _SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def usual_priority() -> Iterator[None]:
+    """A command that lowers its own priority would lower that of all tests after it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "give_way", lambda: None)
+        yield

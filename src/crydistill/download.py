@@ -24,6 +24,7 @@ from typing import Self
 
 from crydistill import __version__, atomic
 from crydistill.errors import CrydistillError
+from crydistill.json_file import parse_json
 from crydistill.lock import exclusive
 from crydistill.members import open_binary
 from crydistill.progress import Advance, Progress, silent
@@ -152,7 +153,7 @@ class _Part:
 
     def identity(self) -> _Identity | None:
         try:
-            return _Identity(**json.loads(self._metadata.read_text(encoding="utf-8")))
+            return _Identity(**parse_json(self._metadata.read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 

@@ -31,12 +31,26 @@ def read_json(
     """
     text = read_text(path, remedy, error=error, max_bytes=max_bytes)
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as cause:
+        content = parse_json(text)
+    except ValueError as cause:
         raise error(f"{path}: not valid JSON; {remedy}") from cause
     if not isinstance(content, dict):
         raise error(f"{path}: not a JSON object; {remedy}")
     return content
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON of any origin.
+
+    Raises
+    ------
+    ValueError
+        if it is not JSON, or nested deeper than Python follows.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def read_text(
@@ -46,7 +60,10 @@ def read_text(
     error: type[CrydistillError] = ConfigError,
     max_bytes: int = _MAX_BYTES,
 ) -> str:
-    """Read a UTF-8 text file; parameters and exceptions are those of `read_json`."""
+    """Read a UTF-8 text file; parameters and exceptions are those of `read_json`.
+
+    A byte order mark in front, which editors and spreadsheets of Windows write, is dropped.
+    """
     try:
         with Path(path).open("rb") as file:
             data = file.read(max_bytes + 1)
@@ -55,6 +72,6 @@ def read_text(
     if len(data) > max_bytes:
         raise error(f"{path}: larger than {max_bytes:,} bytes; {remedy}")
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as cause:
         raise error(f"{path}: not UTF-8 text; {remedy}") from cause

@@ -106,6 +106,28 @@ def test_without_labels_it_says_so_and_ends_with_1(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads")
+def test_no_thread_of_it_takes_the_processor_from_who_listens(tmp_path: Path) -> None:
+    code = """
+import os, sys
+import numpy, scipy.linalg  # whose threads are there first
+from crydistill.cli import app
+from crydistill.errors import CrydistillError
+
+try:
+    app(["adapt", sys.argv[1], "--out", sys.argv[2]], standalone_mode=False)
+except CrydistillError as error:
+    print(error)
+threads = os.listdir("/proc/self/task")
+print(min(os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in threads))
+"""
+    missing = [str(tmp_path / "clips"), str(tmp_path / "out")]
+    command = [sys.executable, "-c", code, *missing]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said, lowest = done.stdout.splitlines()
+    assert "cannot be read" in said and int(lowest) >= 10
+
+
 @pytest.mark.slow
 def test_a_kill_at_any_time_leaves_whole_files(reviewed: Path, tmp_path: Path) -> None:
     """Afterwards the student loads, or the same command and undo make it whole."""

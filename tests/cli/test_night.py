@@ -12,6 +12,8 @@ from tests.nights.nightly import tone
 from typer.testing import CliRunner, Result
 
 from crydistill.cli import app
+from crydistill.cli.common import columns
+from crydistill.cli.night import _of_corpora
 from crydistill.errors import CrydistillError
 from crydistill.student.manifest import load_manifest
 from crydistill.student.packaged import packaged_student
@@ -160,6 +162,26 @@ def test_what_cannot_be_done_is_said_in_one_line(corpus: Path, tmp_path: Path) -
     assert "no manifest" in complaint(run(tmp_path / "none.csv", *out))
     assert "no such file" in complaint(run("--recording", tmp_path / "none.wav", *out))
     assert not (tmp_path / "night").exists()
+
+
+def test_a_column_named_twice_may_have_either_value(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "night"
+    result = run(
+        corpus, "--where", "split=dev", "--where", "category=tone 2", "--where", "category=tone 3",
+        "--episodes", 0, "--out", out, *QUICK,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    night = json.loads((out / "night.json").read_text())["night"]
+    assert night["corpus"] == f"{corpus.name} (split dev, category tone 2 or tone 3)"
+    assert night["sounds"] == 2
+
+
+def test_a_condition_of_one_corpus_takes_the_place_of_that_for_all() -> None:
+    for texts in (["split=dev", "b:split=train"], ["b:split=train", "split=dev"]):
+        assert _of_corpora(["a", "b"], columns(texts)) == {
+            "a": {"split": "dev"},
+            "b": {"split": "train"},
+        }
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,7 @@ class TestWebdataset:
         ("members", "message"),
         [
             ({"1.wav": b"", "1.json": b"{"}, r"a\.tar: 1\.json: not valid JSON"),
+            ({"1.wav": b"", "1.json": b"[" * 100_000}, r"a\.tar: 1\.json: .*nested too deeply"),
             ({"1.wav": b"", "1.json": b"[]"}, r"a\.tar: 1\.json: not a JSON object"),
             ({"1.wav": b"", "1.flac": b""}, r"a\.tar: 1: has 2 recordings"),
             ({"1.wav": b"", "1.cls": b"7"}, r"a\.tar: 1: field 'cls' is '7', not one of cry"),

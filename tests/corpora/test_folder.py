@@ -366,6 +366,12 @@ def test_rows_declare_licence_and_privacy(tmp_path: Path) -> None:
     assert all(clip.private for clip in read_manifest(manifest, private=True))
 
 
+def test_either_spelling_of_the_licence_is_read(tmp_path: Path) -> None:
+    rows = [{"path": "a", "label": "cry", "license": "CC0", "private": "false"}]
+    (clip,) = read_manifest(write(tmp_path / "clips.csv", rows))
+    assert (clip.licence, clip.declared) == ("CC0", True)
+
+
 def test_a_child_in_both_folders_is_one_group(tmp_path: Path) -> None:
     for name in ("cry/anna/1.wav", "noncry/anna/2.wav", "cry/3.wav", "noncry/3.wav"):
         path = tmp_path / "tapes" / name

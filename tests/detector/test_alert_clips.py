@@ -1,3 +1,5 @@
+import threading
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -5,7 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from crydistill import atomic
 from crydistill.audio.mel import SAMPLE_RATE, Samples
+from crydistill.detector import alert_clips
 from crydistill.detector.alert_clips import AlertClips
 from crydistill.errors import ConfigError, CorpusError
 
@@ -162,3 +166,37 @@ def test_the_folder_stays_within_its_limit(tmp_path: Path) -> None:
     kept = [path.name for path in tmp_path.glob("*.wav")]
     assert sorted(kept) == [NAME.replace("T03", f"T0{hour}") + ".wav" for hour in (2, 3)]
     assert sum(path.stat().st_size for path in tmp_path.glob("*.wav")) <= 2 * clip
+
+
+def test_two_listeners_in_one_folder_keep_a_clip_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two rooms may hear the same cry, in the same second."""
+
+    def slowly(path: Path, data: bytes) -> None:
+        time.sleep(0.3)  # in which the other chooses its name
+        atomic.write_bytes(path, data)
+
+    monkeypatch.setattr(alert_clips, "write_bytes", slowly)
+    together = threading.Barrier(2)
+    failed: list[Exception] = []
+
+    def listen(start: float) -> None:
+        try:
+            clips = AlertClips(tmp_path, before=2, after=1, longest=20)
+            clips.interrupt(int(start * SAMPLE_RATE))
+            fed(clips, start, start + 8)
+            clips.begin(int((start + 6) * SAMPLE_RATE), WHEN)
+            together.wait()
+            clips.interrupt(0)
+        except Exception as error:
+            failed.append(error)
+
+    listeners = [threading.Thread(target=listen, args=(start,)) for start in (0, 20)]
+    for listener in listeners:
+        listener.start()
+    for listener in listeners:
+        listener.join()
+    assert not failed
+    assert {path.name for path in tmp_path.iterdir()} == {f"{NAME}.wav", f"{NAME}-2.wav"}
+    assert {extent(path) for path in tmp_path.glob("*.wav")} == {(4.0, 8.0), (24.0, 28.0)}

@@ -33,6 +33,13 @@ def test_settings_survive_the_file(tmp_path: Path) -> None:
     assert np.float32(after.vote.threshold) == np.float32(before.vote.threshold)
 
 
+def test_settings_survive_an_editor_of_windows(tmp_path: Path) -> None:
+    path = tmp_path / "room.json"
+    before = saved(path)
+    path.write_text(path.read_text().replace("\n", "\r\n"), encoding="utf-8-sig", newline="")
+    assert load_settings(path, student_sha256=STUDENT) == before
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

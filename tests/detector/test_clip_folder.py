@@ -12,8 +12,8 @@ from crydistill.detector.clip_folder import (
     FolderFullError,
     delete_clip,
     kept_clips,
-    make_room,
     read_labels,
+    room_for,
     set_label,
 )
 from crydistill.errors import ConfigError
@@ -93,25 +93,28 @@ def test_near_misses_go_first_and_what_was_reviewed_never(tmp_path: Path) -> Non
     set_label(tmp_path, "near-1.wav", ClipLabel.NOT_A_CRY)
     left = names(tmp_path)
     for gone in ("near-2.wav", "near-3.wav", "alert-1.wav", "alert-2.wav"):
-        make_room(tmp_path, SIZE, limit=SIZE * len(left))
+        with room_for(tmp_path, SIZE, limit=SIZE * len(left)):
+            pass
         left.remove(gone)
         assert names(tmp_path) == left
-    with pytest.raises(FolderFullError, match="full of clips that were reviewed"):
-        make_room(tmp_path, SIZE, limit=SIZE * len(left))
+    full = pytest.raises(FolderFullError, match="full of clips that were reviewed")
+    with full, room_for(tmp_path, SIZE, limit=SIZE * len(left)):
+        pass
     assert names(tmp_path) == ["near-1.wav", "my.wav"]
 
 
 def test_nothing_is_deleted_for_a_clip_that_finds_no_room(tmp_path: Path) -> None:
     put(tmp_path, "near-1.wav", "alert-1.wav")
     set_label(tmp_path, "alert-1.wav", ClipLabel.CRY)
-    with pytest.raises(FolderFullError):
-        make_room(tmp_path, 3 * SIZE, limit=3 * SIZE)
+    with pytest.raises(FolderFullError), room_for(tmp_path, 3 * SIZE, limit=3 * SIZE):
+        pass
     assert names(tmp_path) == ["near-1.wav", "alert-1.wav"]
 
 
 def test_the_number_of_clips_is_bounded_too(tmp_path: Path) -> None:
     put(tmp_path, *(f"near-{number}.wav" for number in range(5)))
-    make_room(tmp_path, SIZE, limit=100 * SIZE, most=3)
+    with room_for(tmp_path, SIZE, limit=100 * SIZE, most=3):
+        pass
     assert names(tmp_path) == ["near-3.wav", "near-4.wav"]
 
 
@@ -131,7 +134,8 @@ def test_a_clip_is_not_deleted_while_it_is_labelled(tmp_path: Path) -> None:
     def fill() -> None:
         with suppress(FolderFullError):  # all that is left has a label by then
             for left in range(29, 14, -1):
-                make_room(tmp_path, SIZE, limit=SIZE * (left + 1))
+                with room_for(tmp_path, SIZE, limit=SIZE * (left + 1)):
+                    pass
 
     workers = [threading.Thread(target=work) for work in (label, fill)]
     for worker in workers:
@@ -162,7 +166,9 @@ def test_clips_are_kept_though_the_labels_are_damaged_and_none_is_deleted_for_th
 ) -> None:
     put(tmp_path, "near-1.wav", "alert-2.wav")
     (tmp_path / LABELS_NAME).write_text("clip;label\n")
-    make_room(tmp_path, SIZE, limit=3 * SIZE)
-    with pytest.raises(ConfigError, match=r"labels.csv:1: must be 'clip,label'"):
-        make_room(tmp_path, SIZE, limit=2 * SIZE)
+    with room_for(tmp_path, SIZE, limit=3 * SIZE):
+        pass
+    damaged = pytest.raises(ConfigError, match=r"labels.csv:1: must be 'clip,label'")
+    with damaged, room_for(tmp_path, SIZE, limit=2 * SIZE):
+        pass
     assert {path.name for path in tmp_path.glob("*.wav")} == {"near-1.wav", "alert-2.wav"}

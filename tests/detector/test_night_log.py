@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from crydistill.detector.clip_folder import make_room
+from crydistill.detector.clip_folder import room_for
 from crydistill.detector.live import LiveEvent, LiveState
 from crydistill.detector.night import NightSummary
 from crydistill.detector.night_hours import NightHours
@@ -247,7 +247,8 @@ def test_two_listeners_do_not_write_over_each_others_nights(tmp_path: Path) -> N
 
 def test_nights_and_clips_may_share_a_folder(tmp_path: Path) -> None:
     home = Home("2026-11-27 19:00", tmp_path)
-    make_room(tmp_path, 1_000, limit=10_000)
+    with room_for(tmp_path, 1_000, limit=10_000):
+        pass
     home.log.close()
 
 

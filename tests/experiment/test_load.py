@@ -85,6 +85,7 @@ def test_bad_overrides_are_one_clear_line(tmp_path: Path, override: str, message
         ("", "must be a mapping"),
         ("- a\n- b", "must be a mapping"),
         ("data: [", "not valid YAML"),
+        ("data: " + "[" * 5_000, "not valid YAML"),
         ("colour: red", "unknown key 'colour'"),
         ("data: {train: [], test: [{path: x}]}", "data.train: "),
         ("seed: 1\nstores: x\nseed: 2\n", "the key 'seed' is there twice"),

@@ -55,12 +55,33 @@ def test_what_is_not_recorded_is_named(tmp_path: Path) -> None:
         add_record(tmp_path, tmp_path, "x")
 
 
-def test_where_somebody_keeps_stores_is_not_recorded(tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"metrics\.json: holds no results of an evaluation"):
+        add_record(tmp_path, tmp_path, "x")
+    (tmp_path / "odd.json").write_text("{}")
+    document = tmp_path / "page.md"
+    for kind in ("results", "series", "zoo", "trainings", "night", "night-seeds", "promises"):
+        document.write_text(f"<!-- {kind}: odd -->\n<!-- end -->\n")
+        with pytest.raises(ConfigError, match="odd"):
+            update_document(document, tmp_path)
+
+
+def test_absolute_paths_of_a_machine_are_not_recorded(tmp_path: Path) -> None:
     found = metrics(0.9)
-    found["provenance"]["config"] = {"seed": 3, "stores": "/home/somebody/stores"}
+    corpora = [{"path": "/home/somebody/audio"}, {"path": "../shared/audio"}]
+    found["provenance"]["config"] = {
+        "stores": "/home/somebody/stores",
+        "data": {"train": corpora},
+        "teacher": {"path": "/srv/weights/yamnet.h5"},
+    }
     (tmp_path / "metrics.json").write_text(json.dumps(found))
     recorded = json.loads(add_record(tmp_path, tmp_path / "results", "x").read_text())
-    assert recorded["provenance"]["config"] == {"seed": 3}
+    assert recorded["provenance"]["config"] == {
+        "stores": "stores",
+        "data": {"train": [{"path": "audio"}, {"path": "../shared/audio"}]},
+        "teacher": {"path": "yamnet.h5"},
+    }
 
 
 def test_private_figures_are_refused(tmp_path: Path) -> None:

@@ -117,6 +117,13 @@ def test_a_recorded_night_becomes_tables(night: Path, tmp_path: Path) -> None:
     assert text.count("\n\n**") == 7
 
 
+def test_a_recorded_night_tells_no_place_on_a_machine(night: Path, tmp_path: Path) -> None:
+    made = {**record(), "clips": {"path": "/home/somebody/audio"}}
+    (night / "night.json").write_text(json.dumps(made))
+    kept = json.loads(add_night(night, tmp_path / "records", "dev").read_text())
+    assert kept["clips"] == {"path": "audio"}
+
+
 def test_networks_are_compared_at_equal_rates() -> None:
     many = record(episodes=300)
     (row,) = sheets(many)[1].rows

@@ -14,6 +14,7 @@ from crydistill.errors import CheckFailed, CrydistillError
 from crydistill.printable import printable
 
 if TYPE_CHECKING:
+    from crydistill.corpora.folder import Where
     from crydistill.publish.fingerprints import PrivateFingerprints
     from crydistill.run_directory import RunDirectory
     from crydistill.stages.context import Context
@@ -92,15 +93,17 @@ def parse_votes(text: str) -> tuple[int, int]:
     return int(n), int(m)
 
 
-def columns(texts: list[str] | None, option: str = "--where") -> dict[str, str]:
-    """Parse COLUMN=VALUE options."""
-    chosen = {}
+def columns(texts: list[str] | None, option: str = "--where") -> "Where":
+    """Parse COLUMN=VALUE options; of a column that is named again, each of its values will do."""
+    chosen: dict[str, list[str]] = {}
     for text in texts or []:
         column, equals, value = text.partition("=")
         if not (column and equals):
             raise typer.BadParameter(f"'{text}': write COLUMN=VALUE", param_hint=option)
-        chosen[column] = value
-    return chosen
+        values = chosen.setdefault(column, [])
+        if value not in values:
+            values.append(value)
+    return {column: values if values[1:] else values[0] for column, values in chosen.items()}
 
 
 def exit_if_left_out(left_out: int, done: int) -> None:
@@ -132,9 +135,9 @@ def known_fingerprints(path: Path | None) -> "PrivateFingerprints | None":
 
 def tell(line: str) -> None:
     """Print a message to standard error."""
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def complain(line: str) -> None:
     """Print a one-line error message."""
-    tell(f"crydistill: {printable(line)}")
+    tell(f"crydistill: {line}")

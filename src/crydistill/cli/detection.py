@@ -143,7 +143,7 @@ def _heard(
     for path in (*room, *cries):
         heard.append(hear_room(path, student, vote))
         for note in heard[-1].notes:
-            tell(f"{printable(path)}: {note}")
+            tell(f"{path}: {note}")
     require_different(heard)
     return heard[: len(room)], heard[len(room) :]
 

@@ -72,6 +72,7 @@ def adapt(
     from crydistill.detector.settings import DEFAULT_PRESET
     from crydistill.feedback import adapt as adapting
     from crydistill.feedback.learn import Means
+    from crydistill.processes import give_way
     from crydistill.progress import shown
 
     if undo is not None:
@@ -82,6 +83,8 @@ def adapt(
         return
     if folder is None or out is None:
         raise typer.BadParameter("name a folder of clips, and --out DIR")
+    # Minutes of computing, on a machine that may be listening to a child.
+    give_way()
     done = adapting.adapt(
         folder, chosen_student(model), out, preset=preset or DEFAULT_PRESET, replay=replay,
         progress=shown,

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 WhereOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMN=VALUE", help="Use only these rows of the manifest; repeatable."),
+    typer.Option(
+        metavar="COLUMN=VALUE",
+        help="Use only these rows of the manifest; repeatable: each column has to fit, with one of "
+        "the values given for it.",
+    ),
 ]
 BedOption = Annotated[
     list[str] | None,

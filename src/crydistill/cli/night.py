@@ -1,5 +1,6 @@
 """The command `night`: evaluation on continuous audio."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from crydistill.errors import ConfigError
 from crydistill.experiment.streams import StreamOptions
 
 if TYPE_CHECKING:
+    from crydistill.corpora.folder import Where
     from crydistill.evaluation.scorers import Scorer
     from crydistill.nights.night import ClipNight, Night
     from crydistill.tflite.interpreters import Kernels
@@ -35,7 +37,8 @@ NightWhereOption = Annotated[
     typer.Option(
         "--where",
         metavar="COLUMN=VALUE",
-        help="Use only these rows; repeatable. CORPUS:COLUMN=VALUE: of the folder CORPUS only.",
+        help="Use only these rows; repeatable: each column has to fit, with one of the values "
+        "given for it. CORPUS:COLUMN=VALUE: of the folder CORPUS only.",
     ),
 ]
 RecordingOption = Annotated[Path | None, typer.Option(help="Long recording to evaluate instead.")]
@@ -211,6 +214,7 @@ def _composed(
     options: StreamOptions,
     seeds: range,
 ) -> "list[ClipNight]":
+    from crydistill.corpora.folder import where_text
     from crydistill.nights.night import clip_nights, read_split
     from crydistill.progress import shown
 
@@ -218,7 +222,7 @@ def _composed(
     chosen = _of_corpora(names, columns(where))
     clips = {}
     for name, path in zip(names, corpora, strict=True):
-        stated = ", ".join(f"{column} {value}" for column, value in chosen[name].items())
+        stated = where_text(chosen[name])
         clips[f"{name} ({stated})" if stated else name] = read_split(
             path, where=chosen[name], private=private, say=tell
         )
@@ -239,9 +243,12 @@ def _names(corpora: list[Path]) -> list[str]:
     return names
 
 
-def _of_corpora(names: list[str], chosen: dict[str, str]) -> dict[str, dict[str, str]]:
-    """Which rows of each corpus are chosen: `audio:split` names a column of one of them."""
-    found: dict[str, dict[str, str]] = {name: {} for name in names}
+def _of_corpora(names: list[str], chosen: "Where") -> "dict[str, Where]":
+    """Which rows of each corpus are chosen: `audio:split` names a column of one of them.
+
+    For that one it holds instead of what is said of the column for all.
+    """
+    found: dict[str, dict[str, str | Sequence[str]]] = {name: {} for name in names}
     for column, value in chosen.items():
         corpus, colon, of_corpus = column.rpartition(":")
         if colon and corpus not in found:
@@ -250,8 +257,9 @@ def _of_corpora(names: list[str], chosen: dict[str, str]) -> dict[str, dict[str,
                 param_hint="--where",
             )
         for name in [corpus] if colon else names:
-            found[name][of_corpus] = value
-    return found
+            if colon or f"{name}:{column}" not in chosen:
+                found[name][of_corpus] = value
+    return {**found}
 
 
 def _show(record: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import typer
 
 from crydistill.cli.common import exit_if_left_out, known_fingerprints, tell
 from crydistill.errors import CheckFailed
+from crydistill.printable import printable
 
 app = typer.Typer()
 captures_app = typer.Typer(help="Private home recordings.", no_args_is_help=True)
@@ -39,7 +40,7 @@ def guard(
         for finding in scan(path, private=known, allowed=allowed, progress=shown)
     ]
     for finding in findings:
-        print(finding)
+        print(printable(str(finding)))
     looked_at = sum(1 for path in paths for _ in files_below(path))
     against = "the fingerprints of private recordings" if known else "no fingerprints"
     tell(f"scanned {looked_at} files against {against}: {len(findings)} findings")

@@ -18,6 +18,7 @@ from crydistill.cli.operating import chosen_student
 
 if TYPE_CHECKING:
     from crydistill.corpora.clip import Clip
+    from crydistill.corpora.folder import Where
     from crydistill.detector.vote import VoteSettings
     from crydistill.evaluation.scorers import Scorer
     from crydistill.student.manifest import StudentManifest
@@ -94,7 +95,7 @@ def robustness(
     scorers = open_scorers(
         model, [teacher] if teacher else None, chosen_kernels(kernels), fp32=False
     )
-    every = _clips(corpus, where, private, out)
+    every = _clips(corpus, columns(where), private, out)
     noises = Noises(every, seed)
     vote = _vote(scorers[0], votes)
     with exclusive(out / ".lock"):
@@ -169,8 +170,8 @@ def promises(
 
     scorer, manifest = _student(model, kernels)
     highest = highest_score(manifest)
-    every = _clips(corpus, where, private, out)
-    beds = _clips(corpus, [*(where or []), *bed], private, out) if bed else []
+    every = _clips(corpus, columns(where), private, out)
+    beds = _clips(corpus, {**columns(where), **columns(bed, "--bed")}, private, out) if bed else []
     options = HomeOptions(homes=homes, clips=home_clips)
     drawn = draw_homes(every, beds, options, seed=seed)
     cries = [clip for clip in every if clip.is_cry]
@@ -265,7 +266,7 @@ def _homes_clips(
     """A corpus's clips and other corpora's sounds; of one half of the groups if a half is named."""
     from crydistill.nights.adapting import Half, half_of
 
-    clips = _clips(corpus, where, False, out)
+    clips = _clips(corpus, columns(where), False, out)
     clips += [clip for text in also or [] for clip in _also(text)]
     return clips if half is None else half_of(clips, Half(half))
 
@@ -314,7 +315,7 @@ def _student(student: Path | None, kernels: str) -> "tuple[Scorer, StudentManife
     return scorer, load_manifest(scorer.manifest_path)
 
 
-def _clips(corpus: Path | None, where: list[str] | None, private: bool, out: Path) -> "list[Clip]":
+def _clips(corpus: Path | None, where: "Where", private: bool, out: Path) -> "list[Clip]":
     """List a corpus's clips; by default, render the synthetic nursery in `out`."""
     from crydistill.boundary import require_outside_work_tree
     from crydistill.nights.night import read_split
@@ -324,9 +325,9 @@ def _clips(corpus: Path | None, where: list[str] | None, private: bool, out: Pat
     if private:
         require_outside_work_tree(out, "results on private recordings")
     if corpus is not None:
-        return read_split(corpus, where=columns(where), private=private, say=tell)
+        return read_split(corpus, where=where, private=private, say=tell)
     manifest = write_nursery(out / NURSERY, seed=0, progress=shown)
-    return read_split(manifest, where=columns(where) or {"split": "test"})
+    return read_split(manifest, where=where or {"split": "test"})
 
 
 def _provenance(corpus: Path | None, where: list[str] | None, kernels: str) -> dict[str, Any]:

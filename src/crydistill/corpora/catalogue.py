@@ -28,6 +28,7 @@ from crydistill.corpora.clip import Clip
 from crydistill.corpora.public import CATALOGUE, Archive, PublicCorpus
 from crydistill.download import DEFAULT_RETRIES, DownloadError, RetryPolicy, download, sha256_of
 from crydistill.errors import AudioError, CorpusError
+from crydistill.json_file import parse_json
 from crydistill.lock import exclusive
 from crydistill.progress import Progress, silent
 
@@ -165,7 +166,7 @@ def _read_installed(folder: Path) -> Installed | None:
     if not path.is_file():
         return None
     try:
-        return Installed(**json.loads(path.read_text(encoding="utf-8")))
+        return Installed(**parse_json(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise CorpusError(f"{path}: damaged; delete it and fetch the corpus again") from error
 
@@ -211,7 +212,7 @@ def _read_hashes(record: Path) -> dict[str, str]:
     if not record.is_file():
         return {}
     try:
-        return dict(json.loads(record.read_text(encoding="utf-8")))
+        return dict(parse_json(record.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise CorpusError(f"{record}: damaged; delete it to record new hashes") from error
 

@@ -9,6 +9,7 @@ from sys import intern
 from crydistill.audio.files import AUDIO_SUFFIXES
 from crydistill.corpora.clip import Clip, Label
 from crydistill.corpora.declaration import Declaration, privacy
+from crydistill.corpora.fields import DEFAULT_FIELDS
 from crydistill.corpora.table import read_rows
 from crydistill.errors import CorpusError
 from crydistill.printable import printable
@@ -45,6 +46,20 @@ _NO_ROWS = "the manifest has no rows; add one per recording"
 
 Where = Mapping[str, str | Sequence[str]]
 """Row filter: column name to the value, or values, to keep."""
+
+
+def where_text(where: Where) -> str:
+    """A row filter in words; empty if it keeps all.
+
+    Examples
+    --------
+    >>> where_text({"split": ["dev", "train"], "licence_class": "open"})
+    'split dev or train, licence_class open'
+    """
+    return ", ".join(
+        f"{column} {wanted if isinstance(wanted, str) else ' or '.join(wanted)}"
+        for column, wanted in where.items()
+    )
 
 
 def read_corpus(
@@ -114,9 +129,10 @@ def read_manifest(
     """List the clips of a manifest: a CSV file with one row per recording.
 
     Columns: `path` (relative to the manifest's folder) and `label` (cry, noncry, unlabelled) are
-    required; `group`, `category`, `source`, `licence`, `private` (true or false), `native_rate_hz`
-    and `mids` (separated by spaces) are used if present; rows are selected by any column. A
-    recording without a group forms its own group, named after the corpus and the recording.
+    required; `group`, `category`, `source`, `licence` (or `license`), `private` (true or false),
+    `native_rate_hz` and `mids` (separated by spaces) are used if present; rows are selected by any
+    column. A recording without a group forms its own group, named after the corpus and the
+    recording.
 
     Raises
     ------
@@ -304,7 +320,8 @@ def _clip(
             f"{path}:{line}: label '{row['label']}' is not one of {', '.join(Label)}"
         ) from error
     stated = privacy(row.get("private", ""), f"{path}:{line}")
-    licence, private, declared = declaration.of(row.get("licence", ""), stated)
+    spelt = next((name for name in DEFAULT_FIELDS["licence"] if name in row), None)
+    licence, private, declared = declaration.of(row[spelt] if spelt else "", stated)
     return Clip(
         id=row["path"],
         path=path.parent / row["path"],

@@ -17,6 +17,7 @@ from typing import Self
 
 from crydistill.corpora.audioset import CLASS_MIDS, Segment
 from crydistill.errors import CorpusError
+from crydistill.json_file import parse_json
 
 
 class State(StrEnum):
@@ -189,7 +190,7 @@ def _entries(path: Path) -> Iterator[LedgerEntry]:
 
 def _entry(line: bytes, place: str) -> LedgerEntry:
     try:
-        fields = json.loads(line)
+        fields = parse_json(line)
         return LedgerEntry(**{**fields, "state": State(fields["state"])})
     except (ValueError, TypeError, KeyError) as error:
         raise CorpusError(

@@ -9,13 +9,13 @@ there is no such id, the group is the corpus's name followed by the speaker's or
 """
 
 import csv
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from crydistill.corpora.clip import Clip, Label
 from crydistill.errors import CorpusError
+from crydistill.json_file import parse_json
 from crydistill.taxonomy import BABY_CRY, CRY_MIDS
 
 Listing = Callable[[Path], Iterator[Clip]]
@@ -98,7 +98,7 @@ def fsd50k(data: Path) -> Iterator[Clip]:
         part = audio.name.removeprefix("FSD50K.").removesuffix("_audio")
         info_path = data / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json"
         try:
-            info = json.loads(info_path.read_text(encoding="utf-8"))
+            info = parse_json(info_path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CorpusError(f"{info_path}: cannot be read ({error}); fetch it again") from error
         table = data / "FSD50K.ground_truth" / f"{part}.csv"

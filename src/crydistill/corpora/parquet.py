@@ -6,7 +6,6 @@ bytes. Listing reads the other columns only; bytes are read where the clip is
 parquet file's folder.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from crydistill.corpora.clip import Clip
 from crydistill.corpora.fields import Layout, Say, complete, files_of, place_in
 from crydistill.errors import CorpusError, first_line
+from crydistill.json_file import parse_json
 from crydistill.members import PARQUET, bytes_leaf, parquet
 
 _ROWS_AT_ONCE = 8192
@@ -128,7 +128,7 @@ class _File:
         """Names of the classes of columns that hold class numbers, as Hugging Face records them."""
         try:
             metadata = self._opened.schema_arrow.metadata or {}
-            features = json.loads(metadata[b"huggingface"])["info"]["features"]
+            features = parse_json(metadata[b"huggingface"])["info"]["features"]
             return {
                 name: _deepest(feature)["names"]
                 for name, feature in features.items()

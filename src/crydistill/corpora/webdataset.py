@@ -11,7 +11,6 @@ recording, and what is known of it.
 Listing reads the small members only; recordings are read where they are (`crydistill.members`).
 """
 
-import json
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from crydistill.audio.files import AUDIO_SUFFIXES
 from crydistill.corpora.clip import Clip
 from crydistill.corpora.fields import Layout, Say, complete, files_of, place_in
 from crydistill.errors import CorpusError
+from crydistill.json_file import parse_json
 from crydistill.members import TAR
 
 _TEXTS = {".cls": "cls", ".txt": "txt"}
@@ -121,7 +121,7 @@ def _text(member: tarfile.TarInfo, tar: tarfile.TarFile, shard: Path) -> str:
 
 def _object(text: str, place: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        found = parse_json(text)
     except ValueError as error:
         raise CorpusError(f"{place}: not valid JSON ({error})") from error
     if not isinstance(found, dict):

@@ -10,10 +10,11 @@ from tempfile import TemporaryFile
 
 import numpy as np
 
-from crydistill.audio.encoding import write_sound
+from crydistill.atomic import write_bytes
+from crydistill.audio.encoding import encoded
 from crydistill.audio.mel import SAMPLE_RATE, Samples
 from crydistill.boundary import require_outside_work_tree
-from crydistill.detector.clip_folder import LIMIT_MEGABYTES, ClipKind, make_room
+from crydistill.detector.clip_folder import LIMIT_MEGABYTES, ClipKind, room_for
 from crydistill.detector.vote import Scores, VoteSettings, vote_statistic
 from crydistill.errors import ConfigError
 
@@ -25,8 +26,6 @@ NEAR_PAUSE_SECONDS = 60.0
 
 CLIP_TIME = "%Y%m%dT%H%M%S"
 """In a clip's name: when its alert went on."""
-
-_HEADER_BYTES, _SAMPLE_BYTES = 44, 2
 
 CLIP_BEFORE_SECONDS, CLIP_AFTER_SECONDS, MAX_CLIP_SECONDS = 10.0, 5.0, 120.0
 
@@ -55,7 +54,7 @@ class AlertClips:
     before, after : seconds to keep before an alert's onset and after its end
     longest : maximum clip length in seconds, even if the alert continues
     limit : bytes that the folder's clips may take together; older ones that nobody reviewed are
-        deleted for new ones (`clip_folder.make_room`)
+        deleted for new ones (`clip_folder.room_for`)
 
     Raises
     ------
@@ -157,8 +156,9 @@ class AlertClips:
         clip = together[start - self._first : self._stop - self._first]
         if len(clip) == 0:
             return
-        make_room(self._folder, _HEADER_BYTES + _SAMPLE_BYTES * len(clip), limit=self._limit)
-        write_sound(self._free_path(), clip)
+        file = encoded(clip)
+        with room_for(self._folder, len(file), limit=self._limit):
+            write_bytes(self._free_path(), file)
         self.saved += 1
 
     def _free_path(self) -> Path:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from crydistill import __version__, atomic
 from crydistill.detector.vote import VoteSettings
 from crydistill.errors import ConfigError
+from crydistill.json_file import read_text
 from crydistill.pydantic_errors import explained
 from crydistill.student.manifest import Sha256
 
@@ -142,12 +143,7 @@ def load_settings(path: str | Path, *, student_sha256: str | None = None) -> Cal
     ...     round(load_settings(f"{folder}/room.json").vote.threshold, 2)
     0.35
     """
-    try:
-        text = Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}); `crydistill calibrate` writes it"
-        ) from error
+    text = read_text(path, "`crydistill calibrate` writes it")
     try:
         settings = CalibratedSettings.model_validate_json(text)
     except ValidationError as error:

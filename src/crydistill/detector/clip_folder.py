@@ -1,7 +1,8 @@
 """A folder of clips that `listen` kept, what a person said of each, and how much it may hold.
 
-Labels are a CSV beside the clips, to be read by people and programs: `clip,label`. Whoever deletes
-or labels a clip holds the folder's lock, so that none is deleted while it is being labelled.
+Labels are a CSV beside the clips, to be read by people and programs: `clip,label`. Whoever writes,
+deletes or labels a clip holds the folder's lock: none is deleted while it is being labelled, and
+several listeners share a folder.
 """
 
 import csv
@@ -107,8 +108,8 @@ def read_labels(folder: str | Path) -> dict[str, ClipLabel]:
     if not path.exists():
         return {}
     text = read_text(path, "mend it, or move it away and review the clips again")
-    # A spreadsheet puts a mark in front; the name of a clip may hold any kind of line break.
-    rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    # The name of a clip may hold any kind of line break.
+    rows = list(csv.reader(io.StringIO(text, newline="")))
     if not rows or rows[0] != _COLUMNS:
         raise ConfigError(f"{path}:1: must be '{','.join(_COLUMNS)}'; mend it")
     labels = {}
@@ -162,8 +163,13 @@ def delete_clip(folder: str | Path, name: str) -> None:
             _write_labels(folder, labels)
 
 
-def make_room(folder: str | Path, wanted: int, *, limit: int, most: int = MOST_CLIPS) -> None:
-    """Delete clips that nobody reviewed until another of `wanted` bytes has room.
+@contextmanager
+def room_for(
+    folder: str | Path, wanted: int, *, limit: int, most: int = MOST_CLIPS
+) -> Iterator[None]:
+    """Delete clips that nobody reviewed until another of `wanted` bytes has room, for the block.
+
+    The block writes that clip, under a name that nobody else takes meanwhile.
 
     The oldest near-misses go first, then the oldest alerts. What was reviewed stays, and so does
     what a person put there. Where the labels cannot be read, anything may have been reviewed:
@@ -203,6 +209,7 @@ def make_room(folder: str | Path, wanted: int, *, limit: int, most: int = MOST_C
             )
         for clip in going:
             clip.path.unlink(missing_ok=True)
+        yield
 
 
 def _known_labels(folder: Path) -> tuple[dict[str, ClipLabel], ConfigError | None]:

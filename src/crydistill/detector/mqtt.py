@@ -39,6 +39,7 @@ from crydistill.detector.night import NightSummary
 from crydistill.detector.publishers import Publishers
 from crydistill.detector.vote import EventKind
 from crydistill.errors import ConfigError, MissingExtraError
+from crydistill.json_file import parse_json
 
 MAX_WAITING = 1_000
 """Queue limit for events; later ones are dropped and counted, the alert's state is not lost."""
@@ -366,8 +367,8 @@ _COMMANDS = ("threshold", "preset")
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):  # nested without end
+        return parse_json(text)
+    except ValueError:
         return None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from crydistill.device.geometry import aligned
+from crydistill.device.greedy import Lifetime, placed, total_bytes
 from crydistill.errors import ModelError
 from crydistill.tflite.file import Operator, TfliteFile
 from crydistill.tflite.memory import MEMORY, memory_tensor
@@ -36,14 +36,10 @@ class ArenaPlan:
 
 
 @dataclass(frozen=True)
-class _Buffer:
-    """Tensors that share memory, with their lifetime as first and last operator; no tensors: the
-    operator's scratch memory."""
+class _Buffer(Lifetime):
+    """Tensors that share memory; no tensors: the operator's scratch memory."""
 
-    tensors: tuple[int, ...]
-    size: int
-    first: int
-    last: int
+    tensors: tuple[int, ...] = ()
 
 
 _NO_SCRATCH: Mapping[int, int] = {}
@@ -61,9 +57,6 @@ def plan_arena(file: TfliteFile, scratch: Mapping[int, int] = _NO_SCRATCH) -> Ar
     file : model that `inspect_tflite` has accepted
     scratch : bytes that an operator uses besides its tensors while it runs, by position
 
-    Source: "greedy by size" of Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
-    Inference" (2020), as TFLite Micro's planner.
-
     Raises
     ------
     ModelError
@@ -71,22 +64,20 @@ def plan_arena(file: TfliteFile, scratch: Mapping[int, int] = _NO_SCRATCH) -> Ar
     """
     roots = _roots(file)
     memory = _memory(file, roots)
-    placed = [] if memory is None else [(memory, 0)]
-    buffers = [*_buffers(file, roots), *_scratch(scratch)]
-    for buffer in sorted(buffers, key=lambda b: (-b.size, b.first)):
-        placed.append((buffer, _lowest_gap(buffer, placed)))
+    buffers = sorted([*_buffers(file, roots), *_scratch(scratch)], key=lambda b: (-b.size, b.first))
+    plan = placed(buffers, [] if memory is None else [(memory, 0)])
     return ArenaPlan(
-        max((offset + buffer.size for buffer, offset in placed), default=0),
-        {tensor: offset for buffer, offset in placed for tensor in buffer.tensors},
+        total_bytes(plan),
+        {tensor: offset for buffer, offset in plan for tensor in buffer.tensors},
         0 if memory is None else memory.size,
-        {buffer.first: offset for buffer, offset in placed if not buffer.tensors},
+        {buffer.first: offset for buffer, offset in plan if not buffer.tensors},
     )
 
 
 def _scratch(sizes: Mapping[int, int]) -> Iterator[_Buffer]:
     for position, size in sizes.items():
         if size:
-            yield _Buffer((), size, position, position)
+            yield _Buffer(size, position, position)
 
 
 def _roots(file: TfliteFile) -> dict[int, int]:
@@ -114,7 +105,7 @@ def _memory(file: TfliteFile, roots: dict[int, int]) -> _Buffer | None:
                 f"layer {position} ({operator.name}): reads the memory after layer {written} "
                 "replaced it, and the C engine keeps one; put it before that layer"
             )
-    return _Buffer(_views(roots, before, after), tensor.size, 0, len(file.operators))
+    return _Buffer(tensor.size, 0, len(file.operators), _views(roots, before, after))
 
 
 def _buffers(file: TfliteFile, roots: dict[int, int]) -> Iterator[_Buffer]:
@@ -130,15 +121,4 @@ def _buffers(file: TfliteFile, roots: dict[int, int]) -> Iterator[_Buffer]:
     # The output is read after the last operator.
     used[roots[file.outputs[0]]] = len(file.operators)
     for index, position in made.items():
-        yield _Buffer(_views(roots, index), file.tensors[index].size, position, used[index])
-
-
-def _lowest_gap(buffer: _Buffer, placed: list[tuple[_Buffer, int]]) -> int:
-    at = 0
-    for other, offset in sorted(placed, key=lambda entry: entry[1]):
-        if other.last < buffer.first or buffer.last < other.first:
-            continue
-        if at + buffer.size <= offset:
-            break
-        at = max(at, aligned(offset + other.size))
-    return at
+        yield _Buffer(file.tensors[index].size, position, used[index], _views(roots, index))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crydistill.device.geometry import Window, aligned, rounded_up, window_of
+from crydistill.device.greedy import Lifetime, placed, total_bytes
 from crydistill.tflite.file import Operator, TfliteFile
 
 VERSION = "ESP-NN at commit 1017042 (2026)"
@@ -73,28 +74,18 @@ def kernel_path(file: TfliteFile, operator: Operator) -> Path:
 def non_persistent_bytes(file: TfliteFile, *, esp_nn: bool) -> int:
     """Size of the planned part of TFLite Micro's arena: intermediate tensors and scratch buffers.
 
-    Reimplements its planner ("greedy by size"), including the network's input, which lives until
-    the first layer has read it.
+    Follows its planner, which also places the network's input: that lives until the first layer
+    has read it.
 
     Parameters
     ----------
     esp_nn : whether to include ESP-NN's scratch buffers; the reference kernels need none
     """
-    placed: list[tuple[int, int, int, int]] = []  # offset, size, first and last operator
-    for size, first, last in sorted(_lifetimes(file, esp_nn), key=lambda b: -b[0]):
-        at = 0
-        for offset, other, begin, end in sorted(placed):
-            if end < first or last < begin:
-                continue
-            if at + size <= offset:
-                break
-            at = max(at, aligned(offset + other))
-        placed.append((at, size, first, last))
-    return max((offset + size for offset, size, _, _ in placed), default=0)
+    return total_bytes(placed(sorted(_lifetimes(file, esp_nn), key=lambda b: -b.size)))
 
 
-def _lifetimes(file: TfliteFile, esp_nn: bool) -> list[tuple[int, int, int]]:
-    """Size, first and last operator of every planned buffer."""
+def _lifetimes(file: TfliteFile, esp_nn: bool) -> list[Lifetime]:
+    """Every planned buffer."""
     first = dict.fromkeys(file.inputs, 0)
     last = {index: len(file.operators) - 1 for index in file.outputs}
     scratch = []
@@ -105,9 +96,9 @@ def _lifetimes(file: TfliteFile, esp_nn: bool) -> list[tuple[int, int, int]]:
         first.update(dict.fromkeys(operator.outputs, position))
         wanted = scratch_bytes(file, operator) if esp_nn else 0
         if wanted:
-            scratch.append((aligned(wanted), position, position))
+            scratch.append(Lifetime(aligned(wanted), position, position))
     tensors = [
-        (aligned(file.tensors[index].size), start, last.get(index, start))
+        Lifetime(aligned(file.tensors[index].size), start, last.get(index, start))
         for index, start in first.items()
     ]
     return tensors + scratch

@@ -40,6 +40,7 @@ from crydistill.evaluation.conditions import (
     conditions,
 )
 from crydistill.evaluation.scorers import Scorer
+from crydistill.json_file import parse_json
 from crydistill.metrics.intervals import (
     LEVEL,
     REPLICATES,
@@ -292,7 +293,7 @@ class _Journal:
             atomic.write_text(path, "".join(whole))
         for number, line in enumerate(whole[1:], 2):
             try:
-                entry = json.loads(line)
+                entry = parse_json(line)
                 self.entries[entry.pop("clip")] = entry
             except (ValueError, KeyError) as error:
                 raise StoreError(

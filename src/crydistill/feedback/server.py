@@ -31,6 +31,7 @@ from crydistill.detector.stream import WindowScorer
 from crydistill.detector.vote import VoteSettings
 from crydistill.errors import ConfigError, CrydistillError
 from crydistill.feedback.clip_picture import clip_picture
+from crydistill.json_file import parse_json
 from crydistill.style_sheet import style_sheet
 
 ADDRESS = "127.0.0.1"
@@ -185,8 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
         if int(length) > MOST_BODY_BYTES:
             raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too long")
         try:
-            asked = json.loads(self.rfile.read(int(length)))
-        except (ValueError, RecursionError):
+            asked = parse_json(self.rfile.read(int(length)))
+        except ValueError:
             asked = None
         if not isinstance(asked, dict):
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "not a JSON object")

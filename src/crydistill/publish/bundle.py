@@ -36,12 +36,12 @@ from crydistill.device.export import export_c
 from crydistill.download import sha256_of
 from crydistill.errors import CheckFailed, ConfigError, ModelError
 from crydistill.json_file import read_json, read_text
+from crydistill.places import absolute_paths, without_absolute_paths
 from crydistill.progress import Progress, silent
 from crydistill.publish import card, golden
 from crydistill.publish.card import CardSources, check_card, make_card, require_complete
 from crydistill.publish.fingerprints import PrivateFingerprints
 from crydistill.publish.guard import scan
-from crydistill.publish.places import absolute_paths, without_absolute_paths
 from crydistill.publish.space import check_space, space_files
 from crydistill.run_directory import RunDirectory
 from crydistill.student.manifest import (

@@ -15,6 +15,7 @@ import yaml
 
 from crydistill.audio.mel import SAMPLE_RATE
 from crydistill.audio.windows import WINDOW_SAMPLES
+from crydistill.corpora.folder import where_text
 from crydistill.errors import CheckFailed, MissingExtraError, first_line
 from crydistill.metrics.enough import MIN_GROUPS, TOO_LITTLE, clips_missing
 from crydistill.metrics.records import markdown_table
@@ -526,7 +527,7 @@ def _test_data(metrics: Json) -> str:
     names = []
     for corpus in _test_corpora(metrics):
         name = _corpus_name(corpus)
-        where = ", ".join(f"{key} {value}" for key, value in (corpus.get("where") or {}).items())
+        where = where_text(corpus.get("where") or {})
         names.append(f"{name} ({where})" if where else name)
     return ", ".join(names)
 

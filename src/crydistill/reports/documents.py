@@ -35,7 +35,7 @@ from crydistill.device.cost_record import cost_record
 from crydistill.errors import ConfigError
 from crydistill.evaluation import paired, robustness
 from crydistill.json_file import read_json
-from crydistill.metrics.records import Record, write_record
+from crydistill.metrics.records import Record
 from crydistill.nights import adapting, promises
 from crydistill.reports import adapting_tables, promises_page, robustness_page
 from crydistill.reports.blocks import replace_blocks
@@ -51,7 +51,7 @@ from crydistill.reports.night_tables import (
     night_table,
     read_night,
 )
-from crydistill.reports.run_tables import read_run, results_table, series_table
+from crydistill.reports.run_tables import keep_record, read_run, results_table, series_table
 from crydistill.reports.scale_tables import read_scale, scale_table
 from crydistill.reports.slice_tables import kept_slices, slices_table
 from crydistill.reports.storage_table import storage_table
@@ -129,7 +129,10 @@ def add_record(run: str | Path, records: str | Path, name: str) -> Path:
             return add_training(run, records, name)
     trials = [run / trial.RESULT_NAME for trial in (robustness, promises, adapting, front_ends)]
     trial = next((path for path in trials if path.is_file()), None)
-    found = read_json(trial or files.metrics, "evaluate the run first")
+    path = trial or files.metrics
+    found = read_json(path, "evaluate the run first")
+    if "private" not in found.get("clips", ()):
+        raise ConfigError(f"{path}: holds no results of an evaluation; evaluate the run again")
     if found["clips"]["private"]:
         raise ConfigError(
             f"{run}: was evaluated on private clips; its figures may not be published"
@@ -138,13 +141,9 @@ def add_record(run: str | Path, records: str | Path, name: str) -> Path:
     for model in found.get("models", {}).values():
         for judged in model["clip_scores"].values():
             del judged["source_auc"]
-    # Where somebody keeps score stores is theirs, and no figure depends on it.
-    found.get("provenance", {}).get("config", {}).pop("stores", None)
     if trial is None and (run / MANIFEST_NAME).is_file():
         _add_costs(found["provenance"], run / MANIFEST_NAME)
-    path = Path(records) / f"{name}.json"
-    write_record(path, found)
-    return path
+    return keep_record(found, records, name)
 
 
 def update_document(path: str | Path, records: str | Path) -> bool:
@@ -153,11 +152,20 @@ def update_document(path: str | Path, records: str | Path) -> bool:
     Raises
     ------
     ConfigError
-        if a block names a missing record.
+        if a block names a record that is missing or of another kind.
     """
-    return replace_blocks(
-        path, {kind: partial(block, records=Path(records)) for kind, block in BLOCKS.items()}
-    )
+    renders = {kind: partial(_rendered, block, Path(records)) for kind, block in BLOCKS.items()}
+    return replace_blocks(path, renders)
+
+
+def _rendered(block: Block, records: Path, names: Sequence[str]) -> str:
+    try:
+        return block(names, records)
+    except KeyError as error:
+        raise ConfigError(
+            f"{records}: a record of '{' '.join(names)}' holds no {error}; add its run again with "
+            "`crydistill tables add`, or choose another block for it"
+        ) from error
 
 
 def _add_costs(provenance: dict[str, Any], path: Path) -> None:

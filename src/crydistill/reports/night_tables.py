@@ -19,10 +19,9 @@ from crydistill.metrics.records import (
     estimate_text,
     markdown_table,
     number_text,
-    write_record,
 )
 from crydistill.nights.judge import FORMAT
-from crydistill.reports.run_tables import over_seeds
+from crydistill.reports.run_tables import keep_record, over_seeds
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -270,9 +269,7 @@ def add_night(folder: str | Path, records: str | Path, name: str) -> Path:
     for model in record["models"].values():
         for vote in model["votes"]:
             del vote["at_thresholds"]
-    path = Path(records) / f"{name}.json"
-    write_record(path, record)
-    return path
+    return keep_record(record, records, name)
 
 
 def read_night(path: str | Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crydistill import atomic
+from crydistill.corpora.folder import where_text
 from crydistill.metrics import records
 from crydistill.metrics.records import Record, commit_text, estimate_text, number_text
 from crydistill.nights.promises import Recipe, Sounds
@@ -171,7 +172,7 @@ def _length(hours: float) -> str:
 
 def _caption(record: Record) -> str:
     homes, clips, provenance = record["homes"], record["clips"], record["provenance"]
-    where = ", ".join(f"{column} {value}" for column, value in provenance["where"].items())
+    where = where_text(provenance["where"])
     unusable = f", {clips['unusable']} unusable left out" if clips["unusable"] else ""
     return (
         f"{homes['homes']} homes, each with {homes['clips']} clips (half for calibration) in "

@@ -20,7 +20,9 @@ from crydistill.metrics.records import (
     commit_text,
     estimate_text,
     markdown_table,
+    write_record,
 )
+from crydistill.places import without_absolute_paths
 from crydistill.roles import Role
 
 TEACHER = "teacher"
@@ -64,6 +66,17 @@ def read_run(path: Path) -> Record:
         if it is missing.
     """
     return read_json(path, "add it with `crydistill tables add`")
+
+
+def keep_record(record: Record, records: str | Path, name: str) -> Path:
+    """Write a record into the folder of records; return its path.
+
+    Where on a machine something lies is its owner's, and no figure depends on it: absolute paths
+    keep their last component.
+    """
+    path = Path(records) / f"{name}.json"
+    write_record(path, without_absolute_paths(record))
+    return path
 
 
 def read_seeds(records: Path, name: str) -> list[Record]:

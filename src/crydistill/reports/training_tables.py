@@ -19,10 +19,9 @@ from crydistill.metrics.records import (
     markdown_table,
     number_text,
     plain,
-    write_record,
 )
 from crydistill.provenance import made_by
-from crydistill.reports.run_tables import COST_TITLES, read_seeds, spread_text
+from crydistill.reports.run_tables import COST_TITLES, keep_record, read_seeds, spread_text
 from crydistill.run_directory import RunDirectory
 from crydistill.student.manifest import load_manifest
 
@@ -91,9 +90,7 @@ def add_training(run: str | Path, records: str | Path, name: str) -> Path:
     if files.without_memory.is_file():
         alone = read_json(files.without_memory, "train the run again")
         record["without_memory"] = {key: plain(alone[key]) for key in SHOWN_OF_NIGHTS}
-    path = Path(records) / f"{name}.json"
-    write_record(path, record)
-    return path
+    return keep_record(record, records, name)
 
 
 def trainings_table(names: Sequence[str], records: Path) -> str:

@@ -19,6 +19,7 @@ from crydistill import atomic
 from crydistill.audio import mel
 from crydistill.audio.windows import WINDOW_FRAMES, WINDOW_HOP_FRAMES, WINDOW_HOP_SECONDS
 from crydistill.errors import ModelError
+from crydistill.json_file import read_text
 from crydistill.pydantic_errors import explained
 from crydistill.student.activation import Activation
 from crydistill.taxonomy import CLASSES
@@ -326,12 +327,7 @@ def load_manifest(path: str | Path) -> StudentManifest:
     >>> manifest.activation, manifest.input.shape
     ('sigmoid', (1, 96, 64, 1))
     """
-    try:
-        text = Path(path).read_bytes()
-    except OSError as error:
-        raise ModelError(
-            f"{path}: cannot be read ({error.strerror}); a student needs its manifest beside it"
-        ) from error
+    text = read_text(path, "a student needs its manifest beside it", error=ModelError)
     try:
         return StudentManifest.model_validate_json(text)
     except ValidationError as error:

@@ -36,6 +36,7 @@ from crydistill import atomic
 from crydistill.audio.mel import FRONT_END_VERSION, MEL_BANDS, LogMel
 from crydistill.audio.windows import window_count
 from crydistill.errors import StoreError
+from crydistill.json_file import parse_json
 from crydistill.lock import exclusive
 from crydistill.taxonomy import CLASSES, cry_indices, cry_score
 from crydistill.teacher.reduced import DenseRows, Reduction
@@ -414,7 +415,7 @@ def _read_identity(directory: Path, kind: Kind) -> tuple[TeacherIdentity, tuple[
     """Whose scores a store holds, and the shape of the frames it keeps; empty if it keeps none."""
     path = directory / STORE_FILE
     try:
-        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        facts: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         identity = TeacherIdentity(**facts["teacher"])
         made_by = (facts["format"], facts["front_end"])
         frame_shape = tuple(facts["frame_shape"])

@@ -1,8 +1,8 @@
 """Remove absolute paths of the build machine from a run's records.
 
 A run's records contain the paths of corpora, weights and stores from its config. A relative path
-reveals only the project's layout; an absolute one also reveals user and machine, so a bundle keeps
-only its last component: `/home/somebody/audio` becomes `audio`.
+reveals only the project's layout; an absolute one also reveals user and machine, so what is passed
+on keeps only its last component: `/home/somebody/audio` becomes `audio`.
 """
 
 import re

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crydistill.publish.places import absolute_paths, without_absolute_paths
+from crydistill.places import absolute_paths, without_absolute_paths
 
 
 @pytest.mark.parametrize(
