@@ -107,6 +107,23 @@ def test_a_record_of_an_evaluation_is_refused(tmp_path: Path) -> None:
         update_document(page, tmp_path)
 
 
+def test_teachers_that_are_not_as_usual_are_named(tmp_path: Path) -> None:
+    memory = "teacher={memory: a/mn04.pt, recorded: false}"
+    for name, *overrides in (
+        ("usual", memory),
+        ("brief", memory, "teacher.context=1"),
+        ("judged", memory, "teacher.judge=a/mn04.pt"),
+    ):
+        add_record(trained(tmp_path / name, 0, 0.5, *overrides), tmp_path / "records", name)
+    page = tmp_path / "page.md"
+    page.write_text("<!-- trainings: usual brief judged -->\n<!-- end -->\n", encoding="utf-8")
+    update_document(page, tmp_path / "records")
+    text = page.read_text(encoding="utf-8")
+    assert "| usual |  | 1 |" in text
+    assert "| brief | context 1.0 | 1 |" in text
+    assert "| judged | judge mn04 | 1 |" in text
+
+
 def test_students_with_memory_are_compared_on_nights(tmp_path: Path) -> None:
     remembering = [
         "student={outputs: {cry: [/t/dd00002]}, memory: {}}",

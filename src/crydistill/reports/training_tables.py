@@ -71,14 +71,11 @@ def add_training(run: str | Path, records: str | Path, name: str) -> Path:
     config, history, best = read_training(files)
     if best is None:
         raise ConfigError(f"{run}: no epoch was validated; train the run first")
-    memory = config.student.memory
+    memory = config.student.memory is not None
     selection = read_json(files.selection, "train the run first")
-    settings = config.model_dump(mode="json", include=set(SECTIONS))
-    if memory:  # left out of what is dumped where it has its defaults
-        settings["training"]["memory"] = config.training.memory.model_dump(mode="json")
     record = {
         "windows": _windows(config, selection, len(history)),
-        "settings": {section: settings[section] for section in SECTIONS},
+        "settings": _settings(config),
         "epoch": best + 1,
         "validation": {
             key: plain(history[best][f"val_{key}"])
@@ -91,6 +88,18 @@ def add_training(run: str | Path, records: str | Path, name: str) -> Path:
         alone = read_json(files.without_memory, "train the run again")
         record["without_memory"] = {key: plain(alone[key]) for key in SHOWN_OF_NIGHTS}
     return keep_record(record, records, name)
+
+
+def _settings(config: ExperimentConfig) -> Record:
+    """What recipes are compared by: the sections, and of teachers what is not as usual."""
+    dumped = config.model_dump(mode="json", include=set(SECTIONS))
+    settings = {section: dumped[section] for section in SECTIONS}
+    if config.student.memory:  # left out of what is dumped where it has its defaults
+        settings["training"]["memory"] = config.training.memory.model_dump(mode="json")
+    teacher = config.teacher.model_dump(include={"context"}, exclude_defaults=True)
+    if config.teacher.judge:
+        teacher["judge"] = config.teacher.judge.stem
+    return settings | ({"teacher": teacher} if teacher else {})
 
 
 def trainings_table(names: Sequence[str], records: Path) -> str:
