@@ -19,11 +19,13 @@ $(VENV)/.installed: requirements/lock.txt pyproject.toml
 run: $(VENV)/.installed
 	$(BIN)/crydistill run
 
-# A process for each processor; files of tests stay together, with what they make. Threads of
-# OpenBLAS would only wait for each other, and refits then take minutes.
+# A process for each processor, and one more for when tests wait for sound in real time; files of
+# tests stay together, with what they make. Threads of OpenBLAS would only wait for each other, and
+# refits then take minutes.
+WORKERS ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 test: export OPENBLAS_NUM_THREADS = 1
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 test-fast: $(VENV)/.installed
 	$(BIN)/python -m pytest -m "not slow and not shared"
