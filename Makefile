@@ -1,4 +1,4 @@
-# make run    set up .venv and run the main job (about three minutes after installation)
+# make run    set up .venv and run the main job (about a minute after installation)
 # make test   pass the tests, as CI does
 # make docs   build the site into build/docs; a warning or a broken link fails
 # make release  build and check what would be uploaded, into dist; uploads nothing
