@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from crydistill.distill.recipe import VALIDATED, VALIDATION_METRICS
-from crydistill.errors import ConfigError
+from crydistill.errors import ConfigError, CorpusError
 from crydistill.experiment.load import load_config
 from crydistill.run_directory import RunDirectory
 from crydistill.stages.check_config import require_trainable
@@ -63,6 +63,22 @@ def test_what_cannot_be_trained(stores: Path, overrides: list[str], message: str
     with pytest.raises(ConfigError, match=message):
         score(made)
     assert list(stores.glob("*/store.json")) == []  # nothing was scored
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (REMEMBERING, r"mn04\.pt: no such teacher file; set teacher\.memory"),
+        (["teacher.judge=none.pt"], r"none\.pt: no such teacher file; set teacher\.judge"),
+    ],
+)
+def test_a_teacher_that_is_not_there_is_missed_before_hours_of_scoring(
+    stores: Path, overrides: list[str], message: str
+) -> None:
+    made = context(stores, *overrides)
+    with pytest.raises(CorpusError, match=message):
+        score(made)
+    assert list(stores.glob("*/store.json")) == []
 
 
 def test_auxiliary_classes_do_not_count_as_size(stores: Path) -> None:

@@ -5,6 +5,8 @@ import math
 from crydistill.distill.recipe import VALIDATION_METRICS, make_loss
 from crydistill.errors import ConfigError, CorpusError
 from crydistill.stages.context import Context
+from crydistill.stages.judging import judge_file
+from crydistill.stages.streams import memory_teacher
 from crydistill.stages.train import build_student
 from crydistill.student.heads import Heads
 from crydistill.student.memory import Memory
@@ -19,7 +21,8 @@ def require_trainable(context: Context) -> None:
     ConfigError
         naming the key and what it may be.
     CorpusError
-        as `Context.splits`, or if all clips that could set the int8 ranges are private.
+        as `Context.splits`, or if all clips that could set the int8 ranges are private, or weights
+        of a teacher with context are not there.
     """
     config = context.config
     heads = Heads.from_mids(config.student.outputs)
@@ -30,6 +33,9 @@ def require_trainable(context: Context) -> None:
             f"{', '.join(VALIDATION_METRICS)}"
         )
     _require_small_enough(context, heads)
+    if config.student.memory:
+        memory_teacher(context)
+    judge_file(context)
     context.require_known_sources()
     clips = [clip for _, part in context.splits.train for clip in part]
     if config.quantization.calibration_split == "train" and all(clip.private for clip in clips):

@@ -28,9 +28,21 @@ Contradicted = Mapping[str, Mapping[str, Label]]
 """Name of a corpus's store, and id and label of the clips."""
 
 
+def judge_file(context: Context) -> Path | None:
+    """Weights of the teacher that judges labels; None if none does.
+
+    Raises
+    ------
+    CorpusError
+        if they are not there.
+    """
+    judge = context.config.teacher.judge
+    return judge and existing(judge, "teacher.judge")
+
+
 def judging_key(context: Context) -> list[str]:
     """What the judgements depend on besides the clips; nothing where nobody judges."""
-    judge = _judge(context)
+    judge = judge_file(context)
     if judge is None:
         return []
     options = context.config.selection.judging
@@ -40,7 +52,7 @@ def judging_key(context: Context) -> list[str]:
 
 def judging_works(context: Context) -> list[Work]:
     """What the judge is to hear: the labelled clips for training."""
-    judge = _judge(context)
+    judge = judge_file(context)
     if judge is None:
         return []
     clips: dict[str, dict[str, Clip]] = {}
@@ -63,7 +75,7 @@ def contradicted(context: Context) -> Contradicted:
     StoreError
         if it has not heard them.
     """
-    judge = _judge(context)
+    judge = judge_file(context)
     if judge is None:
         return {}
     return context.share("contradicted", lambda: _contradicted(context, judge))
@@ -112,8 +124,3 @@ def _against(clips: Collection[Clip], heard: LogitStore, context: Context) -> di
 def _store(context: Context, judge: Path, corpus: CorpusConfig) -> Path:
     beside = context.store_directory(corpus)
     return beside.with_name(f"{corpus.store_name}-{store_suffix(context, judge)}")
-
-
-def _judge(context: Context) -> Path | None:
-    judge = context.config.teacher.judge
-    return judge and existing(judge, "teacher.judge")
