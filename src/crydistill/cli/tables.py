@@ -81,8 +81,10 @@ def _checked_name(name: str) -> str:
 
 def _recipe(runs: list[Path]) -> str:
     """Common name of the runs and number of seeds."""
+    from crydistill.reports.run_tables import seed_count
+
     name = runs[0].name.rpartition("-seed")[0] or runs[0].name
-    return f"{name}, {len(runs)} seed{'s'[: len(runs) != 1]}"
+    return f"{name}, {seed_count(len(runs))}"
 
 
 @tables_app.command("pareto")

@@ -21,7 +21,7 @@ from crydistill.metrics.records import (
     number_text,
 )
 from crydistill.nights.judge import FORMAT
-from crydistill.reports.run_tables import keep_record, over_seeds
+from crydistill.reports.run_tables import keep_record, over_seeds, seed_count
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -232,9 +232,8 @@ def night_seeds(record: Record) -> str:
         for setting, figures in found.items()
         if len(figures) == len(students)
     ]
-    noun = "seed" if len(students) == 1 else "seeds"
     note = (
-        f"Means of {len(students)} {noun}, in brackets their 95 % intervals over seeds; "
+        f"Means of {seed_count(len(students))}, in brackets their 95 % intervals over seeds; "
         f"{vote['n']} of {vote['m']} votes."
     )
     return "\n\n".join([*facts(record), markdown_table(columns, rows), note])

@@ -148,6 +148,11 @@ def teachers(experiments: Mapping[str, Sequence[Record]]) -> dict[str, Record]:
     return {f"{TEACHER}, {name}": model for name, model in found.items()}
 
 
+def seed_count(count: int) -> str:
+    """Write a number of seeds: "1 seed", "5 seeds"."""
+    return f"{count} seed{'' if count == 1 else 's'}"
+
+
 def spread_text(values: Sequence[float], form: str = "{:.3f}") -> str:
     """Write a mean over seeds with the standard deviation between them: "0.982 ± 0.001"."""
     text = form.format(statistics.fmean(values))

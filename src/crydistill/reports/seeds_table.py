@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from crydistill.evaluation.compare import METRICS
 from crydistill.json_file import read_json
 from crydistill.reports.essentials import ROWS
-from crydistill.reports.run_tables import metric_of, over_seeds
+from crydistill.reports.run_tables import metric_of, over_seeds, seed_count
 from crydistill.reports.training_tables import SHOWN, SHOWN_OF_NIGHTS, read_training
 from crydistill.roles import Role
 from crydistill.run_directory import RunDirectory
@@ -38,8 +38,7 @@ def seeds_table(runs: Sequence[Path], figures: Figures) -> "Table":
     from rich.table import Table
 
     found = [figures(run) for run in runs]
-    noun = "seed" if len(runs) == 1 else "seeds"
-    table = Table(title=f"{len(runs)} {noun}; mean [95 % interval over seeds]")
+    table = Table(title=f"{seed_count(len(runs))}; mean [95 % interval over seeds]")
     table.add_column("validation" if figures is trained else "INT8 student, test clips")
     for column in ("mean", "lowest", "highest"):
         table.add_column(column, justify="right")

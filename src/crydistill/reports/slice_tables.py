@@ -11,7 +11,7 @@ from typing import Any
 
 from crydistill.metrics.ranking import ClipScore
 from crydistill.metrics.records import Record, estimate_text, markdown_table
-from crydistill.reports.run_tables import read_seeds, spread_text, teachers
+from crydistill.reports.run_tables import read_seeds, seed_count, spread_text, teachers
 from crydistill.roles import Role
 
 SHOWN_CATEGORIES = 6
@@ -72,10 +72,7 @@ def slices_table(names: Sequence[str], records: Path) -> str:
         ]
         for key in [*cries, *sounds[:SHOWN_CATEGORIES]]
     ]
-    heads = [
-        f"{name} INT8, {len(seeds)} seed{'s'[: len(seeds) != 1]}"
-        for name, seeds in students.items()
-    ]
+    heads = [f"{name} INT8, {seed_count(len(seeds))}" for name, seeds in students.items()]
     return (
         f"{markdown_table(['', *taught_by, *heads], rows)}\n\n"
         "Clip score: mean over windows; each model at its threshold of 1 % false positives over "

@@ -12,9 +12,9 @@ from scipy.special import expit
 
 from crydistill.corpora.clip import Clip, Label
 from crydistill.download import sha256_of
-from crydistill.experiment.schema import CorpusConfig, JudgingConfig
+from crydistill.experiment.schema import JudgingConfig
 from crydistill.run_directory import fingerprint
-from crydistill.stages.context import Context, Part
+from crydistill.stages.context import Context
 from crydistill.stages.context_teacher import (
     context_kind,
     context_teacher,
@@ -55,15 +55,10 @@ def judging_works(context: Context) -> list[Work]:
     judge = judge_file(context)
     if judge is None:
         return []
-    clips: dict[str, dict[str, Clip]] = {}
-    stores: dict[str, Path] = {}
-    for corpus, labelled in _labelled(context):
-        stores[corpus.store_name] = _store(context, judge, corpus)
-        clips.setdefault(corpus.store_name, {}).update({clip.id: clip for clip in labelled})
     teacher, kind = context_teacher(context, judge), context_kind(context)
     return [
-        Work(f"{name}, judged", stores[name], tuple(by_id.values()), teacher, kind)
-        for name, by_id in clips.items()
+        Work(f"{name}, judged", store, tuple(clips), teacher, kind)
+        for name, store, clips in _labelled(context, judge)
     ]
 
 
@@ -94,21 +89,25 @@ def contradicts(highest: float, label: Label, options: JudgingConfig) -> bool:
 
 
 def _contradicted(context: Context, judge: Path) -> Contradicted:
-    found: dict[str, dict[str, Label]] = {}
     kind = context_kind(context)
-    for corpus, clips in _labelled(context):
-        heard = LogitStore(_store(context, judge, corpus), kind)
-        found.setdefault(corpus.store_name, {}).update(_against(clips, heard, context))
-    return found
+    return {
+        name: _against(clips, LogitStore(store, kind), context)
+        for name, store, clips in _labelled(context, judge)
+    }
 
 
-def _labelled(context: Context) -> list[Part]:
-    """Corpora with labelled clips for training, and these clips."""
-    parts = [
-        (corpus, [clip for clip in clips if clip.label is not Label.UNLABELLED])
-        for corpus, clips in context.splits.train
-    ]
-    return [(corpus, clips) for corpus, clips in parts if clips]
+def _labelled(context: Context, judge: Path) -> list[tuple[str, Path, list[Clip]]]:
+    """By the name of a corpus's store: that of the judge's scores, and labelled training clips."""
+    suffix = store_suffix(context, judge)
+    stores: dict[str, Path] = {}
+    clips: dict[str, dict[str, Clip]] = {}
+    for corpus, part in context.splits.train:
+        labelled = {clip.id: clip for clip in part if clip.label is not Label.UNLABELLED}
+        if labelled:
+            name = corpus.store_name
+            stores[name] = context.store_directory(corpus).with_name(f"{name}-{suffix}")
+            clips.setdefault(name, {}).update(labelled)
+    return [(name, stores[name], list(by_id.values())) for name, by_id in clips.items()]
 
 
 def _against(clips: Collection[Clip], heard: LogitStore, context: Context) -> dict[str, Label]:
@@ -119,8 +118,3 @@ def _against(clips: Collection[Clip], heard: LogitStore, context: Context) -> di
         if clip.id in heard
         and contradicts(float(expit(heard.logits(clip.id).max())), clip.label, options)
     }
-
-
-def _store(context: Context, judge: Path, corpus: CorpusConfig) -> Path:
-    beside = context.store_directory(corpus)
-    return beside.with_name(f"{corpus.store_name}-{store_suffix(context, judge)}")
